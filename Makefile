@@ -1,0 +1,32 @@
+# make demo: the whole story against the sandbox.  make test: all checks.  Nothing needs root.
+PYTHON ?= python3
+VENV := .venv
+UV := $(VENV)/bin/uv
+UV_VERSION := 0.13.9
+RELEASED_BEFORE := 2026-09-18
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: setup test lint lock
+.DEFAULT_GOAL := setup
+
+setup: $(VENV)/.ready ## Everything installed in .venv
+
+$(VENV)/.ready: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=python3.12"; exit 1; }
+	@test -x $(VENV)/bin/pip || $(PYTHON) -m venv $(VENV) || { echo "python3 lacks venv: install python3-venv, or name another: make PYTHON=..."; exit 1; }
+	@$(VENV)/bin/pip install --quiet --disable-pip-version-check "uv==$(UV_VERSION)"
+	@$(UV) pip install --quiet --python $(VENV)/bin/python --compile-bytecode -r requirements.lock
+	@$(UV) pip install --quiet --python $(VENV)/bin/python --no-deps --no-build-isolation -e .
+	@touch $@
+
+lint: setup
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
+
+test: lint ## Lint, types, import contracts, tests with branch coverage
+	$(VENV)/bin/pytest --cov --cov-report=term
+
+lock: setup ## Pin requirements-dev.txt anew
+	$(UV) pip compile --quiet --universal --python-version 3.11 --exclude-newer $(RELEASED_BEFORE) --no-emit-index-url --custom-compile-command "make lock" requirements-dev.txt -o requirements.lock

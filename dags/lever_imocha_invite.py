@@ -1,0 +1,40 @@
+"""
+### Invite candidates who entered the assessment stage
+
+Sweeps Lever for opportunities in the trigger stage, and for each that carries an iMocha tag invites the candidate to
+the test, or refreshes a pending invitation. One row per candidate in the grid, up to 32; beyond that in slices.
+
+**When it fails:** the failed row's log ends with one line that says what to do. Then clear that row, or wait: what is
+pending is tried again by the next run. `full` looks at everyone in the stage, however long ago they came.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from airflow.sdk import DAG, Param
+from lever_imocha.operators.imocha import ImochaInviteOperator
+from lever_imocha.operators.lever import LeverCollectStageEntriesOperator
+from lever_imocha.operators.retry import VendorRetryPolicy
+from lever_imocha.settings import schedule
+
+with DAG(
+    dag_id="lever_imocha_invite",
+    schedule=schedule(),
+    start_date=datetime(2026, 1, 1, tzinfo=UTC),
+    catchup=False,
+    max_active_runs=1,
+    default_args={
+        "retries": 3,
+        "retry_delay": timedelta(minutes=1),
+        "retry_exponential_backoff": True,
+        "retry_policy": VendorRetryPolicy(),
+    },
+    params={"full": Param(False, type="boolean", description="Look at everyone in the stage")},
+    doc_md=__doc__,
+    tags=["lever", "imocha"],
+):
+    collect = LeverCollectStageEntriesOperator(task_id="collect_stage_entries", full="{{ params.full }}")
+    ImochaInviteOperator.partial(
+        task_id="invite", map_index_template="{{ task.label }}", max_active_tis_per_dagrun=8
+    ).expand(entries=collect.output)

@@ -1,0 +1,39 @@
+"""
+### Write reports back when attempts end
+
+Waits, without holding a worker, until an attempt has ended at iMocha; then writes the report to Lever: profile form,
+PDF file, tags, and last the stage. A report that is not final yet is tried again later.
+
+**When it fails:** the failed row's log ends with one line that says what to do. Clear the row: the steps that are
+done are not done again. With `wait` off a run only looks once.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from airflow.sdk import DAG, Param
+from lever_imocha.operators.lever import LeverWriteBackOperator
+from lever_imocha.operators.retry import VendorRetryPolicy
+from lever_imocha.sensors.imocha import ImochaAttemptSensor
+
+with DAG(
+    dag_id="lever_imocha_write_back",
+    schedule="* * * * *",
+    start_date=datetime(2026, 1, 1, tzinfo=UTC),
+    catchup=False,
+    max_active_runs=1,
+    default_args={
+        "retries": 3,
+        "retry_delay": timedelta(minutes=1),
+        "retry_exponential_backoff": True,
+        "retry_policy": VendorRetryPolicy(),
+    },
+    params={"wait": Param(True, type="boolean", description="Wait for an attempt to end")},
+    doc_md=__doc__,
+    tags=["lever", "imocha"],
+):
+    ended = ImochaAttemptSensor(task_id="wait_for_attempts", wait="{{ params.wait }}")
+    LeverWriteBackOperator.partial(
+        task_id="write_back", map_index_template="{{ task.label }}", max_active_tis_per_dagrun=8
+    ).expand(opportunity_ids=ended.output)

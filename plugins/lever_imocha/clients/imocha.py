@@ -1,0 +1,321 @@
+"""iMocha's REST API v3: every call the workflow needs, described once (sections refer to imocha.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from tempfile import SpooledTemporaryFile
+from typing import Any, BinaryIO, TypeVar, cast
+from urllib.parse import urlsplit
+
+import requests
+from pydantic import BaseModel
+
+from lever_imocha.clients.transport import ApiClient, Call
+from lever_imocha.domain.attempts import Attempt, ImochaTest, Invitation, Report, TestLink
+from lever_imocha.domain.links import InviteSettings
+from lever_imocha.domain.types import fold_key
+from lever_imocha.errors import (
+    ApiError,
+    NotFoundError,
+    NotPermittedError,
+    ReportFileError,
+    RequestRejectedError,
+    UnexpectedAnswerError,
+)
+
+M = TypeVar("M", bound=BaseModel)
+
+PAGE_SIZE = 100
+MAX_PDF_BYTES = 30 * 1024 * 1024
+CALLBACKS_AT_ONCE = 100
+_SMALLEST_WINDOW = timedelta(hours=1)
+
+
+def _inner(body: Any) -> Any:
+    """The object itself: some answers wrap it in ``result`` or ``data``."""
+    while isinstance(body, dict):
+        inner = next((body[key] for key in body if fold_key(key) in ("result", "data")), None)
+        if not isinstance(inner, dict):
+            return body
+        body = inner
+    return body
+
+
+def _one(model: type[M]) -> Callable[[Any], M]:
+    return lambda body: model.model_validate(_inner(body))
+
+
+def _items(key: str) -> Callable[[Any], list[Any]]:
+    """A list under a key of any spelling, or bare; null and absent are empty."""
+
+    def parse(body: Any) -> list[Any]:
+        if isinstance(body, list):
+            return body
+        if isinstance(body, dict) and any(
+            isinstance(value, list) and fold_key(name) in ("result", "data") for name, value in body.items()
+        ):
+            return next(value for value in body.values() if isinstance(value, list))
+        inner = _inner(body)
+        found = next((value for name, value in inner.items() if fold_key(name) == fold_key(key)), None)
+        return found if isinstance(found, list) else []
+
+    return parse
+
+
+def _time(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+class ImochaClient:
+    """Typed calls to iMocha; `client` sends them. Every method raises `ApiError` of the kind that fits.
+
+    :param files: a session without the API key, for report links outside the API.
+    """
+
+    def __init__(self, client: ApiClient, files: requests.Session) -> None:
+        self._client, self._files = client, files
+
+    def check(self) -> None:
+        """A cheap read that needs a valid key: business units, or a page of tests when that is not permitted (8)."""
+        try:
+            self.list_business_units()
+        except (NotPermittedError, NotFoundError):
+            self._tests_page(1, 1)
+
+    def _get(self, name: str, path: str, parse: Callable[[Any], Any], timeout: float | None = None) -> Any:
+        return self._client.send(
+            Call(name=name, method="GET", path=path, parse=parse, repeatable=True, timeout=timeout)
+        )
+
+    def _post(self, name: str, path: str, body: Any, parse: Callable[[Any], Any]) -> Any:
+        return self._client.send(Call(name=name, method="POST", path=path, json=body, parse=parse))
+
+    # Tests and links (4)
+
+    def _tests_page(self, number: int, size: int) -> list[ImochaTest]:
+        call: Call[list[Any]] = Call(
+            name="list_tests",
+            method="GET",
+            path="/tests",
+            parse=_items("tests"),
+            repeatable=True,
+            timeout=120,
+            params=[("pageNo", str(number)), ("pageSize", str(size))],
+        )
+        items = self._client.send(call)
+        return list(self._client.parse_items("list_tests", ImochaTest, items))
+
+    def list_tests(self) -> Iterator[ImochaTest]:
+        """All tests, each once: pages until one is short or brings nothing new (4.1)."""
+        seen: set[int] = set()
+        number = 1
+        while True:
+            page = self._tests_page(number, PAGE_SIZE)
+            new = [test for test in page if test.id not in seen]
+            yield from new
+            seen.update(test.id for test in new)
+            if len(page) < PAGE_SIZE or not new:
+                return
+            number += 1
+
+    def list_test_links(self, test_id: int) -> list[TestLink]:
+        """A test's links with the settings that invitations take from them (4.4)."""
+        items = self._get("list_test_links", f"/tests/{test_id}/testlinks", _items("testLinks"))
+        return list(self._client.parse_items("list_test_links", TestLink, items))
+
+    # Invitations (5)
+
+    def invite(
+        self,
+        test_id: int,
+        *,
+        email: str,
+        name: str,
+        send_email: bool,
+        callback_url: str | None = None,
+        settings: InviteSettings | None = None,
+    ) -> Invitation:
+        """Invite on the test's default link; iMocha sends no e-mail unless asked (5.1).
+
+        For someone invited before it is an upsert: a pending, cancelled or expired invitation keeps its id and gets
+        the new window; a running or finished one comes back unchanged (5.3).
+        """
+        body = self._candidate(email, name, send_email, callback_url) | _settings_body(settings or InviteSettings())
+        invitation: Invitation = self._post("invite", f"/tests/{test_id}/invite", body, _one(Invitation))
+        return invitation
+
+    def invite_by_link(
+        self,
+        test_id: int,
+        link_id: int,
+        *,
+        email: str,
+        name: str,
+        send_email: bool,
+        callback_url: str | None = None,
+    ) -> Invitation:
+        """Invite on a link of choice (5.2)."""
+        path = f"/tests/{test_id}/testlinks/{link_id}/invite"
+        body = self._candidate(email, name, send_email, callback_url)
+        invitation: Invitation = self._post("invite_by_link", path, body, _one(Invitation))
+        return invitation
+
+    @staticmethod
+    def _candidate(email: str, name: str, send_email: bool, callback_url: str | None) -> dict[str, Any]:
+        body = {"email": email, "name": name, "sendEmail": "yes" if send_email else "no"}
+        return body | ({"callbackUrl": callback_url} if callback_url else {})
+
+    def reattempt(
+        self,
+        invitation_id: int,
+        *,
+        start_at: datetime,
+        end_at: datetime,
+        time_zone_id: int | None,
+        send_email: bool,
+        callback_url: str | None = None,
+    ) -> Invitation:
+        """A second attempt after a finished one: a new invitation, or the open one when there is one already (5.4)."""
+        body: dict[str, Any] = {
+            "StartDateTime": _time(start_at),
+            "EndDateTime": _time(end_at),
+            "sendEmail": "yes" if send_email else "no",
+        }
+        if time_zone_id is not None:
+            body["TimeZoneId"] = time_zone_id
+        if callback_url:
+            body["CallbackUrl"] = callback_url
+        invitation: Invitation = self._post(
+            "reattempt", f"/invitations/{invitation_id}/reattempt", body, _one(Invitation)
+        )
+        return invitation
+
+    def cancel(self, invitation_id: int) -> None:
+        """Withdraw a pending invitation; anything else is refused with 400 (5.5)."""
+        self._post("cancel", f"/invitations/{invitation_id}/cancel", None, lambda body: None)
+
+    # Results (6, 7)
+
+    def get_report(self, invitation_id: int) -> Report:
+        """The report; before it is ready iMocha answers with a status that is not final, 404 or 400 (7.3)."""
+        report: Report = self._get("get_report", f"/reports/{invitation_id}", _one(Report))
+        return report
+
+    def open_report_pdf(self, invitation_id: int, report: Report, *, max_bytes: int = MAX_PDF_BYTES) -> BinaryIO:
+        """The report as PDF, in a temporary file at its start: from the report's link, else the PDF endpoint (7.2).
+
+        :raises ReportFileError: neither gives a PDF, or it is larger than `max_bytes`.
+        """
+        if report.pdf_report_url:
+            try:
+                return self._download(report.pdf_report_url, max_bytes)
+            except (ApiError, ReportFileError) as error:
+                if isinstance(error, ReportFileError) and error.permanent:
+                    raise
+        response = self._client.open(self._pdf_call(f"/reports/{invitation_id}/pdf"))
+        if "json" not in response.headers.get("Content-Type", ""):
+            return _spool(response, max_bytes)
+        return self._download(_pdf_link(response), max_bytes)
+
+    @staticmethod
+    def _pdf_call(path: str) -> Call[None]:
+        return Call(name="get_report_pdf", method="GET", path=path, parse=lambda body: None, timeout=60)
+
+    def _download(self, url: str, max_bytes: int) -> BinaryIO:
+        if urlsplit(url).scheme not in ("http", "https"):
+            raise ReportFileError("iMocha's report link is not a web address; it is tried again later.")
+        return _spool(self._client.open(self._pdf_call(""), session=self._files, url=url), max_bytes)
+
+    def list_attempts(self, *, state: str, start_at: datetime, end_at: datetime) -> list[Attempt]:
+        """Retrieve Invites: attempts of a window, `state` completed, cancelled or expired (6.4).
+
+        The largest window is not documented: one that is refused is asked for in halves, down to an hour.
+        """
+        call: Call[list[Any]] = Call(
+            name="list_attempts",
+            method="POST",
+            path="/candidates/testattempts",
+            params=[("state", state)],
+            json={"StartDateTime": _time(start_at), "EndDateTime": _time(end_at)},
+            parse=_items("testAttempts"),
+            repeatable=True,
+            timeout=60,
+        )
+        try:
+            items: list[Any] = self._client.send(call)
+        except NotFoundError:
+            return []
+        except RequestRejectedError:
+            if end_at - start_at <= _SMALLEST_WINDOW:
+                raise
+            middle = start_at + (end_at - start_at) / 2
+            halves = [(start_at, middle), (middle, end_at)]
+            return [row for a, b in halves for row in self.list_attempts(state=state, start_at=a, end_at=b)]
+        return list(self._client.parse_items("list_attempts", Attempt, items))
+
+    def process_callbacks(self, invitation_ids: Sequence[int]) -> None:
+        """Have callbacks sent again, 100 at a time; ids iMocha refuses by name are left out (6.3)."""
+        for start in range(0, len(invitation_ids), CALLBACKS_AT_ONCE):
+            batch = list(invitation_ids[start : start + CALLBACKS_AT_ONCE])
+            while batch:
+                try:
+                    self._post("process_callbacks", "/callbacks/process", {"testinvitationIds": batch}, _inner)
+                    break
+                except RequestRejectedError as error:
+                    rest = [number for number in batch if str(number) not in error.detail]
+                    if len(rest) == len(batch):
+                        raise
+                    batch = rest
+
+    def list_business_units(self) -> list[Any]:
+        """The account's business units (8)."""
+        units: list[Any] = self._get("list_business_units", "/accounts/business-units", _items("businessUnits"))
+        return units
+
+
+def _settings_body(settings: InviteSettings) -> dict[str, Any]:
+    body = {
+        "startDateTime": _time(settings.start_at) if settings.start_at else None,
+        "endDateTime": _time(settings.end_at) if settings.end_at else None,
+        "timeZoneId": settings.time_zone_id,
+        "ProctoringMode": settings.proctoring_mode,
+        "stakeholderEmails": settings.stakeholder_emails,
+    }
+    return {key: value for key, value in body.items() if value is not None}
+
+
+def _pdf_link(response: requests.Response) -> str:
+    try:
+        body = _inner(response.json())
+        links = [body] if isinstance(body, str) else list(body.values())
+    except (ValueError, AttributeError):
+        links = []
+    link = next((value for value in links if isinstance(value, str) and value.startswith("http")), None)
+    if link is None:
+        raise UnexpectedAnswerError(vendor="iMocha", call="get_report_pdf", status=200, detail="no link to a PDF")
+    return link
+
+
+def _spool(response: requests.Response, max_bytes: int) -> BinaryIO:
+    """Copy a download into a temporary file, on disk when it is large, and check that it is a PDF."""
+    content = cast(BinaryIO, SpooledTemporaryFile(max_size=1024 * 1024))  # noqa: SIM115 - the caller closes it
+    try:
+        with response:
+            for chunk in response.iter_content(64 * 1024):
+                content.write(chunk)
+                if content.tell() > max_bytes:
+                    raise ReportFileError(
+                        f"The report's PDF is larger than {max_bytes // 2**20} MB, Lever's limit.", permanent=True
+                    )
+        content.seek(0)
+        if content.read(5) != b"%PDF-":
+            raise ReportFileError("What iMocha gave as the report is not a PDF; it is tried again later.")
+    except requests.RequestException:
+        content.close()
+        raise ReportFileError("The download of the report's PDF broke off; it is tried again later.") from None
+    except ReportFileError:
+        content.close()
+        raise
+    content.seek(0)
+    return content

@@ -1,0 +1,316 @@
+"""Lever's Data API v1: every call the workflow needs, described once (sections refer to lever.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from typing import Any, BinaryIO, Protocol, TypeVar
+from urllib.parse import quote
+
+from pydantic import BaseModel
+
+from lever_imocha.clients.lever_models import LeverFile, Note, Posting, ProfileForm, Stage, Tag, User, Webhook
+from lever_imocha.clients.transport import ApiClient, Call
+from lever_imocha.domain.forms import FormTemplate
+from lever_imocha.domain.opportunities import Opportunity
+from lever_imocha.errors import RequestRejectedError
+
+M = TypeVar("M", bound=BaseModel)
+Params = list[tuple[str, str]]
+
+PAGE_SIZE = 100
+_RESTARTS = 3
+
+
+class _HasKey(Protocol):
+    def __call__(self, item: Any, /) -> str: ...
+
+
+def _one(model: type[M]) -> Callable[[Any], M]:
+    """Reads one object, wrapped in ``data`` or bare (3.1); docs example of a created webhook wraps twice (11.1)."""
+
+    def parse(body: Any) -> M:
+        while isinstance(body, dict) and isinstance(body.get("data"), dict) and "id" not in body:
+            body = body["data"]
+        return model.model_validate(body)
+
+    return parse
+
+
+def _millis(moment: datetime) -> str:
+    return str(int(moment.timestamp() * 1000))
+
+
+def _many(name: str, values: Sequence[str]) -> Params:
+    return [(name, value) for value in values]
+
+
+def _page(body: Any) -> tuple[list[Any], str | None]:
+    """A page's items and the next page's token. One bare object counts as a list of one (7.3)."""
+    if body is None:
+        return [], None
+    if isinstance(body, list):
+        return body, None
+    items = body.get("data", [body])
+    token = body.get("next") if body.get("hasNext") else None
+    return items if isinstance(items, list) else [items], token
+
+
+def _path(*parts: str) -> str:
+    return "/" + "/".join(quote(part, safe="") for part in parts)
+
+
+class LeverClient:
+    """Typed calls to Lever; `client` sends them.
+
+    Every method raises `ApiError` of the kind that fits. Writes on an opportunity name the acting user
+    (`perform_as`, a user id) because some accounts demand it (5.4).
+    """
+
+    def __init__(self, client: ApiClient) -> None:
+        self._client = client
+
+    def check(self) -> None:
+        """A cheap read that needs a valid key."""
+        self._client.send(
+            Call(
+                name="list_stages", method="GET", path="/stages", params=[("limit", "1")], parse=_page, repeatable=True
+            )
+        )
+
+    def _list(
+        self, name: str, path: str, model: type[M], *, params: Params | None = None, key: _HasKey = lambda item: item.id
+    ) -> Iterator[M]:
+        """One page in memory at a time, each item once.
+
+        Records move between pages while they are read (3.3): a known id is not returned again, and when Lever no
+        longer knows a page's token the list is begun anew.
+        """
+        seen: set[str] = set()
+        token: str | None = None
+        restarts = 0
+        while True:
+            offset = [("offset", token)] if token else []
+            call = Call(
+                name=name,
+                method="GET",
+                path=path,
+                parse=_page,
+                repeatable=True,
+                params=[*(params or []), ("limit", str(PAGE_SIZE)), *offset],
+            )
+            try:
+                items, token = self._client.send(call)
+            except RequestRejectedError as error:
+                if not token or "offset token" not in error.detail or restarts >= _RESTARTS:
+                    raise
+                token, restarts = None, restarts + 1
+                continue
+            for item in self._client.parse_items(name, model, items):
+                if key(item) not in seen:
+                    seen.add(key(item))
+                    yield item
+            if not token:
+                return
+
+    def _get(self, name: str, path: str, model: type[M], params: Params | None = None) -> M:
+        return self._client.send(
+            Call(name=name, method="GET", path=path, params=params or [], parse=_one(model), repeatable=True)
+        )
+
+    def _write(
+        self,
+        name: str,
+        method: str,
+        path: str,
+        model: type[M],
+        *,
+        json: Any = None,
+        files: Any = None,
+        perform_as: str | None = None,
+        repeatable: bool = False,
+        timeout: float | None = None,
+    ) -> M:
+        return self._client.send(
+            Call(
+                name=name,
+                method=method,
+                path=path,
+                json=json,
+                files=files,
+                parse=_one(model),
+                params=[("perform_as", perform_as)] if perform_as else [],
+                repeatable=repeatable,
+                timeout=timeout,
+            )
+        )
+
+    # Opportunities (4, 5)
+
+    def list_opportunities(
+        self,
+        *,
+        stage_ids: Sequence[str] = (),
+        archived: bool | None = None,
+        advanced_at_start: datetime | None = None,
+        updated_at_start: datetime | None = None,
+        tags: Sequence[str] = (),
+        posting_ids: Sequence[str] = (),
+        contact_ids: Sequence[str] = (),
+        email: str | None = None,
+        confidentiality: str = "all",
+        expand: Sequence[str] = (),
+    ) -> Iterator[Opportunity]:
+        """Opportunities that pass every filter given; several values of one filter are alternatives (4.3)."""
+        params = [("confidentiality", confidentiality)]
+        params += _many("stage_id", stage_ids) + _many("tag", tags) + _many("posting_id", posting_ids)
+        params += _many("contact_id", contact_ids) + _many("expand", expand)
+        if archived is not None:
+            params.append(("archived", str(archived).lower()))
+        if advanced_at_start is not None:
+            params.append(("advanced_at_start", _millis(advanced_at_start)))
+        if updated_at_start is not None:
+            params.append(("updated_at_start", _millis(updated_at_start)))
+        if email is not None:
+            params.append(("email", email))
+        return self._list("list_opportunities", "/opportunities", Opportunity, params=params)
+
+    def get_opportunity(self, opportunity_id: str, *, expand: Sequence[str] = ()) -> Opportunity:
+        """One opportunity as it is now (4.4)."""
+        path = _path("opportunities", opportunity_id)
+        return self._get("get_opportunity", path, Opportunity, _many("expand", expand))
+
+    def update_stage(self, opportunity_id: str, stage_id: str, *, perform_as: str) -> Opportunity:
+        """Move to a stage (5.1). Not sent twice blindly: whether a same-stage move is silent is not documented."""
+        path = _path("opportunities", opportunity_id, "stage")
+        return self._write("update_stage", "PUT", path, Opportunity, json={"stage": stage_id}, perform_as=perform_as)
+
+    def add_tags(self, opportunity_id: str, tags: Sequence[str], *, perform_as: str) -> Opportunity:
+        """Add tags; one that Lever does not know yet is created (5.2). The answer's contact data is blank (5.1)."""
+        path = _path("opportunities", opportunity_id, "addTags")
+        return self._write(
+            "add_tags", "POST", path, Opportunity, json={"tags": list(tags)}, perform_as=perform_as, repeatable=True
+        )
+
+    def remove_tags(self, opportunity_id: str, tags: Sequence[str], *, perform_as: str) -> Opportunity:
+        """Remove tags (5.2)."""
+        path = _path("opportunities", opportunity_id, "removeTags")
+        return self._write(
+            "remove_tags",
+            "POST",
+            path,
+            Opportunity,
+            json={"tags": list(tags)},
+            perform_as=perform_as,
+            repeatable=True,
+        )
+
+    # Notes (9)
+
+    def list_notes(self, opportunity_id: str) -> Iterator[Note]:
+        """The notes on an opportunity."""
+        return self._list("list_notes", _path("opportunities", opportunity_id, "notes"), Note)
+
+    def create_note(self, opportunity_id: str, value: str, *, perform_as: str) -> Note:
+        """Leave a note."""
+        path = _path("opportunities", opportunity_id, "notes")
+        return self._write("create_note", "POST", path, Note, json={"value": value}, perform_as=perform_as)
+
+    # Profile forms and their templates (7)
+
+    def list_form_templates(self) -> Iterator[FormTemplate]:
+        """Active form templates with their fields (7.2)."""
+        include = _many("include", ("id", "text", "group", "fields"))
+        return self._list("list_form_templates", "/form_templates", FormTemplate, params=include)
+
+    def get_form_template(self, template_id: str) -> FormTemplate:
+        """One form template."""
+        return self._get("get_form_template", _path("form_templates", template_id), FormTemplate)
+
+    def create_form_template(self, *, text: str, fields: Sequence[dict[str, Any]]) -> FormTemplate:
+        """Create a form template."""
+        body = {"text": text, "instructions": "", "secretByDefault": False, "fields": list(fields)}
+        return self._write("create_form_template", "POST", "/form_templates", FormTemplate, json=body)
+
+    def update_form_template(self, template: FormTemplate, *, fields: Sequence[dict[str, Any]]) -> FormTemplate:
+        """Replace a form template's fields; the call takes the whole template (7.2)."""
+        body = template.model_dump(exclude={"id", "fields"}, exclude_none=True) | {"fields": list(fields)}
+        path = _path("form_templates", template.id)
+        return self._write("update_form_template", "PUT", path, FormTemplate, json=body, repeatable=True)
+
+    def list_forms(self, opportunity_id: str) -> Iterator[ProfileForm]:
+        """The forms on an opportunity; deleted ones stay readable and are left out."""
+        forms = self._list("list_forms", _path("opportunities", opportunity_id, "forms"), ProfileForm)
+        return (form for form in forms if form.deleted_at is None)
+
+    def create_form(
+        self,
+        opportunity_id: str,
+        *,
+        template_id: str,
+        fields: Sequence[dict[str, Any]],
+        secret: bool | None,
+        perform_as: str,
+    ) -> ProfileForm:
+        """Create a form; its fields must be the template's, all of them (7.3). There is no update and no delete."""
+        body: dict[str, Any] = {"baseTemplateId": template_id, "fields": list(fields)}
+        if secret is not None:
+            body["secret"] = secret
+        path = _path("opportunities", opportunity_id, "forms")
+        return self._write("create_form", "POST", path, ProfileForm, json=body, perform_as=perform_as)
+
+    # Files (8)
+
+    def list_files(self, opportunity_id: str) -> Iterator[LeverFile]:
+        """The files on an opportunity."""
+        return self._list("list_files", _path("opportunities", opportunity_id, "files"), LeverFile)
+
+    def upload_file(self, opportunity_id: str, *, name: str, content: BinaryIO, perform_as: str) -> LeverFile:
+        """Upload a PDF of at most 30 MB."""
+        path = _path("opportunities", opportunity_id, "files")
+        files = {"file": (name, content, "application/pdf")}
+        return self._write("upload_file", "POST", path, LeverFile, files=files, perform_as=perform_as, timeout=120)
+
+    # Reference data (6)
+
+    def list_stages(self) -> Iterator[Stage]:
+        """All stages in pipeline order."""
+        return self._list("list_stages", "/stages", Stage)
+
+    def get_stage(self, stage_id: str) -> Stage:
+        """One stage."""
+        return self._get("get_stage", _path("stages", stage_id), Stage)
+
+    def list_tags(self) -> Iterator[Tag]:
+        """All tags that somebody carries."""
+        return self._list("list_tags", "/tags", Tag, key=lambda tag: tag.text)
+
+    def find_user(self, email: str) -> User | None:
+        """The active user with an e-mail address."""
+        users = self._list("list_users", "/users", User, params=[("email", email)])
+        return next((user for user in users if (user.email or "").casefold() == email.casefold()), None)
+
+    def list_postings(self) -> Iterator[Posting]:
+        """All postings, confidential ones included where the key may see them."""
+        return self._list("list_postings", "/postings", Posting, params=[("confidentiality", "all")])
+
+    def get_posting(self, posting_id: str) -> Posting:
+        """One posting."""
+        return self._get("get_posting", _path("postings", posting_id), Posting)
+
+    # Webhooks (11.1)
+
+    def list_webhooks(self) -> Iterator[Webhook]:
+        """Registered webhooks, without their signature tokens."""
+        return self._list("list_webhooks", "/webhooks", Webhook)
+
+    def create_webhook(self, *, url: str, event: str) -> Webhook:
+        """Register a webhook; only this answer holds its signature token."""
+        return self._write("create_webhook", "POST", "/webhooks", Webhook, json={"url": url, "event": event})
+
+    def delete_webhook(self, webhook_id: str) -> None:
+        """Remove a webhook."""
+        path = _path("webhooks", webhook_id)
+        self._client.send(
+            Call(name="delete_webhook", method="DELETE", path=path, parse=lambda body: None, repeatable=True)
+        )

@@ -1,0 +1,246 @@
+"""The one sender: time-outs, retries by named rule, the rate limit, and answers turned into values or our errors."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any, Generic, TypeVar
+
+import requests
+from pydantic import BaseModel, ValidationError
+from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
+
+from lever_imocha.clients.limits import Limiter
+from lever_imocha.errors import (
+    ApiError,
+    CredentialsError,
+    NotFoundError,
+    NotPermittedError,
+    OutcomeUnknownError,
+    RateLimitedError,
+    RequestRejectedError,
+    UnexpectedAnswerError,
+    VendorDownError,
+)
+
+T = TypeVar("T")
+M = TypeVar("M", bound=BaseModel)
+
+TRIES = 6
+_NOTHING_SENT = (requests.exceptions.ConnectTimeout, requests.exceptions.InvalidURL)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call(Generic[T]):
+    """One API call, described.
+
+    :param name: as the client's method, for errors and logs.
+    :param path: below the base URL, starting with ``/``.
+    :param parse: makes the result from the answer's JSON (None for an empty answer).
+    :param repeatable: sending it twice has the effect of sending it once.
+    :param timeout: seconds, when the client's own is not enough.
+    """
+
+    name: str
+    method: str
+    path: str
+    parse: Callable[[Any], T]
+    params: Sequence[tuple[str, str]] = ()
+    json: Any = None
+    files: Mapping[str, Any] | None = None
+    repeatable: bool = False
+    timeout: float | None = field(default=None)
+
+
+class ApiClient:
+    """Sends calls to one vendor.
+
+    :param session: carries authentication, proxies and TLS options.
+    :param limiter: asked before every request, retries included.
+    :param timeout: seconds to wait for a connection and for each part of an answer.
+    :param sleep: waits between tries.
+    :param max_wait: the longest wait, in seconds, before a retry in this process; when a vendor asks for more,
+        `RateLimitedError` tells the caller to come back later.
+    """
+
+    def __init__(
+        self,
+        *,
+        vendor: str,
+        base_url: str,
+        session: requests.Session,
+        limiter: Limiter,
+        timeout: float = 20,
+        sleep: Callable[[float], None] = time.sleep,
+        max_wait: float = 30,
+    ) -> None:
+        self.vendor, self.base_url, self.session = vendor, base_url.rstrip("/"), session
+        self._limiter, self._timeout, self._sleep, self._max_wait = limiter, timeout, sleep, max_wait
+
+    def send(self, call: Call[T]) -> T:
+        """Send a call, again where the rules allow it, and return what its `parse` makes of the answer.
+
+        Rules: 429 always, after the time the vendor names; no connection always, since nothing was sent; 5xx and
+        broken connections only for calls that may be repeated.
+
+        :raises ApiError: one of its kinds, see `lever_imocha.errors`.
+        """
+        retrying = Retrying(
+            retry=retry_if_exception(self._may_retry),
+            wait=self._wait,
+            stop=stop_after_attempt(TRIES),
+            sleep=self._sleep,
+            reraise=True,
+        )
+        result: T = retrying(self._send_once, call)
+        return result
+
+    def open(self, call: Call[Any], *, session: requests.Session | None = None, url: str = "") -> requests.Response:
+        """One GET whose body is read by the caller in pieces (a download). No retries.
+
+        :param session: for an address outside the API, one without the key.
+        """
+        self._limiter.acquire()
+        try:
+            response = (session or self.session).get(
+                url or f"{self.base_url}{call.path}", timeout=call.timeout or self._timeout, stream=True
+            )
+        except (requests.RequestException, UnicodeError):
+            raise self._failure(VendorDownError, call) from None
+        if response.status_code >= 400:
+            response.close()
+            raise self._error_of(call, response.status_code, None, {})
+        return response
+
+    def _may_retry(self, error: BaseException) -> bool:
+        if isinstance(error, RateLimitedError):
+            return error.retry_after is None or error.retry_after <= self._max_wait
+        return isinstance(error, VendorDownError)
+
+    def _wait(self, state: RetryCallState) -> float:
+        error = state.outcome.exception() if state.outcome else None
+        if isinstance(error, RateLimitedError) and error.retry_after is not None:
+            return error.retry_after
+        return float(wait_random_exponential(multiplier=1, max=self._max_wait)(state))
+
+    def _send_once(self, call: Call[T]) -> T:
+        for part in (call.files or {}).values():
+            part[1].seek(0)
+        self._limiter.acquire()
+        try:
+            response = self.session.request(
+                call.method,
+                f"{self.base_url}{call.path}",
+                params=list(call.params),
+                json=call.json,
+                files=call.files,
+                timeout=call.timeout or self._timeout,
+                allow_redirects=False,
+            )
+        except requests.RequestException as error:
+            raise self._broken(call, error) from None
+        if not 200 <= response.status_code < 300:
+            raise self._error_of(call, response.status_code, _json(response), response.headers)
+        return self._parsed(call, response)
+
+    def _parsed(self, call: Call[T], response: requests.Response) -> T:
+        lost: type[ApiError] = UnexpectedAnswerError if call.repeatable else OutcomeUnknownError
+        body = None
+        if response.content:
+            try:
+                body = response.json()
+            except ValueError:
+                raise self._failure(lost, call, response.status_code, detail="the answer is not JSON") from None
+        try:
+            return call.parse(body)
+        except (ValidationError, KeyError, TypeError, ValueError, AttributeError) as error:
+            detail = _misfit(error)
+        raise self._failure(lost, call, response.status_code, detail=detail)
+
+    def parse_items(self, name: str, model: type[M], items: Iterable[Any]) -> Iterator[M]:
+        """The items of a page as values, one by one.
+
+        :raises UnexpectedAnswerError: an item lacks what every item must have.
+        """
+        for item in items:
+            try:
+                value = model.model_validate(item)
+            except ValidationError as error:
+                detail = _misfit(error)
+            else:
+                yield value
+                continue
+            raise UnexpectedAnswerError(vendor=self.vendor, call=name, status=200, detail=detail)
+
+    def _broken(self, call: Call[T], error: requests.RequestException) -> ApiError:
+        nothing_sent = isinstance(error, _NOTHING_SENT) or "NewConnectionError" in repr(error.args)
+        kind = VendorDownError if call.repeatable or nothing_sent else OutcomeUnknownError
+        return self._failure(kind, call, detail=type(error).__name__)
+
+    def _error_of(self, call: Call[T], status: int, body: Any, headers: Mapping[str, str]) -> ApiError:
+        code, detail = _said(body)
+        if status == 429:
+            return RateLimitedError(
+                vendor=self.vendor,
+                call=call.name,
+                status=status,
+                code=code,
+                detail=detail,
+                retry_after=_retry_after(headers.get("Retry-After")),
+            )
+        # iMocha labels validation failures 401 too; only the gateway's own body, with `message`, is about the key
+        # (imocha.md 2.3).
+        if status == 401 and not (isinstance(body, dict) and "errors" in body and "message" not in body):
+            return self._failure(CredentialsError, call, status, code, detail)
+        if status >= 500:
+            return self._failure(
+                VendorDownError if call.repeatable else OutcomeUnknownError, call, status, code, detail
+            )
+        kinds: dict[int, type[ApiError]] = {403: NotPermittedError, 404: NotFoundError}
+        fallback = RequestRejectedError if status >= 400 else UnexpectedAnswerError
+        return self._failure(kinds.get(status, fallback), call, status, code, detail)
+
+    def _failure(
+        self, kind: type[ApiError], call: Call[T], status: int | None = None, code: str = "", detail: str = ""
+    ) -> ApiError:
+        return kind(vendor=self.vendor, call=call.name, status=status, code=code, detail=detail)
+
+
+def _misfit(error: Exception) -> str:
+    """Where an answer does not fit, without the values, which may be personal."""
+    if isinstance(error, ValidationError):
+        places = sorted({".".join(map(str, item["loc"])) for item in error.errors(include_input=False)})
+        return f"fields not as expected: {', '.join(places)}"
+    return f"the answer has another shape ({type(error).__name__})"
+
+
+def _json(response: requests.Response) -> Any:
+    try:
+        return response.json()
+    except ValueError:
+        return None
+
+
+def _said(body: Any) -> tuple[str, str]:
+    """Code and message of Lever's error body or of any of iMocha's three envelopes."""
+    if not isinstance(body, dict):
+        return "", ""
+    errors = body.get("errors")
+    if isinstance(errors, list):
+        return "", "; ".join(str(error) for error in errors)
+    return str(body.get("code") or ""), str(body.get("message") or errors or "")
+
+
+def _retry_after(value: str | None) -> float | None:
+    """Seconds from a Retry-After header in either of its two forms."""
+    if not value:
+        return None
+    if value.strip().isdigit():
+        return float(value)
+    try:
+        return max(0.0, (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds())
+    except (TypeError, ValueError):
+        return None

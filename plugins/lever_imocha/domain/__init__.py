@@ -1,0 +1,1 @@
+"""The rules: pure functions and value types, no I/O."""

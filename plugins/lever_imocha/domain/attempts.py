@@ -1,0 +1,151 @@
+"""iMocha's attempts: status words made one, and the report of an ended attempt."""
+
+from __future__ import annotations
+
+import logging
+from enum import StrEnum
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from lever_imocha.domain.types import Utc, VendorModel, fold_key
+
+log = logging.getLogger(__name__)
+
+
+class AttemptStatus(StrEnum):
+    """One vocabulary for iMocha's many spellings (imocha.md 3)."""
+
+    PENDING = "pending"
+    IN_PROGRESS = "in_progress"
+    COMPLETE = "complete"
+    TEST_LEFT = "test_left"
+    TERMINATED = "terminated"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+    UNKNOWN = "unknown"
+
+    @property
+    def is_ended(self) -> bool:
+        """The candidate took the test; there is, or will be, a report."""
+        return self in (AttemptStatus.COMPLETE, AttemptStatus.TEST_LEFT, AttemptStatus.TERMINATED)
+
+
+_SPELLINGS = {fold_key(status): status for status in AttemptStatus} | {
+    "completed": AttemptStatus.COMPLETE,
+    "canceled": AttemptStatus.CANCELLED,
+}
+
+
+def read_status(word: Any) -> AttemptStatus:
+    """The status a word of iMocha's means; a word nobody knows is kept apart and logged, not guessed."""
+    if isinstance(word, AttemptStatus):
+        return word
+    status = _SPELLINGS.get(fold_key(str(word or "")), AttemptStatus.UNKNOWN)
+    if status is AttemptStatus.UNKNOWN and word:
+        log.warning("iMocha used a status word we do not know: %.40r", word)
+    return status
+
+
+Status = Annotated[AttemptStatus, BeforeValidator(read_status)]
+
+
+class ImochaModel(VendorModel):
+    """An iMocha object: its keys are read without regard to case, which differs between docs and live answers."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fold_keys(cls, data: Any) -> Any:
+        if not isinstance(data, dict):
+            return data
+        names = {fold_key(field.alias or name): field.alias or name for name, field in cls.model_fields.items()}
+        return {names.get(fold_key(key), key): value for key, value in data.items()}
+
+
+class Section(ImochaModel):
+    """One section of a report: points reached and possible, seconds used."""
+
+    section_name: str = Field(alias="sectionName", default="")
+    candidate_score: float | None = Field(alias="candidateScore", default=None)
+    section_score: float | None = Field(alias="sectionScore", default=None)
+    section_time_taken: float | None = Field(alias="sectionTimeTaken", default=None)
+
+
+class Report(ImochaModel):
+    """The report of one attempt (imocha.md 7.1): points, whole per cent, seconds, a link to the PDF."""
+
+    test_invitation_id: int | None = Field(alias="testInvitationId", default=None)
+    test_id: int | None = Field(alias="testId", default=None)
+    test_name: str | None = Field(alias="testName", default=None)
+    status: Status = AttemptStatus.UNKNOWN
+    attempted_on: Utc = Field(alias="attemptedOn", default=None)
+    candidate_points: float | None = Field(alias="candidatePoints", default=None)
+    total_test_points: float | None = Field(alias="totalTestPoints", default=None)
+    score_percentage: float | None = Field(alias="scorePercentage", default=None)
+    performance_category: str | None = Field(alias="performanceCategory", default=None)
+    time_taken: float | None = Field(alias="timeTaken", default=None)
+    pdf_report_url: str | None = Field(alias="pdfReportUrl", default=None)
+    sections: Annotated[tuple[Section, ...], BeforeValidator(lambda value: value or ())] = ()
+
+    @property
+    def is_final(self) -> bool:
+        """Ended and scored; anything less is read again later (imocha.md 7.3)."""
+        return self.status.is_ended and self.total_test_points is not None
+
+
+class ImochaTest(ImochaModel):
+    """A test (imocha.md 4.1). The vendor's status words are not all known: only a clear word makes it inactive."""
+
+    __test__ = False
+
+    id: int = Field(alias="testId")
+    name: str = Field(alias="testName", default="")
+    status: str | None = None
+
+    @property
+    def is_active(self) -> bool:
+        """Not said to be switched off."""
+        return fold_key(self.status or "") not in {"inactive", "archived", "deleted", "disabled", "draft", "closed"}
+
+
+class TestLink(ImochaModel):
+    """A test's link, whose settings an invitation takes over (imocha.md 4.4)."""
+
+    __test__ = False
+
+    id: int = Field(alias="testLinkId")
+    name: str = Field(alias="testLinkName", default="")
+    is_api_link: bool | None = Field(alias="isApiLink", default=None)
+    status: str | None = Field(alias="testLinkStatus", default=None)
+    proctoring_settings: dict[str, Any] | None = Field(alias="proctoringSettings", default=None)
+    stakeholder_emails: str | None = Field(alias="stakeholderEmails", default=None, repr=False)
+    invitation_schedule: dict[str, Any] | None = Field(alias="invitationSchedule", default=None)
+
+
+class Invitation(ImochaModel):
+    """The answer to an invite or a reattempt; the candidate's personal test address is not even read."""
+
+    id: int = Field(alias="testInvitationId")
+    status: Status = AttemptStatus.UNKNOWN
+
+
+class Attempt(ImochaModel):
+    """One row of Retrieve Invites (imocha.md 6.4); name and e-mail are not read."""
+
+    test_invitation_id: int = Field(alias="testInvitationId")
+    test_id: int | None = Field(alias="testId", default=None)
+    status: Status = Field(alias="testStatus", default=AttemptStatus.UNKNOWN)
+
+
+__all__ = [
+    "Attempt",
+    "AttemptStatus",
+    "ImochaModel",
+    "ImochaTest",
+    "Invitation",
+    "Report",
+    "Section",
+    "Status",
+    "TestLink",
+    "read_status",
+]

@@ -1,0 +1,199 @@
+"""Lever's profile form: which fields ours has, and how a report fills any template."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from pydantic import ConfigDict
+
+from lever_imocha.domain.attempts import AttemptStatus, Report, Section
+from lever_imocha.domain.types import Id, VendorModel
+from lever_imocha.errors import SettingsError
+
+
+class TemplateField(VendorModel):
+    """One field of a form template; every key it came with is kept, since a form must repeat them (lever.md 7.3)."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    type: str
+    text: str
+    description: str | None = None
+    required: bool | None = False
+    id: Id | None = None
+    options: list[dict[str, Any]] | None = None
+
+
+class FormTemplate(VendorModel):
+    """A profile form template (lever.md 7.2)."""
+
+    id: Id
+    text: str
+    instructions: str | None = None
+    fields: tuple[TemplateField, ...] = ()
+
+
+STATUS_WORDS = {
+    AttemptStatus.COMPLETE: "Complete",
+    AttemptStatus.TEST_LEFT: "Test Left",
+    AttemptStatus.TERMINATED: "Terminated",
+}
+INVITATION_FIELD = "Invitation"
+_TYPES = {
+    "Test": "text",
+    "Status": "dropdown",
+    "Score": "text",
+    "Percentage": "text",
+    "Performance category": "text",
+    "Attempted on": "date",
+    "Time taken": "text",
+    "Sections": "textarea",
+    "Report": "text",
+    INVITATION_FIELD: "text",
+}
+
+
+def our_fields() -> list[dict[str, Any]]:
+    """The fields of the template we create, in their order."""
+    return [
+        {"type": kind, "text": text, "description": "", "required": False}
+        | ({"options": [{"text": word} for word in STATUS_WORDS.values()]} if kind == "dropdown" else {})
+        for text, kind in _TYPES.items()
+    ]
+
+
+def missing_fields(template: FormTemplate) -> list[str]:
+    """Which of our fields a template lacks; fields are known by their text."""
+    present = {_name(field.text) for field in template.fields}
+    return [text for text in _TYPES if _name(text) not in present]
+
+
+def merged_fields(template: FormTemplate) -> list[dict[str, Any]]:
+    """A template's own fields followed by those of ours that it lacks."""
+    lacking = set(missing_fields(template))
+    own = [field.model_dump(exclude_none=True) for field in template.fields]
+    return own + [field for field in our_fields() if field["text"] in lacking]
+
+
+def check_template(template: FormTemplate) -> None:
+    """Make sure that every required field can be filled.
+
+    :raises SettingsError: one line for every required field that is not ours.
+    """
+    ours = {_name(text) for text in _TYPES}
+    problems = [
+        f"form template {template.text!r}: its required field {field.text!r} cannot be filled from a report;"
+        " make it optional in Lever or name another form_template"
+        for field in template.fields
+        if field.required and (_name(field.text) not in ours or not _can_hold(field))
+    ]
+    if problems:
+        raise SettingsError(problems)
+
+
+def fill_form(template: FormTemplate, report: Report, *, invitation_id: int) -> list[dict[str, Any]]:
+    """The fields of a new profile form: the template's, in its order, each with a `value`.
+
+    :raises SettingsError: a required field has no value for this report.
+    """
+    values = {_name(text): value for text, value in _values(report, invitation_id).items()}
+    filled = []
+    for field in template.fields:
+        value = _fit(field, values.get(_name(field.text)))
+        if value is None and field.required:
+            if field.type not in ("text", "textarea"):
+                raise SettingsError(
+                    [
+                        f"form template {template.text!r}: required field {field.text!r} has no option for this report;"
+                        " add one of " + ", ".join(STATUS_WORDS.values()) + " or make it optional in Lever"
+                    ]
+                )
+            value = "n/a"
+        filled.append(field.model_dump(exclude_none=True) | {"required": bool(field.required), "value": value})
+    return filled
+
+
+def is_same_form(
+    existing: Sequence[Mapping[str, Any]], wanted: Sequence[Mapping[str, Any]], invitation_id: int
+) -> bool:
+    """An existing form is the one we want to create: it carries the invitation id, or else all the same values."""
+    for field in existing:
+        if _name(str(field.get("text", ""))) == _name(INVITATION_FIELD):
+            return str(field.get("value")).strip() == str(invitation_id)
+    have = {_name(str(field.get("text", ""))): str(field.get("value")) for field in existing}
+    want = {_name(str(field["text"])): str(field["value"]) for field in wanted if field["value"] is not None}
+    return bool(want) and all(have.get(key) == value for key, value in want.items())
+
+
+def report_file_name(invitation_id: int) -> str:
+    """The name of the PDF in Lever; it carries the invitation id, by which it is found again."""
+    return f"iMocha report {invitation_id}.pdf"
+
+
+def _name(text: str) -> str:
+    return " ".join(text.split()).casefold()
+
+
+def _number(value: float | None) -> str:
+    return "?" if value is None else f"{value:.2f}".rstrip("0").rstrip(".")
+
+
+def _duration(seconds: float | None) -> str | None:
+    if seconds is None:
+        return None
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def _section(section: Section) -> str:
+    took = _duration(section.section_time_taken)
+    score = f"{_number(section.candidate_score)} / {_number(section.section_score)}"
+    return f"{' '.join(section.section_name.split())}: {score}" + (f" ({took})" if took else "")
+
+
+def _percentage(report: Report) -> str | None:
+    if report.score_percentage is not None:
+        return f"{_number(report.score_percentage)} %"
+    if report.candidate_points is None or not report.total_test_points:
+        return None
+    return f"{round(report.candidate_points * 100 / report.total_test_points)} %"
+
+
+def _values(report: Report, invitation_id: int) -> dict[str, str | datetime | None]:
+    scored = report.candidate_points is not None and report.total_test_points is not None
+    return {
+        "Test": report.test_name,
+        "Status": STATUS_WORDS.get(report.status),
+        "Score": f"{_number(report.candidate_points)} / {_number(report.total_test_points)}" if scored else None,
+        "Percentage": _percentage(report),
+        "Performance category": report.performance_category,
+        "Attempted on": report.attempted_on,
+        "Time taken": _duration(report.time_taken),
+        "Sections": "\n".join(_section(section) for section in report.sections) or None,
+        "Report": report.pdf_report_url,
+        INVITATION_FIELD: str(invitation_id),
+    }
+
+
+def _can_hold(field: TemplateField) -> bool:
+    return field.type in ("text", "textarea", "dropdown", "multiple-choice") or (
+        field.type == "date" and _name(field.text) == _name("Attempted on")
+    )
+
+
+def _fit(field: TemplateField, value: str | datetime | None) -> Any:
+    if value is None or value == "":
+        return None
+    if field.type == "date":
+        return int(value.timestamp() * 1000) if isinstance(value, datetime) else None
+    text = f"{value:%Y-%m-%d %H:%M} UTC" if isinstance(value, datetime) else value
+    if field.type == "textarea":
+        return text
+    if field.type == "text":
+        return " ".join(text.split())
+    if field.type in ("dropdown", "multiple-choice"):
+        options = [str(option.get("text", "")) for option in field.options or []]
+        return next((option for option in options if _name(option) == _name(text)), None)
+    return None

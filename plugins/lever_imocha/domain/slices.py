@@ -1,0 +1,16 @@
+"""How work is spread over mapped tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+T = TypeVar("T")
+
+MOST_TASKS = 32
+
+
+def slices(items: Sequence[T], most: int = MOST_TASKS) -> list[list[T]]:
+    """One item a task up to `most`, beyond that `most` tasks of even size, so that thousands stay few tasks."""
+    count = min(len(items), most)
+    return [list(items[number::count]) for number in range(count)]

@@ -1,0 +1,67 @@
+"""Everything a task or trigger works with, put together from connections and settings."""
+
+from __future__ import annotations
+
+import os
+import socket
+from dataclasses import dataclass
+
+from lever_imocha.clients.imocha import ImochaClient
+from lever_imocha.clients.lever import LeverClient
+from lever_imocha.hooks.imocha import ImochaHook
+from lever_imocha.hooks.ledger import ledger_engine
+from lever_imocha.hooks.lever import LeverHook
+from lever_imocha.ledger.limiter import SharedLimiter
+from lever_imocha.ledger.repository import Ledger
+from lever_imocha.settings import Settings, load_settings
+from lever_imocha.workflows.invite import InviteWorkflow
+from lever_imocha.workflows.sync_tags import SyncTagsWorkflow
+from lever_imocha.workflows.write_back import AttemptWatch, WriteBackWorkflow
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """Clients, ledger and settings of one task."""
+
+    lever: LeverClient
+    imocha: ImochaClient
+    ledger: Ledger
+    settings: Settings
+    worker: str
+
+    @classmethod
+    def open(cls, *, lever_conn_id: str, imocha_conn_id: str) -> Workshop:
+        """Read settings and connections.
+
+        :raises SettingsError: the settings or a connection cannot be used.
+        :raises LedgerError: the ledger cannot be used.
+        """
+        settings, engine = load_settings(), ledger_engine()
+        limits = settings.rate_limits
+        return cls(
+            lever=LeverHook(lever_conn_id).client(SharedLimiter(engine=engine, name="lever", rate=limits.lever)),
+            imocha=ImochaHook(imocha_conn_id).client(SharedLimiter(engine=engine, name="imocha", rate=limits.imocha)),
+            ledger=Ledger(engine=engine),
+            settings=settings,
+            worker=f"{socket.gethostname()}:{os.getpid()}",
+        )
+
+    def invite_workflow(self) -> InviteWorkflow:
+        """Collect and invite."""
+        return InviteWorkflow(
+            lever=self.lever, imocha=self.imocha, ledger=self.ledger, settings=self.settings, worker=self.worker
+        )
+
+    def attempt_watch(self) -> AttemptWatch:
+        """Notice ended attempts."""
+        return AttemptWatch(imocha=self.imocha, ledger=self.ledger, settings=self.settings)
+
+    def write_back_workflow(self) -> WriteBackWorkflow:
+        """Write reports back."""
+        return WriteBackWorkflow(
+            lever=self.lever, imocha=self.imocha, ledger=self.ledger, settings=self.settings, worker=self.worker
+        )
+
+    def sync_tags_workflow(self) -> SyncTagsWorkflow:
+        """Sync tags."""
+        return SyncTagsWorkflow(lever=self.lever, imocha=self.imocha, settings=self.settings)

@@ -1,0 +1,53 @@
+"""The connection type ``imocha``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow.providers.http.hooks.http import HttpHook
+
+from lever_imocha.clients.imocha import ImochaClient
+from lever_imocha.clients.limits import Limiter
+from lever_imocha.errors import LeverImochaError
+from lever_imocha.hooks.connections import ConnectionLike, api_client, api_key, session_for
+
+DEFAULT_URL = "https://apiv3.imocha.io/v3"
+
+
+def imocha_client(connection: ConnectionLike, limiter: Limiter | None = None) -> ImochaClient:
+    """A client for a connection; report links outside the API are fetched without the key (imocha.md 7.2)."""
+    session = session_for(connection)
+    session.headers["X-API-KEY"] = api_key(connection)
+    client = api_client(connection, vendor="iMocha", default=DEFAULT_URL, session=session, limiter=limiter)
+    return ImochaClient(client, session_for(connection))
+
+
+class ImochaHook(HttpHook):
+    """iMocha, from an Airflow connection.
+
+    :param imocha_conn_id: a connection of type ``imocha``: base URL in host, API key in password.
+    """
+
+    conn_name_attr = "imocha_conn_id"
+    default_conn_name = "imocha_default"
+    conn_type = "imocha"
+    hook_name = "iMocha"
+
+    def __init__(self, imocha_conn_id: str = default_conn_name, **kwargs: Any) -> None:
+        super().__init__(http_conn_id=imocha_conn_id, **kwargs)
+        self.imocha_conn_id = imocha_conn_id
+
+    def client(self, limiter: Limiter | None = None) -> ImochaClient:
+        """A typed client; the connection is read once.
+
+        :param limiter: shared by all processes that use the key.
+        """
+        return imocha_client(self.get_connection(self.imocha_conn_id), limiter)
+
+    def test_connection(self) -> tuple[bool, str]:
+        """Read the business units, or a page of tests, with the key."""
+        try:
+            self.client().check()
+        except LeverImochaError as error:
+            return False, str(error)
+        return True, "iMocha accepts the API key."

@@ -1,0 +1,55 @@
+"""The ledger, from an Airflow connection or an environment variable."""
+
+from __future__ import annotations
+
+import os
+
+from airflow.sdk import BaseHook
+from airflow.sdk.exceptions import AirflowNotFoundException
+from sqlalchemy import Engine
+
+from lever_imocha.errors import LedgerError
+from lever_imocha.ledger.database import LEDGER_VARIABLE, check_schema, engine_for
+
+LEDGER_CONNECTION = "lever_imocha_ledger"
+
+
+def ledger_engine(url: str | None = None) -> Engine:
+    """The ledger's engine, its schema checked once a process.
+
+    :param url: where the caller has looked it up already.
+    :raises LedgerError: none is named, it is not reachable, or it is not migrated.
+    """
+    engine = engine_for(url or ledger_url())
+    if engine not in _CHECKED:
+        check_schema(engine)
+        _CHECKED.add(engine)
+    return engine
+
+
+_CHECKED: set[Engine] = set()
+
+
+def ledger_url() -> str:
+    """The connection `lever_imocha_ledger`, else the variable LEVER_IMOCHA_LEDGER.
+
+    :raises LedgerError: neither is there.
+    """
+    try:
+        return str(BaseHook.get_connection(LEDGER_CONNECTION).get_uri())
+    except AirflowNotFoundException:
+        return url_from_environment()
+
+
+def url_from_environment() -> str:
+    """The variable LEVER_IMOCHA_LEDGER.
+
+    :raises LedgerError: it is not set.
+    """
+    url = os.environ.get(LEDGER_VARIABLE)
+    if not url:
+        raise LedgerError(
+            f"The ledger has no address: make the Airflow connection {LEDGER_CONNECTION} (type Postgres), or set"
+            f" {LEDGER_VARIABLE}."
+        )
+    return url

@@ -1,0 +1,56 @@
+"""The connection type ``lever``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow.providers.http.hooks.http import HttpHook
+from airflow.sdk.log import mask_secret
+from requests.auth import HTTPBasicAuth, _basic_auth_str
+
+from lever_imocha.clients.lever import LeverClient
+from lever_imocha.clients.limits import Limiter
+from lever_imocha.errors import LeverImochaError
+from lever_imocha.hooks.connections import ConnectionLike, api_client, api_key, session_for
+
+DEFAULT_URL = "https://api.lever.co/v1"
+
+
+def lever_client(connection: ConnectionLike, limiter: Limiter | None = None) -> LeverClient:
+    """A client for a connection: the API key is Basic authentication's user name, its password empty (lever.md 1.2)."""
+    key = api_key(connection)
+    mask_secret(_basic_auth_str(key, ""))
+    session = session_for(connection)
+    session.auth = HTTPBasicAuth(key, "")
+    return LeverClient(api_client(connection, vendor="Lever", default=DEFAULT_URL, session=session, limiter=limiter))
+
+
+class LeverHook(HttpHook):
+    """Lever, from an Airflow connection.
+
+    :param lever_conn_id: a connection of type ``lever``: base URL in host, API key in password.
+    """
+
+    conn_name_attr = "lever_conn_id"
+    default_conn_name = "lever_default"
+    conn_type = "lever"
+    hook_name = "Lever"
+
+    def __init__(self, lever_conn_id: str = default_conn_name, **kwargs: Any) -> None:
+        super().__init__(http_conn_id=lever_conn_id, **kwargs)
+        self.lever_conn_id = lever_conn_id
+
+    def client(self, limiter: Limiter | None = None) -> LeverClient:
+        """A typed client; the connection is read once.
+
+        :param limiter: shared by all processes that use the key.
+        """
+        return lever_client(self.get_connection(self.lever_conn_id), limiter)
+
+    def test_connection(self) -> tuple[bool, str]:
+        """Read one stage with the key."""
+        try:
+            self.client().check()
+        except LeverImochaError as error:
+            return False, str(error)
+        return True, "Lever accepts the API key."

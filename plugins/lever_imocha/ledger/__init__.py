@@ -1,0 +1,1 @@
+"""Durable memory on PostgreSQL: what was seen, decided, done; ids and, erasable, a display name."""

@@ -1,0 +1,440 @@
+"""What the workflows ask of the ledger and tell it; every method is one short transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Engine, Row, Select, and_, func, or_, select, true, update
+from sqlalchemy.dialects.postgresql import insert
+
+from lever_imocha.ledger.tables import (
+    assessments,
+    events,
+    invitations,
+    reference,
+    stage_entries,
+    watermarks,
+    write_back_steps,
+)
+
+ENDED = ("complete", "test_left", "terminated")
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewEntry:
+    """An opportunity's arrival in a stage, as just read from Lever."""
+
+    opportunity_id: str
+    stage_id: str
+    entered_at: datetime
+    eligibility: str
+    name: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageEntry:
+    """A recorded arrival; `decision` is None while it is pending."""
+
+    id: int
+    opportunity_id: str
+    stage_id: str
+    entered_at: datetime
+    decision: str | None
+    reason: str | None
+    tries: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Assessment:
+    """One test that one opportunity is to take, with its invitation's status where there is one."""
+
+    id: int
+    opportunity_id: str
+    test_id: int
+    entry_id: int
+    rule_key: str
+    invitation_id: int | None
+    intended_at: datetime | None
+    handled_entry_id: int | None
+    written_at: datetime | None
+    tries: int
+    status: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """A step of writing back: begun, and done when `done_at` is set."""
+
+    started_at: datetime
+    done_at: datetime | None
+    vendor_id: str | None
+
+
+_ENTRY = [stage_entries.c[name] for name in StageEntry.__dataclass_fields__]
+_ASSESSMENT = [assessments.c[name] for name in Assessment.__dataclass_fields__ if name != "status"]
+
+
+def _entry(row: Row[Any]) -> StageEntry:
+    return StageEntry(**row._mapping)
+
+
+def _assessments() -> Select[Any]:
+    joined = assessments.outerjoin(invitations, assessments.c.invitation_id == invitations.c.id)
+    return select(*_ASSESSMENT, invitations.c.status).select_from(joined)
+
+
+def _free(table: Any, now: datetime) -> Any:
+    """Nobody holds it, or its holder's lease is over; and it is time to try."""
+    return and_(
+        or_(table.c.claimed_until.is_(None), table.c.claimed_until < now),
+        or_(table.c.not_before.is_(None), table.c.not_before <= now),
+    )
+
+
+class Ledger:
+    """The ledger's repository.
+
+    :param clock: aware UTC now.
+    """
+
+    def __init__(self, *, engine: Engine, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self._engine, self._clock = engine, clock
+
+    # Stage entries
+
+    def record_entries(self, entries: Sequence[NewEntry], *, seen_by: str) -> None:
+        """Record arrivals once each. A decided one is pending again when what its decision rests on has changed."""
+        if not entries:
+            return
+        now = self._clock()
+        rows = [
+            {
+                "opportunity_id": entry.opportunity_id,
+                "stage_id": entry.stage_id,
+                "entered_at": entry.entered_at,
+                "eligibility": entry.eligibility,
+                "name": entry.name,
+                "first_seen_by": seen_by,
+                "first_seen_at": now,
+            }
+            for entry in entries
+        ]
+        statement = insert(stage_entries).values(rows)
+        new = statement.excluded
+        with self._engine.begin() as connection:
+            connection.execute(
+                statement.on_conflict_do_update(
+                    index_elements=["opportunity_id", "stage_id", "entered_at"],
+                    set_={"eligibility": new.eligibility, "decided_at": None, "not_before": None},
+                    where=and_(stage_entries.c.decided_at.is_not(None), stage_entries.c.eligibility != new.eligibility),
+                )
+            )
+
+    def pending_entries(self, limit: int = 5000) -> list[StageEntry]:
+        """Arrivals nobody has decided or is deciding, oldest first."""
+        waiting = and_(stage_entries.c.decided_at.is_(None), _free(stage_entries, self._clock()))
+        query = select(*_ENTRY).where(waiting).order_by(stage_entries.c.entered_at).limit(limit)
+        with self._engine.connect() as connection:
+            return [_entry(row) for row in connection.execute(query)]
+
+    def entry(self, entry_id: int) -> StageEntry | None:
+        """One arrival."""
+        with self._engine.connect() as connection:
+            row = connection.execute(select(*_ENTRY).where(stage_entries.c.id == entry_id)).first()
+            return _entry(row) if row else None
+
+    def claim_entry(self, entry_id: int, *, worker: str, lease: timedelta) -> StageEntry | None:
+        """Take an arrival to work on it; None when it is decided or another worker holds it."""
+        now = self._clock()
+        waiting = and_(stage_entries.c.id == entry_id, stage_entries.c.decided_at.is_(None), _free(stage_entries, now))
+        locked = select(stage_entries.c.id).where(waiting).with_for_update(skip_locked=True).scalar_subquery()
+        statement = (
+            update(stage_entries)
+            .where(stage_entries.c.id == locked)
+            .values(claimed_by=worker, claimed_until=now + lease)
+            .returning(*_ENTRY)
+        )
+        with self._engine.begin() as connection:
+            row = connection.execute(statement).first()
+            return _entry(row) if row else None
+
+    def decide_entry(
+        self, entry_id: int, *, decision: str, reason: str | None = None, eligibility: str | None = None
+    ) -> None:
+        """Record what was decided about an arrival, and what that rested on."""
+        values: dict[str, Any] = {
+            "decision": decision, "reason": reason, "decided_at": self._clock(),
+            "claimed_by": None, "claimed_until": None, "not_before": None,
+        }  # fmt: skip
+        if eligibility is not None:
+            values["eligibility"] = eligibility
+        self._update(update(stage_entries).where(stage_entries.c.id == entry_id).values(values))
+
+    def release_entry(self, entry_id: int, *, reason: str | None = None, not_before: datetime | None = None) -> None:
+        """Give a claimed arrival back undone; it stays pending."""
+        self._update(
+            update(stage_entries)
+            .where(stage_entries.c.id == entry_id)
+            .values(
+                claimed_by=None, claimed_until=None, reason=reason, not_before=not_before,
+                tries=stage_entries.c.tries + 1,
+            )
+        )  # fmt: skip
+
+    # Assessments and invitations
+
+    def assessment(self, opportunity_id: str, test_id: int) -> Assessment | None:
+        """What is known of one opportunity and one test."""
+        found = [row for row in self.assessments_of(opportunity_id) if row.test_id == test_id]
+        return found[0] if found else None
+
+    def assessments_of(self, opportunity_id: str) -> list[Assessment]:
+        """All assessments of an opportunity."""
+        query = _assessments().where(assessments.c.opportunity_id == opportunity_id).order_by(assessments.c.id)
+        with self._engine.connect() as connection:
+            return [Assessment(**row._mapping) for row in connection.execute(query)]
+
+    def intend(self, opportunity_id: str, test_id: int, *, entry_id: int, rule_key: str) -> int:
+        """Record that an invitation is about to be sent, so that a crash after sending is known.
+
+        :return: the assessment's id.
+        """
+        values = {"entry_id": entry_id, "rule_key": rule_key, "intended_at": self._clock()}
+        statement = insert(assessments).values(opportunity_id=opportunity_id, test_id=test_id, **values)
+        with self._engine.begin() as connection:
+            return int(
+                connection.execute(
+                    statement.on_conflict_do_update(
+                        index_elements=["opportunity_id", "test_id"], set_=values
+                    ).returning(assessments.c.id)
+                ).scalar_one()
+            )
+
+    def record_invitation(
+        self, assessment_id: int, *, invitation_id: int, test_id: int, status: str, entry_id: int, refreshed: bool
+    ) -> None:
+        """Record the invitation iMocha answered with, and link it to the assessment."""
+        now = self._clock()
+        statement = insert(invitations).values(
+            id=invitation_id, test_id=test_id, status=status, invited_at=now, times_invited=1,
+            times_refreshed=int(refreshed), ended_at=now if status in ENDED else None,
+        )  # fmt: skip
+        ended = invitations.c.status.in_(ENDED)
+        with self._engine.begin() as connection:
+            connection.execute(
+                statement.on_conflict_do_update(
+                    index_elements=["id"],
+                    set_={
+                        "times_invited": invitations.c.times_invited + 1,
+                        "times_refreshed": invitations.c.times_refreshed + int(refreshed),
+                    },
+                )
+            )
+            connection.execute(
+                update(invitations)
+                .where(invitations.c.id == invitation_id, ~ended)
+                .values(status=status, checked_at=None, ended_at=now if status in ENDED else None)
+            )
+            changed = assessments.c.invitation_id.is_distinct_from(invitation_id)
+            connection.execute(
+                update(assessments)
+                .where(assessments.c.id == assessment_id, changed)
+                .values(invitation_id=invitation_id, written_at=None, tries=0, not_before=None)
+            )
+            connection.execute(
+                update(assessments)
+                .where(assessments.c.id == assessment_id)
+                .values(intended_at=None, handled_entry_id=entry_id)
+            )
+
+    def mark_handled(self, assessment_id: int, entry_id: int) -> None:
+        """Record that an arrival asked nothing more of an assessment."""
+        self._update(update(assessments).where(assessments.c.id == assessment_id).values(handled_entry_id=entry_id))
+
+    def invitation_status(self, invitation_id: int) -> str | None:
+        """An invitation's status; None when it is not ours."""
+        with self._engine.connect() as connection:
+            return connection.execute(
+                select(invitations.c.status).where(invitations.c.id == invitation_id)
+            ).scalar_one_or_none()
+
+    def set_status(self, statuses: Mapping[int, str]) -> list[int]:
+        """Record what iMocha says of invitations. Unknown ids are not ours, and an ended attempt stays ended.
+
+        :return: the ids whose status changed.
+        """
+        now, changed = self._clock(), []
+        with self._engine.begin() as connection:
+            for invitation_id, status in sorted(statuses.items()):
+                result = connection.execute(
+                    update(invitations)
+                    .where(
+                        invitations.c.id == invitation_id,
+                        invitations.c.status != status,
+                        invitations.c.status.not_in(ENDED),
+                    )
+                    .values(status=status, **({"ended_at": now} if status in ENDED else {}))
+                )
+                if result.rowcount:
+                    changed.append(invitation_id)
+        return changed
+
+    def invitations_to_check(self, *, older_than: timedelta, limit: int) -> list[int]:
+        """Open invitations whose report was never looked at, or not for a while; the longest waiting first."""
+        query = (
+            select(invitations.c.id)
+            .where(
+                invitations.c.status.in_(("pending", "in_progress", "unknown")),
+                or_(invitations.c.checked_at.is_(None), invitations.c.checked_at < self._clock() - older_than),
+            )
+            .order_by(invitations.c.checked_at.asc().nulls_first(), invitations.c.id)
+            .limit(limit)
+        )
+        with self._engine.connect() as connection:
+            return list(connection.execute(query).scalars())
+
+    def mark_checked(self, invitation_id: int) -> None:
+        """Record that an invitation's report was looked at."""
+        self._update(update(invitations).where(invitations.c.id == invitation_id).values(checked_at=self._clock()))
+
+    # Writing back
+
+    def _due(self) -> Any:
+        return and_(
+            assessments.c.written_at.is_(None),
+            assessments.c.invitation_id.in_(select(invitations.c.id).where(invitations.c.status.in_(ENDED))),
+            _free(assessments, self._clock()),
+        )
+
+    def due_write_backs(self, limit: int = 5000) -> list[str]:
+        """Opportunities with an ended attempt that is not written back, nobody works on, and whose time has come."""
+        query = (
+            select(assessments.c.opportunity_id)
+            .where(self._due())
+            .group_by(assessments.c.opportunity_id)
+            .order_by(func.min(assessments.c.id))
+            .limit(limit)
+        )
+        with self._engine.connect() as connection:
+            return list(connection.execute(query).scalars())
+
+    def claim_write_back(self, opportunity_id: str, *, worker: str, lease: timedelta) -> list[Assessment]:
+        """Take all that is due of one opportunity; empty when another worker works on any of it."""
+        now = self._clock()
+        with self._engine.begin() as connection:
+            connection.execute(select(func.pg_advisory_xact_lock(func.hashtext(opportunity_id))))
+            busy = select(true()).where(
+                assessments.c.opportunity_id == opportunity_id, assessments.c.claimed_until >= now
+            )
+            if connection.execute(busy.limit(1)).first():
+                return []
+            claimed = connection.execute(
+                update(assessments)
+                .where(assessments.c.opportunity_id == opportunity_id, self._due())
+                .values(claimed_by=worker, claimed_until=now + lease)
+                .returning(assessments.c.id)
+            ).scalars()
+            query = _assessments().where(assessments.c.id.in_(list(claimed))).order_by(assessments.c.id)
+            return [Assessment(**row._mapping) for row in connection.execute(query)]
+
+    def finish_write_back(self, assessment_id: int) -> None:
+        """Record that an attempt is written back."""
+        self._update(
+            update(assessments)
+            .where(assessments.c.id == assessment_id)
+            .values(written_at=self._clock(), claimed_by=None, claimed_until=None, not_before=None, reason=None)
+        )
+
+    def release_write_back(self, assessment_id: int, *, reason: str, not_before: datetime | None = None) -> None:
+        """Give an assessment back unwritten."""
+        self._update(
+            update(assessments)
+            .where(assessments.c.id == assessment_id, assessments.c.written_at.is_(None))
+            .values(
+                claimed_by=None, claimed_until=None, reason=reason, not_before=not_before,
+                tries=assessments.c.tries + 1,
+            )
+        )  # fmt: skip
+
+    def step(self, invitation_id: int, opportunity_id: str, step: str) -> Step | None:
+        """What is known of one step."""
+        c = write_back_steps.c
+        query = select(c.started_at, c.done_at, c.vendor_id).where(
+            c.invitation_id == invitation_id, c.opportunity_id == opportunity_id, c.step == step
+        )
+        with self._engine.connect() as connection:
+            row = connection.execute(query).first()
+            return Step(**row._mapping) if row else None
+
+    def start_step(self, invitation_id: int, opportunity_id: str, step: str) -> None:
+        """Record that a step is about to be sent."""
+        statement = insert(write_back_steps).values(
+            invitation_id=invitation_id, opportunity_id=opportunity_id, step=step, started_at=self._clock()
+        )
+        self._update(statement.on_conflict_do_nothing())
+
+    def finish_step(self, invitation_id: int, opportunity_id: str, step: str, *, vendor_id: str | None) -> None:
+        """Record that a step is known done, with the id of what was made."""
+        c = write_back_steps.c
+        self._update(
+            update(write_back_steps)
+            .where(c.invitation_id == invitation_id, c.opportunity_id == opportunity_id, c.step == step)
+            .values(done_at=self._clock(), vendor_id=vendor_id)
+        )
+
+    # Timeline, reference data, watermarks
+
+    def record_event(
+        self,
+        kind: str,
+        *,
+        opportunity_id: str | None = None,
+        invitation_id: int | None = None,
+        test_id: int | None = None,
+        detail: str | None = None,
+    ) -> None:
+        """Add to the timeline; `detail` holds no personal data."""
+        self._update(
+            insert(events).values(
+                at=self._clock(), kind=kind, opportunity_id=opportunity_id, invitation_id=invitation_id,
+                test_id=test_id, detail=detail,
+            )
+        )  # fmt: skip
+
+    def event_kinds(self, opportunity_id: str) -> list[str]:
+        """An opportunity's timeline, as words."""
+        query = select(events.c.kind).where(events.c.opportunity_id == opportunity_id).order_by(events.c.id)
+        with self._engine.connect() as connection:
+            return list(connection.execute(query).scalars())
+
+    def put_reference(self, key: str, value: dict[str, Any]) -> None:
+        """Keep reference data for other tasks."""
+        values = {"value": value, "read_at": self._clock()}
+        statement = insert(reference).values(key=key, **values)
+        self._update(statement.on_conflict_do_update(index_elements=["key"], set_=values))
+
+    def get_reference(self, key: str) -> dict[str, Any] | None:
+        """Reference data kept by `put_reference`."""
+        with self._engine.connect() as connection:
+            return connection.execute(select(reference.c.value).where(reference.c.key == key)).scalar_one_or_none()
+
+    def watermark(self, name: str) -> datetime | None:
+        """How far a sweep has come."""
+        with self._engine.connect() as connection:
+            return connection.execute(select(watermarks.c.at).where(watermarks.c.name == name)).scalar_one_or_none()
+
+    def set_watermark(self, name: str, at: datetime) -> None:
+        """Record how far a sweep has come."""
+        statement = insert(watermarks).values(name=name, at=at)
+        self._update(statement.on_conflict_do_update(index_elements=["name"], set_={"at": at}))
+
+    def erase_name(self, opportunity_id: str) -> None:
+        """Forget a candidate's name."""
+        self._update(update(stage_entries).where(stage_entries.c.opportunity_id == opportunity_id).values(name=None))
+
+    def _update(self, statement: Any) -> None:
+        with self._engine.begin() as connection:
+            connection.execute(statement)

@@ -1,0 +1,1 @@
+"""One task each: parameters go in, a workflow does the work."""

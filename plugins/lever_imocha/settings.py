@@ -1,0 +1,215 @@
+"""The settings file, `include/lever_imocha.yaml`, as typed models.
+
+Names only: stages, templates and users are given as recruiters know them and become ids when a run starts.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from lever_imocha.errors import SettingsError
+
+SETTINGS_VARIABLE = "LEVER_IMOCHA_SETTINGS"
+
+Name = Annotated[str, Field(min_length=1)]
+
+
+def _seconds(value: Any) -> Any:
+    return timedelta(seconds=value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+Seconds = Annotated[timedelta, BeforeValidator(_seconds), Field(gt=timedelta(0))]
+"""A duration: a number of seconds, or ISO 8601 such as ``PT5M``."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class TagSettings(_Section):
+    """How a Lever tag names an iMocha test."""
+
+    prefix: Name = "iMocha:"
+    map: dict[Name, Annotated[int, Field(gt=0)]] = {}
+
+
+class Rule(_Section):
+    """What starts an assessment and where it leads; the first rule that matches counts."""
+
+    trigger_stage: Name = "Assessment"
+    completed_stage: Name = "Assessment Complete"
+    form_template: Name = "iMocha Assessment"
+    postings: tuple[Name, ...] = ()
+    tags: tuple[Name, ...] = ()
+    retake: Literal["never", "reattempt"] = "never"
+    validity_days: Annotated[int, Field(ge=1, le=365)] | None = None
+
+    @model_validator(mode="after")
+    def _leads_somewhere(self) -> Rule:
+        if self.trigger_stage == self.completed_stage:
+            raise ValueError("completed_stage must differ from trigger_stage, or candidates would go round in circles")
+        return self
+
+
+class WriteBackSettings(_Section):
+    """What a report leaves in Lever."""
+
+    create_template: bool = True
+    update_template: bool = False
+    secret: bool | None = None
+    note: bool = False
+    tags: tuple[Name, ...] = ()
+    report_retry: tuple[Seconds, ...] = tuple(timedelta(minutes=minutes) for minutes in (1, 5, 15, 60))
+
+    @field_validator("report_retry")
+    @classmethod
+    def _some(cls, value: tuple[timedelta, ...]) -> tuple[timedelta, ...]:
+        if not value:
+            raise ValueError("give at least one waiting time, e.g. [60, 300]")
+        return value
+
+
+class PollSettings(_Section):
+    """How often to look, and how far back."""
+
+    schedule: Name = "*/5 * * * *"
+    overlap: Seconds = timedelta(minutes=30)
+    full_sweep: Seconds = timedelta(hours=1)
+    attempts: Seconds = timedelta(minutes=1)
+    attempts_window: Seconds = timedelta(hours=24)
+    attempts_overlap: Seconds = timedelta(hours=1)
+    report_check: Seconds = timedelta(hours=6)
+    wait: Seconds = timedelta(hours=6)
+    lease: Seconds = timedelta(minutes=10)
+
+    @field_validator("schedule")
+    @classmethod
+    def _cron(cls, value: str) -> str:
+        if len(value.split()) != 5 and not value.startswith("@"):
+            raise ValueError("write a cron expression of five fields, e.g. '*/5 * * * *'")
+        return value
+
+
+class RateLimits(_Section):
+    """Requests a second, over all processes together."""
+
+    lever: Annotated[float, Field(gt=0, le=10)] = 8
+    lever_burst: Annotated[int, Field(ge=1, le=20)] = 10
+    imocha: Annotated[float, Field(gt=0, le=50)] = 5
+    imocha_burst: Annotated[int, Field(ge=1, le=50)] = 5
+
+
+class Settings(_Section):
+    """The whole file. Everything has a default but `perform_as`, the e-mail of a Lever user."""
+
+    perform_as: Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$", repr=False)]
+    tags: TagSettings = TagSettings()
+    rules: Annotated[tuple[Rule, ...], Field(min_length=1)] = (Rule(),)
+    write_back: WriteBackSettings = WriteBackSettings()
+    poll: PollSettings = PollSettings()
+    rate_limits: RateLimits = RateLimits()
+    public_url: Annotated[str, Field(pattern=r"^https?://")] | None = None
+
+
+_FIXES = {
+    "missing": "add it",
+    "string_pattern_mismatch": "for perform_as write a Lever user's e-mail address, for a URL start with https://",
+    "too_short": "give at least one",
+    "string_too_short": "it must not be empty",
+}
+
+
+def _known_keys(location: tuple[int | str, ...]) -> list[str]:
+    section: Any = Settings
+    for part in location[:-1]:
+        if isinstance(part, str) and part in section.model_fields:
+            annotation = section.model_fields[part].annotation
+            inner = [a for a in getattr(annotation, "__args__", ()) if isinstance(a, type) and issubclass(a, BaseModel)]
+            section = inner[0] if inner else annotation
+            if not (isinstance(section, type) and issubclass(section, BaseModel)):
+                return []
+    return list(section.model_fields)
+
+
+def _line(error: Any) -> str:
+    location = error["loc"]
+    key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).lstrip(".") or "the file"
+    if error["type"] == "extra_forbidden":
+        known = _known_keys(location)
+        near = difflib.get_close_matches(str(location[-1]), known, n=1)
+        fix = f"did you mean {near[0]!r}?" if near else f"remove it; known here: {', '.join(known)}"
+        return f"{key}: there is no such setting; {fix}"
+    if error["type"] == "missing":
+        return f"{key}: is missing; add it, e.g. perform_as: people-ops@example.com"
+    hint = _FIXES.get(error["type"])
+    message = error["msg"].removeprefix("Value error, ")
+    value = (
+        error["input"] if isinstance(error["input"], str | int | float | bool | None) else type(error["input"]).__name__
+    )
+    return f"{key}: {value!r} cannot be used: {message}" + (f"; {hint}" if hint else "")
+
+
+def parse_settings(text: str, *, source: str = "settings") -> Settings:
+    """Read settings from YAML.
+
+    :raises SettingsError: one line for every mistake, each with the key, the value and the fix.
+    """
+    try:
+        data = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" line {mark.line + 1}" if mark else ""
+        raise SettingsError(
+            [f"{source}{where}: is not YAML ({getattr(error, 'problem', 'unreadable')}); mend it"]
+        ) from None
+    if data is None:
+        data = {}
+    if not isinstance(data, dict):
+        raise SettingsError([f"{source}: must be a list of `key: value`, starting with perform_as"])
+    try:
+        return Settings.model_validate(data)
+    except ValidationError as error:
+        raise SettingsError([f"{source}: {_line(item)}" for item in error.errors()]) from None
+
+
+def settings_path() -> Path:
+    """Where the settings are: `LEVER_IMOCHA_SETTINGS`, or `lever_imocha.yaml` in the project's `include/`."""
+    named = os.environ.get(SETTINGS_VARIABLE)
+    if named:
+        return Path(named)
+    places = [Path(entry) / "include" for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
+    places += [Path(__file__).parents[2] / "include", Path(os.environ.get("AIRFLOW_HOME", ".")) / "include"]
+    return next(
+        (p / "lever_imocha.yaml" for p in places if (p / "lever_imocha.yaml").is_file()),
+        places[-1] / "lever_imocha.yaml",
+    )
+
+
+def load_settings(path: Path | None = None) -> Settings:
+    """Read and check the settings file.
+
+    :raises SettingsError: the file is missing, unreadable or wrong.
+    """
+    path = path or settings_path()
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(
+            [f"{path}: cannot be read ({type(error).__name__}); write it, or let {SETTINGS_VARIABLE} name another file"]
+        ) from None
+    return parse_settings(text, source=path.name)
+
+
+def schedule(path: Path | None = None) -> str:
+    """The cron schedule for the DAG file, which must parse even when the settings are wrong: tasks then say why."""
+    try:
+        return load_settings(path).poll.schedule
+    except SettingsError:
+        return PollSettings().schedule

@@ -1,0 +1,60 @@
+"""Waits until an attempt has ended and is to be written back."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+from airflow.triggers.base import BaseTrigger, TriggerEvent
+from asgiref.sync import sync_to_async
+
+from lever_imocha.errors import ApiError, CredentialsError, LeverImochaError, NotPermittedError
+from lever_imocha.hooks.factory import Workshop
+
+
+class ImochaAttemptTrigger(BaseTrigger):
+    """Polls iMocha for the whole account and fires when the ledger has something to write back.
+
+    :param lever_conn_id: connection of type ``lever``.
+    :param imocha_conn_id: connection of type ``imocha``.
+    :param poll_interval: seconds between two looks.
+    :param wait: seconds after which it fires with nothing, so that a run does not last for ever.
+    """
+
+    def __init__(self, *, lever_conn_id: str, imocha_conn_id: str, poll_interval: float, wait: float) -> None:
+        super().__init__()
+        self.lever_conn_id, self.imocha_conn_id = lever_conn_id, imocha_conn_id
+        self.poll_interval, self.wait = poll_interval, wait
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Class path and keyword arguments."""
+        return (
+            "lever_imocha.triggers.imocha.ImochaAttemptTrigger",
+            {
+                "lever_conn_id": self.lever_conn_id,
+                "imocha_conn_id": self.imocha_conn_id,
+                "poll_interval": self.poll_interval,
+                "wait": self.wait,
+            },
+        )
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Fire once: ``{"due": [opportunity ids]}``, or ``{"error": message}`` for what a person must mend."""
+        loop = asyncio.get_running_loop()
+        ends = loop.time() + self.wait
+        due: list[str] = []
+        while not due and loop.time() < ends:
+            await asyncio.sleep(min(self.poll_interval, max(0.0, ends - loop.time())))
+            try:
+                due = await sync_to_async(self._look, thread_sensitive=False)()
+            except LeverImochaError as error:
+                if not isinstance(error, ApiError) or isinstance(error, CredentialsError | NotPermittedError):
+                    yield TriggerEvent({"error": str(error)})
+                    return
+                self.log.warning("%s", error)
+        yield TriggerEvent({"due": due})
+
+    def _look(self) -> list[str]:
+        shop = Workshop.open(lever_conn_id=self.lever_conn_id, imocha_conn_id=self.imocha_conn_id)
+        return shop.attempt_watch().look()

@@ -1,0 +1,1 @@
+"""The steps in order: rules, clients and ledger put together; no Airflow."""

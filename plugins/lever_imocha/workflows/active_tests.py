@@ -1,0 +1,37 @@
+"""Which of iMocha's tests are active: read at most once a run, since the list is slow (imocha.md 4.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from lever_imocha.clients.imocha import ImochaClient
+from lever_imocha.domain.decisions import WantedTest
+from lever_imocha.ledger.repository import Ledger
+
+_KEY = "imocha.tests"
+
+
+class ActiveTests:
+    """The run's first task reads the list and leaves it in the ledger; the others read it there."""
+
+    def __init__(self, *, imocha: ImochaClient, ledger: Ledger) -> None:
+        self._imocha, self._ledger = imocha, ledger
+        self._active: set[int] | None = None
+        self._fresh = False
+
+    def among(self, wanted: Iterable[WantedTest], *, fresh: bool = False) -> set[int]:
+        """The ids of the active tests among those wanted.
+
+        :param fresh: do not trust an earlier run's list. A test that list does not know is looked for anew anyway.
+        """
+        ids = {test.test_id for test in wanted if test.test_id is not None}
+        if not ids:
+            return set()
+        if self._active is None:
+            stored = self._ledger.get_reference(_KEY)
+            self._active = set(stored["active"]) if stored is not None else set()
+        if not self._fresh and (fresh or not ids <= self._active):
+            self._active = {test.id for test in self._imocha.list_tests() if test.is_active}
+            self._fresh = True
+            self._ledger.put_reference(_KEY, {"active": sorted(self._active)})
+        return ids & self._active

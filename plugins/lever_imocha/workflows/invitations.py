@@ -1,0 +1,184 @@
+"""Invite, refresh and reattempt at iMocha, recorded so that a crash anywhere leaves one invitation."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_fixed
+
+from lever_imocha.clients.imocha import ImochaClient
+from lever_imocha.domain.attempts import AttemptStatus, Invitation, read_status
+from lever_imocha.domain.decisions import Action, Decision, Reason, ResolvedRule
+from lever_imocha.domain.links import InviteSettings, default_link, settings_of
+from lever_imocha.domain.opportunities import Opportunity
+from lever_imocha.errors import NotFoundError, NotPermittedError, OutcomeUnknownError, RequestRejectedError
+from lever_imocha.ledger.repository import Assessment, Ledger, StageEntry
+from lever_imocha.settings import Settings
+
+log = logging.getLogger(__name__)
+
+
+class Inviter:
+    """What is done at iMocha for one assessment.
+
+    iMocha keys an invitation by e-mail within a test's link: inviting again is an upsert (imocha.md 5.3). So a
+    repeat after a lost answer makes no second invitation, at worst a second e-mail.
+    """
+
+    def __init__(
+        self, *, imocha: ImochaClient, ledger: Ledger, settings: Settings, clock: Callable[[], datetime]
+    ) -> None:
+        self._imocha, self._ledger, self._settings, self._clock = imocha, ledger, settings, clock
+
+    def status_now(self, known: Assessment) -> AttemptStatus | None:
+        """The attempt's status as iMocha says now; None when nothing was ever sent, UNKNOWN when it will not say.
+
+        A lost callback must not re-mail someone in the middle of the test. iMocha has no call for the status: the
+        report tells it, or, where that only says "not ready", the sweep of completed attempts.
+        """
+        if known.invitation_id is None:
+            return None
+        recorded = read_status(known.status)
+        if recorded.is_ended:
+            return recorded
+        try:
+            status = self._imocha.get_report(known.invitation_id).status
+        except (NotFoundError, RequestRejectedError, NotPermittedError):
+            status = AttemptStatus.UNKNOWN
+        if status is AttemptStatus.UNKNOWN:
+            status = self._swept(known.invitation_id)
+        if status is AttemptStatus.UNKNOWN and recorded is AttemptStatus.IN_PROGRESS:
+            return recorded
+        if status is not AttemptStatus.UNKNOWN:
+            self._ledger.set_status({known.invitation_id: status.value})
+        return status
+
+    def _swept(self, invitation_id: int) -> AttemptStatus:
+        now = self._clock()
+        attempts = self._imocha.list_attempts(
+            state="completed", start_at=now - self._settings.poll.attempts_window, end_at=now + timedelta(minutes=5)
+        )
+        found = (attempt.status for attempt in attempts if attempt.test_invitation_id == invitation_id)
+        return next(found, AttemptStatus.UNKNOWN)
+
+    def send(
+        self,
+        action: Action,
+        *,
+        opportunity: Opportunity,
+        entry: StageEntry,
+        rule: ResolvedRule,
+        test_id: int,
+        ask_first: bool,
+    ) -> Decision:
+        """Invite, refresh or reattempt, and record the invitation before anything else can need it.
+
+        :param ask_first: iMocha did not say how the attempt stands: invite without an e-mail first, which leaves a
+            running or finished one unchanged and tells.
+        :return: what came of it: a refresh that finds the attempt running leaves it alone.
+        :raises ApiError: iMocha refused or could not be reached; the intention stays recorded.
+        """
+        before = self._ledger.assessment(opportunity.id, test_id)
+        assessment_id = self._ledger.intend(opportunity.id, test_id, entry_id=entry.id, rule_key=rule.key)
+        if before is not None and before.intended_at is not None:
+            self._event("invite_repeated", opportunity, test_id, before.invitation_id, "an earlier answer was lost")
+        invitation = self._call(action, opportunity, rule, test_id, before, ask_first)
+        status = invitation.status
+        self._ledger.record_invitation(
+            assessment_id,
+            invitation_id=invitation.id,
+            test_id=test_id,
+            status=(AttemptStatus.PENDING if status is AttemptStatus.UNKNOWN else status).value,
+            entry_id=entry.id,
+            refreshed=action is Action.REFRESH,
+        )
+        if before is not None and before.invitation_id not in (None, invitation.id) and action is Action.REFRESH:
+            self._replace(opportunity, test_id, int(before.invitation_id or 0), invitation.id)
+        return self._outcome(action, opportunity, test_id, invitation)
+
+    def _outcome(self, action: Action, opportunity: Opportunity, test_id: int, invitation: Invitation) -> Decision:
+        known = read_status(self._ledger.invitation_status(invitation.id))
+        if known.is_ended or invitation.status.is_ended:
+            self._event("already_taken", opportunity, test_id, invitation.id)
+            return Decision(Action.IGNORE, Reason.ALREADY_TAKEN)
+        if invitation.status is AttemptStatus.IN_PROGRESS:
+            self._event("already_running", opportunity, test_id, invitation.id)
+            return Decision(Action.IGNORE, Reason.RUNNING)
+        past = {Action.INVITE: "invited", Action.REFRESH: "refreshed", Action.REATTEMPT: "reattempt_given"}
+        self._event(past[action], opportunity, test_id, invitation.id)
+        return Decision(action)
+
+    def _call(
+        self,
+        action: Action,
+        opportunity: Opportunity,
+        rule: ResolvedRule,
+        test_id: int,
+        before: Assessment | None,
+        ask_first: bool,
+    ) -> Invitation:
+        email, name = str(opportunity.email), opportunity.name or "Candidate"
+        settings = self._link_settings(action, rule, test_id)
+        if action is Action.REATTEMPT and before is not None and before.invitation_id is not None:
+            old = before.invitation_id
+            now = self._clock()
+            return self._sure(
+                lambda: self._imocha.reattempt(
+                    old,
+                    start_at=settings.start_at or now,
+                    end_at=settings.end_at or now + timedelta(days=7),
+                    time_zone_id=settings.time_zone_id,
+                    send_email=True,
+                )
+            )
+
+        def invite(*, send_email: bool) -> Invitation:
+            return self._sure(
+                lambda: self._imocha.invite(test_id, email=email, name=name, send_email=send_email, settings=settings)
+            )
+
+        if ask_first:
+            quiet = invite(send_email=False)
+            if quiet.status is AttemptStatus.IN_PROGRESS or quiet.status.is_ended:
+                return quiet
+        return invite(send_email=True)
+
+    def _sure(self, send: Callable[[], Invitation]) -> Invitation:
+        for attempt in Retrying(
+            retry=retry_if_exception_type(OutcomeUnknownError),
+            stop=stop_after_attempt(3),
+            wait=wait_fixed(0.5),
+            reraise=True,
+        ):
+            with attempt:
+                if attempt.retry_state.attempt_number > 1:
+                    log.warning(
+                        "iMocha's answer to an invite was lost; inviting again, which changes no other invitation"
+                    )
+                return send()
+        raise AssertionError("unreachable")
+
+    def _link_settings(self, action: Action, rule: ResolvedRule, test_id: int) -> InviteSettings:
+        """A new invitation takes its link's settings by itself; a repeated one is told them, as they are now."""
+        if action is Action.INVITE and rule.validity_days is None:
+            return InviteSettings()
+        link = None if action is Action.INVITE else default_link(self._imocha.list_test_links(test_id))
+        return settings_of(link, now=self._clock(), validity_days=rule.validity_days)
+
+    def _replace(self, opportunity: Opportunity, test_id: int, old: int, new: int) -> None:
+        """A refresh was answered with another invitation (the address changed): the old one is withdrawn."""
+        self._event("invitation_replaced", opportunity, test_id, new, f"was {old}")
+        log.warning("opportunity %s: invitation %s replaces %s", opportunity.id, new, old)
+        try:
+            self._imocha.cancel(old)
+        except (RequestRejectedError, NotFoundError, NotPermittedError):
+            log.info("invitation %s could not be withdrawn: it is no longer pending", old)
+
+    def _event(
+        self, kind: str, opportunity: Opportunity, test_id: int, invitation_id: int | None, detail: str | None = None
+    ) -> None:
+        self._ledger.record_event(
+            kind, opportunity_id=opportunity.id, test_id=test_id, invitation_id=invitation_id, detail=detail
+        )

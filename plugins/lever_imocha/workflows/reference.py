@@ -1,0 +1,162 @@
+"""Names become ids: stages, the acting user, postings and form templates, read once a run for all its tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+from pydantic import BaseModel, ConfigDict
+
+from lever_imocha.clients.lever import LeverClient
+from lever_imocha.domain.decisions import ResolvedRule, TagScheme
+from lever_imocha.domain.forms import FormTemplate, check_template, merged_fields, missing_fields, our_fields
+from lever_imocha.errors import LedgerError, SettingsError
+from lever_imocha.ledger.repository import Ledger
+from lever_imocha.settings import Settings
+
+_KEY = "lever"
+
+
+class Reference(BaseModel):
+    """What the settings' names stand for in Lever. Ids and template fields only, nothing personal."""
+
+    model_config = ConfigDict(frozen=True)
+
+    perform_as: str
+    rules: tuple[ResolvedRule, ...]
+    templates: dict[str, FormTemplate] = {}
+
+    def rule_of(self, key: str) -> ResolvedRule | None:
+        """The rule an assessment was begun under, or, when the settings changed since, one of the same stage."""
+        stage = key.partition("|")[0]
+        exact = [rule for rule in self.rules if rule.key == key]
+        return next(iter(exact + [rule for rule in self.rules if rule.trigger_stage_id == stage]), None)
+
+
+class _Named(Protocol):
+    @property
+    def id(self) -> str: ...
+    @property
+    def text(self) -> str: ...
+
+
+def tag_scheme(settings: Settings) -> TagScheme:
+    """How tags name tests, from the settings."""
+    return TagScheme(prefix=settings.tags.prefix, mapping=settings.tags.map)
+
+
+def _find(name: str, known: Sequence[_Named], *, key: str, problems: list[str]) -> str:
+    exact = [item.id for item in known if item.text == name] or [item.id for item in known if item.id == name]
+    if len(exact) == 1:
+        return exact[0]
+    if exact:
+        problems.append(f"{key}: {name!r} is the name of {len(exact)} in Lever; rename one, or write the id")
+    else:
+        names = ", ".join(repr(item.text) for item in known[:40]) or "none"
+        problems.append(f"{key}: {name!r} does not exist in Lever; there are: {names}")
+    return ""
+
+
+def _rules(lever: LeverClient, settings: Settings, problems: list[str]) -> tuple[ResolvedRule, ...]:
+    stages = list(lever.list_stages())
+    postings = list(lever.list_postings()) if any(rule.postings for rule in settings.rules) else []
+
+    def stage(index: int, key: str, name: str) -> str:
+        return _find(name, stages, key=f"rules[{index}].{key}", problems=problems)
+
+    return tuple(
+        ResolvedRule(
+            trigger_stage_id=stage(index, "trigger_stage", rule.trigger_stage),
+            completed_stage_id=stage(index, "completed_stage", rule.completed_stage),
+            form_template=rule.form_template,
+            posting_ids=tuple(
+                _find(name, postings, key=f"rules[{index}].postings", problems=problems) for name in rule.postings
+            ),
+            tags=rule.tags,
+            retake=rule.retake,
+            validity_days=rule.validity_days,
+        )
+        for index, rule in enumerate(settings.rules)
+    )
+
+
+def _template(
+    name: str, known: Iterable[FormTemplate], lever: LeverClient, settings: Settings, problems: list[str]
+) -> FormTemplate | None:
+    found = [template for template in known if template.text == name]
+    if len(found) > 1:
+        problems.append(f"form_template: {name!r} is the name of {len(found)} templates in Lever; rename one")
+        return None
+    if not found:
+        if settings.write_back.create_template:
+            return lever.create_form_template(text=name, fields=our_fields())
+        names = ", ".join(repr(template.text) for template in known) or "none"
+        problems.append(
+            f"form_template: {name!r} does not exist in Lever; there are: {names};"
+            " or set write_back.create_template: true"
+        )
+        return None
+    template = found[0] if found[0].fields else lever.get_form_template(found[0].id)
+    return _complete(template, lever, settings, problems)
+
+
+def _complete(
+    template: FormTemplate, lever: LeverClient, settings: Settings, problems: list[str]
+) -> FormTemplate | None:
+    lacking = missing_fields(template)
+    if lacking and settings.write_back.update_template:
+        template = lever.update_form_template(template, fields=merged_fields(template))
+    elif len(lacking) == len(our_fields()):
+        problems.append(
+            f"form_template: {template.text!r} has none of our fields; set write_back.update_template: true,"
+            f" or add to it in Lever: {', '.join(lacking)}"
+        )
+        return None
+    try:
+        check_template(template)
+    except SettingsError as error:
+        problems += error.problems
+    return template
+
+
+def resolve(lever: LeverClient, settings: Settings, *, templates: bool) -> Reference:
+    """Look up every name of the settings in Lever.
+
+    :param templates: also the form templates, which are created or completed as the settings allow.
+    :raises SettingsError: one line for every name Lever does not know, with the names it does.
+    """
+    problems: list[str] = []
+    rules = _rules(lever, settings, problems)
+    user = lever.find_user(settings.perform_as)
+    if user is None:
+        problems.append("perform_as: no active Lever user has this e-mail address; name one who has")
+    if problems or user is None:
+        raise SettingsError(problems)
+    ready: dict[str, FormTemplate] = {}
+    if templates:
+        known = list(lever.list_form_templates())
+        for name in dict.fromkeys(rule.form_template for rule in rules):
+            template = _template(name, known, lever, settings, problems)
+            if template is not None:
+                ready[name] = template
+    if problems:
+        raise SettingsError(problems)
+    return Reference(perform_as=user.id, rules=rules, templates=ready)
+
+
+def refresh_reference(ledger: Ledger, lever: LeverClient, settings: Settings, *, templates: bool) -> Reference:
+    """Resolve the names anew and keep them for the run's other tasks."""
+    reference = resolve(lever, settings, templates=templates)
+    ledger.put_reference(_KEY + (".templates" if templates else ""), reference.model_dump(mode="json"))
+    return reference
+
+
+def stored_reference(ledger: Ledger, *, templates: bool) -> Reference:
+    """The names as the run's first task resolved them.
+
+    :raises LedgerError: no run has resolved them yet.
+    """
+    found = ledger.get_reference(_KEY + (".templates" if templates else ""))
+    if found is None:
+        raise LedgerError("The run's first task has not looked up Lever's stages yet: clear it, not only this task.")
+    return Reference.model_validate(found)

@@ -1,0 +1,322 @@
+"""Ended attempts: noticed at iMocha, and written back to Lever step by step, the stage last."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_fixed
+
+from lever_imocha.clients.imocha import ImochaClient
+from lever_imocha.clients.lever import LeverClient
+from lever_imocha.domain.attempts import Report, read_status
+from lever_imocha.domain.decisions import Action, ResolvedRule, may_move_on
+from lever_imocha.domain.forms import FormTemplate, fill_form, is_same_form, report_file_name
+from lever_imocha.domain.opportunities import Opportunity
+from lever_imocha.errors import (
+    LedgerError,
+    LeverImochaError,
+    NotFoundError,
+    NotPermittedError,
+    OutcomeUnknownError,
+    ReportFileError,
+    RequestRejectedError,
+)
+from lever_imocha.ledger.repository import Assessment, Ledger
+from lever_imocha.settings import Settings
+from lever_imocha.workflows.reference import Reference, refresh_reference, stored_reference
+
+log = logging.getLogger(__name__)
+
+_SWEEP = "imocha.attempts"
+_CHECKS_AT_ONCE = 20
+
+
+class AttemptWatch:
+    """Notices at iMocha what became of the invitations in the ledger."""
+
+    def __init__(
+        self,
+        *,
+        imocha: ImochaClient,
+        ledger: Ledger,
+        settings: Settings,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._imocha, self._ledger, self._settings, self._clock = imocha, ledger, settings, clock
+
+    def look(self) -> list[str]:
+        """Sweep Retrieve Invites since the last time, look at a few reports directly, and return what is due.
+
+        The sweep's timestamp and window are not documented (imocha.md 6.4): windows overlap, and each open
+        invitation's own report is looked at once soon after inviting and then now and then.
+
+        :return: opportunity ids with something to write back.
+        """
+        poll, now = self._settings.poll, self._clock()
+        last = self._ledger.watermark(_SWEEP) or now - poll.attempts_window
+        start = last - poll.attempts_overlap
+        while start < now:
+            end = min(start + poll.attempts_window, now + timedelta(minutes=5))
+            for state in ("completed", "cancelled", "expired"):
+                attempts = self._imocha.list_attempts(state=state, start_at=start, end_at=end)
+                self._ledger.set_status({attempt.test_invitation_id: attempt.status.value for attempt in attempts})
+            start = end
+            self._ledger.set_watermark(_SWEEP, min(end, now))
+        self._check_reports()
+        return self._ledger.due_write_backs()
+
+    def _check_reports(self) -> None:
+        older_than = self._settings.poll.report_check
+        for invitation_id in self._ledger.invitations_to_check(older_than=older_than, limit=_CHECKS_AT_ONCE):
+            try:
+                report = self._imocha.get_report(invitation_id)
+            except (NotFoundError, RequestRejectedError, NotPermittedError):
+                log.debug("invitation %s has no report yet", invitation_id)
+            else:
+                if report.status.is_ended:
+                    self._ledger.set_status({invitation_id: report.status.value})
+            self._ledger.mark_checked(invitation_id)
+
+
+class WriteBackWorkflow:
+    """Writes ended attempts back: report, profile form, PDF file, note, tags, stage.
+
+    :param worker: names this process in claims.
+    """
+
+    def __init__(
+        self,
+        *,
+        lever: LeverClient,
+        imocha: ImochaClient,
+        ledger: Ledger,
+        settings: Settings,
+        worker: str,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._lever, self._imocha, self._ledger, self._settings = lever, imocha, ledger, settings
+        self._worker, self._clock = worker, clock
+        self._known_reference: Reference | None = None
+
+    def prepare(self) -> None:
+        """Resolve stages, user and form templates, once for all candidates of a run.
+
+        :raises SettingsError: a name is unknown to Lever, or a template cannot be filled; nothing was written.
+        """
+        self._known_reference = refresh_reference(self._ledger, self._lever, self._settings, templates=True)
+
+    def write_back(self, opportunity_id: str) -> str | None:
+        """Write back all that is due of one opportunity.
+
+        :return: what happened, or None when another worker has it or nothing is due.
+        :raises LeverImochaError: a step failed; the steps done stay done, the rest is due again.
+        """
+        claimed = self._ledger.claim_write_back(opportunity_id, worker=self._worker, lease=self._settings.poll.lease)
+        written: list[Assessment] = []
+        try:
+            for assessment in claimed:
+                if self._write(assessment):
+                    written.append(assessment)
+            outcome = self._move_on(written) if written else None
+        except LeverImochaError as error:
+            if isinstance(error, NotFoundError) and self._is_gone(opportunity_id):
+                return self._let_go(claimed)
+            for assessment in claimed:
+                self._ledger.release_write_back(
+                    assessment.id, reason=type(error).__name__, not_before=self._later(assessment, error)
+                )
+            raise
+        for assessment in written:
+            self._ledger.finish_write_back(assessment.id)
+        return outcome or ("waits for the report" if claimed else None)
+
+    def _later(self, assessment: Assessment, error: LeverImochaError | None = None) -> datetime | None:
+        if error is not None and not isinstance(error, RequestRejectedError | ReportFileError):
+            return None
+        waits = self._settings.write_back.report_retry
+        return self._clock() + waits[min(assessment.tries, len(waits) - 1)]
+
+    def _is_gone(self, opportunity_id: str) -> bool:
+        """A 404 may be about a stage or a template; only a missing opportunity leaves nobody to write to."""
+        try:
+            self._lever.get_opportunity(opportunity_id)
+        except NotFoundError:
+            return True
+        return False
+
+    def _let_go(self, claimed: list[Assessment]) -> str:
+        opportunity_id = claimed[0].opportunity_id
+        self._ledger.record_event("deleted_in_lever", opportunity_id=opportunity_id)
+        self._ledger.erase_name(opportunity_id)
+        for assessment in claimed:
+            self._ledger.finish_write_back(assessment.id)
+        return "deleted in Lever"
+
+    def _write(self, assessment: Assessment) -> bool:
+        """Report, form, file and note of one attempt; False when the report is not final yet."""
+        invitation_id = int(assessment.invitation_id or 0)
+        report = self._final_report(invitation_id)
+        if report is None:
+            self._ledger.release_write_back(
+                assessment.id, reason="report not final", not_before=self._later(assessment)
+            )
+            return False
+        self._ledger.set_status({invitation_id: report.status.value})
+        self._form(assessment, invitation_id, report)
+        self._file(assessment, invitation_id, report)
+        if self._settings.write_back.note:
+            self._note(assessment, invitation_id)
+        return True
+
+    def _final_report(self, invitation_id: int) -> Report | None:
+        try:
+            report = self._imocha.get_report(invitation_id)
+        except (NotFoundError, RequestRejectedError):
+            return None
+        return report if report.is_final else None
+
+    def _form(self, assessment: Assessment, invitation_id: int, report: Report) -> None:
+        template = self._template(assessment)
+        fields = fill_form(template, report, invitation_id=invitation_id)
+
+        def find() -> str | None:
+            forms = self._lever.list_forms(assessment.opportunity_id)
+            return next((form.id for form in forms if is_same_form(form.fields, fields, invitation_id)), None)
+
+        def make() -> str:
+            try:
+                return self._create_form(assessment, template, fields)
+            except RequestRejectedError as error:
+                if not any(word.strip("'\"`/.:,") == "id" for word in error.detail.split()):
+                    raise
+            # Whether a form's fields may carry the template's field ids is not documented (lever.md 7.3).
+            bare = [{key: value for key, value in field.items() if key != "id"} for field in fields]
+            return self._create_form(assessment, template, bare)
+
+        self._step(assessment, invitation_id, "form", make, find)
+
+    def _create_form(self, assessment: Assessment, template: FormTemplate, fields: list[dict[str, object]]) -> str:
+        return self._lever.create_form(
+            assessment.opportunity_id,
+            template_id=template.id,
+            fields=fields,
+            secret=self._settings.write_back.secret,
+            perform_as=self._reference.perform_as,
+        ).id
+
+    def _file(self, assessment: Assessment, invitation_id: int, report: Report) -> None:
+        name = report_file_name(invitation_id)
+
+        def find() -> str | None:
+            files = self._lever.list_files(assessment.opportunity_id)
+            return next((file.id for file in files if file.name == name and file.status != "error"), None)
+
+        def make() -> str:
+            with self._imocha.open_report_pdf(invitation_id, report) as content:
+                return self._lever.upload_file(
+                    assessment.opportunity_id, name=name, content=content, perform_as=self._reference.perform_as
+                ).id
+
+        self._step(assessment, invitation_id, "file", make, find)
+
+    def _note(self, assessment: Assessment, invitation_id: int) -> None:
+        text = f"The iMocha assessment has ended; its report is in the form and the file (invitation {invitation_id})."
+
+        def find() -> str | None:
+            notes = self._lever.list_notes(assessment.opportunity_id)
+            return next((note.id for note in notes if f"(invitation {invitation_id})" in note.value), None)
+
+        def make() -> str:
+            return self._lever.create_note(assessment.opportunity_id, text, perform_as=self._reference.perform_as).id
+
+        self._step(assessment, invitation_id, "note", make, find)
+
+    def _move_on(self, written: list[Assessment]) -> str:
+        """Tags, then the stage, once every assessment of the opportunity has ended and is written."""
+        first = written[0]
+        rule = self._rule(first)
+        open_ones = self._still_open(first.opportunity_id, {assessment.id for assessment in written})
+        tags = self._settings.write_back.tags
+        current: Opportunity | None = None
+        if tags:
+            current = self._lever.add_tags(first.opportunity_id, tags, perform_as=self._reference.perform_as)
+        if open_ones:
+            return f"written back; stays in its stage: {open_ones}"
+        current = current or self._lever.get_opportunity(first.opportunity_id)
+        if not may_move_on(current, rule):
+            return "written back; the recruiter has moved it on"
+        self._stage(first, rule)
+        self._ledger.record_event("written_back", opportunity_id=first.opportunity_id)
+        return "written back and moved on"
+
+    def _still_open(self, opportunity_id: str, written: set[int]) -> str:
+        """Why the opportunity may not move on yet; empty when it may."""
+        for other in self._ledger.assessments_of(opportunity_id):
+            if other.id not in written and other.written_at is None:
+                return f"test {other.test_id} is {read_status(other.status).value.replace('_', ' ')}"
+            entry = self._ledger.entry(other.handled_entry_id) if other.handled_entry_id else None
+            if entry is not None and entry.decision == Action.HOLD.value:
+                return f"on hold, {entry.reason}"
+        return ""
+
+    def _stage(self, assessment: Assessment, rule: ResolvedRule) -> None:
+        def find() -> str | None:
+            current = self._lever.get_opportunity(assessment.opportunity_id)
+            return rule.completed_stage_id if current.stage == rule.completed_stage_id else None
+
+        def make() -> str:
+            perform_as = self._reference.perform_as
+            self._lever.update_stage(assessment.opportunity_id, rule.completed_stage_id, perform_as=perform_as)
+            return rule.completed_stage_id
+
+        self._step(assessment, int(assessment.invitation_id or 0), "stage", make, find)
+
+    def _step(
+        self,
+        assessment: Assessment,
+        invitation_id: int,
+        step: str,
+        make: Callable[[], str],
+        find: Callable[[], str | None],
+    ) -> None:
+        """Do a step once: one that was begun before, or whose answer was lost, is looked up before it is sent again."""
+        known = self._ledger.step(invitation_id, assessment.opportunity_id, step)
+        if known is not None and known.done_at is not None:
+            return
+        self._ledger.start_step(invitation_id, assessment.opportunity_id, step)
+        vendor_id = _once(make, find, look_first=known is not None)
+        self._ledger.finish_step(invitation_id, assessment.opportunity_id, step, vendor_id=vendor_id)
+
+    def _rule(self, assessment: Assessment) -> ResolvedRule:
+        rule = self._reference.rule_of(assessment.rule_key)
+        if rule is None:
+            raise LedgerError(
+                "The rule this assessment was begun under is no longer in the settings: put back a rule with its"
+                " trigger_stage, and clear the task."
+            )
+        return rule
+
+    def _template(self, assessment: Assessment) -> FormTemplate:
+        return self._reference.templates[self._rule(assessment).form_template]
+
+    @property
+    def _reference(self) -> Reference:
+        if self._known_reference is None:
+            self._known_reference = stored_reference(self._ledger, templates=True)
+        return self._known_reference
+
+
+def _once(make: Callable[[], str], find: Callable[[], str | None], *, look_first: bool) -> str:
+    """Make something exactly once over a connection that may lose answers; Lever has no idempotency keys."""
+    for attempt in Retrying(
+        retry=retry_if_exception_type(OutcomeUnknownError), stop=stop_after_attempt(3), wait=wait_fixed(1), reraise=True
+    ):
+        with attempt:
+            if look_first or attempt.retry_state.attempt_number > 1:
+                found = find()
+                if found is not None:
+                    return found
+            return make()
+    raise AssertionError("unreachable")

@@ -213,10 +213,15 @@ class ImochaClient:
             except (ApiError, ReportFileError) as error:
                 if isinstance(error, ReportFileError) and error.permanent:
                     raise
-        response = self._client.open(self._pdf_call(f"/reports/{invitation_id}/pdf"))
-        if "json" not in response.headers.get("Content-Type", ""):
-            return _spool(response, max_bytes)
-        return self._download(_pdf_link(response), max_bytes)
+        try:
+            response = self._client.open(self._pdf_call(f"/reports/{invitation_id}/pdf"))
+            if "json" not in response.headers.get("Content-Type", ""):
+                return _spool(response, max_bytes)
+            return self._download(_pdf_link(response), max_bytes)
+        except (NotFoundError, NotPermittedError, RequestRejectedError) as error:
+            raise ReportFileError(
+                f"iMocha does not give the report's PDF (answered {error.status}); it is tried again later."
+            ) from None
 
     @staticmethod
     def _pdf_call(path: str) -> Call[None]:

@@ -23,7 +23,7 @@ class ImochaAttemptTrigger(BaseTrigger):
     """
 
     def __init__(self, *, lever_conn_id: str, imocha_conn_id: str, poll_interval: float, wait: float) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.lever_conn_id, self.imocha_conn_id = lever_conn_id, imocha_conn_id
         self.poll_interval, self.wait = poll_interval, wait
 

@@ -1,0 +1,63 @@
+"""Between the network and a vendor's API: the log of calls, and what goes wrong on request."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from include.sandbox.world import World
+
+
+class Dropped(Exception):
+    """The connection is closed without an answer: uvicorn does that when an application fails before it answers."""
+
+
+class Faults:
+    """Records every call, and applies the world's faults: before the call takes effect, or after."""
+
+    def __init__(self, app: ASGIApp, world: World, vendor: str) -> None:
+        self._app, self._world, self._vendor = app, world, vendor
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one call."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        path = scope["path"].removeprefix(scope.get("root_path", ""))
+        call = {"vendor": self._vendor, "method": scope["method"], "path": path, "status": None}
+        self._world.calls.append(call)
+        fault = self._world.fault_for(self._vendor, scope["method"], path)
+
+        async def answer(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                call["status"] = message["status"]
+            if fault is None:
+                await send(message)
+
+        if fault is None or fault.apply:
+            await self._app(scope, receive, answer)
+        if fault is None:
+            return
+        if fault.mode == "drop":
+            call["status"] = 0
+            transport = scope.get("extensions", {}).get("sandbox.transport") or _transport_of(send)
+            transport.close()
+            return
+        call["status"] = fault.status
+        headers = [(b"content-type", b"application/json")]
+        if fault.retry_after is not None:
+            headers.append((b"retry-after", str(fault.retry_after).encode()))
+        await send({"type": "http.response.start", "status": fault.status, "headers": headers})
+        await send({"type": "http.response.body", "body": b'{"code":"Fault","message":"asked for"}'})
+
+
+def _transport_of(send: Any) -> Any:
+    """Uvicorn's socket: its `send` is a method of the request cycle, maybe wrapped by frameworks on the way."""
+    seen = send
+    while not hasattr(seen, "__self__"):
+        cells = [cell.cell_contents for cell in seen.__closure__ or ()]
+        seen = next(
+            item for item in cells if callable(item) and getattr(item, "__name__", "") in ("send", "_send", "sender")
+        )
+    return seen.__self__.transport

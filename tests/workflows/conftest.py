@@ -1,0 +1,112 @@
+"""The workflows against the sandbox on a real port, with a real ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+import requests
+from lever_imocha.clients.imocha import ImochaClient
+from lever_imocha.clients.lever import LeverClient
+from lever_imocha.clients.limits import InProcessLimiter
+from lever_imocha.clients.transport import ApiClient
+from lever_imocha.ledger.repository import Ledger
+from lever_imocha.settings import Settings, parse_settings
+from lever_imocha.workflows.invite import InviteWorkflow
+from lever_imocha.workflows.write_back import AttemptWatch, WriteBackWorkflow
+
+from include.sandbox.app import create_app
+from include.sandbox.server import serve
+from include.sandbox.world import Fault, Invitation, World
+
+SETTINGS = "perform_as: people-ops@example.com\n"
+
+
+@dataclass
+class Stack:
+    """Everything a workflow test drives: the world, the ledger, and runs of the two DAGs' work."""
+
+    world: World
+    ledger: Ledger
+    lever: LeverClient
+    imocha: ImochaClient
+    settings: Settings = field(default_factory=lambda: parse_settings(SETTINGS))
+
+    def candidate(self, *tags: str, stage: str = "Assessment", **given: Any) -> str:
+        self.world.shift = self.world.shift
+        given.setdefault("emails", [f"ann{len(self.world.opportunities)}@example.com"])
+        given.setdefault("name", "Ann Example")
+        return str(self.world.add_opportunity(stage=stage, tags=list(tags), **given)["id"])
+
+    def again(self, opportunity_id: str) -> None:
+        self.world.move(opportunity_id, "Recruiter screen")
+        self.world.move(opportunity_id, "Assessment")
+
+    def run_invite(self, *, full: bool = False) -> list[str | None]:
+        workflow = InviteWorkflow(
+            lever=self.lever, imocha=self.imocha, ledger=self.ledger, settings=self.settings, worker="w"
+        )
+        entries = workflow.collect(full=full)
+        return [workflow.act(entry.id) for entry in entries]
+
+    def run_write_back(self) -> list[str | None]:
+        due = AttemptWatch(imocha=self.imocha, ledger=self.ledger, settings=self.settings).look()
+        workflow = WriteBackWorkflow(
+            lever=self.lever, imocha=self.imocha, ledger=self.ledger, settings=self.settings, worker="w"
+        )
+        if due:
+            workflow.prepare()
+        return [workflow.write_back(opportunity_id) for opportunity_id in due]
+
+    def invitation(self) -> Invitation:
+        (only,) = self.world.invitations.values()
+        return only
+
+    def finish(self, state: str = "Complete", *, ready: bool = True) -> None:
+        for invitation in self.world.invitations.values():
+            if invitation.state in ("Pending", "In Progress"):
+                invitation.state, invitation.report_ready = state, ready
+                invitation.attempted_on = invitation.changed_at = self.world.now()
+                invitation.points, invitation.total = 34, 50
+
+    def stage(self, opportunity_id: str) -> str:
+        stage = self.world.opportunities[opportunity_id]["stage"]
+        return next(item["text"] for item in self.world.stages if item["id"] == stage)
+
+    def writes(self) -> list[str]:
+        return [
+            f"{call['vendor']} {call['method']} {call['path']}"
+            for call in self.world.calls
+            if call["method"] != "GET" and not call["path"].endswith("testattempts")
+        ]
+
+    def fault(self, **given: Any) -> None:
+        self.world.faults.append(Fault(**given))
+
+
+@pytest.fixture
+def stack(ledger: Ledger) -> Iterator[Stack]:
+    world = World()
+    with serve(create_app(world)) as url:
+
+        def client(vendor: str, path: str, session: requests.Session) -> ApiClient:
+            return ApiClient(
+                vendor=vendor,
+                base_url=url + path,
+                session=session,
+                limiter=InProcessLimiter(1000),
+                sleep=lambda _: None,
+            )
+
+        lever_session, imocha_session = requests.Session(), requests.Session()
+        lever_session.auth = ("lever-key", "")
+        imocha_session.headers["X-API-KEY"] = "imocha-key"
+        world.switches["rate_limit"] = False
+        yield Stack(
+            world=world,
+            ledger=ledger,
+            lever=LeverClient(client("Lever", "/lever/v1", lever_session)),
+            imocha=ImochaClient(client("iMocha", "/imocha/v3", imocha_session), requests.Session()),
+        )

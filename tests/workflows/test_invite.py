@@ -1,0 +1,146 @@
+"""Each row of the decision table, with the sandbox's state as the witness."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from tests.workflows.conftest import Stack
+
+PYTHON = "iMocha: Python Developer [101]"
+SQL = "iMocha: SQL Basics [102]"
+
+
+def test_a_tagged_candidate_is_invited_and_mailed_once(stack: Stack) -> None:
+    stack.candidate(PYTHON)
+    assert stack.run_invite() == ["invite"]
+    assert stack.invitation().state == "Pending"
+    assert len(stack.world.mails) == 1
+    stack.world.calls.clear()
+    assert stack.run_invite(full=True) == []
+    assert stack.writes() == []
+
+
+def test_a_second_arrival_refreshes_with_the_links_settings_of_that_moment(stack: Stack) -> None:
+    opportunity = stack.candidate(PYTHON)
+    stack.run_invite()
+    before = stack.invitation().end
+    link = stack.world.links[101]
+    link["proctoringSettings"]["proctoringMode"] = "video"
+    link["invitationSchedule"]["scheduleDetails"]["invitationValidityInDays"] = 30
+    stack.again(opportunity)
+    assert stack.run_invite() == ["refresh"]
+    invitation = stack.invitation()
+    assert invitation.proctoring == "video"
+    assert before is not None
+    assert invitation.end is not None
+    assert invitation.end > before + timedelta(days=20)
+    assert len(stack.world.mails) == 2
+
+
+@pytest.mark.parametrize("report_not_ready", ["status", 404, "errors"])
+def test_an_attempt_in_progress_is_left_alone(stack: Stack, report_not_ready: object) -> None:
+    stack.world.switches["report_not_ready"] = report_not_ready
+    opportunity = stack.candidate(PYTHON)
+    stack.run_invite()
+    stack.invitation().state = "In Progress"
+    stack.again(opportunity)
+    assert stack.run_invite() == ["ignore: attempt in progress"]
+    assert stack.invitation().state == "In Progress"
+    assert len(stack.world.mails) == 1
+
+
+@pytest.mark.parametrize("report_not_ready", ["status", 404, "errors"])
+@pytest.mark.parametrize("state", ["Cancelled", "Expired", "Pending"])
+def test_an_open_or_lapsed_invitation_is_revived(stack: Stack, state: str, report_not_ready: object) -> None:
+    stack.world.switches["report_not_ready"] = report_not_ready
+    opportunity = stack.candidate(PYTHON)
+    stack.run_invite()
+    stack.invitation().state = state
+    stack.again(opportunity)
+    assert stack.run_invite() == ["refresh"]
+    assert stack.invitation().state == "Pending"
+    assert len(stack.world.mails) == 2
+
+
+@pytest.mark.parametrize("says_pending", [True, False])
+@pytest.mark.parametrize("state", ["Complete", "Test Left", "Terminated"])
+def test_an_ended_attempt_is_left_alone(stack: Stack, state: str, says_pending: bool) -> None:
+    stack.world.switches["invite_says_pending"] = says_pending
+    opportunity = stack.candidate(PYTHON)
+    stack.run_invite()
+    stack.finish(state)
+    stack.again(opportunity)
+    assert stack.run_invite() == ["ignore: already taken"]
+    assert len(stack.world.mails) == 1
+
+
+@pytest.mark.parametrize(
+    ("tags", "given", "decision"),
+    [
+        ([], {}, "ignore: no assessment tag"),
+        (["imocha: python developer [101]"], {}, "ignore: no assessment tag"),
+        (["iMocha: Gone [999]"], {}, "hold: unknown test (iMocha: Gone [999])"),
+        (["iMocha: Retired Test [103]"], {}, "hold: unknown test (iMocha: Retired Test [103])"),
+        ([PYTHON], {"emails": []}, "hold: no e-mail address"),
+        ([PYTHON], {"isAnonymized": True}, "hold: may not be contacted"),
+        ([PYTHON], {"dataProtection": {"contact": {"allowed": False}}}, "hold: may not be contacted"),
+    ],
+)
+def test_who_cannot_be_invited_is_not(stack: Stack, tags: list[str], given: dict[str, Any], decision: str) -> None:
+    stack.candidate(*tags, **given)
+    assert stack.run_invite() == [decision]
+    assert stack.writes() == []
+
+
+def test_an_address_added_later_is_noticed(stack: Stack) -> None:
+    opportunity = stack.candidate(PYTHON, emails=[])
+    stack.run_invite()
+    stack.world.opportunities[opportunity]["emails"] = ["ann@example.com"]
+    assert stack.run_invite() == ["invite"]
+
+
+def test_moved_on_or_archived_between_sweep_and_invitation(stack: Stack) -> None:
+    opportunity = stack.candidate(PYTHON, stage="applicant-new")
+    stack.run_invite()
+    assert stack.world.invitations == {}
+    stack.world.move(opportunity, "Assessment")
+    stack.world.opportunities[opportunity]["archived"] = {"reason": "x", "archivedAt": 1}
+    assert stack.run_invite() == []
+    stack.world.opportunities[opportunity]["archived"] = None
+    assert stack.run_invite() == ["invite"]
+
+
+def test_several_tags_are_several_tests_and_confidential_ones_are_seen(stack: Stack) -> None:
+    stack.candidate(PYTHON, SQL, confidentiality="confidential", updatedAt=None)
+    stack.run_invite()
+    assert {invitation.test_id for invitation in stack.world.invitations.values()} == {101, 102}
+
+
+def test_two_opportunities_of_one_person_share_the_invitation(stack: Stack) -> None:
+    stack.candidate(PYTHON, emails=["ann@example.com"])
+    stack.candidate(PYTHON, emails=["Ann@example.com"])
+    stack.run_invite()
+    assert len(stack.world.invitations) == 1
+    stack.finish()
+    assert stack.run_write_back() == ["written back and moved on"] * 2
+
+
+@pytest.mark.parametrize("mode", ["status", "drop"])
+def test_a_lost_answer_makes_no_second_invitation(stack: Stack, mode: str) -> None:
+    stack.candidate(PYTHON)
+    stack.fault(vendor="imocha", method="POST", path_contains="invite", mode=mode, apply=True)
+    assert stack.run_invite() == ["invite"]
+    assert len(stack.world.invitations) == 1
+    assert len(stack.world.mails) == 2
+
+
+def test_three_hundred_are_found_page_by_page_with_one_read_each(stack: Stack) -> None:
+    for _ in range(120):
+        stack.candidate(PYTHON)
+    assert stack.run_invite() == ["invite"] * 120
+    reads = [call for call in stack.world.calls if call["vendor"] == "lever" and "/opportunities" in call["path"]]
+    assert len(reads) == 2 + 120
+    assert len(stack.world.mails) == len(stack.world.invitations) == 120

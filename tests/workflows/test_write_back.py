@@ -1,0 +1,182 @@
+"""Reports written back exactly once, whatever goes wrong on the way."""
+
+from __future__ import annotations
+
+
+import pytest
+from lever_imocha.errors import NotPermittedError, SettingsError
+from lever_imocha.settings import parse_settings
+
+from tests.workflows.conftest import SETTINGS, Stack
+
+PYTHON = "iMocha: Python Developer [101]"
+SQL = "iMocha: SQL Basics [102]"
+
+
+def ended(stack: Stack, *tags: str, state: str = "Complete") -> str:
+    opportunity = stack.candidate(*(tags or (PYTHON,)))
+    stack.run_invite()
+    stack.finish(state)
+    stack.world.calls.clear()
+    return opportunity
+
+
+def values(stack: Stack, opportunity: str) -> dict[str, object]:
+    (form,) = stack.world.forms[opportunity]
+    return {field["text"]: field["value"] for field in form["fields"]}
+
+
+@pytest.mark.parametrize("numbers_as_text", [True, False])
+@pytest.mark.parametrize("wrapped", [True, False])
+@pytest.mark.parametrize("legacy", [True, False])
+def test_form_file_and_stage(stack: Stack, numbers_as_text: bool, wrapped: bool, legacy: bool) -> None:
+    stack.world.switches.update(
+        numbers_as_text=numbers_as_text, form_answers_wrapped=wrapped, times_as_text=wrapped,
+        legacy_attempt_keys=legacy, empty_sweep_is_404=legacy, perform_as_required=True,
+    )  # fmt: skip
+    opportunity = ended(stack)
+    assert stack.run_write_back() == ["written back and moved on"]
+    form = values(stack, opportunity)
+    assert (form["Test"], form["Status"], form["Score"], form["Percentage"]) == (
+        "Python Developer", "Complete", "34 / 50", "68 %",
+    )  # fmt: skip
+    (file,) = stack.world.files[opportunity]
+    assert file["name"] == f"iMocha report {stack.invitation().id}.pdf"
+    assert file["content"].startswith(b"%PDF-")
+    assert stack.stage(opportunity) == "Assessment Complete"
+    stack.world.calls.clear()
+    assert stack.run_write_back() == []
+    assert stack.run_invite(full=True) == []
+    assert stack.writes() == []
+
+
+def test_it_takes_four_calls_to_lever(stack: Stack) -> None:
+    first = ended(stack)
+    stack.run_write_back()
+    second = ended(stack)
+    stack.run_write_back()
+    calls = [call["path"] for call in stack.world.calls if second in call["path"]]
+    assert len(calls) == 4
+    assert first != second
+
+
+@pytest.mark.parametrize("state", ["Test Left", "Terminated"])
+def test_unfinished_attempts_are_written_back_too(stack: Stack, state: str) -> None:
+    opportunity = ended(stack, state=state)
+    stack.run_write_back()
+    assert values(stack, opportunity)["Status"] == state
+
+
+@pytest.mark.parametrize("how", ["status", 404, "errors"])
+def test_a_report_that_is_not_ready_is_tried_again_later(stack: Stack, how: object) -> None:
+    stack.world.switches["report_not_ready"] = how
+    opportunity = stack.candidate(PYTHON)
+    stack.run_invite()
+    stack.finish(ready=False)
+    stack.settings = parse_settings(SETTINGS + "write_back: {report_retry: [0.001]}")
+    assert stack.run_write_back() == ["waits for the report"]
+    stack.invitation().report_ready = True
+    assert stack.run_write_back() == ["written back and moved on"]
+    assert len(stack.world.forms[opportunity]) == 1
+
+
+@pytest.mark.parametrize("mode", ["status", "drop"])
+@pytest.mark.parametrize(("method", "path"), [("POST", "/forms"), ("POST", "/files"), ("PUT", "/stage")])
+@pytest.mark.parametrize("apply", [True, False])
+def test_a_lost_answer_makes_nothing_twice(stack: Stack, mode: str, method: str, path: str, apply: bool) -> None:
+    opportunity = ended(stack)
+    stack.fault(vendor="lever", method=method, path_contains=path, mode=mode, apply=apply)
+    assert stack.run_write_back() == ["written back and moved on"]
+    assert len(stack.world.forms[opportunity]) == len(stack.world.files[opportunity]) == 1
+    stages = [change["toStageId"] for change in stack.world.opportunities[opportunity]["stageChanges"]]
+    assert len(stages) == 2
+
+
+@pytest.mark.parametrize("pdf_as", ["url", "bytes"])
+def test_the_pdf_endpoint_serves_when_the_reports_link_does_not(stack: Stack, pdf_as: str) -> None:
+    stack.world.switches["pdf_as"] = pdf_as
+    opportunity = ended(stack)
+    stack.fault(vendor="imocha", path_contains="/pdfreport/", status=403)
+    stack.run_write_back()
+    assert len(stack.world.files[opportunity]) == 1
+
+
+def test_field_ids_are_left_out_where_lever_refuses_them(stack: Stack) -> None:
+    stack.world.switches["form_ids_allowed"] = False
+    opportunity = ended(stack)
+    stack.run_write_back()
+    assert values(stack, opportunity)["Invitation"] == str(stack.invitation().id)
+
+
+def test_the_candidate_moves_on_when_all_tests_have_ended(stack: Stack) -> None:
+    opportunity = stack.candidate(PYTHON, SQL)
+    stack.run_invite()
+    first, second = stack.world.invitations.values()
+    second.state = "In Progress"
+    stack.world.invitations.pop(second.id)
+    stack.finish()
+    stack.world.invitations[second.id] = second
+    assert stack.run_write_back() == ["written back; stays in its stage: test 102 is pending"]
+    assert stack.stage(opportunity) == "Assessment"
+    stack.finish()
+    assert stack.run_write_back() == ["written back and moved on"]
+    assert len(stack.world.forms[opportunity]) == 2
+    assert first.id != second.id
+
+
+def test_who_the_recruiter_moved_on_stays_there(stack: Stack) -> None:
+    opportunity = ended(stack)
+    stack.world.move(opportunity, "Offer")
+    assert stack.run_write_back() == ["written back; the recruiter has moved it on"]
+    assert stack.stage(opportunity) == "Offer"
+    assert len(stack.world.forms[opportunity]) == 1
+
+
+def test_note_and_tags_when_configured(stack: Stack) -> None:
+    stack.settings = parse_settings(SETTINGS + "write_back: {note: true, tags: [assessed]}")
+    opportunity = ended(stack)
+    stack.run_write_back()
+    assert "assessed" in stack.world.opportunities[opportunity]["tags"]
+    assert len(stack.world.notes[opportunity]) == 1
+
+
+def test_a_deleted_opportunity_is_let_go(stack: Stack) -> None:
+    opportunity = ended(stack)
+    del stack.world.opportunities[opportunity]
+    assert stack.run_write_back() == ["deleted in Lever"]
+    assert stack.run_write_back() == []
+
+
+def test_a_missing_permission_leaves_the_rest_for_later(stack: Stack) -> None:
+    opportunity = ended(stack)
+    stack.fault(vendor="lever", method="POST", path_contains="/files", status=403)
+    with pytest.raises(NotPermittedError, match="upload_file"):
+        stack.run_write_back()
+    assert stack.stage(opportunity) == "Assessment"
+    assert stack.run_write_back() == ["written back and moved on"]
+    assert len(stack.world.forms[opportunity]) == 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "line"),
+    [
+        (
+            "rules: [{trigger_stage: Nowhere}]",
+            "rules\\[0\\].trigger_stage: 'Nowhere' does not exist in Lever; there are",
+        ),
+        ("write_back: {create_template: false}", "form_template: 'iMocha Assessment' does not exist in Lever"),
+    ],
+)
+def test_unknown_names_are_one_line_and_nothing_is_written(stack: Stack, settings: str, line: str) -> None:
+    ended(stack)
+    stack.settings = parse_settings(SETTINGS + settings)
+    with pytest.raises(SettingsError, match=line):
+        stack.run_write_back()
+    assert stack.writes() == []
+
+
+def test_an_unknown_user_is_one_line(stack: Stack) -> None:
+    stack.settings = parse_settings("perform_as: nobody@example.com")
+    stack.candidate(PYTHON)
+    with pytest.raises(SettingsError, match="no active Lever user"):
+        stack.run_invite()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 import pytest
 from lever_imocha.errors import NotPermittedError, SettingsError
 from lever_imocha.settings import parse_settings

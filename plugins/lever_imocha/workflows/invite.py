@@ -108,7 +108,6 @@ class InviteWorkflow:
             self._ledger.release_entry(entry.id, reason=type(error).__name__, not_before=later)
             raise
         self._ledger.decide_entry(entry.id, decision=decision.action.value, reason=_reason(decision), eligibility=seen)
-        log.info("opportunity %s: %s", entry.opportunity_id, decision)
         return str(decision)
 
     def _handle(self, entry: StageEntry) -> tuple[Decision, str]:

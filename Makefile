@@ -30,3 +30,16 @@ test: lint ## Lint, types, import contracts, tests with branch coverage
 
 lock: setup ## Pin requirements-dev.txt anew
 	$(UV) pip compile --quiet --universal --python-version 3.11 --exclude-newer $(RELEASED_BEFORE) --no-emit-index-url --custom-compile-command "make lock" requirements-dev.txt -o requirements.lock
+
+.PHONY: demo up down env
+demo: setup ## The story with real Airflow and the sandbox; KEEP=1 leaves it running
+	@$(VENV)/bin/python -m dev.demo $(if $(KEEP),--keep)
+
+up: setup ## Airflow with your connections, in the background
+	@$(VENV)/bin/python -m dev.services up
+
+down: ## Stop what was started
+	@test ! -x $(VENV)/bin/python || $(VENV)/bin/python -m dev.services down
+
+env: setup ## eval "$$(make -s env)" makes .venv/bin/airflow the same Airflow
+	@$(VENV)/bin/python -m dev.environment

@@ -34,6 +34,12 @@ def create_database(base_url: str, name: str, *, template: str = "template1") ->
     return base_url.replace("/postgres?", f"/{name}?", 1)
 
 
+def drop_database(base_url: str, name: str) -> None:
+    """Drop a database, whoever is connected to it."""
+    with psycopg.connect(base_url, autocommit=True) as connection:
+        connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
 def stop(directory: Path) -> None:
     """Stop the server of a data directory if it runs."""
     if (directory / "postmaster.pid").exists():

@@ -1,0 +1,238 @@
+"""The whole story, live: real Airflow against the sandbox, seven candidates, and a table of what became of each."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import requests
+from rich.console import Console
+from rich.table import Table
+
+from dev import postgres, services
+from dev.environment import RUN, login, prepare
+
+PYTHON, SQL = "iMocha: Python Developer [101]", "iMocha: SQL Basics [102]"
+PREFIX = "demo_"
+SETTINGS = """\
+perform_as: people-ops@example.com
+poll: {schedule: "0 0 1 1 *", attempts: 2, wait: 600, full_sweep: 1}
+write_back: {report_retry: [5]}
+"""
+console = Console()
+
+
+@dataclass
+class Candidate:
+    """Someone in the story."""
+
+    name: str
+    expected: str
+    tags: list[str]
+    emails: list[str]
+    id: str = ""
+    happened: str = ""
+    ok: bool = field(default=False)
+
+
+class Story:
+    """Drives the sandbox as recruiter and candidates, and Airflow through its public REST API."""
+
+    def __init__(self, sandbox: str, airflow: str) -> None:
+        self._sandbox, self._airflow = sandbox, airflow
+        user, password = login()
+        token = requests.post(f"{airflow}/auth/token", json={"username": user, "password": password}, timeout=10)
+        self._headers = {"Authorization": f"Bearer {token.json()['access_token']}"}
+
+    def admin(self, method: str, path: str, body: Any = None) -> Any:
+        """One admin call to the sandbox."""
+        answer = requests.request(method, f"{self._sandbox}/admin/{path}", json=body, timeout=10)
+        answer.raise_for_status()
+        return answer.json()
+
+    def api(self, method: str, path: str, body: Any = None) -> Any:
+        """One call to Airflow's REST API."""
+        url = f"{self._airflow}/api/v2/dags/{path}"
+        answer = requests.request(method, url, json=body, headers=self._headers, timeout=10)
+        answer.raise_for_status()
+        return answer.json()
+
+    def run(self, dag_id: str, conf: dict[str, Any] | None = None) -> None:
+        """Start a run and wait until it has succeeded."""
+        run = self.api("POST", f"{dag_id}/dagRuns", {"logical_date": None, "conf": conf or {}})["dag_run_id"]
+        wait_for(
+            lambda: self.api("GET", f"{dag_id}/dagRuns/{run}")["state"] in ("success", "failed"), f"{dag_id} to end"
+        )
+        state = self.api("GET", f"{dag_id}/dagRuns/{run}")["state"]
+        console.print(f"    [dim]{dag_id}: {state}[/dim]")
+
+    def add(self, candidate: Candidate) -> None:
+        """A recruiter adds a candidate and moves them to Assessment."""
+        given = {"name": candidate.name, "emails": candidate.emails, "tags": candidate.tags}
+        candidate.id = self.admin("POST", "candidates", given)["id"]
+        self.move(candidate, "Assessment")
+
+    def move(self, candidate: Candidate, stage: str) -> None:
+        """A recruiter moves a candidate."""
+        self.admin("POST", f"candidates/{candidate.id}/move", {"stage": stage})
+
+    def move_back(self, candidate: Candidate) -> None:
+        """A recruiter moves a candidate out and into Assessment again."""
+        self.move(candidate, "Recruiter screen")
+        self.move(candidate, "Assessment")
+
+    def invitations(self, candidate: Candidate) -> list[dict[str, Any]]:
+        """A candidate's invitations at iMocha."""
+        return [item for item in self.admin("GET", "invitations") if item["email"] in candidate.emails]
+
+    def mails(self, candidate: Candidate) -> int:
+        """How many e-mails a candidate got."""
+        return sum(mail["to"] in candidate.emails for mail in self.admin("GET", "mails"))
+
+    def judge(self, candidate: Candidate) -> None:
+        """Read off both vendors what became of a candidate."""
+        seen = self.admin("GET", f"opportunities/{candidate.id}")
+        own = self.invitations(candidate)
+        parts = [f"{len(own)} invitation{'s' if len(own) != 1 else ''}", f"{self.mails(candidate)} e-mails"]
+        parts += [item["state"].lower() for item in own]
+        parts += [f"proctoring {item['proctoring']}" for item in own if item["proctoring"] != "disabled"]
+        parts += [f"{len(seen['forms'])} forms, {len(seen['files'])} files", seen["stageText"]]
+        candidate.happened = ", ".join(parts)
+        candidate.ok = candidate.happened == candidate.expected
+
+
+def wait_for(ready: Callable[[], bool], what: str, seconds: float = 90) -> None:
+    """Wait until something is so."""
+    ends = time.monotonic() + seconds
+    while not ready():
+        if time.monotonic() > ends:
+            raise TimeoutError(f"waited {seconds:.0f} s for {what}")
+        time.sleep(0.3)
+
+
+def cast() -> dict[str, Candidate]:
+    """The seven candidates and what must become of them."""
+
+    def mail(name: str) -> list[str]:
+        return [f"{name}@example.com"]
+
+    untouched = "0 invitations, 0 e-mails, 0 forms, 0 files, Assessment"
+    return {
+        "done": Candidate("Dana Done", "1 invitation, 1 e-mails, complete, 1 forms, 1 files, Assessment Complete", [PYTHON], mail("dana")),
+        "again": Candidate("Alex Again", "1 invitation, 2 e-mails, pending, proctoring video, 0 forms, 0 files, Assessment", [PYTHON], mail("alex")),
+        "busy": Candidate("Bo Busy", "1 invitation, 1 e-mails, in progress, 0 forms, 0 files, Assessment", [PYTHON], mail("bo")),
+        "both": Candidate("Toni Two", "2 invitations, 2 e-mails, complete, complete, 2 forms, 2 files, Assessment Complete", [PYTHON, SQL], mail("toni")),
+        "untagged": Candidate("Nat Notag", untouched, [], mail("nat")),
+        "unmailed": Candidate("Mo Nomail", untouched, [PYTHON], []),
+        "unknown": Candidate("Uma Unknown", untouched, ["iMocha: Gone [999]"], mail("uma")),
+    }  # fmt: skip
+
+
+def tell(story: Story, people: dict[str, Candidate]) -> None:
+    """The story, from the first move to the last report."""
+    for dag_id in ("lever_imocha_invite", "lever_imocha_write_back"):
+        wait_for(lambda dag_id=dag_id: _is_known(story, dag_id), f"{dag_id} to be read")  # type: ignore[misc]
+        story.api("PATCH", dag_id, {"is_paused": False})
+    console.print("[bold]1[/bold] The recruiter moves seven candidates to Assessment")
+    for candidate in people.values():
+        story.add(candidate)
+    story.run("lever_imocha_invite")
+    console.print("[bold]2[/bold] Bo starts the test; iMocha's Default link now asks for video proctoring")
+    story.admin("POST", f"invitations/{story.invitations(people['busy'])[0]['id']}/start")
+    story.admin("PATCH", "links/101", {"proctoringMode": "video", "validityDays": 14})
+    console.print("[bold]3[/bold] Alex and Bo are moved back into Assessment: one refreshed, one left alone")
+    story.move_back(people["again"])
+    story.move_back(people["busy"])
+    story.run("lever_imocha_invite")
+    console.print("[bold]4[/bold] Dana and Toni take their tests; the waiting run wakes and writes back")
+    for key in ("done", "both"):
+        for invitation in story.invitations(people[key]):
+            story.admin("POST", f"invitations/{invitation['id']}/finish", {"score": 34, "total": 50})
+
+    def arrived() -> bool:
+        ids = (people["done"].id, people["both"].id)
+        return all(story.admin("GET", f"opportunities/{key}")["stageText"] == "Assessment Complete" for key in ids)
+
+    wait_for(arrived, "the reports to be in Lever", 150)
+    console.print("[bold]5[/bold] Another sweep changes nothing")
+    before = _writes(story)
+    story.run("lever_imocha_invite", {"full": True})
+    if _writes(story) != before:
+        raise AssertionError("a second sweep wrote to a vendor")
+
+
+def _is_known(story: Story, dag_id: str) -> bool:
+    try:
+        story.api("GET", dag_id)
+    except requests.HTTPError:
+        return False
+    return True
+
+
+def _writes(story: Story) -> int:
+    calls = story.admin("GET", "calls")
+    return sum(call["method"] != "GET" and "testattempts" not in call["path"] for call in calls)
+
+
+def show(people: dict[str, Candidate]) -> bool:
+    """Print the table; True when all is as expected."""
+    table = Table("Candidate", "Expected", "What happened", "")
+    for candidate in people.values():
+        mark = "[green]ok[/green]" if candidate.ok else "[red]differs[/red]"
+        table.add_row(candidate.name, candidate.expected, candidate.happened, mark)
+    console.print(table)
+    return all(candidate.ok for candidate in people.values())
+
+
+def play() -> bool:
+    """Start everything, tell the story, judge it."""
+    base_url = postgres.start(RUN / "postgres")
+    for name in ("airflow", "ledger"):
+        postgres.drop_database(base_url, PREFIX + name)
+    port, sandbox_port = services.free_port(18080), services.free_port(18090)
+    environment = prepare(prefix=PREFIX, port=port)
+    sandbox = f"http://127.0.0.1:{sandbox_port}"
+    (RUN / "demo.yaml").write_text(SETTINGS)
+    environment["LEVER_IMOCHA_SETTINGS"] = str(RUN / "demo.yaml")
+    for vendor, path in (("lever", "lever/v1"), ("imocha", "imocha/v3")):
+        connection = {"conn_type": vendor, "host": f"{sandbox}/{path}", "password": f"{vendor}-key"}
+        environment[f"AIRFLOW_CONN_{vendor.upper()}_DEFAULT"] = json.dumps(connection)
+    console.print("Starting the sandbox and Airflow (api server, scheduler, dag processor, triggerer)")
+    services.start("sandbox", ["python", "-m", "include.sandbox", "--port", str(sandbox_port)], environment)
+    services.start_airflow(environment)
+    user, password = login()
+    console.print(f"Airflow {environment['AIRFLOW__API__BASE_URL']} ({user} / {password}), sandbox {sandbox}")
+    story, people = Story(sandbox, environment["AIRFLOW__API__BASE_URL"]), cast()
+    try:
+        tell(story, people)
+    except TimeoutError as error:
+        console.print(f"[red]{error}[/red]; logs are in .run/logs")
+    for candidate in people.values():
+        story.judge(candidate)
+    return show(people)
+
+
+def main() -> None:
+    """``python -m dev.demo [--keep]``: 0 when everything became as expected."""
+    parser = argparse.ArgumentParser(prog="python -m dev.demo", description=__doc__)
+    parser.add_argument("--keep", action="store_true", help="leave everything running")
+    keep = parser.parse_args().keep
+    services.stop()
+    good = False
+    try:
+        good = play()
+    finally:
+        if keep and good:
+            console.print("Left running; stop with: make down")
+        else:
+            services.stop()
+    sys.exit(0 if good else 1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,112 @@
+"""Airflow's four services, each a process group of its own with a log and a pid file in ``.run``."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import requests
+
+from dev import postgres
+from dev.environment import BIN, ROOT, RUN, login, prepare
+
+SERVICES = {
+    "api-server": ["airflow", "api-server"],
+    "scheduler": ["airflow", "scheduler", "--skip-serve-logs"],
+    "dag-processor": ["airflow", "dag-processor"],
+    "triggerer": ["airflow", "triggerer", "--skip-serve-logs"],
+}
+_PIDS = RUN / "pids"
+
+
+def free_port(wanted: int) -> int:
+    """The port wanted, or any free one when it is taken."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", wanted))
+        except OSError:
+            probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def start(name: str, command: Sequence[str], environment: dict[str, str]) -> None:
+    """Start one service in the background."""
+    _PIDS.mkdir(parents=True, exist_ok=True)
+    (RUN / "logs").mkdir(exist_ok=True)
+    inherited = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+    with (RUN / "logs" / f"{name}.log").open("ab") as log:
+        process = subprocess.Popen(
+            [BIN / command[0], *command[1:]], cwd=ROOT, env=inherited | environment, stdin=subprocess.DEVNULL,
+            stdout=log, stderr=log, start_new_session=True,
+        )  # fmt: skip
+    (_PIDS / name).write_text(str(process.pid))
+
+
+def start_airflow(environment: dict[str, str]) -> None:
+    """Start the four services and wait until all of them report themselves healthy."""
+    for name, command in SERVICES.items():
+        start(name, command, environment)
+    url = f"{environment['AIRFLOW__API__BASE_URL']}/api/v2/monitor/health"
+    for _ in range(240):
+        with contextlib.suppress(requests.RequestException, ValueError):
+            health = requests.get(url, timeout=2).json()
+            if all(health[part]["status"] == "healthy" for part in ("scheduler", "dag_processor", "triggerer")):
+                return
+        time.sleep(0.5)
+    sys.exit(f"Airflow did not become healthy in two minutes; see {RUN / 'logs'}")
+
+
+def _alive(pid: int) -> bool:
+    """Still running; a child that has ended is collected on the way."""
+    with contextlib.suppress(ChildProcessError):
+        os.waitpid(pid, os.WNOHANG)
+    try:
+        os.killpg(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def stop() -> None:
+    """Stop every service, then PostgreSQL."""
+    pids = [int(path.read_text()) for path in _PIDS.glob("*")] if _PIDS.exists() else []
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(pid, number)
+        for _ in range(40):
+            pids = [pid for pid in pids if _alive(pid)]
+            if not pids:
+                break
+            time.sleep(0.25)
+    for path in _PIDS.glob("*"):
+        path.unlink()
+    postgres.stop(RUN / "postgres")
+
+
+def main() -> None:
+    """``python -m dev.services up | down``."""
+    parser = argparse.ArgumentParser(prog="python -m dev.services", description=__doc__)
+    parser.add_argument("command", choices=["up", "down"])
+    if parser.parse_args().command == "down":
+        stop()
+        return
+    stop()
+    environment = prepare(port=free_port(18080))
+    start_airflow(environment)
+    user, password = login()
+    sys.stdout.write(f"Airflow is up: {environment['AIRFLOW__API__BASE_URL']}  login {user} / {password}\n")
+    sys.stdout.write(f"Logs: {Path('.run/logs')}; stop with: make down\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -101,9 +101,7 @@ class RateLimits(_Section):
     """Requests a second, over all processes together."""
 
     lever: Annotated[float, Field(gt=0, le=10)] = 8
-    lever_burst: Annotated[int, Field(ge=1, le=20)] = 10
     imocha: Annotated[float, Field(gt=0, le=50)] = 5
-    imocha_burst: Annotated[int, Field(ge=1, le=50)] = 5
 
 
 class Settings(_Section):
@@ -115,7 +113,6 @@ class Settings(_Section):
     write_back: WriteBackSettings = WriteBackSettings()
     poll: PollSettings = PollSettings()
     rate_limits: RateLimits = RateLimits()
-    public_url: Annotated[str, Field(pattern=r"^https?://")] | None = None
 
 
 _FIXES = {

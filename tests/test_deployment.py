@@ -1,0 +1,28 @@
+"""The files for containers, read as far as that goes without an engine."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_the_compose_file_has_every_service_and_no_password_of_its_own() -> None:
+    text = (ROOT / "compose.yaml").read_text()
+    services = yaml.safe_load(text)["services"]
+    wanted = {"postgres", "redis", "init", "api-server", "scheduler", "dag-processor", "triggerer", "worker"}
+    assert set(services) == wanted
+    assert all("init" in services[name]["depends_on"] for name in wanted - {"postgres", "redis", "init"})
+    assert not re.search(r"^\s*\w*(PASSWORD|SECRET|KEY)\w*: (?!\$\{\w+:\?)", text, re.M)
+
+
+def test_the_image_is_pinned_and_leaves_the_sandbox_out() -> None:
+    image = re.search(r"^FROM apache/airflow:(\S+)", (ROOT / "Dockerfile").read_text(), re.M)
+    assert image is not None
+    locked = re.search(r"^apache-airflow==(\S+)", (ROOT / "requirements.lock").read_text(), re.M)
+    assert locked is not None
+    assert image[1] == f"{locked[1]}-python3.11"
+    assert "include/sandbox" in (ROOT / ".dockerignore").read_text().splitlines()

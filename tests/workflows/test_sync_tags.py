@@ -1,0 +1,58 @@
+"""Tags for iMocha's tests, in a Lever that has no call for creating one."""
+
+from __future__ import annotations
+
+import pytest
+from lever_imocha.errors import SettingsError
+from lever_imocha.workflows.sync_tags import SyncTagsWorkflow
+
+from tests.workflows.conftest import Stack
+
+PYTHON, SQL = "iMocha: Python Developer [101]", "iMocha: SQL Basics [102]"
+
+
+def workflow(stack: Stack) -> SyncTagsWorkflow:
+    return SyncTagsWorkflow(lever=stack.lever, imocha=stack.imocha, settings=stack.settings)
+
+
+def test_missing_tags_are_put_on_and_taken_off_again(stack: Stack) -> None:
+    stack.candidate(PYTHON, "iMocha: Old Name [102]", "iMocha: Gone [999]", "Engineering")
+    carrier = stack.candidate("Engineering")
+    result = workflow(stack).sync(opportunity_id=carrier)
+    assert result.created == [SQL]
+    assert result.present == [PYTHON]
+    assert result.stale == ["iMocha: Gone [999]", "iMocha: Old Name [102]"]
+    assert result.vanished == [SQL]
+    assert stack.world.opportunities[carrier]["tags"] == ["Engineering"]
+
+
+def test_tags_stay_where_asked_and_a_second_run_writes_nothing(stack: Stack) -> None:
+    carrier = stack.candidate()
+    result = workflow(stack).sync(opportunity_id=carrier, keep_on_opportunity=True)
+    assert (result.created, result.vanished) == ([PYTHON, SQL], [])
+    assert stack.world.opportunities[carrier]["tags"] == [PYTHON, SQL]
+    stack.world.calls.clear()
+    assert workflow(stack).sync(opportunity_id=carrier).present == [PYTHON, SQL]
+    assert stack.writes() == []
+
+
+def test_a_postings_first_active_opportunity_carries_them(stack: Stack) -> None:
+    posting = stack.world.postings[0]["id"]
+    carrier = stack.candidate(applications=[{"id": "a", "posting": posting}])
+    stack.candidate()
+    assert workflow(stack).sync(posting="Python Engineer").opportunity_id == carrier
+
+
+def test_a_dry_run_writes_nothing(stack: Stack) -> None:
+    assert workflow(stack).sync(dry_run=True).created == [PYTHON, SQL]
+    assert stack.writes() == []
+
+
+@pytest.mark.parametrize(
+    ("posting", "line"),
+    [(None, "give one of them"), ("Nowhere", "no posting"), ("Python Engineer", "no active opportunity")],
+)
+def test_without_an_opportunity_it_says_what_to_give(stack: Stack, posting: str | None, line: str) -> None:
+    with pytest.raises(SettingsError, match=line):
+        workflow(stack).sync(posting=posting)
+    assert stack.writes() == []

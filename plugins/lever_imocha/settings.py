@@ -115,12 +115,7 @@ class Settings(_Section):
     rate_limits: RateLimits = RateLimits()
 
 
-_FIXES = {
-    "missing": "add it",
-    "string_pattern_mismatch": "for perform_as write a Lever user's e-mail address, for a URL start with https://",
-    "too_short": "give at least one",
-    "string_too_short": "it must not be empty",
-}
+_PATTERNS = {"string_pattern_mismatch": "it must be an e-mail address", "string_too_short": "it must not be empty"}
 
 
 def _known_keys(location: tuple[int | str, ...]) -> list[str]:
@@ -145,12 +140,10 @@ def _line(error: Any) -> str:
         return f"{key}: there is no such setting; {fix}"
     if error["type"] == "missing":
         return f"{key}: is missing; add it, e.g. perform_as: people-ops@example.com"
-    hint = _FIXES.get(error["type"])
-    message = error["msg"].removeprefix("Value error, ")
-    value = (
-        error["input"] if isinstance(error["input"], str | int | float | bool | None) else type(error["input"]).__name__
-    )
-    return f"{key}: {value!r} cannot be used: {message}" + (f"; {hint}" if hint else "")
+    message = _PATTERNS.get(error["type"]) or error["msg"].removeprefix("Value error, ")
+    value = error["input"]
+    shown = value if isinstance(value, str | int | float | bool | None) else type(value).__name__
+    return f"{key}: {shown!r} cannot be used: {message}"
 
 
 def parse_settings(text: str, *, source: str = "settings") -> Settings:
@@ -173,7 +166,9 @@ def parse_settings(text: str, *, source: str = "settings") -> Settings:
     try:
         return Settings.model_validate(data)
     except ValidationError as error:
-        raise SettingsError([f"{source}: {_line(item)}" for item in error.errors()]) from None
+        # When a rule is wrong, pydantic also says that there are then no rules; that is not another mistake.
+        items = [item for item in error.errors() if item["type"] != "too_short" or not data.get(item["loc"][0])]
+        raise SettingsError([f"{source}: {_line(item)}" for item in items]) from None
 
 
 def settings_path() -> Path:

@@ -1,0 +1,277 @@
+"""The rules, exhaustively where they are tables."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from lever_imocha.domain.attempts import Attempt, AttemptStatus, Report, TestLink, read_status
+from lever_imocha.domain.decisions import (
+    Action,
+    ResolvedRule,
+    TagScheme,
+    decide,
+    eligibility,
+    screen,
+    select_rule,
+    wanted_tests,
+)
+from lever_imocha.domain.forms import (
+    FormTemplate,
+    check_template,
+    fill_form,
+    is_same_form,
+    merged_fields,
+    missing_fields,
+    our_fields,
+)
+from lever_imocha.domain.links import InviteSettings, default_link, settings_of
+from lever_imocha.domain.opportunities import Opportunity
+from lever_imocha.domain.slices import slices
+from lever_imocha.domain.types import parse_utc
+from lever_imocha.errors import SettingsError
+
+NOW = datetime(2026, 7, 2, 12, tzinfo=UTC)
+SCHEME = TagScheme(prefix="iMocha:", mapping={"Python test": 101})
+RULE = ResolvedRule(trigger_stage_id="lead-new", completed_stage_id="done", form_template="t")
+
+
+def opportunity(**given: Any) -> Opportunity:
+    return Opportunity.model_validate({"id": "o", "stage": "lead-new", "emails": ["a@example.com"]} | given)
+
+
+@pytest.mark.parametrize(
+    ("tags", "ids"),
+    [
+        (["iMocha: Python [101]", "Engineering"], [101]),
+        (["iMocha: C [x] [7]"], [7]),
+        (["Python test"], [101]),
+        (["python test", "IMOCHA: x [5]", " iMocha: x [5]"], []),
+        (["iMocha: no number", "iMocha: [0x1]"], [None, None]),
+        (["iMocha: a [1]", "iMocha: b [1]", "iMocha: c [2]"], [1, 2]),
+    ],
+)
+def test_which_tests_tags_name(tags: list[str], ids: list[int | None]) -> None:
+    assert [test.test_id for test in wanted_tests(tags, SCHEME)] == ids
+
+
+@given(st.integers(1, 10**15), st.text(max_size=40))
+def test_a_tag_we_make_is_read_back_as_its_test(test_id: int, name: str) -> None:
+    (wanted,) = wanted_tests([SCHEME.tag_for(test_id, name)], SCHEME)
+    assert wanted.test_id == test_id
+
+
+@pytest.mark.parametrize(
+    ("status", "action"),
+    [
+        (None, Action.INVITE),
+        (AttemptStatus.PENDING, Action.REFRESH),
+        (AttemptStatus.CANCELLED, Action.REFRESH),
+        (AttemptStatus.EXPIRED, Action.REFRESH),
+        (AttemptStatus.UNKNOWN, Action.REFRESH),
+        (AttemptStatus.IN_PROGRESS, Action.IGNORE),
+        (AttemptStatus.COMPLETE, Action.IGNORE),
+        (AttemptStatus.TEST_LEFT, Action.IGNORE),
+        (AttemptStatus.TERMINATED, Action.IGNORE),
+    ],
+)
+def test_what_each_status_asks_for(status: AttemptStatus | None, action: Action) -> None:
+    assert decide(status).action is action
+    ended = status is not None and status.is_ended
+    assert decide(status, retake="reattempt").action is (Action.REATTEMPT if ended else action)
+
+
+def test_every_row_comes_in_its_order() -> None:
+    wanted = wanted_tests(["iMocha: a [1]"], SCHEME)
+    everything_wrong = opportunity(archived={"reason": "r"}, emails=[], isAnonymized=True)
+    assert str(screen(everything_wrong, rule=None, wanted=(), active=())) == "ignore: no assessment tag"
+    assert str(screen(everything_wrong, rule=None, wanted=wanted, active=())) == "ignore: archived"
+    assert str(screen(opportunity(emails=[]), rule=None, wanted=wanted, active=())) == "ignore: moved on"
+    assert "unknown test" in str(screen(opportunity(emails=[]), rule=RULE, wanted=wanted, active=()))
+    assert "no e-mail" in str(screen(opportunity(emails=[" "]), rule=RULE, wanted=wanted, active=(1,)))
+    assert "contacted" in str(screen(opportunity(isAnonymized=True), rule=RULE, wanted=wanted, active=(1,)))
+    assert screen(opportunity(), rule=RULE, wanted=wanted, active=(1,)) is None
+
+
+def test_eligibility_changes_with_what_the_decision_rests_on() -> None:
+    wanted = wanted_tests(["iMocha: a [1]", "iMocha: b [2]"], SCHEME)
+    seen = {
+        eligibility(opportunity(), rule=RULE, wanted=wanted[:count], active=active)
+        for count in (0, 1, 2)
+        for active in ((1,), (1, 2))
+    }
+    assert seen == {"ignore: no assessment tag", "tests [1]", "tests [1] unknown ['iMocha: b [2]']", "tests [1, 2]"}
+
+
+def test_the_first_rule_that_matches_counts() -> None:
+    by_posting = ResolvedRule(
+        trigger_stage_id="lead-new", completed_stage_id="x", form_template="t", posting_ids=("p",)
+    )
+    by_tag = ResolvedRule(trigger_stage_id="lead-new", completed_stage_id="y", form_template="t", tags=("urgent",))
+    rules = [by_posting, by_tag, RULE]
+    assert select_rule(opportunity(applications=[{"posting": {"id": "p"}}]), rules) is by_posting
+    assert select_rule(opportunity(tags=["urgent"], applications=["id only"]), rules) is by_tag
+    assert select_rule(opportunity(), rules) is RULE
+    assert select_rule(opportunity(stage={"id": "offer", "text": "Offer"}), rules) is None
+
+
+@pytest.mark.parametrize(
+    ("word", "status"),
+    [
+        ("Pending", AttemptStatus.PENDING),
+        ("In Progress", AttemptStatus.IN_PROGRESS),
+        ("inprogress", AttemptStatus.IN_PROGRESS),
+        ("Complete", AttemptStatus.COMPLETE),
+        ("Completed", AttemptStatus.COMPLETE),
+        ("TestLeft", AttemptStatus.TEST_LEFT),
+        ("Test Left", AttemptStatus.TEST_LEFT),
+        ("Terminated", AttemptStatus.TERMINATED),
+        ("cancelled", AttemptStatus.CANCELLED),
+        ("Canceled", AttemptStatus.CANCELLED),
+        ("Expired", AttemptStatus.EXPIRED),
+        ("None", AttemptStatus.UNKNOWN),
+        (None, AttemptStatus.UNKNOWN),
+    ],
+)
+def test_the_spellings_of_a_status(word: str | None, status: AttemptStatus) -> None:
+    assert read_status(word) is status
+    assert Attempt.model_validate({"testInvitationId": "7", "teststatus": word}).status is status
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("2024-07-12T06:37:04.1412345", datetime(2024, 7, 12, 6, 37, 4, 141234, tzinfo=UTC)),
+        ("2024-07-12T06:37:04.14Z", datetime(2024, 7, 12, 6, 37, 4, 140000, tzinfo=UTC)),
+        ("2024-07-12", datetime(2024, 7, 12, tzinfo=UTC)),
+        ("2024-07-12T06:37:04+05:30", datetime(2024, 7, 12, 1, 7, 4, tzinfo=UTC)),
+        ("", None),
+    ],
+)
+def test_imochas_times(text: str, moment: datetime | None) -> None:
+    assert parse_utc(text) == moment
+
+
+def test_an_opportunity_without_times_or_lists_is_read() -> None:
+    bare = Opportunity.model_validate({"id": 5, "emails": None, "tags": None, "stageChanges": None, "updatedAt": None})
+    assert (bare.email, bare.posting_ids, bare.may_contact) == (None, (), True)
+    assert bare.entered_stage_at == datetime.fromtimestamp(0, tz=UTC)
+    later = {"toStageId": "a", "updatedAt": "1782972986091"}
+    changed = Opportunity.model_validate({"id": "o", "lastAdvancedAt": 5, "stageChanges": [later]})
+    assert changed.entered_stage_at.year == 2026
+
+
+def test_a_report_is_final_when_ended_and_scored() -> None:
+    assert Report.model_validate({"Status": "Complete", "totalTestPoints": "50.00"}).is_final
+    assert not Report.model_validate({"status": "Complete"}).is_final
+    assert not Report.model_validate({"status": "In Progress", "totalTestPoints": 50}).is_final
+
+
+# Forms
+
+
+def template(*fields: dict[str, Any]) -> FormTemplate:
+    return FormTemplate.model_validate({"id": "t", "text": "T", "fields": list(fields)})
+
+
+REPORT = Report.model_validate(
+    {
+        "testName": "SQL\nBasics", "status": "TestLeft", "candidatePoints": 34.5, "totalTestPoints": "50.00",
+        "timeTaken": 59, "attemptedOn": "2026-07-02T12:00:00Z",
+        "sections": [{"sectionName": "One", "candidateScore": 1, "sectionScore": 2, "sectionTimeTaken": 61}],
+    }
+)  # fmt: skip
+
+
+def test_a_form_has_the_templates_fields_in_order_each_with_a_value() -> None:
+    own = template(*our_fields(), {"type": "text", "text": "Else", "id": "x", "prompt": "p"})
+    filled = fill_form(own, REPORT, invitation_id=7)
+    assert [field["text"] for field in filled] == [field.text for field in own.fields]
+    values = {field["text"]: field["value"] for field in filled}
+    assert values == {
+        "Test": "SQL Basics", "Status": "Test Left", "Score": "34.5 / 50", "Percentage": "69 %",
+        "Performance category": None, "Attempted on": 1782993600000, "Time taken": "59 s",
+        "Sections": "One: 1 / 2 (1 min 1 s)", "Report": None, "Invitation": "7", "Else": None,
+    }  # fmt: skip
+    assert filled[-1]["prompt"] == "p"
+
+
+def test_a_template_may_have_other_kinds_of_fields_for_ours() -> None:
+    kinds = {"Score": "currency", "Status": "text", "Attempted on": "textarea", "Test": "yes-no"}
+    filled = fill_form(template(*({"type": k, "text": t} for t, k in kinds.items())), REPORT, invitation_id=7)
+    assert [field["value"] for field in filled] == [None, "Test Left", "2026-07-02 12:00 UTC", None]
+
+
+def test_required_fields_that_cannot_be_filled_are_an_error_before_anything_is_sent() -> None:
+    with pytest.raises(SettingsError, match="'Salary' cannot be filled"):
+        check_template(template(*our_fields(), {"type": "text", "text": "Salary", "required": True}))
+    check_template(template({"type": "text", "text": "Score", "required": True}))
+    status = {"type": "dropdown", "text": "Status", "required": True, "options": [{"text": "Complete"}]}
+    with pytest.raises(SettingsError, match="has no option"):
+        fill_form(template(status), REPORT, invitation_id=7)
+    category = {"type": "text", "text": "Performance category", "required": True}
+    assert fill_form(template(category), REPORT, invitation_id=7)[0]["value"] == "n/a"
+
+
+def test_a_template_is_completed_with_what_it_lacks() -> None:
+    own = template({"type": "text", "text": "score", "id": "1"}, {"type": "text", "text": "Mine"})
+    assert "Score" not in missing_fields(own)
+    merged = template(*merged_fields(own))
+    assert missing_fields(merged) == []
+    assert [field.text for field in merged.fields][:2] == ["score", "Mine"]
+
+
+def test_a_form_is_known_by_its_invitation_or_by_all_its_values() -> None:
+    filled = fill_form(template(*our_fields()), REPORT, invitation_id=7)
+    assert is_same_form(filled, filled, 7)
+    assert not is_same_form(filled, filled, 8)
+    unmarked = fill_form(template(*our_fields()[:3]), REPORT, invitation_id=7)
+    assert is_same_form(unmarked, unmarked, 7)
+    assert not is_same_form([], unmarked, 7)
+
+
+# Links
+
+
+def link(**given: Any) -> TestLink:
+    return TestLink.model_validate({"testLinkId": 1, "testLinkName": "x"} | given)
+
+
+def test_which_link_is_the_default() -> None:
+    named, api, other = link(testLinkName="default"), link(testLinkName="API"), link()
+    assert default_link([other, api, named]) is named
+    assert default_link([other, api]) is api
+    assert default_link([other, link(isApiLink=True)]) == link(isApiLink=True)
+    assert default_link([other, link(isApiLink=True, testLinkStatus="inactive")]) is None
+
+
+def test_the_settings_a_link_hands_over() -> None:
+    days = {"ScheduleType": "validityindays", "scheduleDetails": {"invitationValidityInDays": "7", "timeZoneId": 1200}}
+    own = link(invitationSchedule=days, proctoringSettings={"proctoringMode": "video"}, stakeholderEmails="a@b.c")
+    assert settings_of(own, now=NOW) == InviteSettings(
+        start_at=NOW,
+        end_at=NOW + timedelta(days=7),
+        time_zone_id=1200,
+        proctoring_mode="video",
+        stakeholder_emails="a@b.c",
+    )
+    bound = {
+        "scheduleType": "timebound",
+        "scheduleDetails": {"startDateTime": "2026-08-01T00:00:00", "endDateTime": "2026-08-02T00:00:00Z",
+                            "invitationValidityInDays": 7},
+    }  # fmt: skip
+    window = settings_of(link(invitationSchedule=bound), now=NOW)
+    assert window.end_at == datetime(2026, 8, 2, tzinfo=UTC)
+    assert settings_of(link(invitationSchedule=bound), now=NOW, validity_days=3).end_at == NOW + timedelta(days=3)
+    assert settings_of(None, now=NOW) == InviteSettings()
+
+
+@given(st.lists(st.integers(), max_size=200), st.integers(1, 40))
+def test_slices_keep_everything_and_are_even(items: list[int], most: int) -> None:
+    parts = slices(items, most)
+    assert sorted(item for part in parts for item in part) == sorted(items)
+    assert len(parts) == min(len(items), most)
+    assert not parts or max(map(len, parts)) - min(map(len, parts)) <= 1

@@ -1,0 +1,75 @@
+"""Every mistake in the settings is one line that names the key, the value and the fix."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from lever_imocha.errors import SettingsError
+from lever_imocha.settings import Settings, load_settings, parse_settings, schedule, settings_path
+
+ROOT = Path(__file__).parents[1]
+GOOD = "perform_as: ops@example.com\n"
+
+
+def test_the_file_that_is_shipped_says_the_defaults() -> None:
+    shipped = load_settings(ROOT / "include" / "lever_imocha.yaml")
+    assert shipped == Settings(perform_as="people-ops@example.com")
+
+
+def test_durations_are_seconds_or_iso() -> None:
+    poll = parse_settings(GOOD + "poll: {attempts: 2.5, lease: PT5M}").poll
+    assert (poll.attempts, poll.lease) == (timedelta(seconds=2.5), timedelta(minutes=5))
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("", "x.yaml: perform_as: is missing; add it, e.g. perform_as: people-ops@example.com"),
+        ("perform_as: ops", "x.yaml: perform_as: 'ops' cannot be used: it must be an e-mail address"),
+        (GOOD + "rule: 3", "x.yaml: rule: there is no such setting; did you mean 'rules'?"),
+        (GOOD + "zzz: 3", "x.yaml: zzz: there is no such setting; remove it; known here: perform_as, tags"),
+        (GOOD + "rules: [{triger_stage: A}]", "x.yaml: rules[0].triger_stage: there is no such setting; did you mean"),
+        (GOOD + "rules: []", "x.yaml: rules: 'list' cannot be used: Tuple should have at least 1 item"),
+        (
+            GOOD + "rules: [{trigger_stage: A, completed_stage: A}]",
+            "x.yaml: rules[0]: 'dict' cannot be used: completed",
+        ),
+        (GOOD + "rules: [{retake: maybe}]", "x.yaml: rules[0].retake: 'maybe' cannot be used: Input should be 'never'"),
+        (GOOD + "poll: {lease: -3}", "x.yaml: poll.lease: -3 cannot be used: Input should be greater than"),
+        (GOOD + "poll: {schedule: often}", "x.yaml: poll.schedule: 'often' cannot be used: write a cron expression"),
+        (GOOD + "rate_limits: {lever: 40}", "x.yaml: rate_limits.lever: 40 cannot be used: Input should be less than"),
+        (GOOD + "write_back: {report_retry: []}", "x.yaml: write_back.report_retry: 'list' cannot be used: give at"),
+        ("a: [", "x.yaml line 1: is not YAML"),
+        ("- a", "x.yaml: must be a list of `key: value`, starting with perform_as"),
+    ],
+)
+def test_a_mistake_is_one_line(text: str, line: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        parse_settings(text, source="x.yaml")
+    assert any(problem.startswith(line) for problem in caught.value.problems), caught.value.problems
+    assert len(caught.value.problems) == 1
+
+
+def test_several_mistakes_are_several_lines() -> None:
+    with pytest.raises(SettingsError) as caught:
+        parse_settings("perform_as: x\npoll: {lease: 0}")
+    assert len(caught.value.problems) == 2
+
+
+def test_the_variable_names_another_file_and_a_missing_one_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LEVER_IMOCHA_SETTINGS", str(tmp_path / "none.yaml"))
+    assert settings_path() == tmp_path / "none.yaml"
+    with pytest.raises(SettingsError, match="cannot be read"):
+        load_settings()
+    assert schedule() == "*/5 * * * *"
+    (tmp_path / "none.yaml").write_text(GOOD + "poll: {schedule: '*/2 * * * *'}")
+    assert schedule() == "*/2 * * * *"
+
+
+def test_without_the_variable_it_is_the_projects_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("LEVER_IMOCHA_SETTINGS", raising=False)
+    assert settings_path() == ROOT / "include" / "lever_imocha.yaml"

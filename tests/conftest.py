@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -12,7 +13,26 @@ import pytest
 from lever_imocha.ledger.database import engine_for, upgrade
 from lever_imocha.ledger.repository import Ledger
 
+ROOT = Path(__file__).parents[1]
+HOME = tempfile.mkdtemp(prefix="airflow")
+os.environ.update(  # Airflow reads these when it is imported
+    AIRFLOW_HOME=HOME,
+    AIRFLOW__CORE__UNIT_TEST_MODE="True",
+    AIRFLOW__CORE__LOAD_EXAMPLES="False",
+    AIRFLOW__CORE__DAGS_FOLDER=str(ROOT / "dags"),
+    AIRFLOW__CORE__PLUGINS_FOLDER=str(ROOT / "plugins"),
+    AIRFLOW__DATABASE__SQL_ALCHEMY_CONN=f"sqlite:///{HOME}/airflow.db",
+    AIRFLOW__LOGGING__LOGGING_LEVEL="INFO",
+)
+
 from dev import postgres
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _airflow_home() -> Iterator[None]:
+    yield
+    shutil.rmtree(HOME, ignore_errors=True)
+
 
 _numbers = itertools.count()
 

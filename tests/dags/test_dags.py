@@ -1,0 +1,83 @@
+"""The three DAGs as Airflow runs them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from include.sandbox.world import World
+
+PYTHON = "iMocha: Python Developer [101]"
+IDS = ["lever_imocha_invite", "lever_imocha_sync_tags", "lever_imocha_write_back"]
+
+
+def state(run: Any) -> str:
+    return str(run.state.value)
+
+
+def test_all_dags_are_read_and_say_what_they_do(dags: Any) -> None:
+    assert dags.import_errors == {}
+    assert sorted(dags.dags) == IDS
+    assert all(dag.doc_md and "When it fails" in dag.doc_md for dag in dags.dags.values())
+
+
+def test_dag_files_only_wire() -> None:
+    for path in (Path(__file__).parents[2] / "dags").glob("*.py"):
+        assert path.stem in IDS
+        assert len(path.read_text().splitlines()) < 80
+
+
+def test_a_candidate_from_the_move_to_the_report(
+    dags: Any, world: World, settings: Callable[[str], None], capfd: pytest.CaptureFixture[str]
+) -> None:
+    opportunity = world.add_opportunity(
+        stage="Assessment", tags=[PYTHON], emails=["ann@example.com"], name="Ann Example"
+    )
+    assert state(dags.dags["lever_imocha_invite"].test()) == "success"
+    (invitation,) = world.invitations.values()
+    assert len(world.mails) == 1
+    invitation.state, invitation.points, invitation.total = "Complete", 34, 50
+    invitation.attempted_on = invitation.changed_at = world.now()
+    assert state(dags.dags["lever_imocha_write_back"].test()) == "success"
+    assert opportunity["stage"] == world.stage_id("Assessment Complete")
+    assert len(world.forms[opportunity["id"]]) == len(world.files[opportunity["id"]]) == 1
+    logged = "".join(capfd.readouterr())
+    assert opportunity["id"] in logged
+    for secret in ("ann@example.com", "Ann Example", "pdfreport", "lever-key", "imocha-key", "34 / 50"):
+        assert secret not in logged
+
+
+def test_waiting_ends_with_nothing_to_do(dags: Any, world: World, settings: Callable[[str], None]) -> None:
+    assert state(dags.dags["lever_imocha_write_back"].test()) == "success"
+    assert [call["method"] for call in world.calls if call["vendor"] == "lever"] == []
+
+
+def test_a_wrong_key_fails_at_once_and_writes_nothing(dags: Any, world: World, settings: Callable[[str], None]) -> None:
+    world.add_opportunity(stage="Assessment", tags=[PYTHON], emails=["ann@example.com"])
+    world.lever_key = "another"
+    assert state(dags.dags["lever_imocha_invite"].test()) == "failed"
+    assert world.invitations == {}
+
+
+def test_unknown_stage_fails_at_once(dags: Any, world: World, settings: Callable[[str], None]) -> None:
+    settings("perform_as: people-ops@example.com\nrules: [{trigger_stage: Nowhere}]")
+    assert state(dags.dags["lever_imocha_invite"].test()) == "failed"
+
+
+def test_tags_are_synced_by_hand(dags: Any, world: World, settings: Callable[[str], None]) -> None:
+    carrier = world.add_opportunity(stage="Offer")
+    run = dags.dags["lever_imocha_sync_tags"].test(run_conf={"opportunity": carrier["id"], "keep_on_opportunity": True})
+    assert state(run) == "success"
+    assert carrier["tags"] == [PYTHON, "iMocha: SQL Basics [102]"]
+
+
+def test_the_plugin_loads_without_touching_the_standard_library() -> None:
+    from airflow.plugins_manager import ensure_plugins_loaded
+
+    ensure_plugins_loaded()
+    assert hasattr(sys.modules["http"], "HTTPStatus")
+    assert "invite" not in sys.modules

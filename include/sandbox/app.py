@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI, HTTPException
-from fastapi.responses import HTMLResponse
+from fastapi.responses import HTMLResponse, Response
 
 from include.sandbox.faults import Faults
 from include.sandbox.imocha import ENDED, create_imocha
@@ -163,6 +163,11 @@ def _tool_routes(app: FastAPI, world: World) -> None:
             world.shift += timedelta(seconds=body["seconds"])
             world.expire()
         return {"ok": True}
+
+    @app.get("/admin/files/{key}/{file}")
+    def show_file(key: str, file: str) -> Response:
+        found = next(item for item in world.files[key] if item["id"] == file)
+        return Response(found["content"], media_type="application/pdf")
 
     @app.get("/", response_class=HTMLResponse)
     def page() -> str:

@@ -12,18 +12,23 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from airflow.sdk import DAG, Param
+from airflow.sdk import DAG, Asset, AssetOrTimeSchedule, AssetWatcher, CronTriggerTimetable, Param
 from lever_imocha.operators.imocha import ImochaInviteOperator
 from lever_imocha.operators.lever import LeverCollectStageEntriesOperator
 from lever_imocha.operators.retry import VendorRetryPolicy
 from lever_imocha.settings import schedule
+from lever_imocha.triggers.bell import DeliveryTrigger
+
+stage_changed = Asset(
+    "lever_stage_changed", watchers=[AssetWatcher(name="lever_deliveries", trigger=DeliveryTrigger(vendor="lever"))]
+)
 
 with DAG(
     dag_id="lever_imocha_invite",
-    schedule=schedule(),
+    schedule=AssetOrTimeSchedule(timetable=CronTriggerTimetable(schedule(), timezone="UTC"), assets=[stage_changed]),
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
-    max_active_runs=1,
+    max_active_runs=3,
     default_args={
         "retries": 3,
         "retry_delay": timedelta(minutes=1),
@@ -37,4 +42,4 @@ with DAG(
     collect = LeverCollectStageEntriesOperator(task_id="collect_stage_entries", full="{{ params.full }}")
     ImochaInviteOperator.partial(
         task_id="invite", map_index_template="{{ task.label }}", max_active_tis_per_dagrun=8
-    ).expand(entries=collect.output)
+    ).expand(opportunity_ids=collect.output)

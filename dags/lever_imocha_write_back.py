@@ -12,14 +12,19 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from airflow.sdk import DAG, Param
+from airflow.sdk import DAG, Asset, AssetOrTimeSchedule, AssetWatcher, CronTriggerTimetable, Param
 from lever_imocha.operators.lever import LeverWriteBackOperator
 from lever_imocha.operators.retry import VendorRetryPolicy
 from lever_imocha.sensors.imocha import ImochaAttemptSensor
+from lever_imocha.triggers.bell import DeliveryTrigger
+
+attempt_ended = Asset(
+    "imocha_attempt_ended", watchers=[AssetWatcher(name="imocha_callbacks", trigger=DeliveryTrigger(vendor="imocha"))]
+)
 
 with DAG(
     dag_id="lever_imocha_write_back",
-    schedule="* * * * *",
+    schedule=AssetOrTimeSchedule(timetable=CronTriggerTimetable("* * * * *", timezone="UTC"), assets=[attempt_ended]),
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
     max_active_runs=1,

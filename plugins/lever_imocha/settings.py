@@ -76,6 +76,21 @@ class WriteBackSettings(_Section):
         return value
 
 
+class CancelWhen(_Section):
+    """When a candidate leaves with an invitation still open: whether it is cancelled at iMocha."""
+
+    archived: bool = True
+    deleted: bool = True
+    stage_left: bool = False
+
+
+class WebhookSettings(_Section):
+    """How old a delivery may be, since a vendor's last retry may come hours later, and how far its clock may run ahead."""
+
+    max_age: Seconds = timedelta(hours=24)
+    max_ahead: Seconds = timedelta(minutes=10)
+
+
 class PollSettings(_Section):
     """How often to look, and how far back."""
 
@@ -111,11 +126,17 @@ class Settings(_Section):
     tags: TagSettings = TagSettings()
     rules: Annotated[tuple[Rule, ...], Field(min_length=1)] = (Rule(),)
     write_back: WriteBackSettings = WriteBackSettings()
+    cancel_when: CancelWhen = CancelWhen()
+    public_url: Annotated[str, Field(pattern=r"^https?://[^\s/]+(/\S*)?$")] | None = None
+    webhooks: WebhookSettings = WebhookSettings()
     poll: PollSettings = PollSettings()
     rate_limits: RateLimits = RateLimits()
 
 
-_PATTERNS = {"string_pattern_mismatch": "it must be an e-mail address", "string_too_short": "it must not be empty"}
+_WANTED = {
+    "perform_as": "it must be an e-mail address",
+    "public_url": "it must be a web address, e.g. https://airflow.example.com",
+}
 
 
 def _known_keys(location: tuple[int | str, ...]) -> list[str]:
@@ -130,6 +151,13 @@ def _known_keys(location: tuple[int | str, ...]) -> list[str]:
     return list(section.model_fields)
 
 
+def _wanted(error: Any) -> str:
+    if error["type"] == "string_too_short":
+        return "it must not be empty"
+    named = _WANTED.get(str(error["loc"][0])) if error["type"] == "string_pattern_mismatch" else None
+    return named or str(error["msg"]).removeprefix("Value error, ")
+
+
 def _line(error: Any) -> str:
     location = error["loc"]
     key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).lstrip(".") or "the file"
@@ -140,7 +168,7 @@ def _line(error: Any) -> str:
         return f"{key}: there is no such setting; {fix}"
     if error["type"] == "missing":
         return f"{key}: is missing; add it, e.g. perform_as: people-ops@example.com"
-    message = _PATTERNS.get(error["type"]) or error["msg"].removeprefix("Value error, ")
+    message = _wanted(error)
     value = error["input"]
     shown = value if isinstance(value, str | int | float | bool | None) else type(value).__name__
     return f"{key}: {shown!r} cannot be used: {message}"

@@ -12,7 +12,7 @@ from alembic.migration import MigrationContext
 from lever_imocha.errors import LedgerError
 from lever_imocha.ledger.database import check_schema, engine_for
 from lever_imocha.ledger.limiter import SharedLimiter
-from lever_imocha.ledger.repository import Ledger, NewEntry
+from lever_imocha.ledger.repository import Ledger, NewDelivery, NewEntry
 from lever_imocha.ledger.tables import SCHEMA, metadata
 
 ENTERED = datetime(2026, 7, 2, tzinfo=UTC)
@@ -25,7 +25,7 @@ def arrival(opportunity_id: str = "op", *, eligibility: str = "tests [1]") -> Ne
 
 def invited(ledger: Ledger, *, invitation_id: int = 7, status: str = "pending", opportunity_id: str = "op") -> int:
     ledger.record_entries([arrival(opportunity_id)], seen_by="sweep")
-    (entry,) = [e for e in ledger.pending_entries() if e.opportunity_id == opportunity_id]
+    (entry,) = ledger.pending_entries(opportunity_id)
     assessment_id = ledger.intend(opportunity_id, 1, entry_id=entry.id, rule_key="k")
     ledger.record_invitation(
         assessment_id, invitation_id=invitation_id, test_id=1, status=status, entry_id=entry.id, refreshed=False
@@ -36,36 +36,71 @@ def invited(ledger: Ledger, *, invitation_id: int = 7, status: str = "pending", 
 def test_an_arrival_is_recorded_once_and_pending_again_when_its_basis_changes(ledger: Ledger) -> None:
     ledger.record_entries([arrival(), arrival("other")], seen_by="sweep")
     ledger.record_entries([arrival()], seen_by="webhook")
-    entry, _ = ledger.pending_entries()
+    (entry,) = ledger.pending_entries("op")
     ledger.decide_entry(entry.id, decision="hold", reason="no e-mail address")
     ledger.record_entries([arrival()], seen_by="sweep")
-    assert [e.opportunity_id for e in ledger.pending_entries()] == ["other"]
+    assert ledger.waiting() == ["other"]
     ledger.record_entries([arrival(eligibility="tests [1, 2]")], seen_by="sweep")
-    assert {e.opportunity_id for e in ledger.pending_entries()} == {"op", "other"}
+    assert set(ledger.waiting()) == {"op", "other"}
 
 
 def test_a_claim_is_exclusive_until_its_lease_is_over(ledger_url: str) -> None:
     now = [ENTERED]
     ledger = Ledger(engine=engine_for(ledger_url), clock=lambda: now[0])
     ledger.record_entries([arrival()], seen_by="sweep")
-    (entry,) = ledger.pending_entries()
-    assert ledger.claim_entry(entry.id, worker="a", lease=LEASE)
-    assert ledger.claim_entry(entry.id, worker="b", lease=LEASE) is None
+    assert ledger.claim("op", worker="a", lease=LEASE)
+    assert not ledger.claim("op", worker="b", lease=LEASE)
+    assert ledger.waiting() == []
     now[0] += LEASE + timedelta(seconds=1)
-    assert ledger.claim_entry(entry.id, worker="b", lease=LEASE)
+    assert ledger.waiting() == ["op"]
+    assert ledger.claim("op", worker="b", lease=LEASE)
+    ledger.release("op", worker="a", reason="late")
+    assert not ledger.claim("op", worker="c", lease=LEASE)
+    ledger.release("op", worker="b")
+    assert ledger.claim("op", worker="c", lease=LEASE)
 
 
-def _claim_all(url: str, worker: str) -> list[int]:
+def test_failed_work_waits_its_time_unless_it_is_ordered(ledger: Ledger) -> None:
+    ledger.record_entries([arrival()], seen_by="sweep")
+    assert ledger.claim("op", worker="a", lease=LEASE)
+    ledger.release("op", worker="a", reason="VendorDownError", not_before=datetime.now(UTC) + LEASE)
+    assert ledger.waiting() == []
+    assert ledger.tries("op") == 1
+    assert ledger.claim("op", worker="a", lease=LEASE)
+    ledger.release("op", worker="a")
+    assert ledger.tries("op") == 0
+
+
+def test_a_delivery_is_kept_once_and_waits_until_it_is_handled(ledger: Ledger) -> None:
+    told = NewDelivery(vendor="lever", key="t", event="candidateStageChange", opportunity_id="op")
+    assert ledger.record_delivery(told)
+    assert not ledger.record_delivery(told)
+    assert ledger.record_delivery(NewDelivery(vendor="lever", key="u", event="x", opportunity_id="b", handled=True))
+    assert ledger.record_delivery(NewDelivery(vendor="imocha", key="t", event="complete", invitation_id=7))
+    assert ledger.waiting(deliveries_only=True) == ["op"]
+    (number,) = ledger.deliveries_of("op")
+    assert list(ledger.callbacks().values()) == [7]
+    ledger.handle_deliveries([number, *ledger.callbacks()])
+    assert ledger.waiting() == []
+    assert ledger.callbacks() == {}
+    ledger.forget_deliveries(older_than=timedelta(days=1))
+    assert not ledger.record_delivery(told)
+    ledger.forget_deliveries(older_than=timedelta(seconds=-1))
+    assert ledger.record_delivery(told)
+
+
+def _claim_all(url: str, worker: str) -> list[str]:
     ledger = Ledger(engine=engine_for(url))
-    return [e.id for e in ledger.pending_entries() if ledger.claim_entry(e.id, worker=worker, lease=LEASE)]
+    return [key for key in ledger.waiting() if ledger.claim(key, worker=worker, lease=LEASE)]
 
 
-def test_several_processes_claim_each_arrival_once(ledger: Ledger, ledger_url: str) -> None:
+def test_several_processes_claim_each_opportunity_once(ledger: Ledger, ledger_url: str) -> None:
     ledger.record_entries([arrival(f"op{n}") for n in range(50)], seen_by="sweep")
-    ids = [entry.id for entry in ledger.pending_entries()]
+    waiting = ledger.waiting()
     with ProcessPoolExecutor(4, mp_context=get_context("spawn")) as pool:
-        claimed = [n for part in pool.map(_claim_all, [ledger_url] * 4, "abcd") for n in part]
-    assert sorted(claimed) == sorted(ids)
+        claimed = [key for part in pool.map(_claim_all, [ledger_url] * 4, "abcd") for key in part]
+    assert len(waiting) == 50
+    assert sorted(claimed) == sorted(waiting)
 
 
 def _acquire(url: str, count: int) -> list[float]:

@@ -48,8 +48,7 @@ class Stack:
         workflow = InviteWorkflow(
             lever=self.lever, imocha=self.imocha, ledger=self.ledger, settings=self.settings, worker="w"
         )
-        entries = workflow.collect(full=full)
-        return [workflow.act(entry.id) for entry in entries]
+        return [workflow.act(opportunity_id) for opportunity_id in workflow.collect(full=full)]
 
     def run_write_back(self) -> list[str | None]:
         due = AttemptWatch(imocha=self.imocha, ledger=self.ledger, settings=self.settings).look()

@@ -154,6 +154,7 @@ class LeverClient:
         archived: bool | None = None,
         advanced_at_start: datetime | None = None,
         updated_at_start: datetime | None = None,
+        archived_at_start: datetime | None = None,
         tags: Sequence[str] = (),
         posting_ids: Sequence[str] = (),
         contact_ids: Sequence[str] = (),
@@ -171,9 +172,16 @@ class LeverClient:
             params.append(("advanced_at_start", _millis(advanced_at_start)))
         if updated_at_start is not None:
             params.append(("updated_at_start", _millis(updated_at_start)))
+        if archived_at_start is not None:
+            params.append(("archived_at_start", _millis(archived_at_start)))
         if email is not None:
             params.append(("email", email))
         return self._list("list_opportunities", "/opportunities", Opportunity, params=params)
+
+    def list_deleted_opportunities(self, *, deleted_at_start: datetime) -> Iterator[Opportunity]:
+        """Opportunities deleted since; every other list and read leaves them out (4.5)."""
+        params = [("deleted_at_start", _millis(deleted_at_start))]
+        return self._list("list_deleted_opportunities", "/opportunities/deleted", Opportunity, params=params)
 
     def get_opportunity(self, opportunity_id: str, *, expand: Sequence[str] = ()) -> Opportunity:
         """One opportunity as it is now (4.4)."""

@@ -137,9 +137,18 @@ class Attempt(ImochaModel):
     status: Status = Field(alias="testStatus", default=AttemptStatus.UNKNOWN)
 
 
+class Callback(ImochaModel):
+    """What iMocha posts when an attempt starts or ends (imocha.md 6.1); address and scores are not read."""
+
+    test_invitation_id: Annotated[int, Field(alias="testInvitationId", gt=0, lt=2**63)]
+    status: Status
+    attempted_on_utc: Annotated[str | None, Field(alias="attemptedOnUtc", max_length=40)] = None
+
+
 __all__ = [
     "Attempt",
     "AttemptStatus",
+    "Callback",
     "ImochaModel",
     "ImochaTest",
     "Invitation",

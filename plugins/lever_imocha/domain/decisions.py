@@ -174,6 +174,23 @@ def eligibility(
     return f"tests {known}" + (f" unknown {unknown}" if unknown else "")
 
 
+class Departure(StrEnum):
+    """How an opportunity left; the words are keys of the settings' `cancel_when`."""
+
+    ARCHIVED = "archived"
+    DELETED = "deleted"
+    STAGE_LEFT = "stage_left"
+
+
+def departed(opportunity: Opportunity, trigger_stages: Collection[str]) -> Departure | None:
+    """Whether, and how, an opportunity has left where assessments are taken; hired ones are archived (lever.md 5)."""
+    if opportunity.is_anonymized:
+        return Departure.DELETED
+    if opportunity.archived is not None:
+        return Departure.ARCHIVED
+    return None if opportunity.stage in trigger_stages else Departure.STAGE_LEFT
+
+
 def may_move_on(opportunity: Opportunity, rule: ResolvedRule) -> bool:
     """Still where the assessment began: a candidate the recruiter has moved or archived is left alone."""
     return opportunity.archived is None and opportunity.stage == rule.trigger_stage_id

@@ -62,6 +62,23 @@ def api_key(connection: ConnectionLike) -> str:
     return key
 
 
+def secret_extras(connection: ConnectionLike, name: str) -> list[str]:
+    """Secrets in the connection's extra: a list, or text with commas between; masked in logs."""
+    value = connection.extra_dejson.get(name) or []
+    parts = value.split(",") if isinstance(value, str) else [str(part) for part in value]
+    secrets = [part.strip() for part in parts if part.strip()]
+    for secret in secrets:
+        mask_secret(secret)
+    return secrets
+
+
+def secret_extra(connection: ConnectionLike, name: str) -> str | None:
+    """One secret in the connection's extra."""
+    value = str(connection.extra_dejson.get(name) or "").strip()
+    mask_secret(value)
+    return value or None
+
+
 def session_for(connection: ConnectionLike) -> requests.Session:
     """A session with the connection's TLS and proxy options, without authentication."""
     extra = connection.extra_dejson

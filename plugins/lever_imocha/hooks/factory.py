@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import socket
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ from lever_imocha.workflows.invite import InviteWorkflow
 from lever_imocha.workflows.sync_tags import SyncTagsWorkflow
 from lever_imocha.workflows.write_back import AttemptWatch, WriteBackWorkflow
 
+_numbers = itertools.count()
+
 
 @dataclass(frozen=True)
 class Workshop:
@@ -28,6 +31,7 @@ class Workshop:
     ledger: Ledger
     settings: Settings
     worker: str
+    callback_secret: str | None = None
 
     @classmethod
     def open(cls, *, lever_conn_id: str, imocha_conn_id: str) -> Workshop:
@@ -38,18 +42,25 @@ class Workshop:
         """
         settings, engine = load_settings(), ledger_engine()
         limits = settings.rate_limits
+        imocha = ImochaHook(imocha_conn_id)
         return cls(
             lever=LeverHook(lever_conn_id).client(SharedLimiter(engine=engine, name="lever", rate=limits.lever)),
-            imocha=ImochaHook(imocha_conn_id).client(SharedLimiter(engine=engine, name="imocha", rate=limits.imocha)),
+            imocha=imocha.client(SharedLimiter(engine=engine, name="imocha", rate=limits.imocha)),
             ledger=Ledger(engine=engine),
             settings=settings,
-            worker=f"{socket.gethostname()}:{os.getpid()}",
+            worker=f"{socket.gethostname()}:{os.getpid()}:{next(_numbers)}",
+            callback_secret=imocha.callback_secret,
         )
 
     def invite_workflow(self) -> InviteWorkflow:
         """Collect and invite."""
         return InviteWorkflow(
-            lever=self.lever, imocha=self.imocha, ledger=self.ledger, settings=self.settings, worker=self.worker
+            lever=self.lever,
+            imocha=self.imocha,
+            ledger=self.ledger,
+            settings=self.settings,
+            worker=self.worker,
+            callback_secret=self.callback_secret,
         )
 
     def attempt_watch(self) -> AttemptWatch:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 from airflow.providers.http.hooks.http import HttpHook
@@ -9,7 +10,7 @@ from airflow.providers.http.hooks.http import HttpHook
 from lever_imocha.clients.imocha import ImochaClient
 from lever_imocha.clients.limits import Limiter
 from lever_imocha.errors import LeverImochaError
-from lever_imocha.hooks.connections import ConnectionLike, api_client, api_key, session_for
+from lever_imocha.hooks.connections import ConnectionLike, api_client, api_key, secret_extra, session_for
 
 DEFAULT_URL = "https://apiv3.imocha.io/v3"
 
@@ -42,7 +43,16 @@ class ImochaHook(HttpHook):
 
         :param limiter: shared by all processes that use the key.
         """
-        return imocha_client(self.get_connection(self.imocha_conn_id), limiter)
+        return imocha_client(self._connection, limiter)
+
+    @property
+    def callback_secret(self) -> str | None:
+        """What signs the addresses iMocha calls back, from the connection's extra of that name."""
+        return secret_extra(self._connection, "callback_secret")
+
+    @cached_property
+    def _connection(self) -> ConnectionLike:
+        return self.get_connection(self.imocha_conn_id)
 
     def test_connection(self) -> tuple[bool, str]:
         """Read the business units, or a page of tests, with the key."""

@@ -7,13 +7,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Engine, Row, Select, and_, func, or_, select, true, update
+from sqlalchemy import Connection, Engine, Row, Select, and_, delete, func, or_, select, true, update
 from sqlalchemy.dialects.postgresql import insert
 
 from lever_imocha.ledger.tables import (
+    SCHEMA,
     assessments,
+    deliveries,
     events,
     invitations,
+    opportunities,
     reference,
     stage_entries,
     watermarks,
@@ -44,7 +47,6 @@ class StageEntry:
     entered_at: datetime
     decision: str | None
     reason: str | None
-    tries: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +64,22 @@ class Assessment:
     written_at: datetime | None
     tries: int
     status: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewDelivery:
+    """What a vendor told us: a hint, never more. `key` is the same for the same delivery sent again.
+
+    :param vendor: ``lever`` or ``imocha``.
+    :param handled: nothing is to be done about it.
+    """
+
+    vendor: str
+    key: str
+    event: str
+    opportunity_id: str | None = None
+    invitation_id: int | None = None
+    handled: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,6 +112,24 @@ def _free(table: Any, now: datetime) -> Any:
     )
 
 
+def bell(vendor: str) -> str:
+    """The channel on which PostgreSQL tells that a vendor's delivery waits."""
+    return f"{SCHEMA}_{vendor}"
+
+
+def _put_names(connection: Connection, names: Mapping[str, str | None]) -> None:
+    rows = [{"opportunity_id": key, "name": name} for key, name in sorted(names.items())]
+    statement = insert(opportunities).values(rows)
+    new = statement.excluded.name
+    connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=["opportunity_id"],
+            set_={"name": new},
+            where=opportunities.c.name.is_distinct_from(new),
+        )
+    )
+
+
 class Ledger:
     """The ledger's repository.
 
@@ -116,7 +152,6 @@ class Ledger:
                 "stage_id": entry.stage_id,
                 "entered_at": entry.entered_at,
                 "eligibility": entry.eligibility,
-                "name": entry.name,
                 "first_seen_by": seen_by,
                 "first_seen_at": now,
             }
@@ -125,18 +160,22 @@ class Ledger:
         statement = insert(stage_entries).values(rows)
         new = statement.excluded
         with self._engine.begin() as connection:
+            _put_names(connection, {entry.opportunity_id: entry.name for entry in entries})
             connection.execute(
                 statement.on_conflict_do_update(
                     index_elements=["opportunity_id", "stage_id", "entered_at"],
-                    set_={"eligibility": new.eligibility, "decided_at": None, "not_before": None},
+                    set_={"eligibility": new.eligibility, "decided_at": None},
                     where=and_(stage_entries.c.decided_at.is_not(None), stage_entries.c.eligibility != new.eligibility),
                 )
             )
 
-    def pending_entries(self, limit: int = 5000) -> list[StageEntry]:
-        """Arrivals nobody has decided or is deciding, oldest first."""
-        waiting = and_(stage_entries.c.decided_at.is_(None), _free(stage_entries, self._clock()))
-        query = select(*_ENTRY).where(waiting).order_by(stage_entries.c.entered_at).limit(limit)
+    def pending_entries(self, opportunity_id: str) -> list[StageEntry]:
+        """An opportunity's arrivals nobody has decided, oldest first."""
+        query = (
+            select(*_ENTRY)
+            .where(stage_entries.c.opportunity_id == opportunity_id, stage_entries.c.decided_at.is_(None))
+            .order_by(stage_entries.c.entered_at)
+        )
         with self._engine.connect() as connection:
             return [_entry(row) for row in connection.execute(query)]
 
@@ -146,43 +185,131 @@ class Ledger:
             row = connection.execute(select(*_ENTRY).where(stage_entries.c.id == entry_id)).first()
             return _entry(row) if row else None
 
-    def claim_entry(self, entry_id: int, *, worker: str, lease: timedelta) -> StageEntry | None:
-        """Take an arrival to work on it; None when it is decided or another worker holds it."""
-        now = self._clock()
-        waiting = and_(stage_entries.c.id == entry_id, stage_entries.c.decided_at.is_(None), _free(stage_entries, now))
-        locked = select(stage_entries.c.id).where(waiting).with_for_update(skip_locked=True).scalar_subquery()
-        statement = (
-            update(stage_entries)
-            .where(stage_entries.c.id == locked)
-            .values(claimed_by=worker, claimed_until=now + lease)
-            .returning(*_ENTRY)
-        )
-        with self._engine.begin() as connection:
-            row = connection.execute(statement).first()
-            return _entry(row) if row else None
-
     def decide_entry(
         self, entry_id: int, *, decision: str, reason: str | None = None, eligibility: str | None = None
     ) -> None:
         """Record what was decided about an arrival, and what that rested on."""
-        values: dict[str, Any] = {
-            "decision": decision, "reason": reason, "decided_at": self._clock(),
-            "claimed_by": None, "claimed_until": None, "not_before": None,
-        }  # fmt: skip
+        values: dict[str, Any] = {"decision": decision, "reason": reason, "decided_at": self._clock()}
         if eligibility is not None:
             values["eligibility"] = eligibility
         self._update(update(stage_entries).where(stage_entries.c.id == entry_id).values(values))
 
-    def release_entry(self, entry_id: int, *, reason: str | None = None, not_before: datetime | None = None) -> None:
-        """Give a claimed arrival back undone; it stays pending."""
+    # Opportunities: who works on which
+
+    def waiting(self, limit: int = 5000, *, deliveries_only: bool = False) -> list[str]:
+        """Opportunities with an undecided arrival or an unhandled delivery and nobody at work, longest waiting first.
+
+        :param deliveries_only: only for what vendors told, and not what was tried in vain a moment ago.
+        """
+        now = self._clock()
+        told = select(deliveries.c.opportunity_id, deliveries.c.received_at.label("since")).where(
+            deliveries.c.vendor == "lever",
+            deliveries.c.handled_at.is_(None),
+            deliveries.c.opportunity_id.is_not(None),
+        )
+        came = select(stage_entries.c.opportunity_id, stage_entries.c.first_seen_at.label("since")).where(
+            stage_entries.c.decided_at.is_(None)
+        )
+        soon = or_(deliveries.c.not_before.is_(None), deliveries.c.not_before <= now)
+        work = (told.where(soon) if deliveries_only else told.union_all(came)).subquery()
+        query = (
+            select(work.c.opportunity_id)
+            .outerjoin(opportunities, opportunities.c.opportunity_id == work.c.opportunity_id)
+            .where(_free(opportunities, now))
+            .group_by(work.c.opportunity_id)
+            .order_by(func.min(work.c.since))
+            .limit(limit)
+        )
+        with self._engine.connect() as connection:
+            return list(connection.execute(query).scalars())
+
+    def claim(self, opportunity_id: str, *, worker: str, lease: timedelta) -> bool:
+        """Take an opportunity to work on it; False while another worker holds it.
+
+        An order to try again counts more than the time set for the next try.
+        """
+        now = self._clock()
+        values = {"claimed_by": worker, "claimed_until": now + lease}
+        statement = insert(opportunities).values(opportunity_id=opportunity_id, **values)
+        free = or_(opportunities.c.claimed_until.is_(None), opportunities.c.claimed_until < now)
+        with self._engine.begin() as connection:
+            taken = statement.on_conflict_do_update(index_elements=["opportunity_id"], set_=values, where=free)
+            return connection.execute(taken.returning(opportunities.c.opportunity_id)).first() is not None
+
+    def release(
+        self, opportunity_id: str, *, worker: str, reason: str | None = None, not_before: datetime | None = None
+    ) -> None:
+        """Give a claimed opportunity back; with a reason when the work failed. Another worker's claim is left alone."""
+        tries = opportunities.c.tries + 1 if reason else 0
         self._update(
-            update(stage_entries)
-            .where(stage_entries.c.id == entry_id)
-            .values(
-                claimed_by=None, claimed_until=None, reason=reason, not_before=not_before,
-                tries=stage_entries.c.tries + 1,
-            )
+            update(opportunities)
+            .where(opportunities.c.opportunity_id == opportunity_id, opportunities.c.claimed_by == worker)
+            .values(claimed_by=None, claimed_until=None, reason=reason, not_before=not_before, tries=tries)
+        )
+
+    def tries(self, opportunity_id: str) -> int:
+        """How often work on an opportunity failed in a row."""
+        query = select(opportunities.c.tries).where(opportunities.c.opportunity_id == opportunity_id)
+        with self._engine.connect() as connection:
+            return connection.execute(query).scalar_one_or_none() or 0
+
+    # Deliveries
+
+    def record_delivery(self, delivery: NewDelivery) -> bool:
+        """Keep a delivery and wake whoever waits for its vendor's news.
+
+        :return: False when it was there already.
+        """
+        now = self._clock()
+        statement = insert(deliveries).values(
+            vendor=delivery.vendor, key=delivery.key, event=delivery.event, opportunity_id=delivery.opportunity_id,
+            invitation_id=delivery.invitation_id, received_at=now, handled_at=now if delivery.handled else None,
         )  # fmt: skip
+        with self._engine.begin() as connection:
+            kept = statement.on_conflict_do_nothing().returning(deliveries.c.id)
+            new = connection.execute(kept).first() is not None
+            if new and not delivery.handled:
+                connection.execute(select(func.pg_notify(bell(delivery.vendor), "")))
+            return new
+
+    def deliveries_of(self, opportunity_id: str) -> list[int]:
+        """Unhandled deliveries about an opportunity."""
+        query = select(deliveries.c.id).where(
+            deliveries.c.vendor == "lever",
+            deliveries.c.opportunity_id == opportunity_id,
+            deliveries.c.handled_at.is_(None),
+        )
+        with self._engine.connect() as connection:
+            return list(connection.execute(query).scalars())
+
+    def callbacks(self, limit: int = 200) -> dict[int, int]:
+        """Unhandled callbacks of iMocha: delivery id -> invitation id, oldest first."""
+        query = (
+            select(deliveries.c.id, deliveries.c.invitation_id)
+            .where(deliveries.c.vendor == "imocha", deliveries.c.handled_at.is_(None))
+            .order_by(deliveries.c.id)
+            .limit(limit)
+        )
+        with self._engine.connect() as connection:
+            return {row.id: row.invitation_id for row in connection.execute(query)}
+
+    def handle_deliveries(self, ids: Sequence[int]) -> None:
+        """Record that deliveries were acted on."""
+        if ids:
+            self._update(update(deliveries).where(deliveries.c.id.in_(ids)).values(handled_at=self._clock()))
+
+    def postpone_deliveries(self, ids: Sequence[int], *, not_before: datetime) -> None:
+        """Have deliveries not ring again before a time; a sweep finds them earlier."""
+        if ids:
+            self._update(update(deliveries).where(deliveries.c.id.in_(ids)).values(not_before=not_before))
+
+    def forget_deliveries(self, *, older_than: timedelta) -> None:
+        """Drop handled deliveries no vendor will send again."""
+        self._update(
+            delete(deliveries).where(
+                deliveries.c.handled_at.is_not(None), deliveries.c.received_at < self._clock() - older_than
+            )
+        )
 
     # Assessments and invitations
 
@@ -300,20 +427,42 @@ class Ledger:
         """Record that an invitation's report was looked at."""
         self._update(update(invitations).where(invitations.c.id == invitation_id).values(checked_at=self._clock()))
 
+    def open_invitations(self, opportunity_id: str | None = None) -> list[tuple[str, int]]:
+        """Opportunity and invitation where the candidate could still begin; of one opportunity, or of all."""
+        query = (
+            select(assessments.c.opportunity_id, assessments.c.invitation_id)
+            .join(invitations, assessments.c.invitation_id == invitations.c.id)
+            .where(invitations.c.status.in_(("pending", "unknown")))
+            .order_by(assessments.c.id)
+        )
+        if opportunity_id is not None:
+            query = query.where(assessments.c.opportunity_id == opportunity_id)
+        with self._engine.connect() as connection:
+            return [(row.opportunity_id, row.invitation_id) for row in connection.execute(query)]
+
+    def sharing(self, invitation_id: int) -> list[str]:
+        """The opportunities an invitation belongs to: one person's, with the same test (imocha.md 5.3)."""
+        query = select(assessments.c.opportunity_id).where(assessments.c.invitation_id == invitation_id)
+        with self._engine.connect() as connection:
+            return list(connection.execute(query.order_by(assessments.c.id)).scalars())
+
+    def recheck(self, invitation_id: int) -> None:
+        """Have an invitation's report looked at with the next sweep."""
+        self._update(update(invitations).where(invitations.c.id == invitation_id).values(checked_at=None))
+
     # Writing back
 
-    def _due(self) -> Any:
+    def _ended(self) -> Any:
         return and_(
             assessments.c.written_at.is_(None),
             assessments.c.invitation_id.in_(select(invitations.c.id).where(invitations.c.status.in_(ENDED))),
-            _free(assessments, self._clock()),
         )
 
     def due_write_backs(self, limit: int = 5000) -> list[str]:
         """Opportunities with an ended attempt that is not written back, nobody works on, and whose time has come."""
         query = (
             select(assessments.c.opportunity_id)
-            .where(self._due())
+            .where(self._ended(), _free(assessments, self._clock()))
             .group_by(assessments.c.opportunity_id)
             .order_by(func.min(assessments.c.id))
             .limit(limit)
@@ -322,7 +471,10 @@ class Ledger:
             return list(connection.execute(query).scalars())
 
     def claim_write_back(self, opportunity_id: str, *, worker: str, lease: timedelta) -> list[Assessment]:
-        """Take all that is due of one opportunity; empty when another worker works on any of it."""
+        """Take all that has ended and is unwritten; empty when another worker works on any of it.
+
+        An order to try again counts more than the time set for the next try.
+        """
         now = self._clock()
         with self._engine.begin() as connection:
             connection.execute(select(func.pg_advisory_xact_lock(func.hashtext(opportunity_id))))
@@ -333,7 +485,7 @@ class Ledger:
                 return []
             claimed = connection.execute(
                 update(assessments)
-                .where(assessments.c.opportunity_id == opportunity_id, self._due())
+                .where(assessments.c.opportunity_id == opportunity_id, self._ended())
                 .values(claimed_by=worker, claimed_until=now + lease)
                 .returning(assessments.c.id)
             ).scalars()
@@ -416,10 +568,13 @@ class Ledger:
         statement = insert(reference).values(key=key, **values)
         self._update(statement.on_conflict_do_update(index_elements=["key"], set_=values))
 
-    def get_reference(self, key: str) -> dict[str, Any] | None:
+    def get_reference(self, key: str, *, younger_than: timedelta | None = None) -> dict[str, Any] | None:
         """Reference data kept by `put_reference`."""
+        query = select(reference.c.value).where(reference.c.key == key)
+        if younger_than is not None:
+            query = query.where(reference.c.read_at > self._clock() - younger_than)
         with self._engine.connect() as connection:
-            return connection.execute(select(reference.c.value).where(reference.c.key == key)).scalar_one_or_none()
+            return connection.execute(query).scalar_one_or_none()
 
     def watermark(self, name: str) -> datetime | None:
         """How far a sweep has come."""
@@ -433,7 +588,7 @@ class Ledger:
 
     def erase_name(self, opportunity_id: str) -> None:
         """Forget a candidate's name."""
-        self._update(update(stage_entries).where(stage_entries.c.opportunity_id == opportunity_id).values(name=None))
+        self._update(update(opportunities).where(opportunities.c.opportunity_id == opportunity_id).values(name=None))
 
     def _update(self, statement: Any) -> None:
         with self._engine.begin() as connection:

@@ -50,6 +50,15 @@ def _claim() -> list[Column[Any]]:
     ]
 
 
+opportunities = Table(
+    "opportunities",
+    metadata,
+    Column("opportunity_id", Text, primary_key=True),
+    Column("name", Text),
+    Column("reason", Text),
+    *_claim(),
+)
+
 stage_entries = Table(
     "stage_entries",
     metadata,
@@ -57,14 +66,12 @@ stage_entries = Table(
     Column("opportunity_id", Text, nullable=False),
     Column("stage_id", Text, nullable=False),
     _at("entered_at", nullable=False),
-    Column("name", Text),
     Column("first_seen_by", Text, nullable=False),
     _at("first_seen_at", nullable=False),
     Column("eligibility", Text, nullable=False),
     Column("decision", Text),
     Column("reason", Text),
     _at("decided_at"),
-    *_claim(),
     UniqueConstraint("opportunity_id", "stage_id", "entered_at"),
     Index("ix_stage_entries_pending", "entered_at", postgresql_where="decided_at IS NULL"),
 )
@@ -110,6 +117,22 @@ write_back_steps = Table(
     _at("started_at", nullable=False),
     _at("done_at"),
     Column("vendor_id", Text),
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    _id(),
+    Column("vendor", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("event", Text, nullable=False),
+    Column("opportunity_id", Text),
+    Column("invitation_id", BigInteger),
+    _at("received_at", nullable=False),
+    _at("handled_at"),
+    _at("not_before"),
+    UniqueConstraint("vendor", "key"),
+    Index("ix_deliveries_waiting", "vendor", "opportunity_id", postgresql_where="handled_at IS NULL"),
 )
 
 events = Table(

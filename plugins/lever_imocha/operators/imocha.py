@@ -5,31 +5,33 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+from lever_imocha.hooks.plain import plain_errors
 from lever_imocha.operators.base import LeverImochaOperator
 from lever_imocha.operators.work import work_through
 
 
 class ImochaInviteOperator(LeverImochaOperator):
-    """Decide about stage entries and invite, refresh, hold or leave alone.
+    """Decide about opportunities in a trigger stage and invite, refresh, hold or leave alone.
 
-    :param entries: a slice of ``{"entry": id, "opportunity": id}``.
+    :param opportunity_ids: a slice of opportunities.
     """
 
-    template_fields = ("entries",)
+    template_fields = ("opportunity_ids",)
 
-    def __init__(self, *, entries: list[dict[str, Any]], **kwargs: Any) -> None:
+    def __init__(self, *, opportunity_ids: list[str], **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.entries = entries
+        self.opportunity_ids = opportunity_ids
 
     @property
     def label(self) -> str:
         """For the grid."""
-        return str(self.entries[0]["opportunity"]) if len(self.entries) == 1 else f"{len(self.entries)} candidates"
+        return self.opportunity_ids[0] if len(self.opportunity_ids) == 1 else f"{len(self.opportunity_ids)} candidates"
 
+    @plain_errors
     def execute(self, context: Any) -> dict[str, int]:
         """Return how many came to which decision."""
         workflow = self.workshop().invite_workflow()
-        return work_through((item["opportunity"], partial(workflow.act, item["entry"])) for item in self.entries)
+        return work_through((key, partial(workflow.act, key)) for key in self.opportunity_ids)
 
 
 class ImochaSyncTagsOperator(LeverImochaOperator):
@@ -56,6 +58,7 @@ class ImochaSyncTagsOperator(LeverImochaOperator):
         self.opportunity, self.posting = opportunity, posting
         self.preview, self.keep_on_opportunity = preview, keep_on_opportunity
 
+    @plain_errors
     def execute(self, context: Any) -> dict[str, object]:
         """Return the tags created, present, stale and vanished."""
         result = (

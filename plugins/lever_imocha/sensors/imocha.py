@@ -9,6 +9,7 @@ from airflow.sdk import BaseSensorOperator
 from lever_imocha.domain.slices import slices
 from lever_imocha.errors import LeverImochaError
 from lever_imocha.hooks.factory import Workshop
+from lever_imocha.hooks.plain import plain_errors
 from lever_imocha.triggers.imocha import ImochaAttemptTrigger
 
 
@@ -37,10 +38,12 @@ class ImochaAttemptSensor(BaseSensorOperator):
         super().__init__(**kwargs)
         self.lever_conn_id, self.imocha_conn_id, self.wait = lever_conn_id, imocha_conn_id, wait
 
+    @plain_errors
     def execute(self, context: Any) -> list[list[str]]:
         """Return slices of opportunity ids to write back, now or after waiting."""
         shop = self._workshop()
-        due = shop.attempt_watch().look()
+        watch = shop.attempt_watch()
+        due = watch.due() or watch.look()
         if not due and str(self.wait) == "True":
             poll = shop.settings.poll
             self.defer(
@@ -54,6 +57,7 @@ class ImochaAttemptSensor(BaseSensorOperator):
             )
         return self._prepared(shop, due)
 
+    @plain_errors
     def execute_complete(self, context: Any, event: dict[str, Any]) -> list[list[str]]:
         """Go on after the trigger fired.
 

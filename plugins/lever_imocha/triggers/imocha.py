@@ -11,6 +11,7 @@ from asgiref.sync import sync_to_async
 
 from lever_imocha.errors import ApiError, CredentialsError, LeverImochaError, NotPermittedError
 from lever_imocha.hooks.factory import Workshop
+from lever_imocha.triggers.bell import Bell
 
 
 class ImochaAttemptTrigger(BaseTrigger):
@@ -43,18 +44,24 @@ class ImochaAttemptTrigger(BaseTrigger):
         """Fire once: ``{"due": [opportunity ids]}``, or ``{"error": message}`` for what a person must mend."""
         loop = asyncio.get_running_loop()
         ends = loop.time() + self.wait
+        sweep_at = loop.time() + self.poll_interval
         due: list[str] = []
-        while not due and loop.time() < ends:
-            await asyncio.sleep(min(self.poll_interval, max(0.0, ends - loop.time())))
-            try:
-                due = await sync_to_async(self._look, thread_sensitive=False)()
-            except LeverImochaError as error:
-                if not isinstance(error, ApiError) or isinstance(error, CredentialsError | NotPermittedError):
-                    yield TriggerEvent({"error": str(error)})
-                    return
-                self.log.warning("%s", error)
+        async with Bell("imocha") as bell:
+            while not due and loop.time() < ends:
+                await bell.wait(max(0.05, min(sweep_at, ends) - loop.time()))
+                sweep = loop.time() >= sweep_at
+                if sweep:
+                    sweep_at = loop.time() + self.poll_interval
+                try:
+                    due = await sync_to_async(self._look, thread_sensitive=False)(sweep=sweep)
+                except LeverImochaError as error:
+                    if not isinstance(error, ApiError) or isinstance(error, CredentialsError | NotPermittedError):
+                        yield TriggerEvent({"error": str(error)})
+                        return
+                    self.log.warning("%s", error)
         yield TriggerEvent({"due": due})
 
-    def _look(self) -> list[str]:
+    def _look(self, *, sweep: bool) -> list[str]:
         shop = Workshop.open(lever_conn_id=self.lever_conn_id, imocha_conn_id=self.imocha_conn_id)
-        return shop.attempt_watch().look()
+        watch = shop.attempt_watch()
+        return watch.look() if sweep else watch.due()

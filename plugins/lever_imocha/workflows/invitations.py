@@ -13,6 +13,7 @@ from lever_imocha.domain.attempts import AttemptStatus, Invitation, read_status
 from lever_imocha.domain.decisions import Action, Decision, Reason, ResolvedRule
 from lever_imocha.domain.links import InviteSettings, default_link, settings_of
 from lever_imocha.domain.opportunities import Opportunity
+from lever_imocha.domain.signatures import callback_url
 from lever_imocha.errors import NotFoundError, NotPermittedError, OutcomeUnknownError, RequestRejectedError
 from lever_imocha.ledger.repository import Assessment, Ledger, StageEntry
 from lever_imocha.settings import Settings
@@ -25,11 +26,20 @@ class Inviter:
 
     iMocha keys an invitation by e-mail within a test's link: inviting again is an upsert (imocha.md 5.3). So a
     repeat after a lost answer makes no second invitation, at worst a second e-mail.
+
+    :param callback_secret: makes the addresses iMocha calls back; without it, or a public URL, there are none.
     """
 
     def __init__(
-        self, *, imocha: ImochaClient, ledger: Ledger, settings: Settings, clock: Callable[[], datetime]
+        self,
+        *,
+        imocha: ImochaClient,
+        ledger: Ledger,
+        settings: Settings,
+        clock: Callable[[], datetime],
+        callback_secret: str | None,
     ) -> None:
+        self._callback_secret = callback_secret
         self._imocha, self._ledger, self._settings, self._clock = imocha, ledger, settings, clock
 
     def status_now(self, known: Assessment) -> AttemptStatus | None:
@@ -84,7 +94,7 @@ class Inviter:
         assessment_id = self._ledger.intend(opportunity.id, test_id, entry_id=entry.id, rule_key=rule.key)
         if before is not None and before.intended_at is not None:
             self._event("invite_repeated", opportunity, test_id, before.invitation_id, "an earlier answer was lost")
-        invitation = self._call(action, opportunity, rule, test_id, before, ask_first)
+        invitation = self._call(action, opportunity, rule, test_id, before, ask_first, self._callback(assessment_id))
         status = invitation.status
         self._ledger.record_invitation(
             assessment_id,
@@ -118,6 +128,7 @@ class Inviter:
         test_id: int,
         before: Assessment | None,
         ask_first: bool,
+        callback: str | None,
     ) -> Invitation:
         email, name = str(opportunity.email), opportunity.name or "Candidate"
         settings = self._link_settings(action, rule, test_id)
@@ -131,12 +142,15 @@ class Inviter:
                     end_at=settings.end_at or now + timedelta(days=7),
                     time_zone_id=settings.time_zone_id,
                     send_email=True,
+                    callback_url=callback,
                 )
             )
 
         def invite(*, send_email: bool) -> Invitation:
             return self._sure(
-                lambda: self._imocha.invite(test_id, email=email, name=name, send_email=send_email, settings=settings)
+                lambda: self._imocha.invite(
+                    test_id, email=email, name=name, send_email=send_email, callback_url=callback, settings=settings
+                )
             )
 
         if ask_first:
@@ -144,6 +158,12 @@ class Inviter:
             if quiet.status is AttemptStatus.IN_PROGRESS or quiet.status.is_ended:
                 return quiet
         return invite(send_email=True)
+
+    def _callback(self, assessment_id: int) -> str | None:
+        public_url = self._settings.public_url
+        if not public_url or not self._callback_secret:
+            return None
+        return callback_url(public_url, assessment_id, self._callback_secret)
 
     def _sure(self, send: Callable[[], Invitation]) -> Invitation:
         for attempt in Retrying(

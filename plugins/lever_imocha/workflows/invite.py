@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 
@@ -13,26 +13,30 @@ from lever_imocha.domain.attempts import AttemptStatus
 from lever_imocha.domain.decisions import (
     Action,
     Decision,
+    Departure,
     Reason,
     ResolvedRule,
     WantedTest,
     decide,
+    departed,
     eligibility,
     screen,
     select_rule,
     wanted_tests,
 )
 from lever_imocha.domain.opportunities import Opportunity
-from lever_imocha.errors import LeverImochaError, NotFoundError, RequestRejectedError
+from lever_imocha.errors import LeverImochaError, NotFoundError, NotPermittedError, RequestRejectedError
 from lever_imocha.ledger.repository import Ledger, NewEntry, StageEntry
 from lever_imocha.settings import Settings
 from lever_imocha.workflows.active_tests import ActiveTests
 from lever_imocha.workflows.invitations import Inviter
-from lever_imocha.workflows.reference import Reference, refresh_reference, stored_reference, tag_scheme
+from lever_imocha.workflows.leaving import Leaver
+from lever_imocha.workflows.reference import Reference, current_reference, refresh_reference, tag_scheme
 
 log = logging.getLogger(__name__)
 
 _REFUSED_AGAIN = timedelta(hours=1)
+_LONGEST_WAIT = timedelta(minutes=30)
 _SWEEP, _FULL_SWEEP = "lever.sweep", "lever.full_sweep"
 
 
@@ -46,6 +50,7 @@ class InviteWorkflow:
     """Collect stage entries, then act on each: invite, refresh, reattempt, hold or leave alone.
 
     :param worker: names this process in claims.
+    :param callback_secret: makes the addresses iMocha calls back (settings `public_url`).
     :param clock: aware UTC now.
     """
 
@@ -57,65 +62,137 @@ class InviteWorkflow:
         ledger: Ledger,
         settings: Settings,
         worker: str,
+        callback_secret: str | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._lever, self._imocha, self._ledger, self._settings = lever, imocha, ledger, settings
         self._worker, self._clock = worker, clock
         self._scheme = tag_scheme(settings)
-        self._inviter = Inviter(imocha=imocha, ledger=ledger, settings=settings, clock=clock)
+        self._inviter = Inviter(
+            imocha=imocha, ledger=ledger, settings=settings, clock=clock, callback_secret=callback_secret
+        )
+        self._leaver = Leaver(imocha=imocha, ledger=ledger, settings=settings)
         self._known_reference: Reference | None = None
         self._tests = ActiveTests(imocha=imocha, ledger=ledger)
 
-    def collect(self, *, full: bool = False) -> list[StageEntry]:
-        """Sweep Lever's trigger stages, record what is new, and return what is pending, oldest first.
+    def collect(self, *, full: bool = False, sweep: bool = True) -> list[str]:
+        """Record who came into the trigger stages and return the opportunities to act on, longest waiting first.
 
         :param full: look at everyone in the stages, not only at those who came since the last sweep.
+        :param sweep: False when a delivery rang: what Lever told us is enough, the next sweep is soon.
         :raises SettingsError: a name in the settings is unknown to Lever.
         """
-        reference = self._known_reference = refresh_reference(
-            self._ledger, self._lever, self._settings, templates=False
-        )
+        if not sweep:
+            return self._ledger.waiting(deliveries_only=True)
+        self._known_reference = refresh_reference(self._ledger, self._lever, self._settings, templates=False)
+        left = self._sweep(full=full)
+        return list(dict.fromkeys([*self._ledger.waiting(), *left]))
+
+    def _sweep(self, *, full: bool) -> list[str]:
+        """Look at the trigger stages; returns opportunities that left with an invitation open."""
         now, poll = self._clock(), self._settings.poll
         last, last_full = self._ledger.watermark(_SWEEP), self._ledger.watermark(_FULL_SWEEP)
-        full = full or last is None or last_full is None or now - last_full >= poll.full_sweep
-        stages = tuple(dict.fromkeys(rule.trigger_stage_id for rule in reference.rules))
+        since = None if full or last is None or last_full is None or now - last_full >= poll.full_sweep else last
+        stages = self._stages
         found = self._lever.list_opportunities(
             stage_ids=stages,
             archived=False,
-            advanced_at_start=None if full or last is None else last - poll.overlap,
+            advanced_at_start=since - poll.overlap if since else None,
             expand=("applications",),
         )
-        for page in _pages(self._entry(opportunity) for opportunity in found if opportunity.stage in stages):
+        seen: set[str] = set()
+        for page in _pages(
+            self._entry(opportunity, fresh=True) for opportunity in found if opportunity.stage in stages
+        ):
             self._ledger.record_entries(page, seen_by="sweep")
+            seen.update(entry.opportunity_id for entry in page)
+        pending = dict.fromkeys(opportunity_id for opportunity_id, _ in self._ledger.open_invitations())
+        left = self._left_since(since - poll.overlap, pending) if since else [key for key in pending if key not in seen]
         self._ledger.set_watermark(_SWEEP, now)
-        if full:
+        if not since:
             self._ledger.set_watermark(_FULL_SWEEP, now)
-        return self._ledger.pending_entries()
+        return left
 
-    def act(self, entry_id: int) -> str | None:
-        """Decide about one stage entry and do it.
+    def _left_since(self, start: datetime, pending: Collection[str]) -> list[str]:
+        """Opportunities with an open invitation that left lately, each way the settings care about."""
+        cancel = self._settings.cancel_when
+        listings: list[Iterable[Opportunity]] = []
+        if pending and cancel.archived:
+            listings.append(self._lever.list_opportunities(archived=True, archived_at_start=start))
+        if pending:
+            listings.append(self._deleted_since(start))
+        if pending and cancel.stage_left:
+            moved = self._lever.list_opportunities(archived=False, advanced_at_start=start)
+            listings.append(item for item in moved if item.stage not in self._stages)
+        return [item.id for listing in listings for item in listing if item.id in pending]
 
-        :return: what was decided, or None when another worker has it or it is decided.
-        :raises LeverImochaError: it could not be done; the entry stays pending.
-        """
-        entry = self._ledger.claim_entry(entry_id, worker=self._worker, lease=self._settings.poll.lease)
-        if entry is None:
-            return None
+    def _deleted_since(self, start: datetime) -> Iterator[Opportunity]:
         try:
-            decision, seen = self._handle(entry)
+            yield from self._lever.list_deleted_opportunities(deleted_at_start=start)
+        except (NotPermittedError, NotFoundError) as error:
+            log.info("deleted opportunities are noticed by full sweeps only: %s", error)
+
+    def act(self, opportunity_id: str) -> str | None:
+        """Read one opportunity afresh, decide about it and do it.
+
+        :return: what was decided, or None when another worker has it.
+        :raises LeverImochaError: it could not be done; it stays pending.
+        """
+        if not self._ledger.claim(opportunity_id, worker=self._worker, lease=self._settings.poll.lease):
+            return None
+        told = self._ledger.deliveries_of(opportunity_id)
+        try:
+            outcome = self._handle(opportunity_id)
         except LeverImochaError as error:
-            later = self._clock() + _REFUSED_AGAIN if isinstance(error, RequestRejectedError) else None
-            self._ledger.release_entry(entry.id, reason=type(error).__name__, not_before=later)
+            self._put_off(opportunity_id, told, error)
             raise
-        self._ledger.decide_entry(entry.id, decision=decision.action.value, reason=_reason(decision), eligibility=seen)
+        self._ledger.handle_deliveries(told)
+        self._ledger.release(opportunity_id, worker=self._worker)
+        return outcome
+
+    def _put_off(self, opportunity_id: str, told: list[int], error: LeverImochaError) -> None:
+        """What a vendor refused waits an hour; anything else is tried by the next sweep, or soon after it was told."""
+        now, tries = self._clock(), min(self._ledger.tries(opportunity_id), 10)
+        refused = isinstance(error, RequestRejectedError)
+        again = now + (_REFUSED_AGAIN if refused else min(timedelta(seconds=30 * 2**tries), _LONGEST_WAIT))
+        self._ledger.postpone_deliveries(told, not_before=again)
+        self._ledger.release(
+            opportunity_id,
+            worker=self._worker,
+            reason=type(error).__name__,
+            not_before=again if refused else None,
+        )
+
+    def _handle(self, opportunity_id: str) -> str:
+        try:
+            opportunity = self._lever.get_opportunity(opportunity_id, expand=("applications",))
+        except NotFoundError:
+            return self._gone(opportunity_id)
+        return self._decide_all(opportunity)
+
+    def _gone(self, opportunity_id: str) -> str:
+        gone = Decision(Action.IGNORE, Reason.GONE)
+        for entry in self._ledger.pending_entries(opportunity_id):
+            self._ledger.decide_entry(entry.id, decision=gone.action.value, reason=_reason(gone))
+        self._leaver.leave(opportunity_id, Departure.DELETED)
+        return str(gone)
+
+    def _decide_all(self, opportunity: Opportunity) -> str:
+        rule = select_rule(opportunity, self._reference.rules)
+        if rule is not None:
+            self._ledger.record_entries([self._entry(opportunity)], seen_by="read")
+        decision = Decision(Action.IGNORE, Reason.ALREADY_HANDLED if rule else Reason.MOVED_ON)
+        for entry in self._ledger.pending_entries(opportunity.id):
+            decision, seen = self._decide(entry, opportunity, rule)
+            self._ledger.decide_entry(
+                entry.id, decision=decision.action.value, reason=_reason(decision), eligibility=seen
+            )
+        departure = departed(opportunity, self._stages)
+        if departure is not None:
+            self._leaver.leave(opportunity.id, departure)
         return str(decision)
 
-    def _handle(self, entry: StageEntry) -> tuple[Decision, str]:
-        try:
-            opportunity = self._lever.get_opportunity(entry.opportunity_id, expand=("applications",))
-        except NotFoundError:
-            return Decision(Action.IGNORE, Reason.GONE), Reason.GONE.value
-        rule = select_rule(opportunity, self._reference.rules)
+    def _decide(self, entry: StageEntry, opportunity: Opportunity, rule: ResolvedRule | None) -> tuple[Decision, str]:
         wanted = wanted_tests(opportunity.tags, self._scheme)
         active = self._tests.among(wanted)
         seen = eligibility(opportunity, rule=rule, wanted=wanted, active=active)
@@ -123,7 +200,6 @@ class InviteWorkflow:
         if decision is not None or rule is None:
             return decision or Decision(Action.IGNORE, Reason.MOVED_ON), seen
         if opportunity.stage != entry.stage_id or opportunity.entered_stage_at != entry.entered_at:
-            self._ledger.record_entries([self._entry(opportunity)], seen_by="read")
             return Decision(Action.IGNORE, Reason.SUPERSEDED), seen
         decisions = [self._assess(opportunity, entry, rule, test, active) for test in wanted]
         return _combined(decisions), seen
@@ -154,12 +230,16 @@ class InviteWorkflow:
         )
 
     @property
+    def _stages(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(rule.trigger_stage_id for rule in self._reference.rules))
+
+    @property
     def _reference(self) -> Reference:
         if self._known_reference is None:
-            self._known_reference = stored_reference(self._ledger, templates=False)
+            self._known_reference = current_reference(self._ledger, self._lever, self._settings)
         return self._known_reference
 
-    def _entry(self, opportunity: Opportunity) -> NewEntry:
+    def _entry(self, opportunity: Opportunity, *, fresh: bool = False) -> NewEntry:
         wanted = wanted_tests(opportunity.tags, self._scheme)
         rule = select_rule(opportunity, self._reference.rules)
         return NewEntry(
@@ -168,7 +248,7 @@ class InviteWorkflow:
             entered_at=opportunity.entered_stage_at,
             name=opportunity.name,
             eligibility=eligibility(
-                opportunity, rule=rule, wanted=wanted, active=self._tests.among(wanted, fresh=True)
+                opportunity, rule=rule, wanted=wanted, active=self._tests.among(wanted, fresh=fresh)
             ),
         )
 

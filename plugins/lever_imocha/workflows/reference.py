@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import timedelta
 from typing import Protocol
 
 from pydantic import BaseModel, ConfigDict
@@ -15,6 +16,7 @@ from lever_imocha.ledger.repository import Ledger
 from lever_imocha.settings import Settings
 
 _KEY = "lever"
+_FRESH = timedelta(minutes=15)
 
 
 class Reference(BaseModel):
@@ -149,6 +151,17 @@ def refresh_reference(ledger: Ledger, lever: LeverClient, settings: Settings, *,
     reference = resolve(lever, settings, templates=templates)
     ledger.put_reference(_KEY + (".templates" if templates else ""), reference.model_dump(mode="json"))
     return reference
+
+
+def current_reference(ledger: Ledger, lever: LeverClient, settings: Settings) -> Reference:
+    """The names as a run of the last minutes resolved them, or resolved anew.
+
+    :raises SettingsError: a name is unknown to Lever.
+    """
+    found = ledger.get_reference(_KEY, younger_than=_FRESH)
+    if found is not None:
+        return Reference.model_validate(found)
+    return refresh_reference(ledger, lever, settings, templates=False)
 
 
 def stored_reference(ledger: Ledger, *, templates: bool) -> Reference:

@@ -54,6 +54,7 @@ class AttemptWatch:
 
         :return: opportunity ids with something to write back.
         """
+        self._heed_callbacks()
         poll, now = self._settings.poll, self._clock()
         last = self._ledger.watermark(_SWEEP) or now - poll.attempts_window
         start = last - poll.attempts_overlap
@@ -67,16 +68,32 @@ class AttemptWatch:
         self._check_reports()
         return self._ledger.due_write_backs()
 
+    def due(self) -> list[str]:
+        """What is due as far as callbacks tell, without a sweep; for when one has just rung."""
+        self._heed_callbacks()
+        return self._ledger.due_write_backs()
+
+    def _heed_callbacks(self) -> None:
+        """A callback is a hint (imocha.md 6.2): the report says whether the attempt has ended."""
+        callbacks = self._ledger.callbacks()
+        for invitation_id in dict.fromkeys(callbacks.values()):
+            self._check(invitation_id)
+            self._ledger.recheck(invitation_id)
+        self._ledger.handle_deliveries(list(callbacks))
+
+    def _check(self, invitation_id: int) -> None:
+        try:
+            report = self._imocha.get_report(invitation_id)
+        except (NotFoundError, RequestRejectedError, NotPermittedError):
+            log.debug("invitation %s has no report yet", invitation_id)
+        else:
+            if report.status.is_ended:
+                self._ledger.set_status({invitation_id: report.status.value})
+
     def _check_reports(self) -> None:
         older_than = self._settings.poll.report_check
         for invitation_id in self._ledger.invitations_to_check(older_than=older_than, limit=_CHECKS_AT_ONCE):
-            try:
-                report = self._imocha.get_report(invitation_id)
-            except (NotFoundError, RequestRejectedError, NotPermittedError):
-                log.debug("invitation %s has no report yet", invitation_id)
-            else:
-                if report.status.is_ended:
-                    self._ledger.set_status({invitation_id: report.status.value})
+            self._check(invitation_id)
             self._ledger.mark_checked(invitation_id)
 
 

@@ -1,0 +1,29 @@
+"""Errors as an operator wants to read them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import ParamSpec, TypeVar
+
+from lever_imocha.errors import LeverImochaError
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def plain_errors(method: Callable[P, R]) -> Callable[P, R]:
+    """Let errors of ours reach Airflow without the frames of our package.
+
+    Airflow logs every failure with its trace. Our messages say what to do, and a trace would bury them; a bug,
+    which is no error of ours, keeps its own.
+    """
+
+    @wraps(method)
+    def plain(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return method(*args, **kwargs)
+        except LeverImochaError as error:
+            raise error.with_traceback(None) from None
+
+    return plain

@@ -1,0 +1,1 @@
+"""Receivers in Airflow's API server: verify, parse, persist, answer."""

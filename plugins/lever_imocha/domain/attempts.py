@@ -142,7 +142,7 @@ class Callback(ImochaModel):
 
     test_invitation_id: Annotated[int, Field(alias="testInvitationId", gt=0, lt=2**63)]
     status: Status
-    attempted_on_utc: Annotated[str | None, Field(alias="attemptedOnUtc", max_length=40)] = None
+    attempted_on_utc: Annotated[str | None, Field(alias="attemptedOnUtc", pattern=r"^[ -~]{0,40}$")] = None
 
 
 __all__ = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -18,6 +19,9 @@ LEVER_EVENTS = {"candidateStageChange", "candidateArchiveChange", "candidateHire
 """Lever's events that are acted on; others are kept and left alone."""
 
 
+_WORD = r"^[!-~]{1,200}$"
+
+
 class DeliveryRefusedError(LeverImochaError):
     """A delivery is not taken; `status` is the HTTP answer."""
 
@@ -29,9 +33,9 @@ class DeliveryRefusedError(LeverImochaError):
 class _LeverWebhook(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
-    token: Annotated[StrictStr, Field(min_length=1, max_length=200)]
+    token: Annotated[StrictStr, Field(pattern=_WORD)]
     triggered_at: Annotated[StrictInt, Field(alias="triggeredAt", gt=0, lt=2**50)]
-    event: Annotated[StrictStr, Field(min_length=1, max_length=100)]
+    event: Annotated[StrictStr, Field(pattern=_WORD)]
     signature: Annotated[StrictStr, Field(max_length=200)] = ""
     data: dict[str, Any]
 
@@ -64,7 +68,7 @@ def read_lever_delivery(
         return None
     opportunity_id = webhook.data.get("opportunityId")
     acted_on = webhook.event in LEVER_EVENTS
-    if not isinstance(opportunity_id, str) or not 0 < len(opportunity_id) <= 200 or "\x00" in opportunity_id:
+    if not isinstance(opportunity_id, str) or not re.match(_WORD, opportunity_id):
         if acted_on:
             raise DeliveryRefusedError(400, "the delivery names no opportunity")
         opportunity_id = None

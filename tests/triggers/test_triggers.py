@@ -1,0 +1,75 @@
+"""Triggers wake at once when a delivery comes."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+from lever_imocha.ledger.repository import Ledger, NewDelivery
+from lever_imocha.triggers.bell import Bell, DeliveryTrigger
+
+
+@pytest.fixture(autouse=True)
+def _ledger_in_environment(ledger_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LEVER_IMOCHA_LEDGER", ledger_url)
+
+
+def told(vendor: str = "lever") -> NewDelivery:
+    return NewDelivery(vendor=vendor, key="t", event="candidateStageChange", opportunity_id="op", invitation_id=7)
+
+
+async def _first(trigger: DeliveryTrigger) -> dict[str, str]:
+    async for event in trigger.run():
+        return dict(event.payload)
+    raise AssertionError
+
+
+@pytest.mark.parametrize("vendor", ["lever", "imocha"])
+def test_a_delivery_rings_within_a_second_although_the_poll_is_slow(ledger: Ledger, vendor: str) -> None:
+    async def story() -> tuple[dict[str, str], float]:
+        rung = asyncio.create_task(_first(DeliveryTrigger(vendor=vendor, poll_interval=30)))
+        await asyncio.sleep(1)
+        started = time.monotonic()
+        await asyncio.to_thread(ledger.record_delivery, told(vendor))
+        return await asyncio.wait_for(rung, 20), time.monotonic() - started
+
+    payload, seconds = asyncio.run(story())
+    assert payload == {"vendor": vendor}
+    assert seconds < 5
+
+
+def test_it_rings_again_while_work_is_left_and_falls_silent_after(ledger: Ledger) -> None:
+    ledger.record_delivery(told())
+
+    async def story() -> int:
+        rings = 0
+        trigger = DeliveryTrigger(vendor="lever", poll_interval=0.1, repeat_interval=0.05)
+        async with asyncio.timeout(20):
+            async for _ in trigger.run():
+                rings += 1
+                if rings == 3:
+                    ledger.handle_deliveries(ledger.deliveries_of("op"))
+                    await asyncio.to_thread(ledger.record_delivery, told("imocha"))
+                    return rings
+        return rings
+
+    assert asyncio.run(story()) == 3
+    assert ledger.waiting(deliveries_only=True) == []
+
+
+def test_a_trigger_survives_a_ledger_that_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LEVER_IMOCHA_LEDGER", "postgresql://u@127.0.0.1:1/x")
+
+    async def story() -> None:
+        async with Bell("lever") as bell:
+            await bell.wait(0.01)
+            await bell.wait(0.01)
+
+    asyncio.run(story())
+
+
+def test_a_trigger_is_made_anew_from_what_it_says_of_itself() -> None:
+    path, given = DeliveryTrigger(vendor="lever").serialize()
+    assert path.rpartition(".")[2] == "DeliveryTrigger"
+    assert DeliveryTrigger(**given).serialize() == (path, given)

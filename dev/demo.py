@@ -71,6 +71,14 @@ class Story:
         state = self.api("GET", f"{dag_id}/dagRuns/{run}")["state"]
         console.print(f"    [dim]{dag_id}: {state}[/dim]")
 
+    def is_known(self, dag_id: str) -> bool:
+        """Airflow has read the DAG."""
+        try:
+            self.api("GET", dag_id)
+        except requests.HTTPError:
+            return False
+        return True
+
     def add(self, candidate: Candidate) -> None:
         """A recruiter adds a candidate and moves them to Assessment."""
         given = {"name": candidate.name, "emails": candidate.emails, "tags": candidate.tags}
@@ -136,7 +144,7 @@ def cast() -> dict[str, Candidate]:
 def tell(story: Story, people: dict[str, Candidate]) -> None:
     """The story, from the first move to the last report."""
     for dag_id in ("lever_imocha_invite", "lever_imocha_write_back"):
-        wait_for(lambda dag_id=dag_id: _is_known(story, dag_id), f"{dag_id} to be read")  # type: ignore[misc]
+        wait_for(lambda dag_id=dag_id: story.is_known(dag_id), f"{dag_id} to be read")  # type: ignore[misc]
         story.api("PATCH", dag_id, {"is_paused": False})
     console.print("[bold]1[/bold] The recruiter moves seven candidates to Assessment")
     for candidate in people.values():
@@ -164,14 +172,6 @@ def tell(story: Story, people: dict[str, Candidate]) -> None:
     story.run("lever_imocha_invite", {"full": True})
     if _writes(story) != before:
         raise AssertionError("a second sweep wrote to a vendor")
-
-
-def _is_known(story: Story, dag_id: str) -> bool:
-    try:
-        story.api("GET", dag_id)
-    except requests.HTTPError:
-        return False
-    return True
 
 
 def _writes(story: Story) -> int:

@@ -76,7 +76,7 @@ def variables(base_url: str, *, prefix: str = "", port: int = 18080) -> dict[str
         "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "30",
         "LEVER_IMOCHA_LEDGER": (not prefix and given.get("LEVER_IMOCHA_LEDGER"))
         or postgres.create_database(base_url, f"{prefix}ledger"),
-        "PYTHONPATH": str(ROOT),
+        "PYTHONPATH": f"{ROOT / 'plugins'}{os.pathsep}{ROOT}",
     }
 
 

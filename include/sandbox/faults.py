@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
+from fastapi.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from include.sandbox.world import World
-
-
-class Dropped(Exception):
-    """The connection is closed without an answer: uvicorn does that when an application fails before it answers."""
+from include.sandbox.world import Fault, World
 
 
 class Faults:
@@ -41,15 +39,28 @@ class Faults:
             return
         if fault.mode == "drop":
             call["status"] = 0
-            transport = scope.get("extensions", {}).get("sandbox.transport") or _transport_of(send)
-            transport.close()
+            _transport_of(send).close()
             return
         call["status"] = fault.status
         headers = [(b"content-type", b"application/json")]
         if fault.retry_after is not None:
-            headers.append((b"retry-after", str(fault.retry_after).encode()))
+            headers.append((b"retry-after", f"{fault.retry_after:g}".encode()))
         await send({"type": "http.response.start", "status": fault.status, "headers": headers})
-        await send({"type": "http.response.body", "body": b'{"code":"Fault","message":"asked for"}'})
+        await send({"type": "http.response.body", "body": json.dumps(self._body(fault)).encode()})
+
+    def _body(self, fault: Fault) -> dict[str, Any]:
+        """The vendor's envelope."""
+        if self._vendor == "lever":
+            return {"code": "Fault", "message": "asked for"}
+        return {"statusCode": fault.status, "message": "asked for"}
+
+
+def too_many(world: World, body: dict[str, Any], *, seconds: int) -> Response:
+    """A 429: when to come back, and a body, are switches for either vendor."""
+    headers = {"Retry-After": str(seconds)} if world.switches["retry_after"] else {}
+    if not world.switches["error_json"]:
+        return Response(status_code=429, headers=headers)
+    return JSONResponse(body, 429, headers)
 
 
 def _transport_of(send: Any) -> Any:

@@ -7,13 +7,18 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
 
+from include.sandbox.callbacks import ENDED, call_back, has_report
+from include.sandbox.faults import too_many
 from include.sandbox.pdf import report_pdf
 from include.sandbox.world import Invitation, World
 
-ENDED = ("Complete", "Test Left", "Terminated")
 _REPORT_WORDS = {"Test Left": "TestLeft"}
+_OPEN = ("Pending", "Cancelled", "Expired")
+_STATES = {"completed": ENDED, "cancelled": ("Cancelled",), "expired": ("Expired",)}
 
 
 class Refused(Exception):
@@ -30,6 +35,7 @@ def _lower(body: dict[str, Any]) -> dict[str, Any]:
 
 
 def _time(value: Any) -> datetime | None:
+    """ISO 8601, with a zone or in UTC (1)."""
     if not value:
         return None
     moment = datetime.fromisoformat(str(value).replace("Z", "+00:00"))
@@ -39,17 +45,23 @@ def _time(value: Any) -> datetime | None:
 def create_imocha(world: World) -> FastAPI:
     """The API, to be mounted where the connection's host points."""
     app = FastAPI(title="iMocha (sandbox)")
-
-    @app.exception_handler(Refused)
-    def _refused(_request: Request, error: Refused) -> JSONResponse:
-        return JSONResponse(error.body, error.status)
+    _add_errors(app)
 
     @app.middleware("http")
-    async def _authenticate(request: Request, call_next: Any) -> Response:
+    async def _at_the_door(request: Request, call_next: Any) -> Response:
         open_path = "/pdfreport/" in request.url.path
-        if not open_path and not secrets.compare_digest(request.headers.get("x-api-key", ""), world.imocha_key):
-            text = "Access denied due to invalid subscription key. Make sure to provide a valid key."
+        key = request.headers.get("x-api-key", "")
+        if not open_path and not secrets.compare_digest(key.encode(), world.imocha_key.encode()):
+            text = (
+                "Access denied due to invalid subscription key. "
+                "Make sure to provide a valid key for an active subscription."
+            )
             return JSONResponse({"statusCode": 401, "message": text}, 401)
+        limit = int(world.switches["imocha_calls_a_minute"])
+        if limit and not world.take_token("imocha", a_second=limit / 60, burst=limit):
+            seconds = -(-60 // limit)
+            text = f"Rate limit is exceeded. Try again in {seconds} seconds."
+            return too_many(world, {"statusCode": 429, "message": text}, seconds=seconds)
         world.expire()
         response: Response = await call_next(request)
         return response
@@ -57,44 +69,81 @@ def create_imocha(world: World) -> FastAPI:
     _test_routes(app, world)
     _invitation_routes(app, world)
     _result_routes(app, world)
+    _account_routes(app, world)
     return app
 
 
+def _add_errors(app: FastAPI) -> None:
+    """What the sources are silent about: unknown is 404, malformed 400 (11.8)."""
+
+    @app.exception_handler(Refused)
+    def _refused(_request: Request, error: Refused) -> JSONResponse:
+        return JSONResponse(error.body, error.status)
+
+    @app.exception_handler(RequestValidationError)
+    def _invalid(_request: Request, error: RequestValidationError) -> JSONResponse:
+        where = error.errors()[0]["loc"]
+        return JSONResponse({"errors": [f"{where[-1]} is invalid"]}, 404 if where[0] == "path" else 400)
+
+    @app.exception_handler(HTTPException)
+    def _unknown(_request: Request, error: HTTPException) -> JSONResponse:
+        return JSONResponse({"statusCode": error.status_code, "message": str(error.detail)}, error.status_code)
+
+
 def _number(world: World, value: Any) -> Any:
+    """An id as a number or as text."""
     return str(value) if world.switches["numbers_as_text"] and value is not None else value
+
+
+def _score(world: World, value: float) -> Any:
+    """A score as 34, 34.0 or text."""
+    return _number(world, float(value) if world.switches["scores_as_floats"] else value)
+
+
+def _test(world: World, test_id: int) -> dict[str, Any]:
+    if test_id not in world.tests:
+        raise Refused(404, {"errors": ["test not found"]})
+    return world.tests[test_id]
 
 
 def _test_routes(app: FastAPI, world: World) -> None:
     @app.get("/tests")
-    def list_tests(pageNo: int = 1, pageSize: int = 100) -> Any:
-        page = list(world.tests.values())[(pageNo - 1) * pageSize : pageNo * pageSize]
-        tests = [test | {"testId": _number(world, test["testId"])} for test in page]
-        return {"tests": tests, "count": len(world.tests)}
+    def list_tests(pageNo: int = 1, pageSize: int = 100, labelsFilter: str = "") -> Any:
+        found = [test for test in world.tests.values() if labelsFilter in ("", *test["labels"])]
+        page = found[(pageNo - 1) * pageSize : pageNo * pageSize]
+        return {"tests": [test | {"testId": _number(world, test["testId"])} for test in page], "count": len(found)}
 
     @app.get("/tests/{test_id}/testlinks")
     def list_links(test_id: int) -> Any:
-        if test_id not in world.tests:
-            raise Refused(404, {"errors": ["test not found"]})
-        return {"testLinks": [world.links[test_id]] if test_id in world.links else []}
+        return {"testLinks": world.links_of(_test(world, test_id)["testId"])}
 
-    @app.get("/accounts/business-units")
-    def business_units() -> Any:
-        return {"businessUnits": [{"businessUnitId": 1, "businessUnitName": "Main"}], "count": 1}
+
+def _link(world: World, invitation: Invitation) -> dict[str, Any]:
+    """The link an invitation is on."""
+    return next(link for link in world.links_of(invitation.test_id) if link["testLinkId"] == invitation.link_id)
+
+
+def _take_window(world: World, invitation: Invitation, body: dict[str, Any]) -> None:
+    """Access time and zone: the request's, else the link's as they are now (5.1, 5.3)."""
+    details = _link(world, invitation)["invitationSchedule"]["scheduleDetails"]
+    now, days = world.now(), int(details.get("invitationValidityInDays") or 7)
+    try:
+        start = _time(body.get("startdatetime")) or _time(details.get("startDateTime")) or now
+        end = _time(body.get("enddatetime")) or _time(details.get("endDateTime")) or now + timedelta(days=days)
+    except ValueError:
+        raise Refused(400, {"errors": ["startDateTime or endDateTime is invalid"]}) from None
+    invitation.start, invitation.end = start, end
+    invitation.time_zone_id = body.get("timezoneid") or details.get("timeZoneId")
+    invitation.callback_url = body.get("callbackurl") or invitation.callback_url
+    invitation.redirect_url = body.get("redirecturl") or invitation.redirect_url
 
 
 def _take_settings(world: World, invitation: Invitation, body: dict[str, Any]) -> None:
-    """The link's settings as they are now, then whatever the request says itself (5.1)."""
-    link = world.links[invitation.test_id]
-    details = link["invitationSchedule"]["scheduleDetails"]
-    now, days = world.now(), details.get("invitationValidityInDays")
-    invitation.start = _time(body.get("startdatetime")) or _time(details.get("startDateTime")) or now
-    invitation.end = (
-        _time(body.get("enddatetime")) or _time(details.get("endDateTime")) or now + timedelta(days=int(days or 7))
-    )
-    invitation.time_zone_id = body.get("timezoneid") or details.get("timeZoneId")
+    """Proctoring and stakeholders: the request's, else the link's; "disable" means nobody."""
+    link = _link(world, invitation)
     invitation.proctoring = body.get("proctoringmode") or link["proctoringSettings"]["proctoringMode"]
-    invitation.stakeholders = body.get("stakeholderemails", link["stakeholderEmails"])
-    invitation.callback_url = body.get("callbackurl") or invitation.callback_url
+    stakeholders = body.get("stakeholderemails", link["stakeholderEmails"])
+    invitation.stakeholders = "" if stakeholders == "disable" else stakeholders
 
 
 def _mail(world: World, invitation: Invitation, body: dict[str, Any]) -> None:
@@ -110,13 +159,6 @@ def _mail(world: World, invitation: Invitation, body: dict[str, Any]) -> None:
         )
 
 
-def _new(world: World, **given: Any) -> Invitation:
-    world.last_invitation += 1
-    invitation = Invitation(id=world.last_invitation, changed_at=world.now(), **given)
-    world.invitations[invitation.id] = invitation
-    return invitation
-
-
 def _invited(world: World, invitation: Invitation) -> dict[str, Any]:
     finished = invitation.state in ENDED and world.switches["invite_says_pending"]
     return {
@@ -126,56 +168,97 @@ def _invited(world: World, invitation: Invitation) -> dict[str, Any]:
     }
 
 
-def _invitation_routes(app: FastAPI, world: World) -> None:
-    def upsert(test_id: int, body: dict[str, Any]) -> Any:
-        with world.lock:
-            given = _lower(body)
-            if test_id not in world.tests:
-                raise Refused(404, {"errors": ["test not found"]})
-            email, name = str(given.get("email") or "").strip().lower(), str(given.get("name") or "")
-            if not name or "@" not in email:
-                raise Refused(400, {"errors": ["email and name are required"]})
-            known = [i for i in world.invitations.values() if (i.test_id, i.email) == (test_id, email)]
-            invitation = known[-1] if known else _new(world, test_id=test_id, email=email, name=name)
-            if invitation.state in ("Pending", "Cancelled", "Expired"):
-                _take_settings(world, invitation, given)
-                invitation.state = "Pending"
-                _mail(world, invitation, given)
-            return _invited(world, invitation)
+def _candidate(given: dict[str, Any]) -> tuple[str, str]:
+    """E-mail, which is the key and lower case, and name; random ones when they are not mandatory (5.1)."""
+    email, name = str(given.get("email") or "").strip().lower(), str(given.get("name") or "")
+    if str(given.get("disablemandatoryfields")) == "1":
+        random = secrets.token_hex(8)
+        return email or f"{random}@random.example", name or random
+    if not name or "@" not in email:
+        raise Refused(400, {"errors": ["email and name are required"]})
+    return email, name
 
+
+def _upsert(world: World, test_id: int, link: dict[str, Any], body: dict[str, Any]) -> dict[str, Any]:
+    """Invite: a second time on one link it is the same invitation, revived unless begun or ended (5.3)."""
+    given = _lower(body)
+    email, name = _candidate(given)
+    key = (test_id, link["testLinkId"], email)
+    known = [one for one in world.invitations.values() if (one.test_id, one.link_id, one.email) == key]
+    invitation = known[-1] if known else Invitation(0, test_id, email, name, link_id=link["testLinkId"])
+    if invitation.state in _OPEN:
+        _take_window(world, invitation, given)
+        _take_settings(world, invitation, given)
+        _make_pending(world, invitation, given)
+    return _invited(world, invitation)
+
+
+def _make_pending(world: World, invitation: Invitation, given: dict[str, Any]) -> None:
+    invitation.state, invitation.changed_at = "Pending", world.now()
+    if not invitation.id:
+        world.last_invitation += 1
+        invitation.id = world.last_invitation
+        world.invitations[invitation.id] = invitation
+    _mail(world, invitation, given)
+
+
+def _refuse_reattempt(world: World, invitation: Invitation) -> None:
+    """Not while it runs; older servers refuse what is open as well (5.4)."""
+    strict = world.switches["strict_reattempt"] and invitation.state in _OPEN
+    if strict or invitation.state == "In Progress":
+        state = invitation.state.replace(" ", "").lower()
+        text = f"Reattempt is not allowed on Test invitation id: {invitation.id} which is in {state} state."
+        raise Refused(int(world.switches["refused_reattempt"]), {"errors": [text]})
+
+
+def _retake(world: World, invitation: Invitation) -> Invitation:
+    """Of an ended attempt: the open reattempt if there is one, else a new one with the original's settings (5.4)."""
+    for other in reversed(world.invitations.values()):
+        if other.retake_of == invitation.id and other.state not in ENDED:
+            if other.state == "In Progress":
+                _refuse_reattempt(world, other)
+            return other
+    return Invitation(
+        0, invitation.test_id, invitation.email, invitation.name, link_id=invitation.link_id,
+        proctoring=invitation.proctoring, stakeholders=invitation.stakeholders, retake_of=invitation.id,
+        callback_url=invitation.callback_url, redirect_url=invitation.redirect_url,
+    )  # fmt: skip
+
+
+def _invitation_routes(app: FastAPI, world: World) -> None:
     @app.post("/tests/{test_id}/invite")
     def invite(test_id: int, body: dict[str, Any]) -> Any:
-        return upsert(test_id, body)
+        """On the Default link, which is made when it is missing."""
+        with world.lock:
+            _test(world, test_id)
+            if test_id not in world.links:
+                world.links[test_id] = world.new_link(test_id, 900000 + test_id, "Default")
+            return _upsert(world, test_id, world.links[test_id], body)
 
     @app.post("/tests/{test_id}/testlinks/{link_id}/invite")
     def invite_by_link(test_id: int, link_id: int, body: dict[str, Any]) -> Any:
-        if world.links.get(test_id, {}).get("testLinkId") != link_id:
-            raise Refused(404, {"errors": ["test link not found"]})
-        return upsert(test_id, body)
+        """On a link of choice: another link is another attempt (5.3)."""
+        with world.lock:
+            links = [link for link in world.links_of(test_id) if link["testLinkId"] == link_id]
+            if not links:
+                raise Refused(404, {"errors": ["test link not found"]})
+            return _upsert(world, test_id, links[0], body)
 
     @app.post("/invitations/{invitation_id}/reattempt")
     def reattempt(invitation_id: int, body: dict[str, Any]) -> Any:
         with world.lock:
             invitation, given = _known(world, invitation_id), _lower(body)
-            state = invitation.state.replace(" ", "").lower()
-            open_states = ("Pending", "Cancelled", "Expired")
-            if state == "inprogress" or (world.switches["strict_reattempt"] and invitation.state in open_states):
-                text = f"Reattempt is not allowed on Test invitation id: {invitation_id} which is in {state} state."
-                raise Refused(int(world.switches["refused_reattempt"]), {"errors": [text]})
+            _refuse_reattempt(world, invitation)
             if invitation.state in ENDED:
-                again = [i for i in world.invitations.values() if i.retake_of == invitation_id and i.state == "Pending"]
-                invitation = (
-                    again[-1]
-                    if again
-                    else _new(
-                        world, test_id=invitation.test_id, email=invitation.email, name=invitation.name,
-                        retake_of=invitation_id, callback_url=invitation.callback_url,
-                    )
-                )  # fmt: skip
-            _take_settings(world, invitation, given)
-            invitation.state = "Pending"
-            _mail(world, invitation, given)
-            return {key: value for key, value in _invited(world, invitation).items() if key != "status"}
+                invitation = _retake(world, invitation)
+            _take_window(world, invitation, given)
+            _make_pending(world, invitation, given)
+            answer = _invited(world, invitation)
+            del answer["status"]
+            return answer | {
+                "callbackUrlRegistered": invitation.callback_url,
+                "redirectUrlRegistered": invitation.redirect_url,
+            }
 
     @app.post("/invitations/{invitation_id}/cancel")
     def cancel(invitation_id: int) -> Any:
@@ -185,7 +268,7 @@ def _invitation_routes(app: FastAPI, world: World) -> None:
                 text = "Testinvitation state in inprogress, complete, and expired can not be cancelled."
                 raise Refused(400, {"statusCode": 400, "message": text})
             invitation.state, invitation.changed_at = "Cancelled", world.now()
-            return {"testInvitationId": invitation_id, "status": "cancelled"}
+            return {"testInvitationId": _number(world, invitation_id), "status": "cancelled"}
 
 
 def _known(world: World, invitation_id: int) -> Invitation:
@@ -196,7 +279,10 @@ def _known(world: World, invitation_id: int) -> Invitation:
 
 def _report(world: World, invitation: Invitation, base: str) -> dict[str, Any]:
     points, total = invitation.points or 0, invitation.total or 0
-    section = {"sectionName": "All", "candidateScore": points, "sectionScore": total, "sectionTimeTaken": 1234}
+    section = {
+        "sectionName": "All", "candidateScore": _score(world, points), "sectionScore": _score(world, total),
+        "sectionTimeTaken": 1234,
+    }  # fmt: skip
     return {
         "testInvitationId": _number(world, invitation.id),
         "testId": _number(world, invitation.test_id),
@@ -205,10 +291,10 @@ def _report(world: World, invitation: Invitation, base: str) -> dict[str, Any]:
         "candidateName": invitation.name,
         "attemptedOn": f"{invitation.attempted_on:%Y-%m-%dT%H:%M:%S.%fZ}" if invitation.attempted_on else None,
         "status": _REPORT_WORDS.get(invitation.state, invitation.state),
-        "score": _number(world, points),
-        "candidatePoints": _number(world, points),
-        "totalTestPoints": _number(world, total),
-        "scorePercentage": _number(world, round(points * 100 / total) if total else 0),
+        "score": _score(world, points),
+        "candidatePoints": _score(world, points),
+        "totalTestPoints": _score(world, total),
+        "scorePercentage": _score(world, round(points * 100 / total) if total else 0),
         "performanceCategory": "Proficient",
         "timeTaken": 1234,
         "pdfReportUrl": f"{base}/pdfreport/{invitation.id}.pdf",
@@ -223,25 +309,27 @@ def _not_ready(world: World, invitation: Invitation) -> dict[str, Any]:
     if how == "errors":
         raise Refused(400, {"errors": ["report is not available"]})
     state = "In Progress" if invitation.state in ENDED else invitation.state
-    return {"testInvitationId": invitation.id, "testId": invitation.test_id, "status": state}
+    numbers = {"testInvitationId": _number(world, invitation.id), "testId": _number(world, invitation.test_id)}
+    return numbers | {"status": state}
 
 
 def _base(request: Request) -> str:
-    return str(request.url).partition("/reports/")[0]
+    return f"{request.url.scheme}://{request.url.netloc}{request.scope['root_path']}"
 
 
 def _result_routes(app: FastAPI, world: World) -> None:
     @app.get("/reports/{invitation_id}")
     def report(invitation_id: int, request: Request) -> Any:
-        invitation = _known(world, invitation_id)
-        if invitation.state not in ENDED or not invitation.report_ready:
-            return _not_ready(world, invitation)
-        return _report(world, invitation, _base(request))
+        with world.lock:
+            invitation = _known(world, invitation_id)
+            if not has_report(invitation):
+                return _not_ready(world, invitation)
+            return _report(world, invitation, _base(request))
 
     @app.get("/reports/{invitation_id}/pdf")
     def report_as_pdf(invitation_id: int, request: Request) -> Any:
         invitation = _known(world, invitation_id)
-        if invitation.state not in ENDED:
+        if not has_report(invitation):
             return _not_ready(world, invitation)
         if world.switches["pdf_as"] == "bytes":
             return pdf(invitation_id)
@@ -249,34 +337,57 @@ def _result_routes(app: FastAPI, world: World) -> None:
 
     @app.get("/pdfreport/{invitation_id}.pdf")
     def pdf(invitation_id: int) -> Response:
+        """Opens without a key (7.2)."""
+        if not has_report(_known(world, invitation_id)):
+            raise Refused(404, {"errors": ["report not found"]})
         return Response(report_pdf(f"Report of invitation {invitation_id}"), media_type="application/pdf")
 
     @app.post("/candidates/testattempts")
-    def attempts(body: dict[str, Any], state: str) -> Any:
+    def attempts(body: dict[str, Any], state: str = "") -> Any:
+        """What ended, was cancelled or expired in a window, by the time of the last change; no pages (11.7)."""
         given = _lower(body)
-        start, end = _time(given.get("startdatetime")), _time(given.get("enddatetime"))
-        limit = int(world.switches["sweep_limit_days"])
-        if start is None or end is None or (limit and end - start > timedelta(days=limit)):
-            raise Refused(401, {"result": None, "errors": ["Date & time is not valid"]})
-        states = {"completed": ENDED, "cancelled": ("Cancelled",), "expired": ("Expired",)}[state]
+        start, end = _window(world, given)
+        if state not in _STATES:
+            raise Refused(401, {"result": None, "errors": ["state is not valid"]})
         with world.lock:
             rows = [
                 _attempt(world, invitation)
                 for invitation in world.invitations.values()
-                if invitation.state in states and invitation.changed_at and start <= invitation.changed_at <= end
+                if invitation.state in _STATES[state]
+                and invitation.changed_at
+                and start <= invitation.changed_at <= end
+                and str(given.get("testid") or invitation.test_id) == str(invitation.test_id)
             ]
         if not rows and world.switches["empty_sweep_is_404"]:
             raise Refused(404, {"result": None, "errors": ["no records found"]})
         return {"result": {"testAttempts": rows}, "errors": None}
 
     @app.post("/callbacks/process")
-    def process_callbacks(body: dict[str, Any]) -> Any:
-        ids = _lower(body).get("testinvitationids") or []
-        unknown = [str(number) for number in ids if number not in world.invitations]
-        if unknown or len(ids) > 100:
-            text = "testinvitationIds does not belong to account or not found"
-            raise Refused(401, {"result": None, "errors": [text, *unknown]})
-        return {"result": {"testinvitationIds": {"successful": ids, "failed": []}}, "errors": None}
+    def process_callbacks(body: dict[str, Any], request: Request) -> Any:
+        """Queue callbacks again: all or none of the ids; what has nothing to say or no URL fails (6.3)."""
+        ids = _lower(body).get("testinvitationids")
+        if not isinstance(ids, list) or not ids or len(ids) > 100:
+            raise Refused(401, {"result": None, "errors": ["testinvitationIds must be 1 to 100 ids"]})
+        with world.lock:
+            unknown = [str(number) for number in ids if number not in world.invitations]
+            if unknown:
+                text = "testinvitationIds does not belong to account or not found"
+                raise Refused(401, {"result": None, "errors": [text, *unknown]})
+            sent = [number for number in ids if call_back(world, world.invitations[number], _base(request))]
+        failed = [number for number in ids if number not in sent]
+        return {"result": {"testinvitationIds": {"successful": sent, "failed": failed}}, "errors": None}
+
+
+def _window(world: World, given: dict[str, Any]) -> tuple[datetime, datetime]:
+    """Both ends are needed; the largest window is a switch (6.4)."""
+    try:
+        start, end = _time(given.get("startdatetime")), _time(given.get("enddatetime"))
+    except ValueError:
+        start = end = None
+    limit = int(world.switches["sweep_limit_days"])
+    if start is None or end is None or (limit and end - start > timedelta(days=limit)):
+        raise Refused(401, {"result": None, "errors": ["Date & time is not valid"]})
+    return start, end
 
 
 def _attempt(world: World, invitation: Invitation) -> dict[str, Any]:
@@ -290,3 +401,24 @@ def _attempt(world: World, invitation: Invitation) -> dict[str, Any]:
         "invitationtype": "api",
         "teststatus" if legacy else "testStatus": word,
     }
+
+
+def _account_routes(app: FastAPI, world: World) -> None:
+    @app.get("/accounts/business-units")
+    def business_units() -> Any:
+        unit = {"businessUnitId": 1, "businessUnitName": "Main", "createdOn": "2024-07-12T06:37:04.14"}
+        return {"businessUnits": [unit], "count": 1}
+
+    @app.post("/gdpr/requests")
+    def forget(body: dict[str, Any]) -> Any:
+        """Forget a person, or one invitation of theirs (8)."""
+        with world.lock:
+            given = _lower(body)
+            email, one = str(given.get("candidateemail") or "").strip().lower(), given.get("testinvitationid")
+            found = [item.id for item in world.invitations.values() if item.email == email and one in (None, item.id)]
+            if not found:
+                raise Refused(400, {"errors": [f"No records found for given Email address: {email}"]})
+            for number in found:
+                del world.invitations[number]
+            world.mails[:] = [mail for mail in world.mails if mail["invitation"] not in found]
+            return {"result": "Request accepted for processing"}

@@ -8,26 +8,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-SWITCHES: dict[str, Any] = {
-    "rate_limit": True,  # Lever's token bucket, 10 a second and a burst of 20
-    "retry_after": True,  # a 429 says when to come back
-    "error_json": True,  # a 429 has a JSON body
-    "perform_as_required": False,  # opportunity writes without perform_as are refused
-    "form_answers_wrapped": False,  # forms, files and templates answer {"data": ...}
-    "times_as_text": False,  # forms, files and templates give times as text
-    "strict_forms": True,  # a form's fields must be the template's in order, type and text
-    "form_ids_allowed": True,  # ... and may carry the template's field ids
-    "unseen_tags_vanish": True,  # a tag nobody carries is not listed
-    "legacy_attempt_keys": False,  # Retrieve Invites says teststatus "Complete" instead of testStatus "Completed"
-    "empty_sweep_is_404": False,  # Retrieve Invites without a result is 404
-    "report_not_ready": "status",  # or 404, or errors: what a report says before it is final
-    "pdf_as": "url",  # or bytes: what the PDF endpoint answers
-    "numbers_as_text": False,  # iMocha gives ids and scores as text
-    "sweep_limit_days": 0,  # Retrieve Invites refuses a longer window; 0 = no limit
-    "invite_says_pending": False,  # an invite of a finished attempt says Pending
-    "strict_reattempt": False,  # older servers refuse a reattempt of an open invitation
-    "refused_reattempt": 403,  # or 400
-}
+from include.sandbox.outbox import Outbox
+from include.sandbox.switches import SWITCHES
+from include.sandbox.webhooks import deliveries_of
 
 
 @dataclass
@@ -65,6 +48,9 @@ class Invitation:
     total: float | None = None
     report_ready: bool = True
     retake_of: int | None = None
+    link_id: int | None = None
+    redirect_url: str | None = None
+    attempts: int = 0
 
 
 def new_id() -> str:
@@ -91,13 +77,24 @@ class World:
     files: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     notes: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     templates: dict[str, dict[str, Any]] = field(default_factory=dict)
+    feedback: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    feedback_templates: dict[str, dict[str, Any]] = field(default_factory=dict)
+    archive_reasons: list[dict[str, str]] = field(default_factory=list)
+    deleted: list[dict[str, Any]] = field(default_factory=list)
+    tags_ever: set[str] = field(default_factory=set)
+    tokens: dict[tuple[str, str], list[Any]] = field(default_factory=dict)  # of pages: what was given out, where
     webhooks: list[dict[str, Any]] = field(default_factory=list)
     tests: dict[int, dict[str, Any]] = field(default_factory=dict)
-    links: dict[int, dict[str, Any]] = field(default_factory=dict)
+    links: dict[int, dict[str, Any]] = field(default_factory=dict)  # each test's Default link
+    other_links: list[dict[str, Any]] = field(default_factory=list)
     invitations: dict[int, Invitation] = field(default_factory=dict)
     mails: list[dict[str, Any]] = field(default_factory=list)
     last_invitation: int = 3178600
-    bucket: tuple[float, datetime] | None = None
+    buckets: dict[str, tuple[float, datetime]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """What either vendor sends by itself goes out by the same clock."""
+        self.outbox = Outbox(self.now)
 
     def now(self) -> datetime:
         """The sandbox's time; it can be moved on."""
@@ -107,13 +104,14 @@ class World:
         """The same in Lever's milliseconds."""
         return int(self.now().timestamp() * 1000)
 
-    def take_token(self) -> bool:
-        """One request of Lever's token bucket."""
-        now = self.now()
-        tokens, at = self.bucket or (20.0, now)
-        tokens = min(20.0, tokens + (now - at).total_seconds() * 10)
-        self.bucket = (tokens - 1 if tokens >= 1 else tokens, now)
-        return tokens >= 1
+    def take_token(self, vendor: str, *, a_second: float, burst: int) -> bool:
+        """One request of a vendor's token bucket."""
+        with self.lock:
+            now = self.now()
+            tokens, at = self.buckets.get(vendor, (float(burst), now))
+            tokens = min(float(burst), tokens + (now - at).total_seconds() * a_second)
+            self.buckets[vendor] = (tokens - 1 if tokens >= 1 else tokens, now)
+            return tokens >= 1
 
     def fault_for(self, vendor: str, method: str, path: str) -> Fault | None:
         """The fault that hits a call, used up by it."""
@@ -149,7 +147,7 @@ class World:
             "followers": [],
             "applications": [],
             "createdAt": now,
-            "updatedAt": now,
+            "updatedAt": None,  # as on most real records, until something changes (4.2)
             "lastInteractionAt": now,
             "lastAdvancedAt": now,
             "snoozedUntil": None,
@@ -158,37 +156,96 @@ class World:
             "dataProtection": None,
         } | given
         self.opportunities[new] = opportunity
+        self.tags_ever.update(opportunity["tags"])
         return opportunity
 
     def stage_id(self, name: str) -> str:
         """A stage's id, from its text or id."""
-        return next(stage["id"] for stage in self.stages if name in (stage["id"], stage["text"]))
+        for stage in self.stages:
+            if name in (stage["id"], stage["text"]):
+                return stage["id"]
+        raise KeyError(f"stage {name}")
+
+    def reason(self, name: str | None) -> dict[str, str] | None:
+        """An archive reason, from its text or id."""
+        for reason in self.archive_reasons:
+            if name in (reason["id"], reason["text"]):
+                return reason
+        if name is None:
+            return None
+        raise KeyError(f"archive reason {name}")
+
+    def announce(self, event: str, opportunity: dict[str, Any], *, by_api: bool = False, **data: Any) -> None:
+        """Tell every webhook that is registered for an event; one registered twice is told twice (11)."""
+        if not self.switches["webhooks_enabled"] or (by_api and not self.switches["webhook_on_api_moves"]):
+            return
+        for delivery in deliveries_of(self, event, opportunity, data):
+            self.outbox.put(delivery, self.switches["webhook_delivery"])
 
     def rank(self, stage_id: str) -> int:
         """A stage's place in the pipeline."""
         return [stage["id"] for stage in self.stages].index(stage_id)
 
-    def move(self, opportunity_id: str, stage: str, user_id: str | None = None) -> None:
-        """Move to a stage; to the same one changes nothing."""
-        opportunity, stage_id = self.opportunities[opportunity_id], self.stage_id(stage)
-        if opportunity["stage"] == stage_id:
-            return
-        now = max(self.now_ms(), opportunity["stageChanges"][-1]["updatedAt"] + 1)
-        change: dict[str, Any] = {"toStageId": stage_id, "toStageIndex": self.rank(stage_id), "updatedAt": now}
-        opportunity["stageChanges"].append(change | ({"userId": user_id} if user_id else {}))
-        opportunity.update(stage=stage_id, lastAdvancedAt=now, lastInteractionAt=now, updatedAt=now)
+    def move(self, opportunity_id: str, stage: str, user_id: str | None = None, *, by_api: bool = False) -> None:
+        """Move to a stage, archived or not; to the same one changes nothing (5.1)."""
+        with self.lock:
+            opportunity, stage_id = self.opportunities[opportunity_id], self.stage_id(stage)
+            before = opportunity["stage"]
+            if before == stage_id:
+                return
+            now = max(self.now_ms(), opportunity["stageChanges"][-1]["updatedAt"] + 1)
+            change: dict[str, Any] = {"toStageId": stage_id, "toStageIndex": self.rank(stage_id), "updatedAt": now}
+            opportunity["stageChanges"].append(change | ({"userId": user_id} if user_id else {}))
+            opportunity.update(stage=stage_id, lastAdvancedAt=now, lastInteractionAt=now, updatedAt=now)
+            self.announce("candidateStageChange", opportunity, by_api=by_api, toStageId=stage_id, fromStageId=before)
+
+    def archive(self, opportunity_id: str, reason: str | None, *, by_api: bool = False) -> None:
+        """Archive with a reason, change the reason, or un-archive; the first archiving counts as advancing (4.2)."""
+        with self.lock:
+            opportunity, found, now = self.opportunities[opportunity_id], self.reason(reason), self.now_ms()
+            before = opportunity["archived"]
+            after = {"reason": found["id"], "archivedAt": now} if found else None
+            if before is None and after is None:
+                return
+            opportunity.update(archived=after, lastInteractionAt=now, updatedAt=now)
+            if before is None:
+                opportunity["lastAdvancedAt"] = now
+            self.announce("candidateArchiveChange", opportunity, by_api=by_api, toArchived=after, fromArchived=before)
+            if found and found["type"] == "hired" and (before or {}).get("reason") != found["id"]:
+                self.announce("candidateHired", opportunity, by_api=by_api)
+
+    def delete(self, opportunity_id: str) -> None:
+        """Delete for good: only the list of deleted opportunities still shows it."""
+        with self.lock:
+            opportunity = self.opportunities.pop(opportunity_id)
+            self.deleted.append(opportunity | {"deletedAt": self.now_ms(), "deletedBy": self.users[0]["id"]})
+            self.announce("candidateDeleted", opportunity)
+
+    def anonymise(self, opportunity_id: str) -> None:
+        """Take the personal data out of an archived opportunity that was not hired (12)."""
+        with self.lock:
+            opportunity = self.opportunities[opportunity_id]
+            reason = self.reason((opportunity["archived"] or {}).get("reason"))
+            if reason is None or reason["type"] == "hired":
+                raise ValueError("Only an opportunity that is archived and not hired can be anonymised.")
+            blank = {"name": "", "headline": "", "location": "", "phones": [], "emails": [], "links": []}
+            opportunity.update(blank, isAnonymized=True, updatedAt=self.now_ms())
 
     def add_test(self, test_id: int, name: str, *, status: str = "Active") -> None:
         """A new test with its Default link."""
         self.tests[test_id] = {"testId": test_id, "testName": name, "status": status, "duration": 45, "labels": []}
-        self.links[test_id] = {
-            "testLinkId": 900000 + test_id,
+        self.links[test_id] = self.new_link(test_id, 900000 + test_id, "Default")
+
+    def new_link(self, test_id: int, link_id: int, name: str) -> dict[str, Any]:
+        """A link as it is made, API link or not (4.4)."""
+        return {
+            "testLinkId": link_id,
             "testId": test_id,
-            "testLinkName": "Default",
-            "testLink": f"link{test_id}",
+            "testLinkName": name,
+            "testLink": f"link{link_id}",
             "testLinkStatus": "active",
             "invitationType": "email",
-            "isApiLink": True,
+            "isApiLink": name == "Default",
             "proctoringSettings": {"proctoringMode": "disabled"},
             "stakeholderEmails": "",
             "invitationSchedule": {
@@ -197,15 +254,21 @@ class World:
             },
         }
 
+    def links_of(self, test_id: int) -> list[dict[str, Any]]:
+        """A test's links, the Default one first."""
+        own = [self.links[test_id]] if test_id in self.links else []
+        return own + [link for link in self.other_links if link["testId"] == test_id]
+
     def expire(self) -> None:
         """Pending invitations whose window is over expire by themselves."""
-        now = self.now()
-        for invitation in self.invitations.values():
-            if invitation.state == "Pending" and invitation.end and invitation.end < now:
-                invitation.state, invitation.changed_at = "Expired", invitation.end
+        with self.lock:
+            now = self.now()
+            for invitation in self.invitations.values():
+                if invitation.state == "Pending" and invitation.end and invitation.end < now:
+                    invitation.state, invitation.changed_at = "Expired", invitation.end
 
     def seed(self) -> None:
-        """Stages, a user, a posting and three tests to begin with; no candidates."""
+        """Stages, users, archive reasons, a posting and three tests to begin with; no candidates."""
         self.stages = [
             {"id": "lead-new", "text": "New lead"},
             {"id": "applicant-new", "text": "New applicant"},
@@ -214,8 +277,31 @@ class World:
             {"id": new_id(), "text": "Assessment Complete"},
             {"id": "offer", "text": "Offer"},
         ]
-        self.users = [{"id": new_id(), "name": "Pat Ops", "email": "people-ops@example.com", "accessRole": "admin"}]
-        self.postings = [{"id": new_id(), "text": "Python Engineer", "state": "published", "tags": []}]
+        self.users = [
+            _user(1, "Pat Ops", "people-ops@example.com"),
+            _user(2, "Drew Gone", "drew@example.com") | {"deactivatedAt": self.now_ms()},
+        ]
+        self.archive_reasons = [
+            {"id": new_id(), "text": "Hired", "status": "active", "type": "hired"},
+            {"id": new_id(), "text": "Underqualified", "status": "active", "type": "non-hired"},
+            {"id": new_id(), "text": "Withdrew", "status": "active", "type": "non-hired"},
+        ]
+        where = {"department": "Engineering", "team": "Platform", "location": "Berlin", "commitment": "Full-time"}
+        self.postings = [
+            {
+                "id": new_id(), "text": "Python Engineer", "state": "published", "tags": [], "categories": where,
+                "confidentiality": "non-confidential", "user": self.users[0]["id"], "owner": self.users[0]["id"],
+                "hiringManager": None, "followers": [], "createdAt": self.now_ms(), "updatedAt": self.now_ms(),
+            }
+        ]  # fmt: skip
         self.add_test(101, "Python Developer")
         self.add_test(102, "SQL Basics")
         self.add_test(103, "Retired Test", status="Inactive")
+
+
+def _user(created_at: int, name: str, email: str) -> dict[str, Any]:
+    return {
+        "id": new_id(), "name": name, "username": email.partition("@")[0], "email": email, "accessRole": "admin",
+        "photo": None, "createdAt": created_at, "deactivatedAt": None, "externalDirectoryId": None,
+        "linkedContactIds": None, "jobTitle": None, "managerId": None,
+    }  # fmt: skip

@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
@@ -26,46 +22,7 @@ from lever_imocha.errors import (
 )
 from pydantic import BaseModel
 
-
-@dataclass
-class Vendor:
-    """A server that gives the answers it was told to, in turn, then 200; None drops the connection."""
-
-    answers: list[tuple[int, dict[str, str], str] | None] = field(default_factory=list)
-    received: list[str] = field(default_factory=list)
-    url: str = ""
-
-
-@pytest.fixture
-def vendor() -> Iterator[Vendor]:
-    state = Vendor()
-
-    class Handler(BaseHTTPRequestHandler):
-        def answer(self) -> None:
-            self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            state.received.append(f"{self.command} {self.path}")
-            answer = state.answers.pop(0) if state.answers else (200, {}, '{"id": "1"}')
-            if answer is None:
-                self.close_connection = True
-                return
-            status, headers, body = answer
-            self.send_response(status)
-            for key, value in ({"Content-Length": str(len(body))} | headers).items():
-                self.send_header(key, value)
-            self.end_headers()
-            self.wfile.write(body.encode())
-
-        do_GET = do_POST = answer
-
-        def log_message(self, *_: Any) -> None:
-            """Quiet."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    state.url = f"http://127.0.0.1:{server.server_port}"
-    yield state
-    server.shutdown()
-    server.server_close()
+from tests.clients.conftest import Vendor
 
 
 class Thing(BaseModel):
@@ -146,6 +103,7 @@ def test_without_a_connection_nothing_was_sent(vendor: Vendor) -> None:
         (error(403, {"statusCode": 403, "message": "Out of call volume quota"}), NotPermittedError),
         (error(404, {"code": "ResourceNotFound", "message": "gone"}), NotFoundError),
         (error(400, {"errors": ["bad"]}), RequestRejectedError),
+        ((404, {}, "<html>"), NotFoundError),
         (error(302), UnexpectedAnswerError),
         ((200, {}, "<html>"), UnexpectedAnswerError),
         ((200, {}, "[]"), UnexpectedAnswerError),

@@ -27,7 +27,7 @@ def now_ms(shift: float = 0) -> int:
 
 
 def delivery(key: str = KEYS[0], **given: Any) -> dict[str, Any]:
-    body = {
+    body: dict[str, Any] = {
         "triggeredAt": now_ms(),
         "event": "candidateStageChange",
         "data": {"opportunityId": "op", "toStageId": "lead-new"},

@@ -44,14 +44,20 @@ class Stack:
         self.world.move(opportunity_id, "Recruiter screen")
         self.world.move(opportunity_id, "Assessment")
 
-    def run_invite(self, *, full: bool = False) -> list[str | None]:
+    def run_invite(self, *, full: bool = False, sweep: bool = True) -> list[str | None]:
         workflow = InviteWorkflow(
-            lever=self.lever, imocha=self.imocha, ledger=self.ledger, settings=self.settings, worker="w"
+            lever=self.lever,
+            imocha=self.imocha,
+            ledger=self.ledger,
+            settings=self.settings,
+            worker="w",
+            callback_secret="callback-secret",
         )
-        return [workflow.act(opportunity_id) for opportunity_id in workflow.collect(full=full)]
+        return [workflow.act(opportunity_id) for opportunity_id in workflow.collect(full=full, sweep=sweep)]
 
-    def run_write_back(self) -> list[str | None]:
-        due = AttemptWatch(imocha=self.imocha, ledger=self.ledger, settings=self.settings).look()
+    def run_write_back(self, *, sweep: bool = True) -> list[str | None]:
+        watch = AttemptWatch(imocha=self.imocha, ledger=self.ledger, settings=self.settings)
+        due = watch.look() if sweep else watch.due()
         workflow = WriteBackWorkflow(
             lever=self.lever, imocha=self.imocha, ledger=self.ledger, settings=self.settings, worker="w"
         )
@@ -83,6 +89,11 @@ class Stack:
 
     def fault(self, **given: Any) -> None:
         self.world.faults.append(Fault(**given))
+
+
+@pytest.fixture
+def imocha(stack: Stack) -> ImochaClient:
+    return stack.imocha
 
 
 @pytest.fixture

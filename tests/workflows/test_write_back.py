@@ -179,3 +179,15 @@ def test_an_unknown_user_is_one_line(stack: Stack) -> None:
     stack.candidate(PYTHON)
     with pytest.raises(SettingsError, match="no active Lever user"):
         stack.run_invite()
+
+
+def test_a_hold_that_ends_after_the_report_lets_the_candidate_move_on(stack: Stack) -> None:
+    opportunity = stack.candidate(PYTHON, "iMocha: Gone [999]")
+    stack.run_invite()
+    stack.finish()
+    (outcome,) = stack.run_write_back()
+    assert "on hold" in str(outcome)
+    stack.world.opportunities[opportunity]["tags"] = [PYTHON]
+    assert stack.run_invite(full=True) == ["ignore: already handled"]
+    assert stack.run_write_back() == ["written back and moved on"]
+    assert len(stack.world.forms[opportunity]) == len(stack.world.files[opportunity]) == 1

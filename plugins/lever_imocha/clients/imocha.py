@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from tempfile import SpooledTemporaryFile
 from typing import Any, BinaryIO, TypeVar, cast
-from urllib.parse import urlsplit
+from urllib.parse import urljoin
 
 import requests
 from pydantic import BaseModel
@@ -49,16 +50,13 @@ def _one(model: type[M]) -> Callable[[Any], M]:
 def _items(key: str) -> Callable[[Any], list[Any]]:
     """A list under a key of any spelling, or bare; null and absent are empty."""
 
+    names = (fold_key(key), "result", "data")
+
     def parse(body: Any) -> list[Any]:
-        if isinstance(body, list):
-            return body
-        if isinstance(body, dict) and any(
-            isinstance(value, list) and fold_key(name) in ("result", "data") for name, value in body.items()
-        ):
-            return next(value for value in body.values() if isinstance(value, list))
         inner = _inner(body)
-        found = next((value for name, value in inner.items() if fold_key(name) == fold_key(key)), None)
-        return found if isinstance(found, list) else []
+        if isinstance(inner, list):
+            return inner
+        return next((value for name, value in inner.items() if fold_key(name) in names and isinstance(value, list)), [])
 
     return parse
 
@@ -215,9 +213,9 @@ class ImochaClient:
                     raise
         try:
             response = self._client.open(self._pdf_call(f"/reports/{invitation_id}/pdf"))
-            if "json" not in response.headers.get("Content-Type", ""):
-                return _spool(response, max_bytes)
-            return self._download(_pdf_link(response), max_bytes)
+            if response.is_redirect or "json" in response.headers.get("Content-Type", ""):
+                return self._download(_pdf_link(response), max_bytes)
+            return _spool(response, max_bytes)
         except (NotFoundError, NotPermittedError, RequestRejectedError) as error:
             raise ReportFileError(
                 f"iMocha does not give the report's PDF (answered {error.status}); it is tried again later."
@@ -225,10 +223,12 @@ class ImochaClient:
 
     @staticmethod
     def _pdf_call(path: str) -> Call[None]:
-        return Call(name="get_report_pdf", method="GET", path=path, parse=lambda body: None, timeout=60)
+        return Call(
+            name="get_report_pdf", method="GET", path=path, parse=lambda body: None, repeatable=True, timeout=60
+        )
 
     def _download(self, url: str, max_bytes: int) -> BinaryIO:
-        if urlsplit(url).scheme not in ("http", "https"):
+        if not url.lower().startswith(("http://", "https://")):
             raise ReportFileError("iMocha's report link is not a web address; it is tried again later.")
         return _spool(self._client.open(self._pdf_call(""), session=self._files, url=url), max_bytes)
 
@@ -268,10 +268,20 @@ class ImochaClient:
                     self._post("process_callbacks", "/callbacks/process", {"testinvitationIds": batch}, _inner)
                     break
                 except RequestRejectedError as error:
-                    rest = [number for number in batch if str(number) not in error.detail]
+                    refused = re.findall(r"\d+", error.detail)
+                    rest = [number for number in batch if str(number) not in refused]
                     if len(rest) == len(batch):
                         raise
                     batch = rest
+
+    # The account (8)
+
+    def create_gdpr_request(self, email: str, *, invitation_id: int | None = None) -> None:
+        """Ask for the erasure of a candidate's records: of one invitation, or all in the account. It happens later."""
+        body: dict[str, Any] = {"CandidateEmail": email}
+        if invitation_id is not None:
+            body["testinvitationId"] = invitation_id
+        self._post("create_gdpr_request", "/gdpr/requests", body, lambda body: None)
 
     def list_business_units(self) -> list[Any]:
         """The account's business units (8)."""
@@ -291,15 +301,24 @@ def _settings_body(settings: InviteSettings) -> dict[str, Any]:
 
 
 def _pdf_link(response: requests.Response) -> str:
+    """Where an answer of the PDF endpoint points: a redirect, or JSON that holds a link."""
+    if response.is_redirect:
+        return urljoin(response.url, response.headers["Location"])
     try:
         body = _inner(response.json())
         links = [body] if isinstance(body, str) else list(body.values())
     except (ValueError, AttributeError):
         links = []
+    except requests.RequestException:
+        raise _broke_off() from None
     link = next((value for value in links if isinstance(value, str) and value.startswith("http")), None)
     if link is None:
         raise UnexpectedAnswerError(vendor="iMocha", call="get_report_pdf", status=200, detail="no link to a PDF")
     return link
+
+
+def _broke_off() -> ReportFileError:
+    return ReportFileError("The download of the report's PDF broke off; it is tried again later.")
 
 
 def _spool(response: requests.Response, max_bytes: int) -> BinaryIO:
@@ -318,7 +337,7 @@ def _spool(response: requests.Response, max_bytes: int) -> BinaryIO:
             raise ReportFileError("What iMocha gave as the report is not a PDF; it is tried again later.")
     except requests.RequestException:
         content.close()
-        raise ReportFileError("The download of the report's PDF broke off; it is tried again later.") from None
+        raise _broke_off() from None
     except ReportFileError:
         content.close()
         raise

@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, BinaryIO, Protocol, TypeVar
 from urllib.parse import quote
 
 from pydantic import BaseModel
 
-from lever_imocha.clients.lever_models import LeverFile, Note, Posting, ProfileForm, Stage, Tag, User, Webhook
+from lever_imocha.clients.lever_models import (
+    LeverFile,
+    Note,
+    Posting,
+    ProfileForm,
+    Stage,
+    Tag,
+    TemplateFrame,
+    User,
+    Webhook,
+)
 from lever_imocha.clients.transport import ApiClient, Call
 from lever_imocha.domain.forms import FormTemplate
 from lever_imocha.domain.opportunities import Opportunity
-from lever_imocha.errors import RequestRejectedError
+from lever_imocha.errors import NotFoundError, RequestRejectedError
 
 M = TypeVar("M", bound=BaseModel)
 Params = list[tuple[str, str]]
@@ -224,6 +235,12 @@ class LeverClient:
         path = _path("opportunities", opportunity_id, "notes")
         return self._write("create_note", "POST", path, Note, json={"value": value}, perform_as=perform_as)
 
+    def update_note(self, opportunity_id: str, note_id: str, value: str, *, perform_as: str) -> Note:
+        """Replace a note's whole thread by one text; only notes made through the API can be updated."""
+        path = _path("opportunities", opportunity_id, "notes", note_id)
+        body = {"values": [{"value": value}]}
+        return self._write("update_note", "PUT", path, Note, json=body, perform_as=perform_as, repeatable=True)
+
     # Profile forms and their templates (7)
 
     def list_form_templates(self) -> Iterator[FormTemplate]:
@@ -241,9 +258,14 @@ class LeverClient:
         return self._write("create_form_template", "POST", "/form_templates", FormTemplate, json=body)
 
     def update_form_template(self, template: FormTemplate, *, fields: Sequence[dict[str, Any]]) -> FormTemplate:
-        """Replace a form template's fields; the call takes the whole template (7.2)."""
-        body = template.model_dump(exclude={"id", "fields"}, exclude_none=True) | {"fields": list(fields)}
+        """Replace a form template's fields.
+
+        The call takes the whole template (7.2): the rest is read first and sent back as it is, since an update
+        without it would show secret forms to everybody.
+        """
         path = _path("form_templates", template.id)
+        frame = self._get("get_form_template", path, TemplateFrame)
+        body = frame.model_dump(by_alias=True, exclude_none=True) | {"fields": list(fields)}
         return self._write("update_form_template", "PUT", path, FormTemplate, json=body, repeatable=True)
 
     def list_forms(self, opportunity_id: str) -> Iterator[ProfileForm]:
@@ -317,8 +339,9 @@ class LeverClient:
         return self._write("create_webhook", "POST", "/webhooks", Webhook, json={"url": url, "event": event})
 
     def delete_webhook(self, webhook_id: str) -> None:
-        """Remove a webhook."""
+        """Remove a webhook; one that is gone already is fine, as a second try finds it so."""
         path = _path("webhooks", webhook_id)
-        self._client.send(
-            Call(name="delete_webhook", method="DELETE", path=path, parse=lambda body: None, repeatable=True)
-        )
+        with suppress(NotFoundError):
+            self._client.send(
+                Call(name="delete_webhook", method="DELETE", path=path, parse=lambda body: None, repeatable=True)
+            )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field
+from pydantic import AliasChoices, BeforeValidator, Field
 
-from lever_imocha.domain.types import Id, Millis, VendorModel
+from lever_imocha.domain.types import Id, Millis, Text, VendorModel
 
 
 def _dicts(value: Any) -> Any:
@@ -17,11 +17,15 @@ def _texts(value: Any) -> Any:
     return [item for item in value or [] if isinstance(item, str)]
 
 
+def _group_id(value: Any) -> Any:
+    return value.get("id") if isinstance(value, dict) else value or None
+
+
 class Stage(VendorModel):
     """A pipeline stage; built-in ones have word ids."""
 
     id: Id
-    text: str = ""
+    text: Text = ""
 
 
 class Tag(VendorModel):
@@ -42,9 +46,18 @@ class Posting(VendorModel):
     """An advertised job."""
 
     id: Id
-    text: str = ""
+    text: Text = ""
     state: str | None = None
     tags: Annotated[tuple[str, ...], BeforeValidator(_texts)] = ()
+
+
+class TemplateFrame(VendorModel):
+    """A form template without its fields, as an update takes it back: the group by its id (7.2)."""
+
+    text: str
+    instructions: str | None = None
+    group: Annotated[Id | None, BeforeValidator(_group_id)] = None
+    secret_by_default: bool | None = Field(alias="secretByDefault", default=None)
 
 
 class ProfileForm(VendorModel):
@@ -65,9 +78,9 @@ class LeverFile(VendorModel):
 
 
 class Note(VendorModel):
-    """A note; `value` joins the texts of its thread."""
+    """A note; `value` joins the texts of its thread. The docs show a created one with its ``noteId`` only (9)."""
 
-    id: Id
+    id: Id = Field(validation_alias=AliasChoices("id", "noteId"))
     fields: Annotated[tuple[dict[str, Any], ...], BeforeValidator(_dicts), Field(repr=False)] = ()
 
     @property

@@ -101,18 +101,24 @@ class ApiClient:
     def open(self, call: Call[Any], *, session: requests.Session | None = None, url: str = "") -> requests.Response:
         """One GET whose body is read by the caller in pieces (a download). No retries.
 
+        A redirect is followed only without the key: it may lead to another host, and an `X-API-KEY` header would be
+        sent along.
+
         :param session: for an address outside the API, one without the key.
         """
         self._limiter.acquire()
         try:
             response = (session or self.session).get(
-                url or f"{self.base_url}{call.path}", timeout=call.timeout or self._timeout, stream=True
+                url or f"{self.base_url}{call.path}",
+                timeout=call.timeout or self._timeout,
+                stream=True,
+                allow_redirects=session is not None,
             )
         except (requests.RequestException, UnicodeError):
             raise self._failure(VendorDownError, call) from None
         if response.status_code >= 400:
             response.close()
-            raise self._error_of(call, response.status_code, None, {})
+            raise self._error_of(call, response.status_code, None, response.headers)
         return response
 
     def _may_retry(self, error: BaseException) -> bool:

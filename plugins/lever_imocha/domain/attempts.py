@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from lever_imocha.domain.types import Utc, VendorModel, fold_key
+from lever_imocha.domain.types import Text, Utc, VendorModel, fold_key
 
 log = logging.getLogger(__name__)
 
@@ -65,10 +65,14 @@ class ImochaModel(VendorModel):
 class Section(ImochaModel):
     """One section of a report: points reached and possible, seconds used."""
 
-    section_name: str = Field(alias="sectionName", default="")
+    section_name: Text = Field(alias="sectionName", default="")
     candidate_score: float | None = Field(alias="candidateScore", default=None)
     section_score: float | None = Field(alias="sectionScore", default=None)
     section_time_taken: float | None = Field(alias="sectionTimeTaken", default=None)
+
+
+def _sections(value: Any) -> Any:
+    return [item for item in value or () if item is not None]
 
 
 class Report(ImochaModel):
@@ -76,16 +80,16 @@ class Report(ImochaModel):
 
     test_invitation_id: int | None = Field(alias="testInvitationId", default=None)
     test_id: int | None = Field(alias="testId", default=None)
-    test_name: str | None = Field(alias="testName", default=None)
+    test_name: Text = Field(alias="testName", default="")
     status: Status = AttemptStatus.UNKNOWN
     attempted_on: Utc = Field(alias="attemptedOn", default=None)
     candidate_points: float | None = Field(alias="candidatePoints", default=None)
     total_test_points: float | None = Field(alias="totalTestPoints", default=None)
     score_percentage: float | None = Field(alias="scorePercentage", default=None)
-    performance_category: str | None = Field(alias="performanceCategory", default=None)
+    performance_category: Text = Field(alias="performanceCategory", default="")
     time_taken: float | None = Field(alias="timeTaken", default=None)
     pdf_report_url: str | None = Field(alias="pdfReportUrl", default=None)
-    sections: Annotated[tuple[Section, ...], BeforeValidator(lambda value: value or ())] = ()
+    sections: Annotated[tuple[Section, ...], BeforeValidator(_sections)] = ()
 
     @property
     def is_final(self) -> bool:
@@ -99,13 +103,13 @@ class ImochaTest(ImochaModel):
     __test__ = False
 
     id: int = Field(alias="testId")
-    name: str = Field(alias="testName", default="")
-    status: str | None = None
+    name: Text = Field(alias="testName", default="")
+    status: Text = ""
 
     @property
     def is_active(self) -> bool:
         """Not said to be switched off."""
-        return fold_key(self.status or "") not in {"inactive", "archived", "deleted", "disabled", "draft", "closed"}
+        return fold_key(self.status) not in {"inactive", "archived", "deleted", "disabled", "draft", "closed"}
 
 
 class TestLink(ImochaModel):
@@ -114,7 +118,7 @@ class TestLink(ImochaModel):
     __test__ = False
 
     id: int = Field(alias="testLinkId")
-    name: str = Field(alias="testLinkName", default="")
+    name: Text = Field(alias="testLinkName", default="")
     is_api_link: bool | None = Field(alias="isApiLink", default=None)
     status: str | None = Field(alias="testLinkStatus", default=None)
     proctoring_settings: dict[str, Any] | None = Field(alias="proctoringSettings", default=None)

@@ -184,7 +184,7 @@ class Departure(StrEnum):
 
 def departed(opportunity: Opportunity, trigger_stages: Collection[str]) -> Departure | None:
     """Whether, and how, an opportunity has left where assessments are taken; hired ones are archived (lever.md 5)."""
-    if opportunity.is_anonymized:
+    if opportunity.is_anonymized:  # as good as deleted: nothing personal is left
         return Departure.DELETED
     if opportunity.archived is not None:
         return Departure.ARCHIVED

@@ -27,10 +27,15 @@ def _text(value: Any) -> Any:
 def _millis(value: Any) -> Any:
     if value is None or value == "":
         return None
-    return datetime.fromtimestamp(int(float(value)) / 1000, tz=UTC) if isinstance(value, str | int | float) else value
+    if not isinstance(value, str | int | float):
+        return value
+    try:
+        return datetime.fromtimestamp(int(float(value)) / 1000, tz=UTC)
+    except (OverflowError, OSError):
+        raise ValueError("no time in milliseconds") from None
 
 
-_ISO = re.compile(r"^(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d:\d\d)(?:\.(\d+))?)?\s*(Z|[+-]\d\d:?\d\d)?$")
+_ISO = re.compile(r"^(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d)?)(?:\.(\d+))?)?\s*(Z|[+-]\d\d:?\d\d)?$")
 
 
 def parse_utc(value: Any) -> Any:
@@ -39,10 +44,14 @@ def parse_utc(value: Any) -> Any:
         return None
     if isinstance(value, str) and (found := _ISO.match(value.strip())):
         day, clock, fraction, zone = found.groups()
-        text = f"{day}T{clock or '00:00:00'}.{(fraction or '0')[:6]:0<6}{'+00:00' if zone in (None, 'Z') else zone}"
+        clock = (clock or "00:00") + (":00" if len(clock or "00:00") == 5 else "")
+        text = f"{day}T{clock}.{(fraction or '0')[:6]:0<6}{'+00:00' if zone in (None, 'Z') else zone}"
         return datetime.fromisoformat(text).astimezone(UTC)
     return value
 
+
+Text = Annotated[str, BeforeValidator(lambda value: "" if value is None else _text(value))]
+"""Words for people: null counts as empty, and a number as its digits."""
 
 Id = Annotated[str, BeforeValidator(_text)]
 """A Lever id: opaque, a UUID or a word such as ``lead-new``."""

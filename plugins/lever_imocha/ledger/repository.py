@@ -492,6 +492,14 @@ class Ledger:
             query = _assessments().where(assessments.c.id.in_(list(claimed))).order_by(assessments.c.id)
             return [Assessment(**row._mapping) for row in connection.execute(query)]
 
+    def reopen_write_back(self, opportunity_id: str) -> None:
+        """Have an opportunity whose hold is over moved on: the steps done stay done, the stage is left to do."""
+        self._update(
+            update(assessments)
+            .where(assessments.c.opportunity_id == opportunity_id, assessments.c.written_at.is_not(None))
+            .values(written_at=None, not_before=None)
+        )
+
     def finish_write_back(self, assessment_id: int) -> None:
         """Record that an attempt is written back."""
         self._update(

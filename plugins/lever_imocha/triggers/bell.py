@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
 
@@ -18,13 +19,18 @@ from lever_imocha.ledger.repository import Ledger, bell
 
 
 class Bell:
-    """Listens for deliveries of one vendor; never fails, at worst it is silent and the caller's poll remains."""
+    """Listens for deliveries of one vendor from the moment it is entered.
+
+    It never fails: at worst it is silent, and the caller's poll remains.
+    """
 
     def __init__(self, vendor: str) -> None:
         self._vendor = vendor
         self._connection: psycopg.AsyncConnection[Any] | None = None
 
     async def __aenter__(self) -> Self:
+        with suppress(psycopg.Error, LedgerError):
+            self._connection = await self._listen()
         return self
 
     async def __aexit__(

@@ -13,6 +13,11 @@ from lever_imocha.errors import ApiError, CredentialsError, LeverImochaError, No
 from lever_imocha.hooks.factory import Workshop
 from lever_imocha.triggers.bell import Bell
 
+SETTLING = 3.0
+"""Seconds before it first fires. A task that resumes before the scheduler has seen it defer is taken for lost, and
+retried a minute later (Airflow 3.3.2: "Executor reported that the task instance finished with state success, but the
+task instance's state attribute is running")."""
+
 
 class ImochaAttemptTrigger(BaseTrigger):
     """Polls iMocha for the whole account and fires when the ledger has something to write back.
@@ -47,8 +52,8 @@ class ImochaAttemptTrigger(BaseTrigger):
         sweep_at = loop.time() + self.poll_interval
         due: list[str] = []
         async with Bell("imocha") as bell:
-            while not due and loop.time() < ends:
-                await bell.wait(max(0.05, min(sweep_at, ends) - loop.time()))
+            await asyncio.sleep(min(SETTLING, self.poll_interval))
+            while True:
                 sweep = loop.time() >= sweep_at
                 if sweep:
                     sweep_at = loop.time() + self.poll_interval
@@ -59,6 +64,9 @@ class ImochaAttemptTrigger(BaseTrigger):
                         yield TriggerEvent({"error": str(error)})
                         return
                     self.log.warning("%s", error)
+                if due or loop.time() >= ends:
+                    break
+                await bell.wait(max(0.05, min(sweep_at, ends) - loop.time()))
         yield TriggerEvent({"due": due})
 
     def _look(self, *, sweep: bool) -> list[str]:

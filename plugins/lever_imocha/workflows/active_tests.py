@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import timedelta
 
 from lever_imocha.clients.imocha import ImochaClient
 from lever_imocha.domain.decisions import WantedTest
 from lever_imocha.ledger.repository import Ledger
 
 _KEY = "imocha.tests"
+_YOUNG = timedelta(minutes=4)
 
 
 class ActiveTests:
@@ -22,14 +24,16 @@ class ActiveTests:
     def among(self, wanted: Iterable[WantedTest], *, fresh: bool = False) -> set[int]:
         """The ids of the active tests among those wanted.
 
-        :param fresh: do not trust an earlier run's list. A test that list does not know is looked for anew anyway.
+        :param fresh: do not trust an earlier run's list; nor is one that is older than a few minutes trusted when it
+            lacks a test.
         """
         ids = {test.test_id for test in wanted if test.test_id is not None}
         if not ids:
             return set()
         if self._active is None:
-            stored = self._ledger.get_reference(_KEY)
-            self._active = set(stored["active"]) if stored is not None else set()
+            young = self._ledger.get_reference(_KEY, younger_than=_YOUNG)
+            stored = young or self._ledger.get_reference(_KEY)
+            self._active, self._fresh = set(stored["active"] if stored else ()), young is not None and not fresh
         if not self._fresh and (fresh or not ids <= self._active):
             self._active = {test.id for test in self._imocha.list_tests() if test.is_active}
             self._fresh = True

@@ -187,6 +187,8 @@ class InviteWorkflow:
             self._ledger.decide_entry(
                 entry.id, decision=decision.action.value, reason=_reason(decision), eligibility=seen
             )
+            if entry.decision == Action.HOLD.value and decision.action is not Action.HOLD:
+                self._ledger.reopen_write_back(opportunity.id)
         departure = departed(opportunity, self._stages)
         if departure is not None:
             self._leaver.leave(opportunity.id, departure)

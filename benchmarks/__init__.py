@@ -1,0 +1,1 @@
+"""What claims about speed are made from; run by hand, never by the tests."""

@@ -1,0 +1,317 @@
+"""What Lever keeps on an opportunity's profile: forms, files, notes, feedback (lever.md 7 to 10)."""
+
+from __future__ import annotations
+
+from pathlib import PurePath
+from typing import Any
+
+from fastapi import FastAPI, Request, Response, UploadFile
+
+from include.sandbox.lever_rules import Refused, acting, bad, find, in_order, opportunity_of, page, shown, within
+from include.sandbox.world import World, new_id
+
+_MAX_FILE = 30 * 1024 * 1024
+_FORMATS = (".docx", ".doc", ".js", ".jpg", ".png", ".pdf", ".txt")
+_TIMES = ("createdAt", "updatedAt", "completedAt", "uploadedAt", "size")
+_FORM_TYPES = (
+    "currency", "date", "dropdown", "multiple-choice", "multiple-select", "text", "textarea", "yes-no",
+)  # fmt: skip
+_KINDS: dict[str, Any] = {"date": int, "currency": (int, float), "multiple-select": list}  # the others are text
+
+
+def _as_switched(world: World, item: dict[str, Any]) -> dict[str, Any]:
+    """Forms, files and templates: times as numbers or as text, since no recording tells (7, 8)."""
+    if not world.switches["times_as_text"]:
+        return item
+    return item | {name: str(item[name]) for name in _TIMES if item.get(name) is not None}
+
+
+def _answer(world: World, item: dict[str, Any]) -> Any:
+    """... and wrapped in `data` or bare, for the same reason."""
+    item = _as_switched(world, item)
+    return {"data": item} if world.switches["form_answers_wrapped"] else item
+
+
+def add_template_routes(app: FastAPI, world: World) -> None:
+    """Templates of profile forms (7.2)."""
+
+    def save(key: str, body: dict[str, Any], known: dict[str, Any]) -> dict[str, Any]:
+        fields = body.get("fields")
+        if not body.get("text") or not isinstance(fields, list) or not fields:
+            raise bad("text and at least one field are required")
+        for number, field in enumerate(fields):
+            if field.get("type") not in _FORM_TYPES or not field.get("text"):
+                raise bad(f"unknown type or no text at /fields/{number}")
+        made = [{"id": new_id(), "required": False} | field for field in fields]
+        blank = {"instructions": "", "group": None, "secretByDefault": False}
+        world.templates[key] = {"id": key, "createdAt": world.now_ms()} | blank | body | known | {"fields": made}
+        return world.templates[key]
+
+    @app.get("/form_templates")
+    def list_templates(request: Request) -> Any:
+        with world.lock:
+            return page(world, request, in_order(_as_switched(world, one) for one in world.templates.values()))
+
+    @app.get("/form_templates/{key}")
+    def get_template(key: str) -> Any:
+        return _answer(world, find("form_templates", world.templates.values(), key))
+
+    @app.post("/form_templates", status_code=201)
+    def create_template(body: dict[str, Any]) -> Any:
+        with world.lock:
+            return _answer(world, save(new_id(), body, {}))
+
+    @app.put("/form_templates/{key}")
+    def update_template(key: str, body: dict[str, Any]) -> Any:
+        with world.lock:
+            created_at = find("form_templates", world.templates.values(), key)["createdAt"]
+            return _answer(world, save(key, body, {"createdAt": created_at, "updatedAt": world.now_ms()}))
+
+    @app.delete("/form_templates/{key}", status_code=204)
+    def delete_template(key: str) -> None:
+        with world.lock:
+            del world.templates[find("form_templates", world.templates.values(), key)["id"]]
+
+
+def _check_form(world: World, template: dict[str, Any], fields: list[dict[str, Any]]) -> None:
+    """All of the template's fields, in its order, with values that fit; or anything, when lenient (7.3)."""
+    if not world.switches["strict_forms"]:
+        return
+    wanted = [(field["type"], field["text"]) for field in template["fields"]]
+    if [(field.get("type"), field.get("text")) for field in fields] != wanted:
+        raise bad("fields do not match the template at /fields")
+    for number, (field, own) in enumerate(zip(fields, template["fields"], strict=True)):
+        if "id" in field and not world.switches["form_ids_allowed"]:
+            raise bad(f"unexpected key id at /fields/{number}")
+        _check_value(own, field.get("value"), f"at /fields/{number}")
+
+
+def _check_value(own: dict[str, Any], value: Any, where: str) -> None:
+    """A value by its field's type (7.1)."""
+    if value is None:
+        if own.get("required"):
+            raise bad(f"value required {where}")
+        return
+    if not isinstance(value, _KINDS.get(own["type"], str)) or (own["type"] == "text" and "\n" in value):
+        raise bad(f"value has the wrong type {where}")
+    options = [option["text"] for option in own.get("options") or []]
+    chosen = {"dropdown": [value], "multiple-choice": [value], "multiple-select": value}.get(own["type"], [])
+    if own["type"] == "yes-no":
+        options, chosen = ["yes", "no"], [value]
+    if any(choice not in options for choice in chosen):
+        raise bad(f"no such option {where}")
+
+
+def add_form_routes(app: FastAPI, world: World) -> None:
+    """Profile forms: made once, never changed (7.3)."""
+
+    @app.get("/opportunities/{key}/forms")
+    def list_forms(key: str, request: Request) -> Any:
+        with world.lock:
+            opportunity_of(world, key)
+            forms = in_order(_as_switched(world, form) for form in world.forms.get(key, []))
+            return page(world, request, forms, ("user", "stage"))
+
+    @app.get("/opportunities/{key}/forms/{form}")
+    def get_form(key: str, form: str, request: Request) -> Any:
+        with world.lock:
+            found = find("forms", world.forms.get(opportunity_of(world, key)["id"], []), form)
+            return {"data": shown(world, request, _as_switched(world, found), ("user", "stage"))}
+
+    @app.post("/opportunities/{key}/forms", status_code=201)
+    def create_form(key: str, body: dict[str, Any], request: Request) -> Any:
+        with world.lock:
+            opportunity_of(world, key)
+            user = acting(world, request)
+            template = find("form_templates", world.templates.values(), body.get("baseTemplateId"))
+            fields = body.get("fields")
+            if not isinstance(fields, list):
+                raise bad("is required at /fields")
+            _check_form(world, template, fields)
+            form = {
+                "id": new_id(), "type": "form", "text": template["text"], "instructions": template["instructions"],
+                "baseTemplateId": template["id"], "group": template["group"],
+                "secret": body.get("secret", template["secretByDefault"]),
+                "fields": [field | {"id": new_id()} for field in fields], "user": user, "stage": None,
+                "createdAt": world.now_ms(), "completedAt": world.now_ms(), "deletedAt": None,
+            }  # fmt: skip
+            world.forms.setdefault(key, []).append(form)
+            return _answer(world, form)
+
+
+def add_file_routes(app: FastAPI, world: World) -> None:
+    """Files: uploads and deletions name the acting user (8)."""
+
+    def seen(file: dict[str, Any]) -> dict[str, Any]:
+        return _as_switched(world, {name: value for name, value in file.items() if name != "content"})
+
+    def found(key: str, file: str) -> dict[str, Any]:
+        return find("files", world.files.get(opportunity_of(world, key)["id"], []), file)
+
+    @app.get("/opportunities/{key}/files")
+    def list_files(key: str, request: Request) -> Any:
+        with world.lock:
+            opportunity_of(world, key)
+            in_time = within(request, "uploaded_at", lambda file: file["uploadedAt"])
+            files = [seen(file) for file in world.files.get(key, []) if in_time(file)]
+            answer = page(world, request, in_order(files))
+            return answer if world.switches["form_answers_wrapped"] else answer["data"]
+
+    @app.post("/opportunities/{key}/files", status_code=201)
+    def upload_file(key: str, file: UploadFile, request: Request) -> Any:
+        content, ext = file.file.read(), PurePath(file.filename or "").suffix
+        with world.lock:
+            opportunity_of(world, key)
+            acting(world, request, required=True)
+            if len(content) > _MAX_FILE:
+                raise bad("file is larger than 30 MB")
+            new, status = new_id(), "processed" if ext.lower() in _FORMATS else "unsupported"
+            stored = {
+                "id": new, "name": file.filename, "ext": ext, "status": status, "size": len(content),
+                "downloadUrl": f"https://hire.lever.co/candidates/{key}/files/{new}/download",
+                "uploadedAt": world.now_ms(), "content": content,
+            }  # fmt: skip
+            world.files.setdefault(key, []).append(stored)
+            return _answer(world, seen(stored))
+
+    @app.get("/opportunities/{key}/files/{file}")
+    def get_file(key: str, file: str) -> Any:
+        return _answer(world, seen(found(key, file)))
+
+    @app.get("/opportunities/{key}/files/{file}/download")
+    def download_file(key: str, file: str) -> Response:
+        stored = found(key, file)
+        if stored["status"] != "processed":
+            raise Refused(422, "UnprocessableEntity", "The file could not be processed")
+        return Response(stored["content"], media_type="application/pdf")
+
+    @app.delete("/opportunities/{key}/files/{file}", status_code=204)
+    def delete_file(key: str, file: str, request: Request) -> None:
+        with world.lock:
+            stored = found(key, file)
+            acting(world, request, required=True)
+            world.files[key].remove(stored)
+
+
+def _comment(world: World, given: dict[str, Any], stage: str, user: str | None) -> dict[str, Any]:
+    """One entry of a note's thread; its time may lie in the past only (9)."""
+    value, now = given.get("value"), world.now_ms()
+    if not isinstance(value, str):
+        raise bad("is required at /value")
+    if given.get("createdAt", now) > now:
+        raise bad("must be in the past at /createdAt")
+    return {
+        "type": "note", "text": "Comment", "value": value, "stage": stage, "user": user,
+        "score": given.get("score"), "createdAt": given.get("createdAt", now),
+    }  # fmt: skip
+
+
+def add_note_routes(app: FastAPI, world: World) -> None:
+    """Notes: writing one does not move the opportunity's `updatedAt`, changing one does (4.2, 9)."""
+
+    @app.get("/opportunities/{key}/notes")
+    def list_notes(key: str, request: Request) -> Any:
+        with world.lock:
+            opportunity_of(world, key)
+            return page(world, request, in_order(world.notes.get(key, [])), ("user",))
+
+    @app.get("/opportunities/{key}/notes/{note}")
+    def get_note(key: str, note: str, request: Request) -> Any:
+        with world.lock:
+            return {"data": shown(world, request, find("notes", world.notes.get(key, []), note), ("user",))}
+
+    @app.post("/opportunities/{key}/notes", status_code=201)
+    def create_note(key: str, body: dict[str, Any], request: Request) -> Any:
+        with world.lock:
+            opportunity, user, thread = opportunity_of(world, key), acting(world, request), world.notes.get(key, [])
+            field = _comment(world, body, opportunity["stage"], user)
+            opportunity["lastInteractionAt"] = world.now_ms()
+            if "note_id" in request.query_params:
+                note = find("notes", thread, request.query_params["note_id"])
+                note["fields"].append(field)
+            else:
+                note = {
+                    "id": new_id(), "text": "Note", "fields": [field], "user": user,
+                    "secret": body.get("secret", False), "completedAt": field["createdAt"], "deletedAt": None,
+                    "createdAt": field["createdAt"],
+                }  # fmt: skip
+                world.notes.setdefault(key, []).append(note)
+            return {"data": note | {"noteId": note["id"]}}
+
+    @app.put("/opportunities/{key}/notes/{note}")
+    def update_note(key: str, note: str, body: dict[str, Any], request: Request) -> Any:
+        with world.lock:
+            opportunity, user = opportunity_of(world, key), acting(world, request)
+            known, values = find("notes", world.notes.get(key, []), note), body.get("values")
+            if not isinstance(values, list) or not values:
+                raise bad("is required at /values")
+            known["fields"] = [_comment(world, value, opportunity["stage"], user) for value in values]
+            opportunity["updatedAt"] = world.now_ms()
+            return {"data": known}
+
+    @app.delete("/opportunities/{key}/notes/{note}", status_code=204)
+    def delete_note(key: str, note: str) -> None:
+        with world.lock:
+            find("notes", world.notes.get(key, []), note)["deletedAt"] = world.now_ms()
+
+
+def add_feedback_routes(app: FastAPI, world: World) -> None:
+    """Feedback: values are matched by field id; what is deleted stays readable (10)."""
+
+    @app.get("/feedback_templates")
+    def list_templates(request: Request) -> Any:
+        with world.lock:
+            return page(world, request, [([one["text"], one["id"]], one) for one in world.feedback_templates.values()])
+
+    @app.post("/feedback_templates", status_code=201)
+    def create_template(body: dict[str, Any]) -> Any:
+        with world.lock:
+            fields = [field | {"id": new_id()} for field in body.get("fields") or []]
+            if not body.get("text") or [field.get("type") for field in fields].count("score-system") != 1:
+                raise bad("text and exactly one score-system field are required")
+            template = body | {"id": new_id(), "fields": fields, "createdAt": world.now_ms()}
+            world.feedback_templates[template["id"]] = template
+            return {"data": template}
+
+    def filled(fields: list[dict[str, Any]], body: dict[str, Any]) -> list[dict[str, Any]]:
+        values = {value.get("id"): value.get("value") for value in body.get("fieldValues") or []}
+        return [field | {"value": values.get(field["id"])} for field in fields]
+
+    @app.get("/opportunities/{key}/feedback")
+    def list_feedback(key: str, request: Request) -> Any:
+        with world.lock:
+            opportunity_of(world, key)
+            return page(world, request, in_order(world.feedback.get(key, [])))
+
+    @app.get("/opportunities/{key}/feedback/{feedback}")
+    def get_feedback(key: str, feedback: str) -> Any:
+        return {"data": find("feedback", world.feedback.get(key, []), feedback)}
+
+    @app.post("/opportunities/{key}/feedback", status_code=201)
+    def create_feedback(key: str, body: dict[str, Any], request: Request) -> Any:
+        with world.lock:
+            opportunity_of(world, key)
+            user, now = acting(world, request, required=True), world.now_ms()
+            template = find("feedback_templates", world.feedback_templates.values(), body.get("baseTemplateId"))
+            feedback = {
+                "id": new_id(), "type": "interview", "text": template["text"], "baseTemplateId": template["id"],
+                "instructions": template.get("instructions", ""), "fields": filled(template["fields"], body),
+                "interview": body.get("interview"), "panel": body.get("panel"), "user": user, "createdAt": now,
+                "completedAt": body.get("completedAt", now), "updatedAt": now, "deletedAt": None,
+            }  # fmt: skip
+            world.feedback.setdefault(key, []).append(feedback)
+            return {"data": feedback}
+
+    @app.put("/opportunities/{key}/feedback/{feedback}")
+    def update_feedback(key: str, feedback: str, body: dict[str, Any], request: Request) -> Any:
+        with world.lock:
+            acting(world, request, required=True)
+            known = find("feedback", world.feedback.get(key, []), feedback)
+            known.update(fields=filled(known["fields"], body), updatedAt=world.now_ms())
+            return {"data": known}
+
+    @app.delete("/opportunities/{key}/feedback/{feedback}", status_code=204)
+    def delete_feedback(key: str, feedback: str, request: Request) -> None:
+        with world.lock:
+            acting(world, request, required=True)
+            find("feedback", world.feedback.get(key, []), feedback)["deletedAt"] = world.now_ms()

@@ -1,0 +1,168 @@
+"""What holds for every call of Lever's API: errors, pages, include and expand, the acting user (lever.md 2, 3, 5.4)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from typing import Any
+from urllib.parse import quote
+
+from fastapi import Request
+
+from include.sandbox.world import World
+
+Row = tuple[list[Any], dict[str, Any]]  # what a list is ordered by, and the item
+
+
+class Refused(Exception):
+    """An answer that is an error."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(message)
+        self.status, self.body = status, {"code": code, "message": message}
+
+
+def missing(kind: str, key: object) -> Refused:
+    """The 404 of an object."""
+    return Refused(404, "ResourceNotFound", f"{kind} {key} was not found")
+
+
+def bad(message: str) -> Refused:
+    """The 400 of a parameter or body."""
+    return Refused(400, "BadRequestError", message)
+
+
+def find(kind: str, items: Iterable[dict[str, Any]], key: object) -> dict[str, Any]:
+    """The item with an id."""
+    for item in items:
+        if item["id"] == key:
+            return item
+    raise missing(kind, key)
+
+
+def opportunity_of(world: World, key: str) -> dict[str, Any]:
+    """An opportunity, when there is one and the key may see it (1.4)."""
+    if key not in world.opportunities:
+        raise missing("opportunities", key)
+    opportunity = world.opportunities[key]
+    if opportunity["confidentiality"] == "confidential" and not world.switches["confidential_access"]:
+        raise Refused(403, "Forbidden", "This API key may not see confidential data")
+    return opportunity
+
+
+def texts(body: dict[str, Any], name: str) -> list[str]:
+    """A list of texts in a body."""
+    value = body.get(name)
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise bad(f"must be an array of strings at /{name}")
+    return value
+
+
+def whole(request: Request, name: str) -> int | None:
+    """A number or time in the query."""
+    value = request.query_params.get(name)
+    if value is not None and not value.isdecimal():
+        raise bad(f"must be a whole number at /{name}")
+    return None if value is None else int(value)
+
+
+def acting(world: World, request: Request, *, required: bool = False) -> str | None:
+    """The user in `perform_as`; a deactivated one will do (5.4)."""
+    user = request.query_params.get("perform_as")
+    if user is None and (required or world.switches["perform_as_required"]):
+        raise bad("Missing required parameter: perform_as")
+    if user is not None and user not in [known["id"] for known in world.users]:
+        raise Refused(404, "ResourceNotFound", "user was not found")
+    return user
+
+
+def within(
+    request: Request, name: str, time_of: Callable[[dict[str, Any]], int | None]
+) -> Callable[[dict[str, Any]], bool]:
+    """A time filter, inclusive on both sides; what has no time passes only when none is asked for (4.3)."""
+    start, end = whole(request, f"{name}_start"), whole(request, f"{name}_end")
+    if start is None and end is None:
+        return lambda _: True
+    return lambda item: (start or 0) <= (time_of(item) or -1) <= (end if end is not None else 1 << 60)
+
+
+def contact_of(world: World, key: str) -> dict[str, Any]:
+    """The person behind opportunities, as the opportunities tell (4.7)."""
+    for opportunity in world.opportunities.values():
+        if opportunity["contact"] == key:
+            names = ("name", "headline", "isAnonymized", "emails", "phones", "dataProtection")
+            return {
+                "id": key, "location": {"name": opportunity["location"]}, **{name: opportunity[name] for name in names}
+            }  # fmt: skip
+    raise missing("contacts", key)
+
+
+def _user(world: World, key: str) -> Any:
+    return next((user for user in world.users if user["id"] == key), None)
+
+
+def _applications(_world: World, value: list[dict[str, Any]], opportunity: dict[str, Any]) -> Any:
+    common = {
+        "type": "posting", "candidateId": opportunity["id"], "opportunityId": opportunity["id"], "postingOwner": None,
+        "postingHiringManager": None, "name": opportunity["name"], "createdAt": opportunity["createdAt"],
+        "archived": opportunity["archived"],
+    }  # fmt: skip
+    return [common | application for application in value]
+
+
+_EXPANDED: dict[str, Callable[[World, Any, dict[str, Any]], Any]] = {
+    "applications": _applications,
+    "contact": lambda world, value, _: contact_of(world, value),
+    "followers": lambda world, value, _: [_user(world, key) for key in value],
+    "hiringManager": lambda world, value, _: _user(world, value),
+    "owner": lambda world, value, _: _user(world, value),
+    "sourcedBy": lambda world, value, _: _user(world, value),
+    "stage": lambda world, value, _: find("stages", world.stages, value),
+    "user": lambda world, value, _: _user(world, value),
+}
+
+
+def shown(world: World, request: Request, item: dict[str, Any], expandable: Iterable[str] = ()) -> dict[str, Any]:
+    """An item as asked for: `expand` puts objects in the place of ids, `include` leaves all else out (3.4)."""
+    expand, include = request.query_params.getlist("expand"), request.query_params.getlist("include")
+    for name in expand:
+        if name not in expandable:
+            raise bad(f"{name} is not expandable")
+    seen = dict(item)
+    if "applications" in item and "applications" not in expand:
+        seen["applications"] = [application["id"] for application in item["applications"]]
+    for name in expand:
+        if item.get(name) is not None:
+            seen[name] = _EXPANDED[name](world, item[name], item)
+    return {key: value for key, value in seen.items() if not include or key in {*include, *expand}}
+
+
+def page(world: World, request: Request, rows: Iterable[Row], expandable: Iterable[str] = ()) -> dict[str, Any]:
+    """A page of a list in its order of this moment; `next` is the key of the first row of the next one (3.3)."""
+    limit, token, path = whole(request, "limit"), request.query_params.get("offset"), request.url.path
+    limit = 100 if limit is None else limit
+    if not 1 <= limit <= 100:
+        raise bad("must be between 1 and 100 at /limit")
+    ordered = sorted(rows, key=lambda row: row[0])
+    if token is not None:
+        if (path, token) not in world.tokens:
+            raise bad(f"Invalid offset token: {token}")
+        ordered = [row for row in ordered if row[0] >= world.tokens[path, token]]
+    answer: dict[str, Any] = {"data": [shown(world, request, item, expandable) for _, item in ordered[:limit]]}
+    answer["hasNext"] = len(ordered) > limit
+    if answer["hasNext"]:
+        answer["next"] = _token(world, path, ordered[limit][0])
+    return answer
+
+
+def _token(world: World, path: str, key: list[Any]) -> str:
+    """A key, percent-encoded; a number counts down in the order by being negative, and is given as it is."""
+    given = [abs(part) if isinstance(part, int) else part for part in key]
+    token = quote(json.dumps(given, separators=(",", ":")), safe="")
+    world.tokens[path, token] = key
+    return token
+
+
+def in_order(items: Iterable[dict[str, Any]]) -> list[Row]:
+    """Rows of a list that keeps the order in which its items were made."""
+    return [([number, item["id"]], item) for number, item in enumerate(items)]

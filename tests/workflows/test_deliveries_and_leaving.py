@@ -1,0 +1,198 @@
+"""What vendors tell us, and candidates who leave while an invitation is open."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from lever_imocha.clients.imocha import ImochaClient
+from lever_imocha.domain.signatures import read_callback_token
+from lever_imocha.errors import ApiError
+from lever_imocha.ledger.repository import NewDelivery
+from lever_imocha.settings import parse_settings
+
+from tests.workflows.conftest import SETTINGS, Stack
+
+PYTHON = "iMocha: Python Developer [101]"
+
+
+def tell(stack: Stack, opportunity_id: str, event: str = "candidateStageChange", key: str = "t1") -> None:
+    stack.ledger.record_delivery(NewDelivery(vendor="lever", key=key, event=event, opportunity_id=opportunity_id))
+
+
+def lever_calls(stack: Stack) -> list[str]:
+    return [f"{call['method']} {call['path']}" for call in stack.world.calls if call["vendor"] == "lever"]
+
+
+def test_a_delivery_is_enough_and_costs_one_call_to_lever(stack: Stack) -> None:
+    stack.run_invite()
+    opportunity = stack.candidate(PYTHON)
+    tell(stack, opportunity)
+    stack.world.calls.clear()
+    assert stack.run_invite(sweep=False) == ["invite"]
+    assert len(lever_calls(stack)) == 1
+    assert stack.run_invite(sweep=False) == []
+    assert stack.run_invite(full=True) == []
+    assert len(stack.world.mails) == 1
+
+
+def test_late_and_repeated_deliveries_change_nothing(stack: Stack) -> None:
+    opportunity = stack.candidate(PYTHON)
+    stack.run_invite()
+    tell(stack, opportunity, key="t1")
+    tell(stack, opportunity, key="t2")
+    assert stack.run_invite(sweep=False) == ["ignore: already handled"]
+    stack.world.move(opportunity, "Recruiter screen")
+    tell(stack, opportunity, key="t3")
+    assert stack.run_invite(sweep=False) == ["ignore: moved on"]
+    assert len(stack.world.mails) == 1
+    assert stack.invitation().state == "Pending"
+
+
+def test_a_delivery_lever_cannot_answer_for_is_kept_for_the_sweep_and_does_not_ring(stack: Stack) -> None:
+    stack.run_invite()
+    opportunity = stack.candidate(PYTHON)
+    tell(stack, opportunity)
+    stack.fault(vendor="lever", method="GET", path_contains=opportunity, status=503, times=50)
+    with pytest.raises(ApiError, match="get_opportunity"):
+        stack.run_invite(sweep=False)
+    assert stack.ledger.waiting(deliveries_only=True) == []
+    stack.world.faults.clear()
+    assert stack.run_invite() == ["invite"]
+
+
+@pytest.mark.parametrize(
+    "leave",
+    [
+        lambda stack, key: stack.world.archive(key, stack.world.archive_reasons[0]["id"]),
+        lambda stack, key: stack.world.delete(key),
+        lambda stack, key: (
+            stack.world.archive(key, stack.world.archive_reasons[0]["id"]),
+            stack.world.anonymise(key),
+        ),
+    ],
+    ids=["archived", "deleted", "anonymised"],
+)
+@pytest.mark.parametrize("told", [True, False], ids=["told", "swept"])
+def test_who_leaves_has_the_pending_invitation_cancelled(
+    stack: Stack, leave: Callable[[Stack, str], object], told: bool
+) -> None:
+    opportunity = stack.candidate(PYTHON)
+    stack.run_invite()
+    leave(stack, opportunity)
+    if told:
+        tell(stack, opportunity, "candidateArchiveChange")
+    stack.run_invite(sweep=not told, full=not told)
+    assert stack.invitation().state == "Cancelled"
+    assert stack.ledger.open_invitations() == []
+
+
+@pytest.mark.parametrize("gone", ["archive", "delete"])
+def test_a_short_sweep_notices_who_was_archived_or_deleted(stack: Stack, gone: str) -> None:
+    opportunity = stack.candidate(PYTHON)
+    stack.run_invite()
+    if gone == "archive":
+        stack.world.archive(opportunity, stack.world.archive_reasons[0]["id"])
+    else:
+        stack.world.delete(opportunity)
+    stack.run_invite()
+    assert stack.invitation().state == "Cancelled"
+
+
+def test_a_key_that_may_not_list_deleted_opportunities_still_sweeps(stack: Stack) -> None:
+    stack.candidate(PYTHON)
+    stack.run_invite()
+    stack.fault(vendor="lever", method="GET", path_contains="/deleted", status=403)
+    stack.candidate(PYTHON)
+    assert stack.run_invite() == ["invite"]
+
+
+@pytest.mark.parametrize("cancel", [True, False])
+def test_leaving_the_stage_cancels_only_when_the_settings_say_so(stack: Stack, cancel: bool) -> None:
+    stack.settings = parse_settings(f"{SETTINGS}cancel_when: {{stage_left: {str(cancel).lower()}}}")
+    opportunity = stack.candidate(PYTHON)
+    stack.run_invite()
+    stack.world.move(opportunity, "Offer")
+    stack.run_invite()
+    assert stack.invitation().state == ("Cancelled" if cancel else "Pending")
+
+
+def test_a_candidate_who_just_started_goes_on(stack: Stack) -> None:
+    opportunity = stack.candidate(PYTHON)
+    stack.run_invite()
+    stack.invitation().state = "In Progress"
+    stack.world.archive(opportunity, stack.world.archive_reasons[0]["id"])
+    stack.run_invite()
+    assert stack.invitation().state == "In Progress"
+    stack.finish()
+    assert stack.run_write_back() == ["written back; the recruiter has moved it on"]
+
+
+def test_an_invitation_shared_with_another_opportunity_is_kept(stack: Stack) -> None:
+    leaves = stack.candidate(PYTHON, emails=["ann@example.com"])
+    stack.candidate(PYTHON, emails=["ann@example.com"])
+    stack.run_invite()
+    stack.world.archive(leaves, stack.world.archive_reasons[0]["id"])
+    stack.run_invite()
+    assert stack.invitation().state == "Pending"
+
+
+def test_who_comes_back_after_leaving_gets_the_same_invitation_again(stack: Stack) -> None:
+    opportunity = stack.candidate(PYTHON)
+    stack.run_invite()
+    stack.world.archive(opportunity, stack.world.archive_reasons[0]["id"])
+    stack.run_invite()
+    stack.world.archive(opportunity, None)
+    stack.again(opportunity)
+    assert stack.run_invite() == ["refresh"]
+    assert stack.invitation().state == "Pending"
+
+
+def test_imocha_is_given_an_address_that_names_the_assessment(stack: Stack) -> None:
+    stack.settings = parse_settings(f"{SETTINGS}public_url: https://airflow.example.com/\n")
+    opportunity = stack.candidate(PYTHON)
+    stack.run_invite()
+    address = str(stack.invitation().callback_url)
+    start, _, token = address.rpartition("/")
+    assert start == "https://airflow.example.com/lever-imocha/webhooks/imocha"
+    (assessment,) = stack.ledger.assessments_of(opportunity)
+    assert read_callback_token(token, "callback-secret") == assessment.id
+
+
+def test_a_callback_is_heeded_without_a_sweep_and_only_for_what_the_report_says(stack: Stack) -> None:
+    opportunity = stack.candidate(PYTHON)
+    stack.run_invite()
+    invitation = stack.invitation()
+    hint = NewDelivery(vendor="imocha", key="1", event="complete", invitation_id=invitation.id)
+    stack.ledger.record_delivery(hint)
+    assert stack.run_write_back(sweep=False) == []
+    assert stack.ledger.callbacks() == {}
+    stack.finish()
+    stack.ledger.record_delivery(NewDelivery(vendor="imocha", key="2", event="complete", invitation_id=invitation.id))
+    stack.world.calls.clear()
+    assert stack.run_write_back(sweep=False) == ["written back and moved on"]
+    assert not any("testattempts" in call["path"] for call in stack.world.calls)
+    assert stack.stage(opportunity) == "Assessment Complete"
+
+
+def test_a_ledger_restored_from_before_the_invitation_adopts_it(stack: Stack, imocha: ImochaClient) -> None:
+    """The invitation exists at iMocha, and the ledger knows nothing: inviting again is an upsert there."""
+    opportunity = stack.candidate(PYTHON)
+    email = stack.world.opportunities[opportunity]["emails"][0]
+    imocha.invite(101, email=email, name="Ann", send_email=True)
+    assert stack.run_invite() == ["invite"]
+    assert len(stack.world.invitations) == 1
+    stack.finish()
+    assert stack.run_write_back() == ["written back and moved on"]
+
+
+def test_old_deliveries_are_forgotten_by_a_full_sweep(stack: Stack) -> None:
+    opportunity = stack.candidate(PYTHON)
+    stack.run_invite()
+    tell(stack, opportunity)
+    stack.run_invite(sweep=False)
+    stack.ledger.forget_deliveries(older_than=timedelta(seconds=-1))
+    assert stack.ledger.record_delivery(
+        NewDelivery(vendor="lever", key="t1", event="candidateStageChange", opportunity_id=opportunity, handled=True)
+    )

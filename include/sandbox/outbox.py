@@ -11,6 +11,7 @@ from typing import Any
 import requests
 
 _TIMEOUT = 5
+_AT_ONCE = datetime.min.replace(tzinfo=UTC)
 _LOOK = 0.2  # seconds after which the sandbox's clock is read again: somebody may have moved it
 
 
@@ -27,7 +28,7 @@ class Delivery:
     headers: dict[str, str] = field(default_factory=dict)
     renewed: Callable[[], dict[str, Any]] | None = None  # what a retry says, when that is something else
     number: int = 0
-    due: datetime = datetime.min.replace(tzinfo=UTC)
+    due: datetime = _AT_ONCE
     state: str = "waiting"  # then delivered, dropped after the last try, or lost on purpose
     answers: list[int] = field(default_factory=list)  # the status of each post; 0 = no answer
 

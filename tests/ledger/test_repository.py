@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from multiprocessing import get_context
 
@@ -10,6 +12,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from lever_imocha.errors import LedgerError
+from lever_imocha.ledger.attendance import attend
 from lever_imocha.ledger.database import check_schema, engine_for
 from lever_imocha.ledger.limiter import SharedLimiter
 from lever_imocha.ledger.repository import Ledger, NewDelivery, NewEntry
@@ -44,6 +47,16 @@ def test_an_arrival_is_recorded_once_and_pending_again_when_its_basis_changes(le
     assert set(ledger.waiting()) == {"op", "other"}
 
 
+@pytest.fixture
+def at_work(ledger_url: str) -> Iterator[None]:
+    """Workers a, b and c are alive."""
+    with ExitStack() as stack:
+        for worker in "abc":
+            stack.enter_context(attend(engine_for(ledger_url), worker))
+        yield
+
+
+@pytest.mark.usefixtures("at_work")
 def test_a_claim_is_exclusive_until_its_lease_is_over(ledger_url: str) -> None:
     now = [ENTERED]
     ledger = Ledger(engine=engine_for(ledger_url), clock=lambda: now[0])
@@ -89,8 +102,25 @@ def test_a_delivery_is_kept_once_and_waits_until_it_is_handled(ledger: Ledger) -
     assert ledger.record_delivery(told)
 
 
+def test_the_claims_of_a_dead_worker_come_free_at_once(ledger: Ledger, ledger_url: str) -> None:
+    invited(ledger, status="complete")
+    with attend(engine_for(ledger_url), "a"):
+        assert ledger.claim("op", worker="a", lease=LEASE)
+        assert ledger.claim_write_back("op", worker="a", lease=LEASE)
+        assert not ledger.claim("op", worker="b", lease=LEASE)
+        assert ledger.claim_write_back("op", worker="b", lease=LEASE) == []
+        assert ledger.waiting() == ledger.due_write_backs() == []
+    assert ledger.waiting() == ledger.due_write_backs() == ["op"]
+    assert ledger.claim("op", worker="b", lease=LEASE)
+    assert ledger.claim_write_back("op", worker="b", lease=LEASE)
+
+
+_alive: list[object] = []
+
+
 def _claim_all(url: str, worker: str) -> list[str]:
     ledger = Ledger(engine=engine_for(url))
+    _alive.append(attend(engine_for(url), worker))
     return [key for key in ledger.waiting() if ledger.claim(key, worker=worker, lease=LEASE)]
 
 
@@ -119,6 +149,7 @@ def test_several_processes_stay_below_the_limit_together(ledger_url: str) -> Non
     assert all(later - earlier > 0.8 for earlier, later in zip(times, times[10:], strict=False))
 
 
+@pytest.mark.usefixtures("at_work")
 def test_an_ended_attempt_stays_ended_and_is_due(ledger: Ledger) -> None:
     invited(ledger)
     assert ledger.due_write_backs() == []

@@ -15,6 +15,7 @@ from lever_imocha.settings import parse_settings
 from tests.workflows.conftest import SETTINGS, Stack
 
 PYTHON = "iMocha: Python Developer [101]"
+REASON = "Withdrew"
 
 
 def tell(stack: Stack, opportunity_id: str, event: str = "candidateStageChange", key: str = "t1") -> None:
@@ -65,10 +66,10 @@ def test_a_delivery_lever_cannot_answer_for_is_kept_for_the_sweep_and_does_not_r
 @pytest.mark.parametrize(
     "leave",
     [
-        lambda stack, key: stack.world.archive(key, stack.world.archive_reasons[0]["id"]),
+        lambda stack, key: stack.world.archive(key, REASON),
         lambda stack, key: stack.world.delete(key),
         lambda stack, key: (
-            stack.world.archive(key, stack.world.archive_reasons[0]["id"]),
+            stack.world.archive(key, REASON),
             stack.world.anonymise(key),
         ),
     ],
@@ -93,7 +94,7 @@ def test_a_short_sweep_notices_who_was_archived_or_deleted(stack: Stack, gone: s
     opportunity = stack.candidate(PYTHON)
     stack.run_invite()
     if gone == "archive":
-        stack.world.archive(opportunity, stack.world.archive_reasons[0]["id"])
+        stack.world.archive(opportunity, REASON)
     else:
         stack.world.delete(opportunity)
     stack.run_invite()
@@ -122,7 +123,7 @@ def test_a_candidate_who_just_started_goes_on(stack: Stack) -> None:
     opportunity = stack.candidate(PYTHON)
     stack.run_invite()
     stack.invitation().state = "In Progress"
-    stack.world.archive(opportunity, stack.world.archive_reasons[0]["id"])
+    stack.world.archive(opportunity, REASON)
     stack.run_invite()
     assert stack.invitation().state == "In Progress"
     stack.finish()
@@ -133,7 +134,7 @@ def test_an_invitation_shared_with_another_opportunity_is_kept(stack: Stack) -> 
     leaves = stack.candidate(PYTHON, emails=["ann@example.com"])
     stack.candidate(PYTHON, emails=["ann@example.com"])
     stack.run_invite()
-    stack.world.archive(leaves, stack.world.archive_reasons[0]["id"])
+    stack.world.archive(leaves, REASON)
     stack.run_invite()
     assert stack.invitation().state == "Pending"
 
@@ -141,7 +142,7 @@ def test_an_invitation_shared_with_another_opportunity_is_kept(stack: Stack) -> 
 def test_who_comes_back_after_leaving_gets_the_same_invitation_again(stack: Stack) -> None:
     opportunity = stack.candidate(PYTHON)
     stack.run_invite()
-    stack.world.archive(opportunity, stack.world.archive_reasons[0]["id"])
+    stack.world.archive(opportunity, REASON)
     stack.run_invite()
     stack.world.archive(opportunity, None)
     stack.again(opportunity)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import socket
+import uuid
 from dataclasses import dataclass
+from functools import lru_cache
+
+from sqlalchemy import Engine
 
 from lever_imocha.clients.imocha import ImochaClient
 from lever_imocha.clients.lever import LeverClient
 from lever_imocha.hooks.imocha import ImochaHook
 from lever_imocha.hooks.ledger import ledger_engine
 from lever_imocha.hooks.lever import LeverHook
+from lever_imocha.ledger.attendance import attend
 from lever_imocha.ledger.limiter import SharedLimiter
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.settings import Settings, load_settings
@@ -19,7 +23,16 @@ from lever_imocha.workflows.invite import InviteWorkflow
 from lever_imocha.workflows.sync_tags import SyncTagsWorkflow
 from lever_imocha.workflows.write_back import AttemptWatch, WriteBackWorkflow
 
-_numbers = itertools.count()
+
+@lru_cache(maxsize=4)
+def _worker(engine: Engine, process: int) -> str:
+    """This process's name in claims, attended for as long as it lives; a forked child gets a name of its own."""
+    name = f"{socket.gethostname()}:{process}:{uuid.uuid4().hex[:8]}"
+    _ATTENDING.append(attend(engine, name))
+    return name
+
+
+_ATTENDING: list[object] = []
 
 
 @dataclass(frozen=True)
@@ -48,7 +61,7 @@ class Workshop:
             imocha=imocha.client(SharedLimiter(engine=engine, name="imocha", rate=limits.imocha)),
             ledger=Ledger(engine=engine),
             settings=settings,
-            worker=f"{socket.gethostname()}:{os.getpid()}:{next(_numbers)}",
+            worker=_worker(engine, os.getpid()),
             callback_secret=imocha.callback_secret,
         )
 

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Row, Select, and_, delete, func, or_, select, true, update
 from sqlalchemy.dialects.postgresql import insert
 
+from lever_imocha.ledger.attendance import is_attended
 from lever_imocha.ledger.tables import (
     SCHEMA,
     assessments,
@@ -104,12 +105,14 @@ def _assessments() -> Select[Any]:
     return select(*_ASSESSMENT, invitations.c.status).select_from(joined)
 
 
+def _unheld(table: Any, now: datetime) -> Any:
+    """Nobody holds it, or its holder's lease is over, or its holder is dead."""
+    return or_(table.c.claimed_until.is_(None), table.c.claimed_until < now, ~is_attended(table.c.claimed_by))
+
+
 def _free(table: Any, now: datetime) -> Any:
-    """Nobody holds it, or its holder's lease is over; and it is time to try."""
-    return and_(
-        or_(table.c.claimed_until.is_(None), table.c.claimed_until < now),
-        or_(table.c.not_before.is_(None), table.c.not_before <= now),
-    )
+    """Nobody holds it, and it is time to try."""
+    return and_(_unheld(table, now), or_(table.c.not_before.is_(None), table.c.not_before <= now))
 
 
 def bell(vendor: str) -> str:
@@ -231,9 +234,10 @@ class Ledger:
         now = self._clock()
         values = {"claimed_by": worker, "claimed_until": now + lease}
         statement = insert(opportunities).values(opportunity_id=opportunity_id, **values)
-        free = or_(opportunities.c.claimed_until.is_(None), opportunities.c.claimed_until < now)
         with self._engine.begin() as connection:
-            taken = statement.on_conflict_do_update(index_elements=["opportunity_id"], set_=values, where=free)
+            taken = statement.on_conflict_do_update(
+                index_elements=["opportunity_id"], set_=values, where=_unheld(opportunities, now)
+            )
             return connection.execute(taken.returning(opportunities.c.opportunity_id)).first() is not None
 
     def release(
@@ -478,9 +482,7 @@ class Ledger:
         now = self._clock()
         with self._engine.begin() as connection:
             connection.execute(select(func.pg_advisory_xact_lock(func.hashtext(opportunity_id))))
-            busy = select(true()).where(
-                assessments.c.opportunity_id == opportunity_id, assessments.c.claimed_until >= now
-            )
+            busy = select(true()).where(assessments.c.opportunity_id == opportunity_id, ~_unheld(assessments, now))
             if connection.execute(busy.limit(1)).first():
                 return []
             claimed = connection.execute(

@@ -188,9 +188,11 @@ class Inviter:
         return settings_of(link, now=self._clock(), validity_days=rule.validity_days)
 
     def _replace(self, opportunity: Opportunity, test_id: int, old: int, new: int) -> None:
-        """A refresh was answered with another invitation (the address changed): the old one is withdrawn."""
+        """A refresh was answered with another invitation (the address changed): the old one is withdrawn, unless shared."""
         self._event("invitation_replaced", opportunity, test_id, new, f"was {old}")
         log.warning("opportunity %s: invitation %s replaces %s", opportunity.id, new, old)
+        if self._ledger.sharing(old):
+            return
         try:
             self._imocha.cancel(old)
         except (RequestRejectedError, NotFoundError, NotPermittedError):

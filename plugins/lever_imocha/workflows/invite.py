@@ -26,7 +26,7 @@ from lever_imocha.domain.decisions import (
 )
 from lever_imocha.domain.opportunities import Opportunity
 from lever_imocha.errors import LeverImochaError, NotFoundError, NotPermittedError, RequestRejectedError
-from lever_imocha.ledger.repository import Ledger, NewEntry, StageEntry
+from lever_imocha.ledger.repository import Ledger, NewDelivery, NewEntry, StageEntry
 from lever_imocha.settings import Settings
 from lever_imocha.workflows.active_tests import ActiveTests
 from lever_imocha.workflows.invitations import Inviter
@@ -85,11 +85,11 @@ class InviteWorkflow:
         if not sweep:
             return self._ledger.waiting(deliveries_only=True)
         self._known_reference = refresh_reference(self._ledger, self._lever, self._settings, templates=False)
-        left = self._sweep(full=full)
-        return list(dict.fromkeys([*self._ledger.waiting(), *left]))
+        self._sweep(full=full)
+        return self._ledger.waiting()
 
-    def _sweep(self, *, full: bool) -> list[str]:
-        """Look at the trigger stages; returns opportunities that left with an invitation open."""
+    def _sweep(self, *, full: bool) -> None:
+        """Look at the trigger stages; who left them with an invitation open is noted like a delivery that says so."""
         now, poll = self._clock(), self._settings.poll
         last, last_full = self._ledger.watermark(_SWEEP), self._ledger.watermark(_FULL_SWEEP)
         since = None if full or last is None or last_full is None or now - last_full >= poll.full_sweep else last
@@ -108,10 +108,19 @@ class InviteWorkflow:
             seen.update(entry.opportunity_id for entry in page)
         pending = dict.fromkeys(opportunity_id for opportunity_id, _ in self._ledger.open_invitations())
         left = self._left_since(since - poll.overlap, pending) if since else [key for key in pending if key not in seen]
+        for opportunity_id in left:
+            self._ledger.record_delivery(
+                NewDelivery(
+                    vendor="lever",
+                    key=f"sweep {opportunity_id} {now.isoformat()}",
+                    event="left",
+                    opportunity_id=opportunity_id,
+                )
+            )
         self._ledger.set_watermark(_SWEEP, now)
         if not since:
             self._ledger.set_watermark(_FULL_SWEEP, now)
-        return left
+            self._ledger.forget_deliveries(older_than=2 * self._settings.webhooks.max_age)
 
     def _left_since(self, start: datetime, pending: Collection[str]) -> list[str]:
         """Opportunities with an open invitation that left lately, each way the settings care about."""
@@ -135,12 +144,15 @@ class InviteWorkflow:
     def act(self, opportunity_id: str) -> str | None:
         """Read one opportunity afresh, decide about it and do it.
 
-        :return: what was decided, or None when another worker has it.
+        :return: what was decided, or None when another worker has it, or has done it.
         :raises LeverImochaError: it could not be done; it stays pending.
         """
         if not self._ledger.claim(opportunity_id, worker=self._worker, lease=self._settings.poll.lease):
             return None
         told = self._ledger.deliveries_of(opportunity_id)
+        if not told and not self._ledger.pending_entries(opportunity_id):
+            self._ledger.release(opportunity_id, worker=self._worker)
+            return None
         try:
             outcome = self._handle(opportunity_id)
         except LeverImochaError as error:

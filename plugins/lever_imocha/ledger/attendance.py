@@ -1,0 +1,32 @@
+"""Whether a worker is alive: it holds a lock on its own name for as long as its process lives.
+
+PostgreSQL drops the lock with the connection, so the claims of a killed worker come free at once, and not only when
+their lease is over; the lease remains for a worker that hangs. Needs sessions: behind a pooler that hands every
+transaction another one (PgBouncer's transaction mode), name the database itself.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import psycopg
+from sqlalchemy import BigInteger, ColumnElement, Engine, cast, column, func, select, table
+
+_CLASS = 76_105_109  # sets these locks apart from others in the database
+_LOCKS = table("pg_locks", *(column(name) for name in ("locktype", "classid", "objid", "granted")))
+
+
+def attend(engine: Engine, worker: str) -> psycopg.Connection[Any]:
+    """Hold the lock on a worker's name until the connection is closed, at the latest when the process ends."""
+    url = engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
+    connection: psycopg.Connection[Any] = psycopg.connect(url, autocommit=True)
+    connection.execute("SELECT pg_advisory_lock_shared(%s, hashtext(%s))", (_CLASS, worker))
+    return connection
+
+
+def is_attended(worker: ColumnElement[Any]) -> ColumnElement[bool]:
+    """SQL: the worker of that name is alive. PostgreSQL shows a lock's signed numbers as unsigned ones."""
+    held = select(cast(_LOCKS.c.objid, BigInteger)).where(
+        _LOCKS.c.locktype == "advisory", _LOCKS.c.granted, cast(_LOCKS.c.classid, BigInteger) == _CLASS
+    )
+    return cast(func.hashtext(worker), BigInteger).op("&")(0xFFFFFFFF).in_(held)

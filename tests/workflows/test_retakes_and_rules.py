@@ -1,0 +1,121 @@
+"""Retakes, changed addresses, crashes in between, and rules that choose."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from lever_imocha.errors import SettingsError
+from lever_imocha.settings import Settings, parse_settings
+
+from tests.workflows.conftest import SETTINGS, Stack
+
+PYTHON = "iMocha: Python Developer [101]"
+
+
+def rules(text: str) -> Settings:
+    return parse_settings(f"{SETTINGS}rules: [{{{text}}}]")
+
+
+def test_a_retake_is_a_new_invitation_whose_report_is_written_too(stack: Stack) -> None:
+    stack.settings = rules("retake: reattempt")
+    opportunity = stack.candidate(PYTHON)
+    stack.run_invite()
+    stack.finish()
+    stack.run_write_back()
+    stack.again(opportunity)
+    assert stack.run_invite() == ["reattempt"]
+    assert [invitation.state for invitation in stack.world.invitations.values()] == ["Complete", "Pending"]
+    stack.finish()
+    assert stack.run_write_back() == ["written back and moved on"]
+    assert len(stack.world.forms[opportunity]) == len(stack.world.files[opportunity]) == 2
+
+
+def test_a_retake_waits_until_the_first_report_is_written(stack: Stack) -> None:
+    stack.settings = rules("retake: reattempt")
+    opportunity = stack.candidate(PYTHON)
+    stack.run_invite()
+    stack.finish()
+    stack.again(opportunity)
+    assert stack.run_invite() == ["ignore: already taken (its report is being written back)"]
+    assert len(stack.world.invitations) == 1
+
+
+def test_a_changed_address_gets_an_invitation_and_the_old_one_is_withdrawn(stack: Stack) -> None:
+    opportunity = stack.candidate(PYTHON)
+    stack.run_invite()
+    stack.world.opportunities[opportunity]["emails"] = ["new@example.com"]
+    stack.again(opportunity)
+    assert stack.run_invite() == ["refresh"]
+    assert [invitation.state for invitation in stack.world.invitations.values()] == ["Cancelled", "Pending"]
+
+
+def test_a_changed_address_leaves_an_invitation_that_is_shared(stack: Stack) -> None:
+    opportunity = stack.candidate(PYTHON, emails=["ann@example.com"])
+    stack.candidate(PYTHON, emails=["ann@example.com"])
+    stack.run_invite()
+    stack.world.opportunities[opportunity]["emails"] = ["new@example.com"]
+    stack.again(opportunity)
+    stack.run_invite()
+    assert [invitation.state for invitation in stack.world.invitations.values()] == ["Pending", "Pending"]
+
+
+def test_a_crash_after_the_invitation_was_sent_makes_no_second_one(stack: Stack) -> None:
+    """The intention was recorded, iMocha has invited, and nobody wrote that down."""
+    opportunity = stack.candidate(PYTHON)
+    stack.run_invite()
+    (assessment,) = stack.ledger.assessments_of(opportunity)
+    stack.ledger.intend(opportunity, 101, entry_id=assessment.entry_id, rule_key=assessment.rule_key)
+    stack.again(opportunity)
+    assert stack.run_invite() == ["refresh"]
+    assert len(stack.world.invitations) == 1
+    assert "invite_repeated" in stack.ledger.event_kinds(opportunity)
+
+
+def test_a_validity_of_the_rule_replaces_the_links(stack: Stack) -> None:
+    stack.settings = rules("validity_days: 3")
+    stack.candidate(PYTHON)
+    stack.run_invite()
+    end = stack.invitation().end
+    assert end is not None
+    assert abs(end - stack.world.now() - timedelta(days=3)) < timedelta(minutes=1)
+
+
+def test_a_rule_can_ask_for_a_posting(stack: Stack) -> None:
+    posting = stack.world.postings[0]
+    stack.settings = rules(f"postings: [{posting['text']}]")
+    stack.candidate(PYTHON)
+    mine = stack.candidate(PYTHON, applications=[{"id": "a", "posting": posting["id"]}])
+    assert sorted(map(str, stack.run_invite())) == ["ignore: moved on", "invite"]
+    assert stack.ledger.assessments_of(mine)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("trigger_stage: Nowhere", "'Nowhere' does not exist in Lever; there are: 'New lead'"),
+        ("postings: [Nothing]", "rules\\[0\\].postings: 'Nothing' does not exist"),
+    ],
+)
+def test_an_unknown_name_is_one_line_that_lists_what_exists(stack: Stack, text: str, message: str) -> None:
+    stack.settings = rules(text)
+    stack.candidate(PYTHON)
+    with pytest.raises(SettingsError, match=message):
+        stack.run_invite()
+    assert stack.writes() == []
+
+
+def test_two_stages_of_one_name_must_be_told_apart(stack: Stack) -> None:
+    stack.world.stages.append({"id": "twin", "text": "Assessment"})
+    with pytest.raises(SettingsError, match="is the name of 2 in Lever"):
+        stack.run_invite()
+    stack.settings = rules("trigger_stage: twin")
+    stack.candidate(PYTHON, stage="twin")
+    assert stack.run_invite() == ["invite"]
+
+
+def test_an_unknown_acting_user_is_said_without_the_address(stack: Stack) -> None:
+    stack.settings = parse_settings("perform_as: nobody@example.com\n")
+    with pytest.raises(SettingsError, match="no active Lever user") as caught:
+        stack.run_invite()
+    assert "nobody@" not in str(caught.value)

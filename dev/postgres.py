@@ -40,6 +40,12 @@ def drop_database(base_url: str, name: str) -> None:
         connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
+def disconnect(base_url: str, name: str) -> None:
+    """End every connection to a database, so that it can be copied."""
+    with psycopg.connect(base_url, autocommit=True) as connection:
+        connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (name,))
+
+
 def stop(directory: Path) -> None:
     """Stop the server of a data directory if it runs."""
     if (directory / "postmaster.pid").exists():

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from lever_imocha.domain.decisions import STATUS_TAGS
 from lever_imocha.errors import SettingsError
 
 SETTINGS_VARIABLE = "LEVER_IMOCHA_SETTINGS"
@@ -84,6 +85,13 @@ class CancelWhen(_Section):
     stage_left: bool = False
 
 
+class ExplainSettings(_Section):
+    """What the recruiter is told in Lever: a tag that says how the assessment stands, a note for each problem."""
+
+    status_tags: bool = False
+    notes: bool = False
+
+
 class WebhookSettings(_Section):
     """How old a delivery may be, since a vendor's last retry may come hours later, and how far its clock may run ahead."""
 
@@ -127,10 +135,25 @@ class Settings(_Section):
     rules: Annotated[tuple[Rule, ...], Field(min_length=1)] = (Rule(),)
     write_back: WriteBackSettings = WriteBackSettings()
     cancel_when: CancelWhen = CancelWhen()
+    mask_deleted: bool = False
+    explain: ExplainSettings = ExplainSettings()
     public_url: Annotated[str, Field(pattern=r"^https?://[^\s/]+(/\S*)?$")] | None = None
     webhooks: WebhookSettings = WebhookSettings()
     poll: PollSettings = PollSettings()
     rate_limits: RateLimits = RateLimits()
+
+    @model_validator(mode="after")
+    def _tags_mean_one_thing(self) -> Settings:
+        tags = {"tags.map": self.tags.map, "write_back.tags": self.write_back.tags}
+        tags |= {f"rules[{index}].tags": rule.tags for index, rule in enumerate(self.rules)}
+        for key, given in tags.items():
+            for tag in given:
+                if tag in STATUS_TAGS:
+                    raise ValueError(f"{key}: {tag!r} is one of our own status tags; choose another tag")
+        for tag in self.write_back.tags:
+            if tag in self.tags.map or tag.startswith(self.tags.prefix):
+                raise ValueError(f"write_back.tags: {tag!r} asks for a test; choose a tag without the prefix")
+        return self
 
 
 _WANTED = {
@@ -169,6 +192,8 @@ def _line(error: Any) -> str:
     if error["type"] == "missing":
         return f"{key}: is missing; add it, e.g. perform_as: people-ops@example.com"
     message = _wanted(error)
+    if not location:  # what is wrong between two keys: the message names them
+        return message
     value = error["input"]
     shown = value if isinstance(value, str | int | float | bool | None) else type(value).__name__
     return f"{key}: {shown!r} cannot be used: {message}"

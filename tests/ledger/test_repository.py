@@ -188,7 +188,7 @@ def test_steps_events_reference_and_watermarks(ledger: Ledger) -> None:
     assert step.done_at is not None
     assert step.vendor_id == "f1"
     ledger.record_event("invited", opportunity_id="op", invitation_id=7)
-    assert ledger.event_kinds("op") == ["invited"]
+    assert ledger.event_kinds("op") == ["form_done", "invited"]
     ledger.put_reference("k", {"a": 1})
     ledger.put_reference("k", {"a": 2})
     assert ledger.get_reference("k") == {"a": 2}

@@ -115,7 +115,7 @@ def test_the_candidate_moves_on_when_all_tests_have_ended(stack: Stack) -> None:
     stack.world.invitations.pop(second.id)
     stack.finish()
     stack.world.invitations[second.id] = second
-    assert stack.run_write_back() == ["written back; stays in its stage: test 102 is pending"]
+    assert stack.run_write_back() == ["written back; stays in its stage: test 102 is in progress"]
     assert stack.stage(opportunity) == "Assessment"
     stack.finish()
     assert stack.run_write_back() == ["written back and moved on"]

@@ -81,6 +81,7 @@ class Report(ImochaModel):
     test_invitation_id: int | None = Field(alias="testInvitationId", default=None)
     test_id: int | None = Field(alias="testId", default=None)
     test_name: Text = Field(alias="testName", default="")
+    candidate_email: str | None = Field(alias="candidateEmail", default=None, repr=False)
     status: Status = AttemptStatus.UNKNOWN
     attempted_on: Utc = Field(alias="attemptedOn", default=None)
     candidate_points: float | None = Field(alias="candidatePoints", default=None)
@@ -134,10 +135,11 @@ class Invitation(ImochaModel):
 
 
 class Attempt(ImochaModel):
-    """One row of Retrieve Invites (imocha.md 6.4); name and e-mail are not read."""
+    """One row of Retrieve Invites (imocha.md 6.4); the name is not read."""
 
     test_invitation_id: int = Field(alias="testInvitationId")
     test_id: int | None = Field(alias="testId", default=None)
+    email: str | None = Field(default=None, repr=False)
     status: Status = Field(alias="testStatus", default=AttemptStatus.UNKNOWN)
 
 

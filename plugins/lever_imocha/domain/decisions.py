@@ -26,6 +26,19 @@ class TagScheme:
         return f"{self.prefix} {' '.join(test_name.split())} [{test_id}]"
 
 
+class StatusTag(StrEnum):
+    """The tags by which a recruiter sees how an assessment stands (settings `explain`); they never name a test."""
+
+    INVITED = "iMocha: invited"
+    STARTED = "iMocha: started"
+    COMPLETE = "iMocha: complete"
+    EXPIRED = "iMocha: expired"
+    ON_HOLD = "iMocha: on hold"
+
+
+STATUS_TAGS = frozenset(tag.value for tag in StatusTag)
+
+
 @dataclass(frozen=True)
 class WantedTest:
     """A tag of ours and the test it names; None when it names none."""
@@ -41,6 +54,8 @@ def wanted_tests(tags: Sequence[str], scheme: TagScheme) -> tuple[WantedTest, ..
     """
     wanted: dict[object, WantedTest] = {}
     for tag in tags:
+        if tag in STATUS_TAGS:
+            continue
         if tag in scheme.mapping:
             test = WantedTest(tag, scheme.mapping[tag])
         elif tag.startswith(scheme.prefix):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, Select, and_, delete, func, or_, select, true, update
+from sqlalchemy import Connection, Engine, Row, Select, and_, delete, false, func, or_, select, true, update
 from sqlalchemy.dialects.postgresql import insert
 
 from lever_imocha.ledger.attendance import is_attended
@@ -17,6 +18,7 @@ from lever_imocha.ledger.tables import (
     deliveries,
     events,
     invitations,
+    notices,
     opportunities,
     reference,
     stage_entries,
@@ -25,6 +27,8 @@ from lever_imocha.ledger.tables import (
 )
 
 ENDED = ("complete", "test_left", "terminated")
+_IDENTITY, _RESTORED = "ledger.identity", "ledger.restored"
+_DOUBT = timedelta(days=30)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +56,10 @@ class StageEntry:
 
 @dataclass(frozen=True, kw_only=True)
 class Assessment:
-    """One test that one opportunity is to take, with its invitation's status where there is one."""
+    """One test that one opportunity is to take, with its invitation's status where there is one.
+
+    :param adopted: the attempt had ended before the ledger first heard of its invitation.
+    """
 
     id: int
     opportunity_id: str
@@ -65,6 +72,7 @@ class Assessment:
     written_at: datetime | None
     tries: int
     status: str | None
+    adopted: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +93,7 @@ class NewDelivery:
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """A step of writing back: begun, and done when `done_at` is set."""
+    """Something made in Lever once: begun, and done when `done_at` is set."""
 
     started_at: datetime
     done_at: datetime | None
@@ -93,7 +101,8 @@ class Step:
 
 
 _ENTRY = [stage_entries.c[name] for name in StageEntry.__dataclass_fields__]
-_ASSESSMENT = [assessments.c[name] for name in Assessment.__dataclass_fields__ if name != "status"]
+_ASSESSMENT = [assessments.c[name] for name in Assessment.__dataclass_fields__ if name not in ("status", "adopted")]
+_ADOPTED = func.coalesce(invitations.c.ended_at <= invitations.c.invited_at, false())
 
 
 def _entry(row: Row[Any]) -> StageEntry:
@@ -102,7 +111,7 @@ def _entry(row: Row[Any]) -> StageEntry:
 
 def _assessments() -> Select[Any]:
     joined = assessments.outerjoin(invitations, assessments.c.invitation_id == invitations.c.id)
-    return select(*_ASSESSMENT, invitations.c.status).select_from(joined)
+    return select(*_ASSESSMENT, invitations.c.status, _ADOPTED.label("adopted")).select_from(joined)
 
 
 def _unheld(table: Any, now: datetime) -> Any:
@@ -118,6 +127,10 @@ def _free(table: Any, now: datetime) -> Any:
 def bell(vendor: str) -> str:
     """The channel on which PostgreSQL tells that a vendor's delivery waits."""
     return f"{SCHEMA}_{vendor}"
+
+
+def _utc(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat()
 
 
 def _put_names(connection: Connection, names: Mapping[str, str | None]) -> None:
@@ -196,6 +209,18 @@ class Ledger:
         if eligibility is not None:
             values["eligibility"] = eligibility
         self._update(update(stage_entries).where(stage_entries.c.id == entry_id).values(values))
+
+    def last_entry(self, opportunity_id: str) -> StageEntry | None:
+        """An opportunity's latest arrival."""
+        query = (
+            select(*_ENTRY)
+            .where(stage_entries.c.opportunity_id == opportunity_id)
+            .order_by(stage_entries.c.entered_at.desc(), stage_entries.c.id.desc())
+            .limit(1)
+        )
+        with self._engine.connect() as connection:
+            row = connection.execute(query).first()
+            return _entry(row) if row else None
 
     # Opportunities: who works on which
 
@@ -397,7 +422,7 @@ class Ledger:
 
         :return: the ids whose status changed.
         """
-        now, changed = self._clock(), []
+        now, changed = self._clock(), list[int]()
         with self._engine.begin() as connection:
             for invitation_id, status in sorted(statuses.items()):
                 result = connection.execute(
@@ -411,7 +436,18 @@ class Ledger:
                 )
                 if result.rowcount:
                     changed.append(invitation_id)
+                    connection.execute(insert(events).values(at=now, kind=status, invitation_id=invitation_id))
         return changed
+
+    def announce(self, invitation_ids: Sequence[int]) -> None:
+        """Have the opportunities of invitations looked at, as if Lever had told us of them."""
+        for invitation_id in invitation_ids:
+            status = self.invitation_status(invitation_id)
+            for opportunity_id in self.sharing(invitation_id):
+                key = f"status {invitation_id} {opportunity_id} {status} {self._clock().isoformat()}"
+                self.record_delivery(
+                    NewDelivery(vendor="lever", key=key, event="status", opportunity_id=opportunity_id)
+                )
 
     def invitations_to_check(self, *, older_than: timedelta, limit: int) -> list[int]:
         """Open invitations whose report was never looked at, or not for a while; the longest waiting first."""
@@ -540,10 +576,42 @@ class Ledger:
 
     def finish_step(self, invitation_id: int, opportunity_id: str, step: str, *, vendor_id: str | None) -> None:
         """Record that a step is known done, with the id of what was made."""
-        c = write_back_steps.c
-        self._update(
+        c, now = write_back_steps.c, self._clock()
+        done = (
             update(write_back_steps)
             .where(c.invitation_id == invitation_id, c.opportunity_id == opportunity_id, c.step == step)
+            .values(done_at=now, vendor_id=vendor_id)
+        )
+        told = insert(events).values(
+            at=now, kind=f"{step}_done", opportunity_id=opportunity_id, invitation_id=invitation_id
+        )
+        with self._engine.begin() as connection:
+            connection.execute(done)
+            connection.execute(told)
+
+    # Notices: what the recruiter is told, once
+
+    def notice(self, opportunity_id: str, problem: str) -> Step | None:
+        """What is known of the note about a problem."""
+        c = notices.c
+        query = select(c.started_at, c.done_at, c.vendor_id).where(
+            c.opportunity_id == opportunity_id, c.problem == problem
+        )
+        with self._engine.connect() as connection:
+            row = connection.execute(query).first()
+            return Step(**row._mapping) if row else None
+
+    def start_notice(self, opportunity_id: str, problem: str) -> None:
+        """Record that a note is about to be written."""
+        statement = insert(notices).values(opportunity_id=opportunity_id, problem=problem, started_at=self._clock())
+        self._update(statement.on_conflict_do_nothing())
+
+    def finish_notice(self, opportunity_id: str, problem: str, *, vendor_id: str) -> None:
+        """Record that the note is there."""
+        c = notices.c
+        self._update(
+            update(notices)
+            .where(c.opportunity_id == opportunity_id, c.problem == problem)
             .values(done_at=self._clock(), vendor_id=vendor_id)
         )
 
@@ -599,6 +667,60 @@ class Ledger:
     def erase_name(self, opportunity_id: str) -> None:
         """Forget a candidate's name."""
         self._update(update(opportunities).where(opportunities.c.opportunity_id == opportunity_id).values(name=None))
+
+    def masked(self, opportunity_id: str) -> set[int]:
+        """Invitations of an opportunity that iMocha was asked to mask, or that a person has to."""
+        query = select(events.c.invitation_id).where(
+            events.c.opportunity_id == opportunity_id, events.c.kind.in_(("masked", "mask_by_hand"))
+        )
+        with self._engine.connect() as connection:
+            return set(connection.execute(query).scalars())
+
+    def named(self, opportunity_ids: Sequence[str]) -> set[str]:
+        """Those of whom a name is kept."""
+        query = select(opportunities.c.opportunity_id).where(
+            opportunities.c.opportunity_id.in_(opportunity_ids), opportunities.c.name.is_not(None)
+        )
+        with self._engine.connect() as connection:
+            return set(connection.execute(query).scalars())
+
+    # Whether this is the ledger we left, or a backup put back
+
+    def last_event(self) -> dict[str, Any]:
+        """The timeline's last event as JSON, by which this very ledger is known again: see `remembers`."""
+        self._update(
+            insert(reference)
+            .values(key=_IDENTITY, value={"id": uuid.uuid4().hex}, read_at=self._clock())
+            .on_conflict_do_nothing()
+        )
+        query = select(events.c.id, events.c.at).order_by(events.c.id.desc()).limit(1)
+        with self._engine.connect() as connection:
+            last = connection.execute(query).first()
+        identity = self.get_reference(_IDENTITY) or {}
+        return {"ledger": identity["id"]} | ({"event": last.id, "at": _utc(last.at)} if last else {})
+
+    def remembers(self, seen: Mapping[str, Any]) -> bool:
+        """False when this ledger once knew an event it does not know now; another ledger's events are no matter.
+
+        :param seen: what `last_event` returned earlier.
+        """
+        mine = self.get_reference(_IDENTITY)
+        if mine is None or mine["id"] != seen.get("ledger") or "event" not in seen:
+            return True
+        query = select(events.c.at).where(events.c.id == seen["event"])
+        with self._engine.connect() as connection:
+            at = connection.execute(query).scalar_one_or_none()
+        return at is not None and _utc(at) == seen["at"]
+
+    def mark_restored(self) -> None:
+        """Record that a backup was put back: the vendors may know what this ledger does not."""
+        self.record_event("restored")
+        self.set_watermark(_RESTORED, self._clock())
+
+    def in_doubt(self) -> bool:
+        """A backup was put back lately: what is about to be made at a vendor may be there already."""
+        restored = self.watermark(_RESTORED)
+        return restored is not None and self._clock() - restored < _DOUBT
 
     def _update(self, statement: Any) -> None:
         with self._engine.begin() as connection:

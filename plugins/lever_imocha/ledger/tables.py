@@ -119,6 +119,16 @@ write_back_steps = Table(
     Column("vendor_id", Text),
 )
 
+notices = Table(
+    "notices",
+    metadata,
+    Column("opportunity_id", Text, primary_key=True),
+    Column("problem", Text, primary_key=True),
+    _at("started_at", nullable=False),
+    _at("done_at"),
+    Column("vendor_id", Text),
+)
+
 deliveries = Table(
     "deliveries",
     metadata,

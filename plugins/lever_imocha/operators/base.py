@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from airflow.sdk import BaseOperator
 
 from lever_imocha.hooks.factory import Workshop
+from lever_imocha.hooks.witness import witnessed
 
 
 class LeverImochaOperator(BaseOperator):
@@ -22,6 +25,9 @@ class LeverImochaOperator(BaseOperator):
         super().__init__(**kwargs)
         self.lever_conn_id, self.imocha_conn_id = lever_conn_id, imocha_conn_id
 
-    def workshop(self) -> Workshop:
+    @contextmanager
+    def workshop(self) -> Iterator[Workshop]:
         """Clients, ledger and settings for this task."""
-        return Workshop.open(lever_conn_id=self.lever_conn_id, imocha_conn_id=self.imocha_conn_id)
+        shop = Workshop.open(lever_conn_id=self.lever_conn_id, imocha_conn_id=self.imocha_conn_id)
+        with witnessed(shop.ledger):
+            yield shop

@@ -30,8 +30,9 @@ class ImochaInviteOperator(LeverImochaOperator):
     @plain_errors
     def execute(self, context: Any) -> dict[str, int]:
         """Return how many came to which decision."""
-        workflow = self.workshop().invite_workflow()
-        return work_through((key, partial(workflow.act, key)) for key in self.opportunity_ids)
+        with self.workshop() as shop:
+            workflow = shop.invite_workflow()
+            return work_through((key, partial(workflow.act, key)) for key in self.opportunity_ids)
 
 
 class ImochaSyncTagsOperator(LeverImochaOperator):
@@ -61,16 +62,13 @@ class ImochaSyncTagsOperator(LeverImochaOperator):
     @plain_errors
     def execute(self, context: Any) -> dict[str, object]:
         """Return the tags created, present, stale and vanished."""
-        result = (
-            self.workshop()
-            .sync_tags_workflow()
-            .sync(
+        with self.workshop() as shop:
+            result = shop.sync_tags_workflow().sync(
                 opportunity_id=_given(self.opportunity),
                 posting=_given(self.posting),
                 dry_run=str(self.preview) == "True",
                 keep_on_opportunity=str(self.keep_on_opportunity) == "True",
             )
-        )
         for kind in ("created", "present", "stale", "vanished"):
             for tag in getattr(result, kind):
                 self.log.info("%s%s: %s", kind, " (dry run)" if result.dry_run else "", tag)

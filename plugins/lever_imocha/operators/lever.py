@@ -35,11 +35,12 @@ class LeverCollectStageEntriesOperator(LeverImochaOperator):
     def execute(self, context: Any) -> list[list[str]]:
         """Return slices of opportunity ids."""
         rung = context["dag_run"].run_type == "asset_triggered"
-        workflow = self.workshop().invite_workflow()
-        waiting = workflow.collect(full=str(self.full) == "True", sweep=not rung)
-        self.log.info("%s opportunities to decide about", len(waiting))
-        if rung:
-            waiting = [key for key in waiting[:AT_ONCE] if not self._helped(workflow, key)] + waiting[AT_ONCE:]
+        with self.workshop() as shop:
+            workflow = shop.invite_workflow()
+            waiting = workflow.collect(full=str(self.full) == "True", sweep=not rung)
+            self.log.info("%s opportunities to decide about", len(waiting))
+            if rung:
+                waiting = [key for key in waiting[:AT_ONCE] if not self._helped(workflow, key)] + waiting[AT_ONCE:]
         return slices(waiting)
 
     def _helped(self, workflow: InviteWorkflow, opportunity_id: str) -> bool:
@@ -72,7 +73,6 @@ class LeverWriteBackOperator(LeverImochaOperator):
     @plain_errors
     def execute(self, context: Any) -> dict[str, int]:
         """Return how many came to which outcome."""
-        workflow = self.workshop().write_back_workflow()
-        return work_through(
-            (opportunity_id, partial(workflow.write_back, opportunity_id)) for opportunity_id in self.opportunity_ids
-        )
+        with self.workshop() as shop:
+            workflow = shop.write_back_workflow()
+            return work_through((key, partial(workflow.write_back, key)) for key in self.opportunity_ids)

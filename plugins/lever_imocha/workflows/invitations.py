@@ -85,7 +85,7 @@ class Inviter:
     ) -> Decision:
         """Invite, refresh or reattempt, and record the invitation before anything else can need it.
 
-        :param ask_first: iMocha did not say how the attempt stands: invite without an e-mail first, which leaves a
+        :param ask_first: there may be an attempt we know nothing of: invite without an e-mail first, which leaves a
             running or finished one unchanged and tells.
         :return: what came of it: a refresh that finds the attempt running leaves it alone.
         :raises ApiError: iMocha refused or could not be reached; the intention stays recorded.
@@ -154,10 +154,18 @@ class Inviter:
             )
 
         if ask_first:
-            quiet = invite(send_email=False)
+            quiet = self._as_reported(invite(send_email=False))
             if quiet.status is AttemptStatus.IN_PROGRESS or quiet.status.is_ended:
                 return quiet
         return invite(send_email=True)
+
+    def _as_reported(self, invitation: Invitation) -> Invitation:
+        """What an invite says of a finished attempt is not documented (imocha.md 5.3); its report tells."""
+        try:
+            status = self._imocha.get_report(invitation.id).status
+        except (NotFoundError, RequestRejectedError, NotPermittedError):
+            return invitation
+        return invitation if status is AttemptStatus.UNKNOWN else invitation.model_copy(update={"status": status})
 
     def _callback(self, assessment_id: int) -> str | None:
         public_url = self._settings.public_url

@@ -29,6 +29,7 @@ from lever_imocha.errors import LeverImochaError, NotFoundError, NotPermittedErr
 from lever_imocha.ledger.repository import Ledger, NewDelivery, NewEntry, StageEntry
 from lever_imocha.settings import Settings
 from lever_imocha.workflows.active_tests import ActiveTests
+from lever_imocha.workflows.explain import Explainer
 from lever_imocha.workflows.invitations import Inviter
 from lever_imocha.workflows.leaving import Leaver
 from lever_imocha.workflows.reference import Reference, current_reference, refresh_reference, tag_scheme
@@ -71,7 +72,8 @@ class InviteWorkflow:
         self._inviter = Inviter(
             imocha=imocha, ledger=ledger, settings=settings, clock=clock, callback_secret=callback_secret
         )
-        self._leaver = Leaver(imocha=imocha, ledger=ledger, settings=settings)
+        self._leaver = Leaver(imocha=imocha, ledger=ledger, settings=settings, clock=clock)
+        self._explainer = Explainer(lever=lever, ledger=ledger, settings=settings)
         self._known_reference: Reference | None = None
         self._tests = ActiveTests(imocha=imocha, ledger=ledger)
 
@@ -108,7 +110,8 @@ class InviteWorkflow:
             seen.update(entry.opportunity_id for entry in page)
         pending = dict.fromkeys(opportunity_id for opportunity_id, _ in self._ledger.open_invitations())
         left = self._left_since(since - poll.overlap, pending) if since else [key for key in pending if key not in seen]
-        for opportunity_id in left:
+        forget = self._to_forget((since or last_full) - poll.overlap, full=not since) if last_full else []
+        for opportunity_id in dict.fromkeys([*left, *forget]):
             self._ledger.record_delivery(
                 NewDelivery(
                     vendor="lever",
@@ -128,12 +131,18 @@ class InviteWorkflow:
         listings: list[Iterable[Opportunity]] = []
         if pending and cancel.archived:
             listings.append(self._lever.list_opportunities(archived=True, archived_at_start=start))
-        if pending:
-            listings.append(self._deleted_since(start))
         if pending and cancel.stage_left:
             moved = self._lever.list_opportunities(archived=False, advanced_at_start=start)
             listings.append(item for item in moved if item.stage not in self._stages)
         return [item.id for listing in listings for item in listing if item.id in pending]
+
+    def _to_forget(self, start: datetime, *, full: bool) -> list[str]:
+        """Opportunities deleted or anonymised since, of whom the ledger keeps a name."""
+        gone = [item.id for item in self._deleted_since(start)]
+        if full:  # only archived opportunities can be anonymised (lever.md 12)
+            archived = self._lever.list_opportunities(archived=True, updated_at_start=start)
+            gone += [item.id for item in archived if item.is_anonymized]
+        return sorted(self._ledger.named(gone))
 
     def _deleted_since(self, start: datetime) -> Iterator[Opportunity]:
         try:
@@ -156,18 +165,18 @@ class InviteWorkflow:
         try:
             outcome = self._handle(opportunity_id)
         except LeverImochaError as error:
-            self._put_off(opportunity_id, told, error)
+            self._put_off(opportunity_id, error)
             raise
         self._ledger.handle_deliveries(told)
         self._ledger.release(opportunity_id, worker=self._worker)
         return outcome
 
-    def _put_off(self, opportunity_id: str, told: list[int], error: LeverImochaError) -> None:
+    def _put_off(self, opportunity_id: str, error: LeverImochaError) -> None:
         """What a vendor refused waits an hour; anything else is tried by the next sweep, or soon after it was told."""
         now, tries = self._clock(), min(self._ledger.tries(opportunity_id), 10)
         refused = isinstance(error, RequestRejectedError)
         again = now + (_REFUSED_AGAIN if refused else min(timedelta(seconds=30 * 2**tries), _LONGEST_WAIT))
-        self._ledger.postpone_deliveries(told, not_before=again)
+        self._ledger.postpone_deliveries(self._ledger.deliveries_of(opportunity_id), not_before=again)
         self._ledger.release(
             opportunity_id,
             worker=self._worker,
@@ -204,7 +213,19 @@ class InviteWorkflow:
         departure = departed(opportunity, self._stages)
         if departure is not None:
             self._leaver.leave(opportunity.id, departure)
+        self._explain(opportunity)
         return str(decision)
+
+    def _explain(self, opportunity: Opportunity) -> None:
+        """What Lever would not take is tried again, as if Lever had told us of the opportunity."""
+        try:
+            self._explainer.show(opportunity, perform_as=self._reference.perform_as)
+        except LeverImochaError:
+            key = f"status {opportunity.id} {self._clock().isoformat()}"
+            self._ledger.record_delivery(
+                NewDelivery(vendor="lever", key=key, event="status", opportunity_id=opportunity.id)
+            )
+            raise
 
     def _decide(self, entry: StageEntry, opportunity: Opportunity, rule: ResolvedRule | None) -> tuple[Decision, str]:
         wanted = wanted_tests(opportunity.tags, self._scheme)
@@ -240,7 +261,7 @@ class InviteWorkflow:
             entry=entry,
             rule=rule,
             test_id=test.test_id,
-            ask_first=status is AttemptStatus.UNKNOWN,
+            ask_first=status is AttemptStatus.UNKNOWN or (status is None and self._ledger.in_doubt()),
         )
 
     @property

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
+from datetime import datetime, timedelta
 
 from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_fixed
 
@@ -18,13 +20,15 @@ log = logging.getLogger(__name__)
 class Leaver:
     """What is done at iMocha and in the ledger when an opportunity is archived, deleted or moved out of its stage."""
 
-    def __init__(self, *, imocha: ImochaClient, ledger: Ledger, settings: Settings) -> None:
-        self._imocha, self._ledger, self._settings = imocha, ledger, settings
+    def __init__(
+        self, *, imocha: ImochaClient, ledger: Ledger, settings: Settings, clock: Callable[[], datetime]
+    ) -> None:
+        self._imocha, self._ledger, self._settings, self._clock = imocha, ledger, settings, clock
 
     def leave(self, opportunity_id: str, departure: Departure) -> None:
-        """Cancel the opportunity's open invitations, and forget the name of a deleted or anonymised candidate.
+        """Cancel the opportunity's open invitations; forget a deleted or anonymised candidate here and at iMocha.
 
-        An invitation that another opportunity of the same person shares is left open.
+        An invitation that another opportunity of the same person shares is left as it is.
 
         :raises ApiError: iMocha could not be reached; nothing is forgotten yet.
         """
@@ -33,7 +37,53 @@ class Leaver:
                 if self._ledger.sharing(invitation_id) == [opportunity_id]:
                     self._cancel(opportunity_id, invitation_id, departure)
         if departure is Departure.DELETED:
+            if self._settings.mask_deleted:
+                self._mask(opportunity_id)
             self._ledger.erase_name(opportunity_id)
+
+    def _mask(self, opportunity_id: str) -> None:
+        """Have iMocha mask what it holds of the opportunity's attempts; it asks for the e-mail address, kept nowhere."""
+        done = self._ledger.masked(opportunity_id)
+        for known in self._ledger.assessments_of(opportunity_id):
+            number = known.invitation_id
+            if number is None or number in done or self._ledger.sharing(number) != [opportunity_id]:
+                continue
+            email = self._email(number)
+            if email is None:
+                log.warning("invitation %s: iMocha does not say whose it is; mask it in iMocha by hand", number)
+            else:
+                self._ask_to_mask(email, number)
+            kind = "masked" if email else "mask_by_hand"
+            self._ledger.record_event(kind, opportunity_id=opportunity_id, invitation_id=number)
+
+    def _email(self, invitation_id: int) -> str | None:
+        """From the report, or, where there is none, from the invitations that lately ended some other way."""
+        try:
+            if email := self._imocha.get_report(invitation_id).candidate_email:
+                return email
+        except (NotFoundError, RequestRejectedError, NotPermittedError):
+            log.debug("invitation %s has no report", invitation_id)
+        end = self._clock() + timedelta(minutes=5)
+        for state in ("cancelled", "expired", "completed"):
+            attempts = self._imocha.list_attempts(
+                state=state, start_at=end - self._settings.poll.attempts_window, end_at=end
+            )
+            for attempt in attempts:
+                if attempt.test_invitation_id == invitation_id and attempt.email:
+                    return attempt.email
+        return None
+
+    @retry(
+        retry=retry_if_exception_type(OutcomeUnknownError),
+        stop=stop_after_attempt(3),
+        wait=wait_fixed(0.5),
+        reraise=True,
+    )
+    def _ask_to_mask(self, email: str, invitation_id: int) -> None:
+        try:
+            self._imocha.create_gdpr_request(email, invitation_id=invitation_id)
+        except RequestRejectedError:
+            log.info("invitation %s: iMocha has no records of the candidate any more", invitation_id)
 
     def _cancel(self, opportunity_id: str, invitation_id: int, departure: Departure) -> None:
         try:

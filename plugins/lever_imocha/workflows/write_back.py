@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
-
-from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_fixed
 
 from lever_imocha.clients.imocha import ImochaClient
 from lever_imocha.clients.lever import LeverClient
-from lever_imocha.domain.attempts import Report, read_status
+from lever_imocha.domain.attempts import AttemptStatus, Report, read_status
 from lever_imocha.domain.decisions import Action, ResolvedRule, may_move_on
+from lever_imocha.domain.explanations import failure_note
 from lever_imocha.domain.forms import FormTemplate, fill_form, is_same_form, report_file_name
 from lever_imocha.domain.opportunities import Opportunity
 from lever_imocha.errors import (
@@ -19,12 +18,13 @@ from lever_imocha.errors import (
     LeverImochaError,
     NotFoundError,
     NotPermittedError,
-    OutcomeUnknownError,
     ReportFileError,
     RequestRejectedError,
 )
 from lever_imocha.ledger.repository import Assessment, Ledger
 from lever_imocha.settings import Settings
+from lever_imocha.workflows.explain import Explainer
+from lever_imocha.workflows.once import once
 from lever_imocha.workflows.reference import Reference, refresh_reference, stored_reference
 
 log = logging.getLogger(__name__)
@@ -62,7 +62,7 @@ class AttemptWatch:
             end = min(start + poll.attempts_window, now + timedelta(minutes=5))
             for state in ("completed", "cancelled", "expired"):
                 attempts = self._imocha.list_attempts(state=state, start_at=start, end_at=end)
-                self._ledger.set_status({attempt.test_invitation_id: attempt.status.value for attempt in attempts})
+                self._note({attempt.test_invitation_id: attempt.status for attempt in attempts})
             start = end
             self._ledger.set_watermark(_SWEEP, min(end, now))
         self._check_reports()
@@ -87,8 +87,14 @@ class AttemptWatch:
         except (NotFoundError, RequestRejectedError, NotPermittedError):
             log.debug("invitation %s has no report yet", invitation_id)
         else:
-            if report.status.is_ended:
-                self._ledger.set_status({invitation_id: report.status.value})
+            if report.status is not AttemptStatus.UNKNOWN:
+                self._note({invitation_id: report.status})
+
+    def _note(self, statuses: Mapping[int, AttemptStatus]) -> None:
+        """Record what became of invitations; where recruiters see a status tag, have it shown."""
+        changed = self._ledger.set_status({key: status.value for key, status in statuses.items()})
+        if self._settings.explain.status_tags:
+            self._ledger.announce(changed)
 
     def _check_reports(self) -> None:
         older_than = self._settings.poll.report_check
@@ -115,6 +121,7 @@ class WriteBackWorkflow:
     ) -> None:
         self._lever, self._imocha, self._ledger, self._settings = lever, imocha, ledger, settings
         self._worker, self._clock = worker, clock
+        self._explainer = Explainer(lever=lever, ledger=ledger, settings=settings)
         self._known_reference: Reference | None = None
 
     def prepare(self) -> None:
@@ -144,10 +151,22 @@ class WriteBackWorkflow:
                 self._ledger.release_write_back(
                     assessment.id, reason=type(error).__name__, not_before=self._later(assessment, error)
                 )
+            self._explain(claimed[0], error)
             raise
         for assessment in written:
             self._ledger.finish_write_back(assessment.id)
         return outcome or ("waits for the report" if claimed else None)
+
+    def _explain(self, assessment: Assessment, error: LeverImochaError) -> None:
+        """Tell the recruiter of what only a person can mend; it must not hide what went wrong."""
+        if not isinstance(error, RequestRejectedError | ReportFileError) or not getattr(error, "permanent", True):
+            return
+        problem = f"invitation {assessment.invitation_id}: {type(error).__name__}"
+        text = failure_note(error.advice if isinstance(error, RequestRejectedError) else str(error))
+        try:
+            self._explainer.note(assessment.opportunity_id, problem, text, perform_as=self._reference.perform_as)
+        except LeverImochaError as untold:
+            log.warning("opportunity %s: no note about it could be left: %s", assessment.opportunity_id, untold)
 
     def _later(self, assessment: Assessment, error: LeverImochaError | None = None) -> datetime | None:
         if error is not None and not isinstance(error, RequestRejectedError | ReportFileError):
@@ -255,10 +274,13 @@ class WriteBackWorkflow:
         first = written[0]
         rule = self._rule(first)
         open_ones = self._still_open(first.opportunity_id, {assessment.id for assessment in written})
-        tags = self._settings.write_back.tags
+        perform_as, shown = self._reference.perform_as, self._explainer.tag(first.opportunity_id)
+        tags = [*self._settings.write_back.tags, *shown]
         current: Opportunity | None = None
         if tags:
-            current = self._lever.add_tags(first.opportunity_id, tags, perform_as=self._reference.perform_as)
+            current = self._lever.add_tags(first.opportunity_id, tags, perform_as=perform_as)
+            if shown:
+                self._explainer.clear(first.opportunity_id, current.tags, keep=shown, perform_as=perform_as)
         if open_ones:
             return f"written back; stays in its stage: {open_ones}"
         current = current or self._lever.get_opportunity(first.opportunity_id)
@@ -303,7 +325,8 @@ class WriteBackWorkflow:
         if known is not None and known.done_at is not None:
             return
         self._ledger.start_step(invitation_id, assessment.opportunity_id, step)
-        vendor_id = _once(make, find, look_first=known is not None)
+        look_first = known is not None or assessment.adopted or self._ledger.in_doubt()
+        vendor_id = once(make, find, look_first=look_first)
         self._ledger.finish_step(invitation_id, assessment.opportunity_id, step, vendor_id=vendor_id)
 
     def _rule(self, assessment: Assessment) -> ResolvedRule:
@@ -323,17 +346,3 @@ class WriteBackWorkflow:
         if self._known_reference is None:
             self._known_reference = stored_reference(self._ledger, templates=True)
         return self._known_reference
-
-
-def _once(make: Callable[[], str], find: Callable[[], str | None], *, look_first: bool) -> str:
-    """Make something exactly once over a connection that may lose answers; Lever has no idempotency keys."""
-    for attempt in Retrying(
-        retry=retry_if_exception_type(OutcomeUnknownError), stop=stop_after_attempt(3), wait=wait_fixed(1), reraise=True
-    ):
-        with attempt:
-            if look_first or attempt.retry_state.attempt_number > 1:
-                found = find()
-                if found is not None:
-                    return found
-            return make()
-    raise AssertionError("unreachable")

@@ -1,0 +1,32 @@
+"""Notices that a backup of the ledger was put back.
+
+The vendors then know more than the ledger: an invitation, form or file it does not know may be there already, and is
+looked for before it is made. The sign is kept where the ledger's backup does not reach: in an Airflow variable.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from airflow.sdk import Variable
+
+from lever_imocha.ledger.repository import Ledger
+
+log = logging.getLogger(__name__)
+
+VARIABLE = "lever_imocha_ledger"
+
+
+@contextmanager
+def witnessed(ledger: Ledger) -> Iterator[None]:
+    """See that the ledger still knows what it knew last, and remember its last event when the work is done."""
+    seen = Variable.get(VARIABLE, default={}, deserialize_json=True)
+    if not ledger.remembers(seen):
+        log.warning("a backup of the ledger was put back: what is there at Lever and iMocha is looked up and adopted")
+        ledger.mark_restored()
+    try:
+        yield
+    finally:
+        Variable.set(VARIABLE, ledger.last_event(), serialize_json=True)

@@ -1,0 +1,80 @@
+"""Telling the recruiter in Lever: the status tag, and one note for each problem, where the settings say so."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lever_imocha.clients.lever import LeverClient
+from lever_imocha.domain.attempts import read_status
+from lever_imocha.domain.decisions import STATUS_TAGS, Action
+from lever_imocha.domain.explanations import hold_note, status_tag
+from lever_imocha.domain.opportunities import Opportunity
+from lever_imocha.ledger.repository import Ledger, StageEntry
+from lever_imocha.settings import Settings
+from lever_imocha.workflows.once import once
+
+
+class Explainer:
+    """What is told about one opportunity."""
+
+    def __init__(self, *, lever: LeverClient, ledger: Ledger, settings: Settings) -> None:
+        self._lever, self._ledger, self._settings = lever, ledger, settings
+
+    def tag(self, opportunity_id: str) -> list[str]:
+        """The status tag an opportunity should carry, as a list of none or one; none when the settings want none."""
+        if not self._settings.explain.status_tags:
+            return []
+        assessments = self._ledger.assessments_of(opportunity_id)
+        statuses = [read_status(known.status) if known.status else None for known in assessments]
+        tag = status_tag(statuses, on_hold=self._hold(opportunity_id) is not None)
+        return [tag.value] if tag else []
+
+    def show(self, opportunity: Opportunity, *, perform_as: str) -> None:
+        """Make Lever say how an opportunity stands; who is archived or anonymised is left as they are.
+
+        :param opportunity: as just read.
+        """
+        if opportunity.archived is not None or opportunity.is_anonymized:
+            return
+        if self._settings.explain.notes and (hold := self._hold(opportunity.id)) is not None:
+            problem, text = f"stage entry {hold.id}: {hold.reason}", hold_note(str(hold.reason))
+            self.note(opportunity.id, problem, text, perform_as=perform_as)
+        if self._settings.explain.status_tags:
+            self._show_tag(opportunity, perform_as)
+
+    def _hold(self, opportunity_id: str) -> StageEntry | None:
+        last = self._ledger.last_entry(opportunity_id)
+        return last if last is not None and last.decision == Action.HOLD.value else None
+
+    def _show_tag(self, opportunity: Opportunity, perform_as: str) -> None:
+        wanted = self.tag(opportunity.id)
+        if missing := [tag for tag in wanted if tag not in opportunity.tags]:
+            self._lever.add_tags(opportunity.id, missing, perform_as=perform_as)
+        self.clear(opportunity.id, opportunity.tags, keep=wanted, perform_as=perform_as)
+
+    def clear(self, opportunity_id: str, tags: Sequence[str], *, keep: Sequence[str], perform_as: str) -> None:
+        """Take off the status tags an opportunity carries, all but one."""
+        if outdated := [tag for tag in tags if tag in STATUS_TAGS and tag not in keep]:
+            self._lever.remove_tags(opportunity_id, outdated, perform_as=perform_as)
+
+    def note(self, opportunity_id: str, problem: str, text: str, *, perform_as: str) -> None:
+        """Leave one note about a problem, however often it is met.
+
+        :param problem: names it among the opportunity's problems; part of the note, by which it is found again.
+        """
+        if not self._settings.explain.notes:
+            return
+        known = self._ledger.notice(opportunity_id, problem)
+        if known is not None and known.done_at is not None:
+            return
+        mark = f"[{problem}]"
+
+        def find() -> str | None:
+            return next((note.id for note in self._lever.list_notes(opportunity_id) if mark in note.value), None)
+
+        def make() -> str:
+            return self._lever.create_note(opportunity_id, f"{text} {mark}", perform_as=perform_as).id
+
+        self._ledger.start_notice(opportunity_id, problem)
+        look_first = known is not None or self._ledger.in_doubt()
+        self._ledger.finish_notice(opportunity_id, problem, vendor_id=once(make, find, look_first=look_first))

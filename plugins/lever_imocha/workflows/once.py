@@ -1,0 +1,28 @@
+"""Making something exactly once over a connection that may lose answers; Lever has no idempotency keys."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_fixed
+
+from lever_imocha.errors import OutcomeUnknownError
+
+
+def once(make: Callable[[], str], find: Callable[[], str | None], *, look_first: bool) -> str:
+    """Make it, and look for it before making it again.
+
+    :param make: returns the id of what it made.
+    :param find: the id of what is there already, or None.
+    :param look_first: it may be there already.
+    """
+    for attempt in Retrying(
+        retry=retry_if_exception_type(OutcomeUnknownError), stop=stop_after_attempt(3), wait=wait_fixed(1), reraise=True
+    ):
+        with attempt:
+            if look_first or attempt.retry_state.attempt_number > 1:
+                found = find()
+                if found is not None:
+                    return found
+            return make()
+    raise AssertionError("unreachable")

@@ -46,13 +46,16 @@ def disconnect(base_url: str, name: str) -> None:
         connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (name,))
 
 
-def stop(directory: Path) -> None:
-    """Stop the server of a data directory if it runs."""
+def stop(directory: Path, *, mode: str = "fast") -> None:
+    """Stop the server of a data directory if it runs.
+
+    :param mode: ``fast``, or ``immediate`` for data that nobody will want again.
+    """
     if (directory / "postmaster.pid").exists():
         server = get_server(directory, cleanup_mode=None, start=False)
         pgexec(
             "pg_ctl",
-            ("-D", str(server.pgdata), "-m", "fast", "stop"),
+            ("-D", str(server.pgdata), "-m", mode, "stop"),
             bin_path=server.bin_path,
             user=server.system_user,
         )

@@ -41,7 +41,7 @@ _numbers = itertools.count()
 def postgres_url() -> Iterator[str]:
     directory = Path(tempfile.mkdtemp(prefix="pg")) / "d"
     yield postgres.start(directory)
-    postgres.stop(directory)
+    postgres.stop(directory, mode="immediate")
     shutil.rmtree(directory.parent, ignore_errors=True)
 
 

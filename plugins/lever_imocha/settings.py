@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
+from croniter import croniter
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from lever_imocha.domain.decisions import STATUS_TAGS
@@ -51,6 +52,7 @@ class Rule(_Section):
     tags: tuple[Name, ...] = ()
     retake: Literal["never", "reattempt"] = "never"
     validity_days: Annotated[int, Field(ge=1, le=365)] | None = None
+    time_zone_id: Annotated[int, Field(gt=0)] | None = None
 
     @model_validator(mode="after")
     def _leads_somewhere(self) -> Rule:
@@ -115,7 +117,7 @@ class PollSettings(_Section):
     @field_validator("schedule")
     @classmethod
     def _cron(cls, value: str) -> str:
-        if len(value.split()) != 5 and not value.startswith("@"):
+        if not croniter.is_valid(value):
             raise ValueError("write a cron expression of five fields, e.g. '*/5 * * * *'")
         return value
 
@@ -194,9 +196,7 @@ def _line(error: Any) -> str:
     message = _wanted(error)
     if not location:  # what is wrong between two keys: the message names them
         return message
-    value = error["input"]
-    shown = value if isinstance(value, str | int | float | bool | None) else type(value).__name__
-    return f"{key}: {shown!r} cannot be used: {message}"
+    return f"{key}: {str(error['input'])[:80]!r} cannot be used: {message}"
 
 
 def parse_settings(text: str, *, source: str = "settings") -> Settings:

@@ -87,9 +87,9 @@ CALLS = {
         repeatable=False, answer=INVITED,
     ),
     "reattempt": Described(
-        lambda api: api.reattempt(5, start_at=NOON, end_at=NOON + DAY, time_zone_id=None, send_email=False),
+        lambda api: api.reattempt(5, start_at=NOON, end_at=NOON + DAY, time_zone_id=1200, send_email=False),
         "POST", "/invitations/5/reattempt",
-        {"StartDateTime": NOON_TEXT, "EndDateTime": "2026-07-03T12:00:00Z", "sendEmail": "no"},
+        {"StartDateTime": NOON_TEXT, "EndDateTime": "2026-07-03T12:00:00Z", "TimeZoneId": 1200, "sendEmail": "no"},
         repeatable=False, answer={"testInvitationId": 6, "testUrl": "x", "callbackUrlRegistered": None},
     ),
     "reattempt_with_callback": Described(

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from lever_imocha.domain.attempts import Attempt, AttemptStatus, Report, TestLink, read_status
 from lever_imocha.domain.decisions import (
     Action,
+    Reason,
     ResolvedRule,
+    StatusTag,
     TagScheme,
     decide,
     eligibility,
@@ -19,6 +21,7 @@ from lever_imocha.domain.decisions import (
     select_rule,
     wanted_tests,
 )
+from lever_imocha.domain.explanations import hold_note, status_tag
 from lever_imocha.domain.forms import (
     FormTemplate,
     check_template,
@@ -266,7 +269,48 @@ def test_the_settings_a_link_hands_over() -> None:
     window = settings_of(link(invitationSchedule=bound), now=NOW)
     assert window.end_at == datetime(2026, 8, 2, tzinfo=UTC)
     assert settings_of(link(invitationSchedule=bound), now=NOW, validity_days=3).end_at == NOW + timedelta(days=3)
-    assert settings_of(None, now=NOW) == InviteSettings()
+    assert settings_of(None, now=NOW, time_zone_id=200) == InviteSettings(time_zone_id=200)
+
+
+@pytest.mark.parametrize("days", [20, 20.0, "20", "20.0"])
+def test_a_links_numbers_come_in_every_form(days: object) -> None:
+    schedule = {"scheduleType": "validityindays", "scheduleDetails": {"invitationValidityInDays": days}}
+    assert settings_of(link(invitationSchedule=schedule), now=NOW).end_at == NOW + timedelta(days=20)
+
+
+@pytest.mark.parametrize("days", [None, "", "soon", -1, 0, 2.5, [], "nan", "inf"])
+def test_what_is_no_number_of_days_is_left_to_imocha(days: object) -> None:
+    schedule = {"scheduleType": "validityindays", "scheduleDetails": {"invitationValidityInDays": days}}
+    assert settings_of(link(invitationSchedule=schedule), now=NOW) == InviteSettings()
+
+
+# What the recruiter is told
+
+
+@pytest.mark.parametrize(
+    ("statuses", "on_hold", "tag"),
+    [
+        ([], True, StatusTag.ON_HOLD),
+        ([AttemptStatus.PENDING], True, StatusTag.ON_HOLD),
+        ([AttemptStatus.PENDING, AttemptStatus.IN_PROGRESS], False, StatusTag.STARTED),
+        ([AttemptStatus.PENDING, AttemptStatus.COMPLETE], False, StatusTag.INVITED),
+        ([AttemptStatus.EXPIRED, AttemptStatus.COMPLETE], False, StatusTag.EXPIRED),
+        ([AttemptStatus.COMPLETE, AttemptStatus.TERMINATED], False, StatusTag.COMPLETE),
+        ([AttemptStatus.COMPLETE, None], False, None),
+        ([AttemptStatus.CANCELLED], False, None),
+        ([], False, None),
+    ],
+)
+def test_the_status_a_recruiter_sees(
+    statuses: list[AttemptStatus | None], on_hold: bool, tag: StatusTag | None
+) -> None:
+    assert status_tag(statuses, on_hold=on_hold) is tag
+
+
+def test_every_hold_is_explained_with_its_fix() -> None:
+    for reason in (Reason.UNKNOWN_TEST, Reason.NO_EMAIL, Reason.MAY_NOT_CONTACT):
+        assert str(reason) in hold_note(f"{reason} (x)")
+        assert hold_note(str(reason)) != hold_note("something else")
 
 
 @given(st.lists(st.integers(), max_size=200), st.integers(1, 40))

@@ -102,7 +102,7 @@ def test_a_report_that_cannot_be_put_into_lever_is_noted_once(telling: Stack) ->
     opportunity = telling.candidate(PYTHON)
     telling.run_invite()
     telling.finish()
-    telling.fault(vendor="lever", method="POST", path_contains="/forms", status=422, times=2)
+    telling.fault(vendor="lever", method="POST", path_contains="/forms", status=422, times=4)
     for _ in range(2):
         with pytest.raises(ApiError, match="create_form"):
             telling.run_write_back()

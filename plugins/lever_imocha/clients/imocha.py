@@ -170,7 +170,7 @@ class ImochaClient:
         *,
         start_at: datetime,
         end_at: datetime,
-        time_zone_id: int | None,
+        time_zone_id: int,
         send_email: bool,
         callback_url: str | None = None,
     ) -> Invitation:
@@ -178,10 +178,9 @@ class ImochaClient:
         body: dict[str, Any] = {
             "StartDateTime": _time(start_at),
             "EndDateTime": _time(end_at),
+            "TimeZoneId": time_zone_id,
             "sendEmail": "yes" if send_email else "no",
         }
-        if time_zone_id is not None:
-            body["TimeZoneId"] = time_zone_id
         if callback_url:
             body["CallbackUrl"] = callback_url
         invitation: Invitation = self._post(

@@ -78,6 +78,7 @@ class ResolvedRule:
     tags: tuple[str, ...] = ()
     retake: Literal["never", "reattempt"] = "never"
     validity_days: int | None = None
+    time_zone_id: int | None = None
 
     @property
     def key(self) -> str:

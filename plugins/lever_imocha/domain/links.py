@@ -9,6 +9,9 @@ from datetime import datetime, timedelta
 from lever_imocha.domain.attempts import TestLink
 from lever_imocha.domain.types import parse_utc
 
+UTC_ZONE = 1200
+"""iMocha's number for UTC (imocha.md 1), for a call that demands a zone where neither link nor settings name one."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class InviteSettings:
@@ -28,8 +31,10 @@ def default_link(links: Sequence[TestLink]) -> TestLink | None:
     return next((link for link in usable if link.is_api_link), None) or named.get("default") or named.get("api")
 
 
-def settings_of(link: TestLink | None, *, now: datetime, validity_days: int | None = None) -> InviteSettings:
-    """The link's settings as they are now; a rule's `validity_days` sets the window instead of the link."""
+def settings_of(
+    link: TestLink | None, *, now: datetime, validity_days: int | None = None, time_zone_id: int | None = None
+) -> InviteSettings:
+    """The link's settings as they are now; a rule's `validity_days` and `time_zone_id` count more than the link's."""
     schedule = {key.casefold(): value for key, value in ((link and link.invitation_schedule) or {}).items()}
     details = schedule.get("scheduledetails")
     window = {key.casefold(): value for key, value in details.items()} if isinstance(details, dict) else {}
@@ -41,11 +46,16 @@ def settings_of(link: TestLink | None, *, now: datetime, validity_days: int | No
     return InviteSettings(
         start_at=start if isinstance(start, datetime) else None,
         end_at=end if isinstance(end, datetime) else None,
-        time_zone_id=_whole(window.get("timezoneid")),
+        time_zone_id=time_zone_id or _whole(window.get("timezoneid")),
         proctoring_mode=proctoring.get("proctoringmode") or None,
         stakeholder_emails=(link.stakeholder_emails or None) if link else None,
     )
 
 
 def _whole(value: object) -> int | None:
-    return int(value) if isinstance(value, int | str) and str(value).isdigit() and int(value) > 0 else None
+    """A count iMocha gives as a number, a decimal or either as text (imocha.md 11.6)."""
+    try:
+        number = float(value) if isinstance(value, int | float | str) else 0.0
+    except ValueError:
+        return None
+    return int(number) if number > 0 and float(number).is_integer() else None

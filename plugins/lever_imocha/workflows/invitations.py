@@ -11,7 +11,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait
 from lever_imocha.clients.imocha import ImochaClient
 from lever_imocha.domain.attempts import AttemptStatus, Invitation, read_status
 from lever_imocha.domain.decisions import Action, Decision, Reason, ResolvedRule
-from lever_imocha.domain.links import InviteSettings, default_link, settings_of
+from lever_imocha.domain.links import UTC_ZONE, InviteSettings, default_link, settings_of
 from lever_imocha.domain.opportunities import Opportunity
 from lever_imocha.domain.signatures import callback_url
 from lever_imocha.errors import NotFoundError, NotPermittedError, OutcomeUnknownError, RequestRejectedError
@@ -140,7 +140,7 @@ class Inviter:
                     old,
                     start_at=settings.start_at or now,
                     end_at=settings.end_at or now + timedelta(days=7),
-                    time_zone_id=settings.time_zone_id,
+                    time_zone_id=settings.time_zone_id or UTC_ZONE,
                     send_email=True,
                     callback_url=callback,
                 )
@@ -191,9 +191,9 @@ class Inviter:
     def _link_settings(self, action: Action, rule: ResolvedRule, test_id: int) -> InviteSettings:
         """A new invitation takes its link's settings by itself; a repeated one is told them, as they are now."""
         if action is Action.INVITE and rule.validity_days is None:
-            return InviteSettings()
+            return InviteSettings(time_zone_id=rule.time_zone_id)
         link = None if action is Action.INVITE else default_link(self._imocha.list_test_links(test_id))
-        return settings_of(link, now=self._clock(), validity_days=rule.validity_days)
+        return settings_of(link, now=self._clock(), validity_days=rule.validity_days, time_zone_id=rule.time_zone_id)
 
     def _replace(self, opportunity: Opportunity, test_id: int, old: int, new: int) -> None:
         """A refresh was answered with another invitation (the address changed): the old one is withdrawn, unless shared."""

@@ -77,6 +77,7 @@ def _rules(lever: LeverClient, settings: Settings, problems: list[str]) -> tuple
             tags=rule.tags,
             retake=rule.retake,
             validity_days=rule.validity_days,
+            time_zone_id=rule.time_zone_id,
         )
         for index, rule in enumerate(settings.rules)
     )

@@ -224,10 +224,10 @@ class WriteBackWorkflow:
         def make() -> str:
             try:
                 return self._create_form(assessment, template, fields)
-            except RequestRejectedError as error:
-                if not any(word.strip("'\"`/.:,") == "id" for word in error.detail.split()):
-                    raise
-            # Whether a form's fields may carry the template's field ids is not documented (lever.md 7.3).
+            except RequestRejectedError:
+                log.info("Lever refused the form; sending it again without its fields' ids")
+            # Whether a form's fields may carry the template's field ids is not documented, nor what Lever says when
+            # not; a refused form is not created (lever.md 7.3).
             bare = [{key: value for key, value in field.items() if key != "id"} for field in fields]
             return self._create_form(assessment, template, bare)
 

@@ -51,8 +51,8 @@ class Faults:
     def _body(self, fault: Fault) -> dict[str, Any]:
         """The vendor's envelope."""
         if self._vendor == "lever":
-            return {"code": "Fault", "message": "asked for"}
-        return {"statusCode": fault.status, "message": "asked for"}
+            return {"code": "Fault", "message": fault.message}
+        return {"statusCode": fault.status, "message": fault.message}
 
 
 def too_many(world: World, body: dict[str, Any], *, seconds: int) -> Response:

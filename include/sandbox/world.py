@@ -25,6 +25,7 @@ class Fault:
     status: int = 500
     apply: bool = False  # the call takes effect before it fails
     retry_after: float | None = None
+    message: str = "asked for"  # what the vendor says
 
 
 @dataclass

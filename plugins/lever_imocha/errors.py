@@ -15,6 +15,7 @@
     │   ├── OutcomeUnknownError    a write was sent and its answer was lost: it may have been applied
     │   └── UnexpectedAnswerError  the answer is not what the contract says
     ├── ReportFileError            the report's PDF cannot be used
+    ├── AssessmentError            one candidate's report cannot be written as template and settings are
     └── WorkFailedError            a slice went on past failing candidates; names them
 
 Messages tell an operator what to do next and never hold a candidate's data: vendor texts are kept in
@@ -24,13 +25,18 @@ Messages tell an operator what to do next and never hold a candidate's data: ven
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-_PERSONAL = re.compile(r"[^\s\"'<>,;:]+@[^\s\"'<>,;]+|https?://\S+")
+_PERSONAL = re.compile(r"[^\s\"'<>,;:]+(?:@|%40)[^\s\"'<>,;]+|https?://\S+", re.IGNORECASE)
 
 
-def redact(text: str, limit: int = 300) -> str:
-    """Shorten a vendor's text and take e-mail addresses and links out of it."""
+def redact(text: str, limit: int = 300, *, hidden: Iterable[str] = ()) -> str:
+    """Shorten a vendor's text and take e-mail addresses and links out of it.
+
+    :param hidden: further texts to take out, such as the values that were sent.
+    """
+    for value in sorted(hidden, key=len, reverse=True):
+        text = text.replace(value, "[removed]")
     return _PERSONAL.sub("[removed]", text)[:limit]
 
 
@@ -92,7 +98,7 @@ class CredentialsError(ApiError):
 class NotPermittedError(ApiError):
     """The key may not do this."""
 
-    advice = "Give the API key this permission (README, Set-up); a Lever key cannot be edited, make a new one."
+    advice = "Give the API key this permission (README, Set-up); a key of Lever's cannot be edited: make a new one."
 
 
 class NotFoundError(ApiError):
@@ -147,6 +153,13 @@ class ReportFileError(LeverImochaError):
     def __init__(self, message: str, *, permanent: bool = False) -> None:
         self.permanent = permanent
         super().__init__(message)
+
+
+class AssessmentError(LeverImochaError):
+    """One candidate's report cannot be written as the form template or the settings are; others can.
+
+    The message says what to change. It is tried again by itself, later and later.
+    """
 
 
 class WorkFailedError(LeverImochaError):

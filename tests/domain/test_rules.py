@@ -35,7 +35,7 @@ from lever_imocha.domain.links import InviteSettings, default_link, settings_of
 from lever_imocha.domain.opportunities import Opportunity
 from lever_imocha.domain.slices import slices
 from lever_imocha.domain.types import parse_utc
-from lever_imocha.errors import SettingsError
+from lever_imocha.errors import AssessmentError, SettingsError, redact
 
 NOW = datetime(2026, 7, 2, 12, tzinfo=UTC)
 SCHEME = TagScheme(prefix="iMocha:", mapping={"Python test": 101})
@@ -213,7 +213,7 @@ def test_required_fields_that_cannot_be_filled_are_an_error_before_anything_is_s
         check_template(template(*our_fields(), {"type": "text", "text": "Salary", "required": True}))
     check_template(template({"type": "text", "text": "Score", "required": True}))
     status = {"type": "dropdown", "text": "Status", "required": True, "options": [{"text": "Complete"}]}
-    with pytest.raises(SettingsError, match="has no option"):
+    with pytest.raises(AssessmentError, match="has no option"):
         fill_form(template(status), REPORT, invitation_id=7)
     category = {"type": "text", "text": "Performance category", "required": True}
     assert fill_form(template(category), REPORT, invitation_id=7)[0]["value"] == "n/a"
@@ -282,6 +282,17 @@ def test_a_links_numbers_come_in_every_form(days: object) -> None:
 def test_what_is_no_number_of_days_is_left_to_imocha(days: object) -> None:
     schedule = {"scheduleType": "validityindays", "scheduleDetails": {"invitationValidityInDays": days}}
     assert settings_of(link(invitationSchedule=schedule), now=NOW) == InviteSettings()
+
+
+def test_an_address_given_as_a_name_is_not_shown() -> None:
+    assert opportunity(name="Ann Example").display_name == "Ann Example"
+    assert opportunity(name="ann@example.com").display_name is None
+    assert opportunity().display_name is None
+
+
+def test_what_is_sent_and_addresses_of_every_form_are_taken_out_of_a_vendors_text() -> None:
+    said = "no: ann@example.com, bob%40example.com, https://example.com/x; 34 / 50"
+    assert redact(said, hidden=["34 / 50"]) == "no: [removed], [removed], [removed] [removed]"
 
 
 # What the recruiter is told

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from lever_imocha.errors import NotPermittedError, SettingsError
+from lever_imocha.errors import AssessmentError, NotPermittedError, RequestRejectedError, SettingsError
 from lever_imocha.settings import parse_settings
 
 from tests.workflows.conftest import SETTINGS, Stack
@@ -191,3 +191,44 @@ def test_a_hold_that_ends_after_the_report_lets_the_candidate_move_on(stack: Sta
     assert stack.run_invite(full=True) == ["ignore: already handled"]
     assert stack.run_write_back() == ["written back and moved on"]
     assert len(stack.world.forms[opportunity]) == len(stack.world.files[opportunity]) == 1
+
+
+def test_a_report_its_template_cannot_hold_says_what_to_change_and_waits(stack: Stack) -> None:
+    stack.settings = parse_settings(SETTINGS + "write_back: {report_retry: [0.001, 3600]}")
+    stack.lever.create_form_template(
+        text="iMocha Assessment",
+        fields=[
+            {"type": "dropdown", "text": "Status", "required": True, "options": [{"text": "Complete"}]},
+            {"type": "text", "text": "Invitation", "required": False},
+        ],
+    )
+    opportunity = ended(stack, state="Terminated")
+    for _ in range(2):
+        with pytest.raises(AssessmentError, match="'Status' has no option for this report; give it the options"):
+            stack.run_write_back()
+    assert stack.run_write_back() == []
+    assert stack.world.forms.get(opportunity, []) == []
+    assert stack.stage(opportunity) == "Assessment"
+
+
+def test_a_rule_that_is_gone_stops_only_its_own_candidates(stack: Stack) -> None:
+    ended(stack)
+    stack.settings = parse_settings(SETTINGS + "rules: [{trigger_stage: Offer}]")
+    with pytest.raises(AssessmentError, match="put back a rule"):
+        stack.run_write_back()
+
+
+def test_a_refused_form_is_sent_bare_once_and_says_nothing_of_its_values(stack: Stack) -> None:
+    opportunity = ended(stack)
+    stack.fault(
+        vendor="lever",
+        method="POST",
+        path_contains="/forms",
+        status=400,
+        times=2,
+        message="bad value 34 / 50 at /fields/2",
+    )
+    with pytest.raises(RequestRejectedError, match=r"bad value \[removed\] at /fields/2"):
+        stack.run_write_back()
+    assert sum(call["path"].endswith("/forms") and call["method"] == "POST" for call in stack.world.calls) == 2
+    assert stack.world.forms.get(opportunity, []) == []

@@ -86,8 +86,8 @@ class ImochaClient:
             Call(name=name, method="GET", path=path, parse=parse, repeatable=True, timeout=timeout)
         )
 
-    def _post(self, name: str, path: str, body: Any, parse: Callable[[Any], Any]) -> Any:
-        return self._client.send(Call(name=name, method="POST", path=path, json=body, parse=parse))
+    def _post(self, name: str, path: str, body: Any, parse: Callable[[Any], Any], *, hidden: Sequence[str] = ()) -> Any:
+        return self._client.send(Call(name=name, method="POST", path=path, json=body, parse=parse, hidden=hidden))
 
     # Tests and links (4)
 
@@ -140,7 +140,8 @@ class ImochaClient:
         the new window; a running or finished one comes back unchanged (5.3).
         """
         body = self._candidate(email, name, send_email, callback_url) | _settings_body(settings or InviteSettings())
-        invitation: Invitation = self._post("invite", f"/tests/{test_id}/invite", body, _one(Invitation))
+        path, parse = f"/tests/{test_id}/invite", _one(Invitation)
+        invitation: Invitation = self._post("invite", path, body, parse, hidden=(email, name))
         return invitation
 
     def invite_by_link(
@@ -156,7 +157,7 @@ class ImochaClient:
         """Invite on a link of choice (5.2)."""
         path = f"/tests/{test_id}/testlinks/{link_id}/invite"
         body = self._candidate(email, name, send_email, callback_url)
-        invitation: Invitation = self._post("invite_by_link", path, body, _one(Invitation))
+        invitation: Invitation = self._post("invite_by_link", path, body, _one(Invitation), hidden=(email, name))
         return invitation
 
     @staticmethod
@@ -280,7 +281,7 @@ class ImochaClient:
         body: dict[str, Any] = {"CandidateEmail": email}
         if invitation_id is not None:
             body["testinvitationId"] = invitation_id
-        self._post("create_gdpr_request", "/gdpr/requests", body, lambda body: None)
+        self._post("create_gdpr_request", "/gdpr/requests", body, lambda body: None, hidden=(email,))
 
     def list_business_units(self) -> list[Any]:
         """The account's business units (8)."""

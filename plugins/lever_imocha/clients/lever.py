@@ -140,6 +140,7 @@ class LeverClient:
         files: Any = None,
         perform_as: str | None = None,
         repeatable: bool = False,
+        hidden: Sequence[str] = (),
         timeout: float | None = None,
     ) -> M:
         return self._client.send(
@@ -152,6 +153,7 @@ class LeverClient:
                 parse=_one(model),
                 params=[("perform_as", perform_as)] if perform_as else [],
                 repeatable=repeatable,
+                hidden=hidden,
                 timeout=timeout,
             )
         )
@@ -287,7 +289,8 @@ class LeverClient:
         if secret is not None:
             body["secret"] = secret
         path = _path("opportunities", opportunity_id, "forms")
-        return self._write("create_form", "POST", path, ProfileForm, json=body, perform_as=perform_as)
+        values = [str(field["value"]) for field in fields if field.get("value") not in (None, "")]
+        return self._write("create_form", "POST", path, ProfileForm, json=body, hidden=values, perform_as=perform_as)
 
     # Files (8)
 

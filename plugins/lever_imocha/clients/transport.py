@@ -24,6 +24,7 @@ from lever_imocha.errors import (
     RequestRejectedError,
     UnexpectedAnswerError,
     VendorDownError,
+    redact,
 )
 
 T = TypeVar("T")
@@ -41,6 +42,7 @@ class Call(Generic[T]):
     :param path: below the base URL, starting with ``/``.
     :param parse: makes the result from the answer's JSON (None for an empty answer).
     :param repeatable: sending it twice has the effect of sending it once.
+    :param hidden: personal texts it sends, which a vendor's error may repeat and nobody shall read in a log.
     :param timeout: seconds, when the client's own is not enough.
     """
 
@@ -52,7 +54,8 @@ class Call(Generic[T]):
     json: Any = None
     files: Mapping[str, Any] | None = None
     repeatable: bool = False
-    timeout: float | None = field(default=None)
+    hidden: Sequence[str] = field(default=(), repr=False)
+    timeout: float | None = None
 
 
 class ApiClient:
@@ -187,7 +190,8 @@ class ApiClient:
         return self._failure(kind, call, detail=type(error).__name__)
 
     def _error_of(self, call: Call[T], status: int, body: Any, headers: Mapping[str, str]) -> ApiError:
-        code, detail = _said(body)
+        code, said = _said(body)
+        detail = redact(said, hidden=call.hidden)
         if status == 429:
             return RateLimitedError(
                 vendor=self.vendor,

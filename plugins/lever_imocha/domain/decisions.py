@@ -10,6 +10,7 @@ from typing import Literal
 
 from lever_imocha.domain.attempts import AttemptStatus
 from lever_imocha.domain.opportunities import Opportunity
+from lever_imocha.errors import redact
 
 _NUMBER = re.compile(r"\[(\d{1,18})\]\s*$")
 
@@ -151,7 +152,7 @@ def screen(
         return Decision(Action.IGNORE, Reason.ARCHIVED)
     if rule is None:
         return Decision(Action.IGNORE, Reason.MOVED_ON)
-    unknown = [test.tag for test in wanted if test.test_id not in active]
+    unknown = [redact(test.tag) for test in wanted if test.test_id not in active]
     if len(unknown) == len(wanted):
         return Decision(Action.HOLD, Reason.UNKNOWN_TEST, ", ".join(unknown))
     if opportunity.may_contact and opportunity.email is None:
@@ -186,7 +187,7 @@ def eligibility(
     if decision is not None:
         return str(decision)
     known = sorted(test.test_id for test in wanted if test.test_id is not None and test.test_id in active)
-    unknown = sorted(test.tag for test in wanted if test.test_id not in active)
+    unknown = sorted(redact(test.tag) for test in wanted if test.test_id not in active)
     return f"tests {known}" + (f" unknown {unknown}" if unknown else "")
 
 

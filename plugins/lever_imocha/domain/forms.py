@@ -9,8 +9,8 @@ from typing import Any
 from pydantic import ConfigDict
 
 from lever_imocha.domain.attempts import AttemptStatus, Report, Section
-from lever_imocha.domain.types import Id, VendorModel
-from lever_imocha.errors import SettingsError
+from lever_imocha.domain.types import Id, Text, VendorModel
+from lever_imocha.errors import AssessmentError, SettingsError
 
 
 class TemplateField(VendorModel):
@@ -18,8 +18,8 @@ class TemplateField(VendorModel):
 
     model_config = ConfigDict(frozen=True, extra="allow")
 
-    type: str
-    text: str
+    type: Text = ""
+    text: Text = ""
     description: str | None = None
     required: bool | None = False
     id: Id | None = None
@@ -96,7 +96,7 @@ def check_template(template: FormTemplate) -> None:
 def fill_form(template: FormTemplate, report: Report, *, invitation_id: int) -> list[dict[str, Any]]:
     """The fields of a new profile form: the template's, in its order, each with a `value`.
 
-    :raises SettingsError: a required field has no value for this report.
+    :raises AssessmentError: a required field has no value for this report.
     """
     values = {_name(text): value for text, value in _values(report, invitation_id).items()}
     filled = []
@@ -104,11 +104,9 @@ def fill_form(template: FormTemplate, report: Report, *, invitation_id: int) -> 
         value = _fit(field, values.get(_name(field.text)))
         if value is None and field.required:
             if field.type not in ("text", "textarea"):
-                raise SettingsError(
-                    [
-                        f"form template {template.text!r}: required field {field.text!r} has no option for this report;"
-                        " add one of " + ", ".join(STATUS_WORDS.values()) + " or make it optional in Lever"
-                    ]
+                raise AssessmentError(
+                    f"form template {template.text!r}: required field {field.text!r} has no option for this report;"
+                    f" give it the options {', '.join(STATUS_WORDS.values())}, or make it optional in Lever"
                 )
             value = "n/a"
         filled.append(field.model_dump(exclude_none=True) | {"required": bool(field.required), "value": value})

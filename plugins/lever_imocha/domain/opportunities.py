@@ -93,6 +93,11 @@ class Opportunity(VendorModel):
         return next((email.strip() for email in self.emails if email.strip()), None)
 
     @property
+    def display_name(self) -> str | None:
+        """The name to show; Lever names a contact by the e-mail address when it knows no other, which is not kept."""
+        return None if self.name is None or "@" in self.name else self.name
+
+    @property
     def may_contact(self) -> bool:
         """Neither anonymised nor forbidden by data protection (lever.md 12)."""
         consents = (self.data_protection.store, self.data_protection.contact) if self.data_protection else ()

@@ -8,6 +8,7 @@ from typing import Any
 from airflow.sdk import RetryDecision, RetryPolicy
 
 from lever_imocha.errors import (
+    AssessmentError,
     CredentialsError,
     LedgerError,
     NotPermittedError,
@@ -26,7 +27,7 @@ class VendorRetryPolicy(RetryPolicy):
         waits = [error.retry_after for error in causes if isinstance(error, RateLimitedError) and error.retry_after]
         if waits:
             return RetryDecision.retry(timedelta(seconds=max(waits)), "rate limited")
-        hopeless = (CredentialsError, NotPermittedError, SettingsError, LedgerError)
+        hopeless = (CredentialsError, NotPermittedError, SettingsError, LedgerError, AssessmentError)
         if causes and all(isinstance(error, hopeless) for error in causes):
             return RetryDecision.fail("trying again will not help")
         return RetryDecision.default()

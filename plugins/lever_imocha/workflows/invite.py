@@ -25,7 +25,7 @@ from lever_imocha.domain.decisions import (
     wanted_tests,
 )
 from lever_imocha.domain.opportunities import Opportunity
-from lever_imocha.errors import LeverImochaError, NotFoundError, NotPermittedError, RequestRejectedError
+from lever_imocha.errors import LeverImochaError, NotFoundError, NotPermittedError, RequestRejectedError, redact
 from lever_imocha.ledger.repository import Ledger, NewDelivery, NewEntry, StageEntry
 from lever_imocha.settings import Settings
 from lever_imocha.workflows.active_tests import ActiveTests
@@ -243,7 +243,7 @@ class InviteWorkflow:
         self, opportunity: Opportunity, entry: StageEntry, rule: ResolvedRule, test: WantedTest, active: set[int]
     ) -> Decision:
         if test.test_id is None or test.test_id not in active:
-            return Decision(Action.HOLD, Reason.UNKNOWN_TEST, test.tag)
+            return Decision(Action.HOLD, Reason.UNKNOWN_TEST, redact(test.tag))
         known = self._ledger.assessment(opportunity.id, test.test_id)
         if known is not None and known.handled_entry_id == entry.id:
             return Decision(Action.IGNORE, Reason.ALREADY_HANDLED)
@@ -281,7 +281,7 @@ class InviteWorkflow:
             opportunity_id=opportunity.id,
             stage_id=str(opportunity.stage),
             entered_at=opportunity.entered_stage_at,
-            name=opportunity.name,
+            name=opportunity.display_name,
             eligibility=eligibility(
                 opportunity, rule=rule, wanted=wanted, active=self._tests.among(wanted, fresh=fresh)
             ),

@@ -14,7 +14,7 @@ from lever_imocha.domain.explanations import failure_note
 from lever_imocha.domain.forms import FormTemplate, fill_form, is_same_form, report_file_name
 from lever_imocha.domain.opportunities import Opportunity
 from lever_imocha.errors import (
-    LedgerError,
+    AssessmentError,
     LeverImochaError,
     NotFoundError,
     NotPermittedError,
@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 
 _SWEEP = "imocha.attempts"
 _CHECKS_AT_ONCE = 20
+_PUT_OFF = (RequestRejectedError, ReportFileError, AssessmentError)
 
 
 class AttemptWatch:
@@ -159,7 +160,7 @@ class WriteBackWorkflow:
 
     def _explain(self, assessment: Assessment, error: LeverImochaError) -> None:
         """Tell the recruiter of what only a person can mend; it must not hide what went wrong."""
-        if not isinstance(error, RequestRejectedError | ReportFileError) or not getattr(error, "permanent", True):
+        if not isinstance(error, _PUT_OFF) or not getattr(error, "permanent", True):
             return
         problem = f"invitation {assessment.invitation_id}: {type(error).__name__}"
         text = failure_note(error.advice if isinstance(error, RequestRejectedError) else str(error))
@@ -169,7 +170,7 @@ class WriteBackWorkflow:
             log.warning("opportunity %s: no note about it could be left: %s", assessment.opportunity_id, untold)
 
     def _later(self, assessment: Assessment, error: LeverImochaError | None = None) -> datetime | None:
-        if error is not None and not isinstance(error, RequestRejectedError | ReportFileError):
+        if error is not None and not isinstance(error, _PUT_OFF):
             return None
         waits = self._settings.write_back.report_retry
         return self._clock() + waits[min(assessment.tries, len(waits) - 1)]
@@ -332,9 +333,9 @@ class WriteBackWorkflow:
     def _rule(self, assessment: Assessment) -> ResolvedRule:
         rule = self._reference.rule_of(assessment.rule_key)
         if rule is None:
-            raise LedgerError(
+            raise AssessmentError(
                 "The rule this assessment was begun under is no longer in the settings: put back a rule with its"
-                " trigger_stage, and clear the task."
+                " trigger_stage."
             )
         return rule
 

@@ -157,6 +157,7 @@ class Ledger:
                 "eligibility": entry.eligibility,
                 "first_seen_by": seen_by,
                 "first_seen_at": now,
+                "pending_since": now,
             }
             for entry in entries
         ]
@@ -167,7 +168,7 @@ class Ledger:
             connection.execute(
                 statement.on_conflict_do_update(
                     index_elements=["opportunity_id", "stage_id", "entered_at"],
-                    set_={"eligibility": new.eligibility, "decided_at": None},
+                    set_={"eligibility": new.eligibility, "pending_since": new.pending_since, "decided_at": None},
                     where=and_(stage_entries.c.decided_at.is_not(None), stage_entries.c.eligibility != new.eligibility),
                 )
             )

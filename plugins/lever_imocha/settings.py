@@ -234,7 +234,7 @@ def _validated(model: type[M], data: dict[str, Any], source: str) -> M:
         return model.model_validate(data)
     except ValidationError as error:
         # When a rule is wrong, pydantic also says that there are then no rules; that is not another mistake.
-        items = [item for item in error.errors() if item["type"] != "too_short" or not data.get(item["loc"][0])]
+        items = [item for item in error.errors() if item["type"] != "too_short" or not data.get(str(item["loc"][0]))]
         raise SettingsError([f"{source}: {_line(item)}" for item in items]) from None
 
 

@@ -65,6 +65,7 @@ class Assessment:
     written_at: datetime | None
     tries: int
     status: str | None
+    ended_at: datetime | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +94,7 @@ class Step:
 
 
 _ENTRY = [stage_entries.c[name] for name in StageEntry.__dataclass_fields__]
-_ASSESSMENT = [assessments.c[name] for name in Assessment.__dataclass_fields__ if name != "status"]
+_ASSESSMENT = [assessments.c[name] for name in Assessment.__dataclass_fields__ if name in assessments.c]
 
 
 def _entry(row: Row[Any]) -> StageEntry:
@@ -102,7 +103,7 @@ def _entry(row: Row[Any]) -> StageEntry:
 
 def _assessments() -> Select[Any]:
     joined = assessments.outerjoin(invitations, assessments.c.invitation_id == invitations.c.id)
-    return select(*_ASSESSMENT, invitations.c.status).select_from(joined)
+    return select(*_ASSESSMENT, invitations.c.status, invitations.c.ended_at).select_from(joined)
 
 
 def _unheld(table: Any, now: datetime) -> Any:

@@ -13,6 +13,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from airflow.sdk import DAG, Asset, AssetOrTimeSchedule, AssetWatcher, CronTriggerTimetable, Param
+from lever_imocha.notifications.settings import SettingsNotifier, deadline
 from lever_imocha.operators.imocha import ImochaInviteOperator
 from lever_imocha.operators.lever import LeverCollectStageEntriesOperator
 from lever_imocha.operators.retry import VendorRetryPolicy
@@ -29,11 +30,13 @@ with DAG(
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
     max_active_runs=3,
+    deadline=deadline(timedelta(hours=1)),
     default_args={
         "retries": 3,
         "retry_delay": timedelta(minutes=1),
         "retry_exponential_backoff": True,
         "retry_policy": VendorRetryPolicy(),
+        "on_failure_callback": SettingsNotifier(),
     },
     params={"full": Param(False, type="boolean", description="Look at everyone in the stage")},
     doc_md=__doc__,

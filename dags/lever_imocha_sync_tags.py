@@ -13,6 +13,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from airflow.sdk import DAG, Param
+from lever_imocha.notifications.settings import SettingsNotifier
 from lever_imocha.operators.imocha import ImochaSyncTagsOperator
 from lever_imocha.operators.retry import VendorRetryPolicy
 
@@ -21,7 +22,12 @@ with DAG(
     schedule=None,
     catchup=False,
     max_active_runs=1,
-    default_args={"retries": 2, "retry_delay": timedelta(minutes=1), "retry_policy": VendorRetryPolicy()},
+    default_args={
+        "retries": 2,
+        "retry_delay": timedelta(minutes=1),
+        "retry_policy": VendorRetryPolicy(),
+        "on_failure_callback": SettingsNotifier(),
+    },
     params={
         "posting": Param(None, type=["null", "string"], description="A posting's name or id"),
         "opportunity": Param(None, type=["null", "string"], description="Or an opportunity's id"),

@@ -13,9 +13,11 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from airflow.sdk import DAG, Asset, AssetOrTimeSchedule, AssetWatcher, CronTriggerTimetable, Param
+from lever_imocha.notifications.settings import SettingsNotifier, deadline
 from lever_imocha.operators.lever import LeverWriteBackOperator
 from lever_imocha.operators.retry import VendorRetryPolicy
 from lever_imocha.sensors.imocha import ImochaAttemptSensor
+from lever_imocha.settings import longest_run
 from lever_imocha.triggers.bell import DeliveryTrigger
 
 attempt_ended = Asset(
@@ -28,11 +30,13 @@ with DAG(
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
     max_active_runs=1,
+    deadline=deadline(longest_run()),
     default_args={
         "retries": 3,
         "retry_delay": timedelta(minutes=1),
         "retry_exponential_backoff": True,
         "retry_policy": VendorRetryPolicy(),
+        "on_failure_callback": SettingsNotifier(),
     },
     params={"wait": Param(True, type="boolean", description="Wait for an attempt to end")},
     doc_md=__doc__,

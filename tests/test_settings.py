@@ -48,6 +48,17 @@ def test_durations_are_seconds_or_iso() -> None:
             "x.yaml: rate_limits.lever: '40' cannot be used: Input should be less than",
         ),
         (GOOD + "write_back: {report_retry: []}", "x.yaml: write_back.report_retry: '[]' cannot be used: give at"),
+        (GOOD + "alerts: {waiting: 0}", "x.yaml: alerts.waiting: '0' cannot be used: Input should be greater than"),
+        (GOOD + "alerts: {notifer: a.B}", "x.yaml: alerts.notifer: there is no such setting; did you mean 'notifier'?"),
+        (GOOD + "alerts: {arguments: 3}", "x.yaml: alerts.arguments: '3' cannot be used: Input should be a valid dict"),
+        (
+            GOOD + "alerts: {notifier: Smtp}",
+            "x.yaml: alerts.notifier: 'Smtp' cannot be used: it must be a class's path",
+        ),
+        (
+            GOOD + "alerts: {notifier: a.B}",
+            "x.yaml: alerts: \"{'notifier': 'a.B'}\" cannot be used: put {{ alert }} where the message",
+        ),
         ("a: [", "x.yaml line 1: is not YAML"),
         ("- a", "x.yaml: must be a list of `key: value`, starting with perform_as"),
     ],

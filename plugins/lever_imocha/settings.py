@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
 from croniter import croniter
@@ -19,6 +20,8 @@ from lever_imocha.domain.decisions import STATUS_TAGS
 from lever_imocha.errors import SettingsError
 
 SETTINGS_VARIABLE = "LEVER_IMOCHA_SETTINGS"
+
+M = TypeVar("M", bound=BaseModel)
 
 Name = Annotated[str, Field(min_length=1)]
 
@@ -129,6 +132,32 @@ class RateLimits(_Section):
     imocha: Annotated[float, Field(gt=0, le=50)] = 5
 
 
+class AlertSettings(_Section):
+    """Who is told when a person is needed: any notifier of Airflow, by its class path.
+
+    :param arguments: what its class is made with. `{{ alert }}` becomes the message. Secrets live in connections.
+    :param waiting: how long a stage entry may wait undecided.
+    :param repeat: after this the same failure is told again.
+    """
+
+    notifier: Annotated[str, Field(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)+$")] | None = None
+    arguments: dict[Name, Any] = {}
+    waiting: Seconds = timedelta(minutes=15)
+    repeat: Seconds = timedelta(hours=1)
+
+    @model_validator(mode="after")
+    def _says_something(self) -> AlertSettings:
+        if self.notifier and not re.search(r"\{\{.*\balert\b.*\}\}", str(self.arguments)):
+            raise ValueError("put {{ alert }} where the message goes, e.g. arguments: {text: '{{ alert }}'}")
+        return self
+
+
+class _OnlyAlerts(_Section):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    alerts: AlertSettings = AlertSettings()
+
+
 class Settings(_Section):
     """The whole file. Everything has a default but `perform_as`, the e-mail of a Lever user."""
 
@@ -143,6 +172,7 @@ class Settings(_Section):
     webhooks: WebhookSettings = WebhookSettings()
     poll: PollSettings = PollSettings()
     rate_limits: RateLimits = RateLimits()
+    alerts: AlertSettings = AlertSettings()
 
     @model_validator(mode="after")
     def _tags_mean_one_thing(self) -> Settings:
@@ -161,6 +191,7 @@ class Settings(_Section):
 _WANTED = {
     "perform_as": "it must be an e-mail address",
     "public_url": "it must be a web address, e.g. https://airflow.example.com",
+    "alerts.notifier": "it must be a class's path, e.g. airflow.providers.smtp.notifications.smtp.SmtpNotifier",
 }
 
 
@@ -179,7 +210,7 @@ def _known_keys(location: tuple[int | str, ...]) -> list[str]:
 def _wanted(error: Any) -> str:
     if error["type"] == "string_too_short":
         return "it must not be empty"
-    named = _WANTED.get(str(error["loc"][0])) if error["type"] == "string_pattern_mismatch" else None
+    named = _WANTED.get(".".join(map(str, error["loc"]))) if error["type"] == "string_pattern_mismatch" else None
     return named or str(error["msg"]).removeprefix("Value error, ")
 
 
@@ -204,6 +235,10 @@ def parse_settings(text: str, *, source: str = "settings") -> Settings:
 
     :raises SettingsError: one line for every mistake, each with the key, the value and the fix.
     """
+    return _validated(Settings, _mapping(text, source), source)
+
+
+def _mapping(text: str, source: str) -> dict[str, Any]:
     try:
         data = yaml.safe_load(text)
     except yaml.YAMLError as error:
@@ -216,11 +251,15 @@ def parse_settings(text: str, *, source: str = "settings") -> Settings:
         data = {}
     if not isinstance(data, dict):
         raise SettingsError([f"{source}: must be a list of `key: value`, starting with perform_as"])
+    return data
+
+
+def _validated(model: type[M], data: dict[str, Any], source: str) -> M:
     try:
-        return Settings.model_validate(data)
+        return model.model_validate(data)
     except ValidationError as error:
         # When a rule is wrong, pydantic also says that there are then no rules; that is not another mistake.
-        items = [item for item in error.errors() if item["type"] != "too_short" or not data.get(item["loc"][0])]
+        items = [item for item in error.errors() if item["type"] != "too_short" or not data.get(str(item["loc"][0]))]
         raise SettingsError([f"{source}: {_line(item)}" for item in items]) from None
 
 
@@ -243,13 +282,25 @@ def load_settings(path: Path | None = None) -> Settings:
     :raises SettingsError: the file is missing, unreadable or wrong.
     """
     path = path or settings_path()
+    return parse_settings(_read(path), source=path.name)
+
+
+def load_alerts(path: Path | None = None) -> AlertSettings:
+    """Read the section `alerts` alone, so that a mistake elsewhere in the file can still be told to somebody.
+
+    :raises SettingsError: the file cannot be read, or this section is wrong.
+    """
+    path = path or settings_path()
+    return _validated(_OnlyAlerts, _mapping(_read(path), path.name), path.name).alerts
+
+
+def _read(path: Path) -> str:
     try:
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(
             [f"{path}: cannot be read ({type(error).__name__}); write it, or let {SETTINGS_VARIABLE} name another file"]
         ) from None
-    return parse_settings(text, source=path.name)
 
 
 def schedule(path: Path | None = None) -> str:
@@ -258,3 +309,11 @@ def schedule(path: Path | None = None) -> str:
         return load_settings(path).poll.schedule
     except SettingsError:
         return PollSettings().schedule
+
+
+def longest_run(path: Path | None = None) -> timedelta:
+    """How long a run of `lever_imocha_write_back` may take: its wait, and an hour for the work. Like `schedule`."""
+    try:
+        return load_settings(path).poll.wait + timedelta(hours=1)
+    except SettingsError:
+        return PollSettings().wait + timedelta(hours=1)

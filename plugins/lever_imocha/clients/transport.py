@@ -14,6 +14,7 @@ from pydantic import BaseModel, ValidationError
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from lever_imocha.clients.limits import Limiter
+from lever_imocha.domain.metrics import Metrics, NoMetrics
 from lever_imocha.errors import (
     ApiError,
     CredentialsError,
@@ -67,6 +68,7 @@ class ApiClient:
     :param sleep: waits between tries.
     :param max_wait: the longest wait, in seconds, before a retry in this process; when a vendor asks for more,
         `RateLimitedError` tells the caller to come back later.
+    :param metrics: told of every request, and of every 429.
     """
 
     def __init__(
@@ -79,7 +81,9 @@ class ApiClient:
         timeout: float = 20,
         sleep: Callable[[float], None] = time.sleep,
         max_wait: float = 30,
+        metrics: Metrics | None = None,
     ) -> None:
+        self._metrics = metrics or NoMetrics()
         self.vendor, self.base_url, self.session = vendor, base_url.rstrip("/"), session
         self._limiter, self._timeout, self._sleep, self._max_wait = limiter, timeout, sleep, max_wait
 
@@ -109,7 +113,7 @@ class ApiClient:
 
         :param session: for an address outside the API, one without the key.
         """
-        self._limiter.acquire()
+        self._await_turn()
         try:
             response = (session or self.session).get(
                 url or f"{self.base_url}{call.path}",
@@ -138,7 +142,7 @@ class ApiClient:
     def _send_once(self, call: Call[T]) -> T:
         for part in (call.files or {}).values():
             part[1].seek(0)
-        self._limiter.acquire()
+        self._await_turn()
         try:
             response = self.session.request(
                 call.method,
@@ -154,6 +158,10 @@ class ApiClient:
         if not 200 <= response.status_code < 300:
             raise self._error_of(call, response.status_code, _json(response), response.headers)
         return self._parsed(call, response)
+
+    def _await_turn(self) -> None:
+        self._limiter.acquire()
+        self._metrics.count(f"calls.{self.vendor.lower()}")
 
     def _parsed(self, call: Call[T], response: requests.Response) -> T:
         lost: type[ApiError] = UnexpectedAnswerError if call.repeatable else OutcomeUnknownError
@@ -193,6 +201,7 @@ class ApiClient:
         code, said = _said(body)
         detail = redact(said, hidden=call.hidden)
         if status == 429:
+            self._metrics.count(f"rate_limited.{self.vendor.lower()}")
             return RateLimitedError(
                 vendor=self.vendor,
                 call=call.name,

@@ -13,6 +13,7 @@ from requests.adapters import HTTPAdapter
 from lever_imocha.clients.limits import InProcessLimiter, Limiter
 from lever_imocha.clients.transport import ApiClient
 from lever_imocha.errors import SettingsError
+from lever_imocha.hooks.metrics import AirflowMetrics
 
 
 class ConnectionLike(Protocol):
@@ -104,4 +105,5 @@ def api_client(
         session=session,
         limiter=limiter or InProcessLimiter(5),
         timeout=float(timeout) if timeout else 20,
+        metrics=AirflowMetrics(),
     )

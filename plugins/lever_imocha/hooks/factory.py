@@ -15,6 +15,7 @@ from lever_imocha.clients.lever import LeverClient
 from lever_imocha.hooks.imocha import ImochaHook
 from lever_imocha.hooks.ledger import ledger_engine
 from lever_imocha.hooks.lever import LeverHook
+from lever_imocha.hooks.metrics import AirflowMetrics
 from lever_imocha.ledger.attendance import attend
 from lever_imocha.ledger.limiter import SharedLimiter
 from lever_imocha.ledger.repository import Ledger
@@ -74,6 +75,7 @@ class Workshop:
             settings=self.settings,
             worker=self.worker,
             callback_secret=self.callback_secret,
+            metrics=AirflowMetrics(),
         )
 
     def attempt_watch(self) -> AttemptWatch:
@@ -83,7 +85,12 @@ class Workshop:
     def write_back_workflow(self) -> WriteBackWorkflow:
         """Write reports back."""
         return WriteBackWorkflow(
-            lever=self.lever, imocha=self.imocha, ledger=self.ledger, settings=self.settings, worker=self.worker
+            lever=self.lever,
+            imocha=self.imocha,
+            ledger=self.ledger,
+            settings=self.settings,
+            worker=self.worker,
+            metrics=AirflowMetrics(),
         )
 
     def sync_tags_workflow(self) -> SyncTagsWorkflow:

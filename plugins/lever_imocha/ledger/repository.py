@@ -73,6 +73,7 @@ class Assessment:
     tries: int
     status: str | None
     adopted: bool
+    ended_at: datetime | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,8 +102,8 @@ class Step:
 
 
 _ENTRY = [stage_entries.c[name] for name in StageEntry.__dataclass_fields__]
-_ASSESSMENT = [assessments.c[name] for name in Assessment.__dataclass_fields__ if name not in ("status", "adopted")]
-_ADOPTED = func.coalesce(invitations.c.ended_at <= invitations.c.invited_at, false())
+_ASSESSMENT = [assessments.c[name] for name in Assessment.__dataclass_fields__ if name in assessments.c]
+_ADOPTED = func.coalesce(invitations.c.ended_at <= invitations.c.invited_at, false()).label("adopted")
 
 
 def _entry(row: Row[Any]) -> StageEntry:
@@ -111,7 +112,7 @@ def _entry(row: Row[Any]) -> StageEntry:
 
 def _assessments() -> Select[Any]:
     joined = assessments.outerjoin(invitations, assessments.c.invitation_id == invitations.c.id)
-    return select(*_ASSESSMENT, invitations.c.status, _ADOPTED.label("adopted")).select_from(joined)
+    return select(*_ASSESSMENT, invitations.c.status, invitations.c.ended_at, _ADOPTED).select_from(joined)
 
 
 def _unheld(table: Any, now: datetime) -> Any:
@@ -170,6 +171,7 @@ class Ledger:
                 "eligibility": entry.eligibility,
                 "first_seen_by": seen_by,
                 "first_seen_at": now,
+                "pending_since": now,
             }
             for entry in entries
         ]
@@ -180,7 +182,7 @@ class Ledger:
             connection.execute(
                 statement.on_conflict_do_update(
                     index_elements=["opportunity_id", "stage_id", "entered_at"],
-                    set_={"eligibility": new.eligibility, "decided_at": None},
+                    set_={"eligibility": new.eligibility, "pending_since": new.pending_since, "decided_at": None},
                     where=and_(stage_entries.c.decided_at.is_not(None), stage_entries.c.eligibility != new.eligibility),
                 )
             )

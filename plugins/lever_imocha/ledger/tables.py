@@ -68,6 +68,7 @@ stage_entries = Table(
     _at("entered_at", nullable=False),
     Column("first_seen_by", Text, nullable=False),
     _at("first_seen_at", nullable=False),
+    _at("pending_since", nullable=False),
     Column("eligibility", Text, nullable=False),
     Column("decision", Text),
     Column("reason", Text),
@@ -165,5 +166,7 @@ reference = Table(
     Column("value", JSONB, nullable=False),
     _at("read_at", nullable=False),
 )
+
+alerts = Table("alerts", metadata, Column("key", Text, primary_key=True), _at("told_at", nullable=False))
 
 watermarks = Table("watermarks", metadata, Column("name", Text, primary_key=True), _at("at", nullable=False))

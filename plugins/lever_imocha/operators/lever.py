@@ -8,6 +8,7 @@ from typing import Any
 from lever_imocha.domain.slices import slices
 from lever_imocha.errors import LeverImochaError
 from lever_imocha.hooks.plain import plain_errors
+from lever_imocha.notifications.settings import tell_overdue
 from lever_imocha.operators.base import LeverImochaOperator
 from lever_imocha.operators.work import work_through
 from lever_imocha.workflows.invite import InviteWorkflow
@@ -37,7 +38,11 @@ class LeverCollectStageEntriesOperator(LeverImochaOperator):
         rung = context["dag_run"].run_type == "asset_triggered"
         with self.workshop() as shop:
             workflow = shop.invite_workflow()
-            waiting = workflow.collect(full=str(self.full) == "True", sweep=not rung)
+            try:
+                waiting = workflow.collect(full=str(self.full) == "True", sweep=not rung)
+            finally:
+                if not rung:
+                    tell_overdue(shop.settings)
             self.log.info("%s opportunities to decide about", len(waiting))
             if rung:
                 waiting = [key for key in waiting[:AT_ONCE] if not self._helped(workflow, key)] + waiting[AT_ONCE:]

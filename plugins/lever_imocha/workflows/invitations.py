@@ -12,6 +12,7 @@ from lever_imocha.clients.imocha import ImochaClient
 from lever_imocha.domain.attempts import AttemptStatus, Invitation, read_status
 from lever_imocha.domain.decisions import Action, Decision, Reason, ResolvedRule
 from lever_imocha.domain.links import UTC_ZONE, InviteSettings, default_link, settings_of
+from lever_imocha.domain.metrics import Metrics
 from lever_imocha.domain.opportunities import Opportunity
 from lever_imocha.domain.signatures import callback_url
 from lever_imocha.errors import NotFoundError, NotPermittedError, OutcomeUnknownError, RequestRejectedError
@@ -38,7 +39,9 @@ class Inviter:
         settings: Settings,
         clock: Callable[[], datetime],
         callback_secret: str | None,
+        metrics: Metrics,
     ) -> None:
+        self._metrics = metrics
         self._callback_secret = callback_secret
         self._imocha, self._ledger, self._settings, self._clock = imocha, ledger, settings, clock
 
@@ -118,6 +121,9 @@ class Inviter:
             return Decision(Action.IGNORE, Reason.RUNNING)
         past = {Action.INVITE: "invited", Action.REFRESH: "refreshed", Action.REATTEMPT: "reattempt_given"}
         self._event(past[action], opportunity, test_id, invitation.id)
+        self._metrics.count(past[action])
+        if opportunity.entered_stage_at is not None:
+            self._metrics.timing("move_to_invitation", (self._clock() - opportunity.entered_stage_at).total_seconds())
         return Decision(action)
 
     def _call(

@@ -24,6 +24,7 @@ from lever_imocha.domain.decisions import (
     select_rule,
     wanted_tests,
 )
+from lever_imocha.domain.metrics import Metrics, NoMetrics
 from lever_imocha.domain.opportunities import Opportunity
 from lever_imocha.errors import LeverImochaError, NotFoundError, NotPermittedError, RequestRejectedError, redact
 from lever_imocha.ledger.repository import Ledger, NewDelivery, NewEntry, StageEntry
@@ -64,13 +65,19 @@ class InviteWorkflow:
         settings: Settings,
         worker: str,
         callback_secret: str | None = None,
+        metrics: Metrics | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._lever, self._imocha, self._ledger, self._settings = lever, imocha, ledger, settings
         self._worker, self._clock = worker, clock
-        self._scheme = tag_scheme(settings)
+        self._scheme, self._metrics = tag_scheme(settings), metrics or NoMetrics()
         self._inviter = Inviter(
-            imocha=imocha, ledger=ledger, settings=settings, clock=clock, callback_secret=callback_secret
+            imocha=imocha,
+            ledger=ledger,
+            settings=settings,
+            clock=clock,
+            callback_secret=callback_secret,
+            metrics=self._metrics,
         )
         self._leaver = Leaver(imocha=imocha, ledger=ledger, settings=settings, clock=clock)
         self._explainer = Explainer(lever=lever, ledger=ledger, settings=settings)
@@ -208,6 +215,8 @@ class InviteWorkflow:
             self._ledger.decide_entry(
                 entry.id, decision=decision.action.value, reason=_reason(decision), eligibility=seen
             )
+            if decision.action is Action.HOLD and decision.reason is not None:
+                self._metrics.count(f"held.{decision.reason.name.lower()}")
             if entry.decision == Action.HOLD.value and decision.action is not Action.HOLD:
                 self._ledger.reopen_write_back(opportunity.id)
         departure = departed(opportunity, self._stages)

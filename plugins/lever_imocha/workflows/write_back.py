@@ -12,6 +12,7 @@ from lever_imocha.domain.attempts import AttemptStatus, Report, read_status
 from lever_imocha.domain.decisions import Action, ResolvedRule, may_move_on
 from lever_imocha.domain.explanations import failure_note
 from lever_imocha.domain.forms import FormTemplate, fill_form, is_same_form, report_file_name
+from lever_imocha.domain.metrics import Metrics, NoMetrics
 from lever_imocha.domain.opportunities import Opportunity
 from lever_imocha.errors import (
     AssessmentError,
@@ -119,7 +120,9 @@ class WriteBackWorkflow:
         settings: Settings,
         worker: str,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        metrics: Metrics | None = None,
     ) -> None:
+        self._metrics = metrics or NoMetrics()
         self._lever, self._imocha, self._ledger, self._settings = lever, imocha, ledger, settings
         self._worker, self._clock = worker, clock
         self._explainer = Explainer(lever=lever, ledger=ledger, settings=settings)
@@ -156,6 +159,7 @@ class WriteBackWorkflow:
             raise
         for assessment in written:
             self._ledger.finish_write_back(assessment.id)
+            self._count(assessment)
         return outcome or ("waits for the report" if claimed else None)
 
     def _explain(self, assessment: Assessment, error: LeverImochaError) -> None:
@@ -168,6 +172,12 @@ class WriteBackWorkflow:
             self._explainer.note(assessment.opportunity_id, problem, text, perform_as=self._reference.perform_as)
         except LeverImochaError as untold:
             log.warning("opportunity %s: no note about it could be left: %s", assessment.opportunity_id, untold)
+
+    def _count(self, assessment: Assessment) -> None:
+        """From when we first knew of the end: iMocha tells when an attempt began, and not when it ended."""
+        self._metrics.count("written_back")
+        if assessment.ended_at is not None:
+            self._metrics.timing("end_to_write_back", (self._clock() - assessment.ended_at).total_seconds())
 
     def _later(self, assessment: Assessment, error: LeverImochaError | None = None) -> datetime | None:
         if error is not None and not isinstance(error, _PUT_OFF):

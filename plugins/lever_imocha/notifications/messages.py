@@ -1,0 +1,69 @@
+"""What an alert says: ids and our own one-line errors, never the candidate, and no vendor's words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lever_imocha.errors import ApiError, LeverImochaError, WorkFailedError
+from lever_imocha.ledger.alerts import Overdue
+
+_AT_MOST = 10
+
+
+@dataclass(frozen=True)
+class Alert:
+    """A message, and what makes two of them the same news."""
+
+    text: str
+    key: str
+
+
+def alert_of(context: Mapping[str, Any]) -> Alert:
+    """The alert for what Airflow hands to a callback: of a failed task, or of a run that missed its deadline."""
+    if "deadline" in context:
+        return _late(context["dag_run"], context["deadline"])
+    task, error = context["ti"], context.get("exception")
+    row = f"[{task.map_index}]" if (task.map_index or -1) >= 0 else ""
+    causes = error.causes if isinstance(error, WorkFailedError) else [error]
+    kinds = " ".join(sorted({type(cause).__name__ for cause in causes}))
+    return Alert(
+        f"{task.dag_id}: task {task.task_id}{row} failed for good in run {task.run_id}. {_said(error)}",
+        f"failure {task.dag_id} {task.task_id} {kinds}",
+    )
+
+
+def overdue_text(items: Sequence[Overdue]) -> str:
+    """The alert for what waits too long."""
+    return f"{len(items)} waiting too long: {_listed([_waits(item) for item in items])}."
+
+
+def _waits(item: Overdue) -> str:
+    what = f"report of invitation {item.invitation_id} unwritten" if item.invitation_id else "undecided"
+    why = f", last try: {item.reason}" if item.reason else ""
+    return f"opportunity {item.opportunity_id} {what} since {item.since:%Y-%m-%d %H:%M} UTC{why}"
+
+
+def _late(run: Mapping[str, Any], deadline: Mapping[str, Any]) -> Alert:
+    named = f"{run['dag_id']}: run {run.get('dag_run_id') or run.get('run_id')}"
+    return Alert(f"{named} is not done in time (due {deadline['deadline_time']}).", f"deadline {deadline['id']}")
+
+
+def _said(error: object) -> str:
+    if isinstance(error, WorkFailedError):
+        failures = [f"opportunity {key}: {_said(cause)}" for key, cause in error.failures.items()]
+        return f"{len(failures)} failed, the others are done: {_listed(failures)}"
+    if isinstance(error, ApiError) and error.detail:
+        # However well redacted, a vendor's words may repeat what was sent; the log is read by fewer people.
+        return " ".join(str(error).replace(error.detail, "the vendor's words are in the task's log").split())
+    if isinstance(error, LeverImochaError):
+        return " ".join(str(error).split())
+    if error is None:
+        return "Its process was lost, or it ran into a time-out; see the scheduler's log."
+    return f"{type(error).__name__}, which is no error of ours: see the task's log, and report it."
+
+
+def _listed(lines: Sequence[str]) -> str:
+    more = len(lines) - _AT_MOST
+    return "; ".join([*lines[:_AT_MOST], *([f"and {more} more"] if more > 0 else [])])

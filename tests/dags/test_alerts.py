@@ -1,0 +1,161 @@
+"""Who is told, and how often, when a task fails for good, a run is late, or a candidate waits."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from airflow.triggers.callback import CallbackTrigger
+from lever_imocha.ledger.database import engine_for
+from lever_imocha.ledger.repository import Ledger, NewEntry
+from lever_imocha.operators.lever import LeverCollectStageEntriesOperator
+
+from include.sandbox.world import World
+
+GOOD = "perform_as: people-ops@example.com\n"
+RECORDER = "tests.notifications.recorder.Recorder"
+
+Told = Callable[[], list[str]]
+
+
+@pytest.fixture
+def alerting(settings: Callable[[str], None], tmp_path: Path) -> Callable[..., Told]:
+    """Writes settings with a notifier that records, and returns how to read what it was told."""
+
+    def write(other: str = GOOD, *, notifier: str = RECORDER, **arguments: object) -> Told:
+        given = {"path": str(tmp_path / "told"), "text": "Look: {{ alert }}"} | arguments
+        settings(f"{other}alerts: {json.dumps({'notifier': notifier, 'arguments': given})}\n")
+        file = tmp_path / "told"
+        return lambda: file.read_text().splitlines() if file.exists() else []
+
+    return write
+
+
+def run(dags: Any, dag: str = "lever_imocha_invite") -> str:
+    return str(dags.dags[dag].test().state.value)
+
+
+def sweep(run_type: str = "scheduled") -> None:
+    context = {"dag_run": SimpleNamespace(run_type=run_type)}
+    LeverCollectStageEntriesOperator(task_id="collect").execute(context)
+
+
+def test_a_failure_is_told_once_in_a_while(dags: Any, world: World, alerting: Callable[..., Told]) -> None:
+    told = alerting()
+    world.lever_key = "another"
+    assert run(dags) == "failed"
+    (line,) = told()
+    assert line.startswith("Look: lever_imocha_invite: task collect_stage_entries failed for good in run ")
+    assert line.endswith("Check the API key in the Airflow connection's password.")
+    assert "lever-key" not in line
+    assert run(dags) == "failed"
+    assert len(told()) == 1
+
+
+def test_a_mistake_in_the_settings_is_told(dags: Any, world: World, alerting: Callable[..., Told]) -> None:
+    told = alerting(GOOD + "pol: 3\n")
+    assert run(dags) == "failed"
+    assert ["did you mean 'poll'?" in line for line in told()] == [True]
+
+
+def test_a_failure_is_told_although_the_ledger_failed(
+    dags: Any, world: World, alerting: Callable[..., Told], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = alerting()
+    monkeypatch.setenv("LEVER_IMOCHA_LEDGER", "postgresql://u@127.0.0.1:1/x")
+    assert run(dags) == "failed"
+    assert ["The ledger's database cannot be used" in line for line in told()] == [True]
+
+
+@pytest.mark.parametrize(
+    ("given", "line"),
+    [
+        ({"notifier": "no.such.Notifier"}, "alerts.notifier: 'no.such.Notifier' cannot be imported"),
+        ({"color": "red"}, f"alerts.arguments: {RECORDER} cannot be made with them"),
+        ({"fail": True}, f"{RECORDER} failed (ConnectionError); check its Airflow connection"),
+    ],
+)
+def test_a_notifier_that_does_not_work_breaks_nothing_and_is_tried_again(
+    world: World,
+    ledger_url: str,
+    alerting: Callable[..., Told],
+    caplog: pytest.LogCaptureFixture,
+    given: dict[str, Any],
+    line: str,
+) -> None:
+    wait(world, ledger_url)
+    alerting(**given)
+    sweep()
+    assert line in caplog.text
+    told = alerting()
+    sweep()
+    assert len(told()) == 1
+
+
+def wait(world: World, ledger_url: str) -> str:
+    """A candidate whom nobody has decided about for an hour."""
+    opportunity = world.add_opportunity(stage="Assessment", tags=[], name="Ann Example")
+    an_hour_ago = datetime.now(UTC) - timedelta(hours=1)
+    entry = NewEntry(opportunity_id=opportunity["id"], stage_id="s", entered_at=an_hour_ago, eligibility="tests [1]")
+    Ledger(engine=engine_for(ledger_url), clock=lambda: an_hour_ago).record_entries([entry], seen_by="webhook")
+    return str(opportunity["id"])
+
+
+def test_who_waits_too_long_is_told_once_by_sweeps_only(
+    world: World, ledger_url: str, alerting: Callable[..., Told]
+) -> None:
+    opportunity_id, told = wait(world, ledger_url), alerting()
+    sweep("asset_triggered")
+    assert told() == []
+    sweep()
+    (line,) = told()
+    assert line.startswith(f"Look: 1 waiting too long: opportunity {opportunity_id} undecided since ")
+    assert "Ann" not in line
+    sweep()
+    assert len(told()) == 1
+
+
+def test_who_waits_is_told_although_the_sweep_fails(
+    world: World, ledger_url: str, alerting: Callable[..., Told]
+) -> None:
+    wait(world, ledger_url)
+    told = alerting()
+    world.lever_key = "another"
+    with pytest.raises(Exception, match="Check the API key"):
+        sweep()
+    assert len(told()) == 1
+
+
+def test_every_task_tells_and_the_scheduled_runs_have_a_deadline(dags: Any) -> None:
+    for dag in dags.dags.values():
+        for task in dag.tasks:
+            assert task.has_on_failure_callback or task.on_failure_callback, task.task_id
+            assert not task.on_retry_callback
+    late = {name: [alert.interval for alert in dag.deadline or []] for name, dag in dags.dags.items()}
+    assert late == {
+        "lever_imocha_invite": [timedelta(hours=1)],
+        "lever_imocha_write_back": [timedelta(hours=7)],
+        "lever_imocha_sync_tags": [],
+    }
+
+
+def test_a_late_run_is_told_by_the_triggerer(dags: Any, world: World, alerting: Callable[..., Told]) -> None:
+    told = alerting()
+    (deadline,) = dags.dags["lever_imocha_invite"].deadline
+    context = {
+        "dag_run": {"dag_id": "lever_imocha_invite", "dag_run_id": "scheduled__1"},
+        "deadline": {"id": "d1", "deadline_time": "2026-07-02T03:00:00Z"},
+    }
+    trigger = CallbackTrigger(deadline.callback.path, {"context": context})
+
+    async def fire() -> list[Any]:
+        return [event.payload async for event in trigger.run()]
+
+    assert asyncio.run(fire())[-1]["state"] == "success"
+    assert told() == ["Look: lever_imocha_invite: run scheduled__1 is not done in time (due 2026-07-02T03:00:00Z)."]

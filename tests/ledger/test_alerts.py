@@ -1,0 +1,100 @@
+"""What waits too long, and what was told."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from lever_imocha.ledger.alerts import AlertLog
+from lever_imocha.ledger.database import engine_for
+from lever_imocha.ledger.repository import Ledger, NewEntry
+
+NOW = datetime(2026, 7, 2, tzinfo=UTC)
+WAIT = timedelta(minutes=15)
+
+
+class Clock:
+    """A time that tests move."""
+
+    now = NOW
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def ledger(ledger_url: str, clock: Clock) -> Ledger:
+    return Ledger(engine=engine_for(ledger_url), clock=clock)
+
+
+@pytest.fixture
+def register(ledger_url: str, clock: Clock) -> AlertLog:
+    return AlertLog(engine=engine_for(ledger_url), clock=clock)
+
+
+def arrive(ledger: Ledger, eligibility: str = "tests [1]") -> None:
+    entry = NewEntry(opportunity_id="op", stage_id="s", entered_at=NOW - timedelta(days=30), eligibility=eligibility)
+    ledger.record_entries([entry], seen_by="sweep")
+
+
+def overdue(register: AlertLog) -> list[str]:
+    return [item.key for item in register.overdue(entries=WAIT, reports=WAIT)]
+
+
+def test_an_entry_waits_from_when_it_became_undecided(ledger: Ledger, register: AlertLog, clock: Clock) -> None:
+    arrive(ledger)
+    clock.now += WAIT
+    assert overdue(register) == []
+    clock.now += timedelta(seconds=1)
+    first = overdue(register)
+    assert len(first) == 1
+    (entry,) = ledger.pending_entries("op")
+    ledger.decide_entry(entry.id, decision="hold", reason="no e-mail address")
+    assert overdue(register) == []
+    arrive(ledger, "tests [1, 2]")
+    assert overdue(register) == []
+    clock.now += 2 * WAIT
+    again = overdue(register)
+    assert len(again) == 1
+    assert again != first
+
+
+def test_a_report_waits_from_the_end_or_from_the_end_of_the_hold(
+    ledger: Ledger, register: AlertLog, clock: Clock
+) -> None:
+    arrive(ledger)
+    (entry,) = ledger.pending_entries("op")
+    assessment = ledger.intend("op", 1, entry_id=entry.id, rule_key="k")
+    ledger.record_invitation(
+        assessment, invitation_id=7, test_id=1, status="pending", entry_id=entry.id, refreshed=False
+    )
+    ledger.decide_entry(entry.id, decision="invite")
+    clock.now += 2 * WAIT
+    assert overdue(register) == []
+    ledger.set_status({7: "complete"})
+    clock.now += 2 * WAIT
+    (item,) = register.overdue(entries=WAIT, reports=WAIT)
+    assert (item.opportunity_id, item.invitation_id, item.since) == ("op", 7, clock.now - 2 * WAIT)
+    ledger.decide_entry(entry.id, decision="ignore")
+    assert overdue(register) == []
+    clock.now += 2 * WAIT
+    assert len(overdue(register)) == 1
+    ledger.finish_write_back(assessment)
+    assert overdue(register) == []
+
+
+def test_news_is_told_once_or_once_in_a_while(register: AlertLog, clock: Clock) -> None:
+    assert register.claim(["a", "b", "a"]) == {"a", "b"}
+    assert register.claim(["a", "c"]) == {"c"}
+    assert register.claim([]) == set()
+    assert register.claim(["a"], repeat=WAIT) == set()
+    clock.now += WAIT + timedelta(seconds=1)
+    assert register.claim(["a"]) == set()
+    assert register.claim(["a"], repeat=WAIT) == {"a"}
+    register.give_up(["a"])
+    assert register.claim(["a"]) == {"a"}

@@ -8,25 +8,35 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from typing import Any
 
 from airflow.sdk import Variable
+from airflow.sdk.exceptions import AirflowRuntimeError
 
 from lever_imocha.ledger.repository import Ledger
 
 log = logging.getLogger(__name__)
 
 VARIABLE = "lever_imocha_ledger"
+_NO_VARIABLES = (AirflowRuntimeError, ImportError)
+"""Airflow refuses, or the operator runs outside of a task."""
 
 
 @contextmanager
 def witnessed(ledger: Ledger) -> Iterator[None]:
-    """See that the ledger still knows what it knew last, and remember its last event when the work is done."""
-    seen = Variable.get(VARIABLE, default={}, deserialize_json=True)
+    """See that the ledger still knows what it knew last, and remember its last event when the work is done.
+
+    The work goes on when Airflow cannot keep the sign.
+    """
+    seen: dict[str, Any] = {}
+    with suppress(*_NO_VARIABLES):
+        seen = Variable.get(VARIABLE, default={}, deserialize_json=True)
     if not ledger.remembers(seen):
         log.warning("a backup of the ledger was put back: what is there at Lever and iMocha is looked up and adopted")
         ledger.mark_restored()
     try:
         yield
     finally:
-        Variable.set(VARIABLE, ledger.last_event(), serialize_json=True)
+        with suppress(*_NO_VARIABLES):
+            Variable.set(VARIABLE, ledger.last_event(), serialize_json=True)

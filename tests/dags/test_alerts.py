@@ -142,10 +142,14 @@ def test_every_task_tells(dags: Any) -> None:
         assert not dag.deadline
 
 
+def _listed(deadline: Any) -> list[Any]:
+    return deadline if isinstance(deadline, list) else [deadline] if deadline else []
+
+
 def test_scheduled_runs_have_a_deadline_once_there_is_somebody_to_tell(alerting: Callable[..., Told]) -> None:
     alerting()
     parsed = DagBag(bundle_name="dags-folder").dags
-    late = {name: [alert.interval for alert in dag.deadline or []] for name, dag in parsed.items()}
+    late = {name: [alert.interval for alert in _listed(dag.deadline)] for name, dag in parsed.items()}
     assert late == {
         "lever_imocha_invite": [timedelta(hours=1)],
         "lever_imocha_write_back": [timedelta(hours=7)],

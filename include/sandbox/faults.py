@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 from fastapi.responses import JSONResponse, Response
@@ -23,7 +24,7 @@ class Faults:
             await self._app(scope, receive, send)
             return
         path = scope["path"].removeprefix(scope.get("root_path", ""))
-        call = {"vendor": self._vendor, "method": scope["method"], "path": path, "status": None}
+        call = {"vendor": self._vendor, "method": scope["method"], "path": path, "status": None, "at": time.time()}
         self._world.calls.append(call)
         fault = self._world.fault_for(self._vendor, scope["method"], path)
 

@@ -1,0 +1,327 @@
+"""A storm of webhooks on Airflow's api server: what is kept, what is refused, how fast, and what survives a crash.
+
+``python -m benchmarks.storm --rate 200 --seconds 60``: 70 % good deliveries, 10 % forged, 10 % replayed, 10 %
+malformed, in five storms:
+
+=========  =============================================================
+lever      Lever's deliveries, nothing goes wrong
+imocha     iMocha's callbacks, nothing goes wrong
+crash      the api server is killed (SIGKILL) in the middle and restarted
+outage     PostgreSQL is stopped in the middle and started again
+hang       PostgreSQL stops answering in the middle, connections stay open
+=========  =============================================================
+
+Exits 1 when a rule is broken: every good one answered 2xx is in the ledger, once; what is not good is refused with a
+4xx and kept nowhere; no 5xx but 503, and that only while the ledger is away; 95 % answered within 100 ms, and within
+seconds whatever is broken; whatever was not taken is taken when the vendor sends it again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import random
+import signal
+import sys
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import aiohttp
+from lever_imocha.ledger.database import engine_for
+from lever_imocha.ledger.tables import deliveries, invitations
+from sqlalchemy import func, insert, select
+
+from benchmarks.deliveries import CALLBACK_SECRET, LEVER_TOKEN, SHARES, Delivery, Imocha, Kind, Lever
+from dev import postgres, services
+from dev.environment import RUN, prepare
+
+PREFIX = "storm_"
+STORMS = ("lever", "imocha", "crash", "outage", "hang")
+GOAL_P95, LONGEST, RECOVERY = 0.1, 10.0, 15.0
+NO_ANSWER = 0
+FIRST_INVITATION = 1_000_000
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What became of one request; status 0 is a connection that broke, or nothing within half a minute."""
+
+    delivery: Delivery
+    status: int
+    sent_at: float
+    seconds: float
+
+    @property
+    def is_right(self) -> bool:
+        """As it must be when nothing is broken."""
+        low, high = self.delivery.accepts
+        return low <= self.status <= high
+
+
+@dataclass
+class Storm:
+    """One storm: sends at a steady rate, whether or not answers come.
+
+    :param fault: what goes wrong, from a third of the time on; it returns when all is mended.
+    """
+
+    airflow: str
+    source: Lever | Imocha
+    rate: int
+    seconds: int
+    chance: random.Random
+    fault: Callable[[], None] | None = None
+    answers: list[Answer] = field(default_factory=list)
+    kept: list[Delivery] = field(default_factory=list)
+    latest_start: float = 0
+    broken_from: float = float("inf")
+    mended_at: float = float("inf")
+
+    async def rage(self) -> None:
+        """Send everything, then what was not taken once more, as the vendors do."""
+        connector = aiohttp.TCPConnector(limit=0)
+        timeout = aiohttp.ClientTimeout(total=30)
+        async with aiohttp.ClientSession(self.airflow, connector=connector, timeout=timeout) as session:
+            begin = time.monotonic()
+            async with asyncio.TaskGroup() as group:
+                if self.fault:
+                    group.create_task(self._break(self.fault))
+                for number in range(self.rate * self.seconds):
+                    due = begin + number / self.rate
+                    await asyncio.sleep(max(0, due - time.monotonic()))
+                    self.latest_start = max(self.latest_start, time.monotonic() - due)
+                    group.create_task(self._send(session, self._next()))
+            await self._send_again(session)
+
+    async def _break(self, fault: Callable[[], None]) -> None:
+        await asyncio.sleep(self.seconds / 3)
+        self.broken_from = time.monotonic()
+        await asyncio.to_thread(fault)
+        self.mended_at = time.monotonic()
+
+    def _next(self) -> Delivery:
+        kind: Kind = self.chance.choices(list(SHARES), weights=list(SHARES.values()))[0]
+        if kind == "replayed":
+            return self.source.replayed(self.chance.choice(self.kept)) if self.kept else self.source.good()
+        makers = {"good": self.source.good, "forged": self.source.forged, "malformed": self.source.malformed}
+        return makers[kind]()
+
+    async def _send(self, session: aiohttp.ClientSession, delivery: Delivery) -> Answer:
+        async def pieces() -> AsyncIterator[bytes]:
+            for start in range(0, len(delivery.body), 1000):
+                yield delivery.body[start : start + 1000]
+
+        sent_at, status = time.monotonic(), NO_ANSWER
+        body = pieces() if delivery.chunked else delivery.body
+        try:
+            async with session.post(delivery.path, data=body, headers=delivery.headers) as answer:
+                status = answer.status
+                await answer.read()
+        except (aiohttp.ClientError, TimeoutError, OSError):
+            pass
+        took = Answer(delivery, status, sent_at, time.monotonic() - sent_at)
+        self.answers.append(took)
+        if delivery.kind == "good" and took.is_right:
+            self.kept.append(delivery)
+        return took
+
+    async def _send_again(self, session: aiohttp.ClientSession) -> None:
+        """A delivery that was kept although its answer was lost may be refused as a replay."""
+        taken = {delivery.key for delivery in self.kept}
+        for answer in [item for item in self.answers if item.delivery.kind == "good"]:
+            if answer.delivery.key not in taken:
+                again = await self._send(session, answer.delivery)
+                self.answers.pop()
+                if not again.is_right and again.status != 409:
+                    self.answers.append(again)
+
+    # Judging
+
+    def verdict(self, stored: Counter[str]) -> list[str]:
+        """What is wrong."""
+        taken = {delivery.key for delivery in self.kept}
+        good = {answer.delivery.key for answer in self.answers if answer.delivery.kind == "good"}
+        wrong = [answer for answer in self.answers if not answer.is_right and not self._is_excused(answer)]
+        words = Counter(f"{item.delivery.kind} ({item.delivery.what}) answered {item.status}" for item in wrong)
+        problems = [f"{count} {word}" for word, count in words.most_common()]
+        if lost := taken - stored.keys():
+            problems.append(f"{len(lost)} acknowledged, but not in the ledger")
+        if missing := good - stored.keys():
+            problems.append(f"{len(missing)} good ones not in the ledger in the end")
+        if extra := stored.keys() - good:
+            problems.append(f"{len(extra)} in the ledger that were not good")
+        if twice := sum(count > 1 for count in stored.values()):
+            problems.append(f"{twice} in the ledger more than once")
+        return problems + self._too_slow()
+
+    def _is_excused(self, answer: Answer) -> bool:
+        """While the server or the ledger was away, and until it could have noticed that they are back."""
+        ends = answer.sent_at + answer.seconds
+        away = self.broken_from <= ends and answer.sent_at <= self.mended_at + RECOVERY
+        return away and answer.status in (NO_ANSWER, 503) and (answer.seconds < LONGEST)
+
+    def _too_slow(self) -> list[str]:
+        if self.fault is None:
+            p95 = _percentile(self._seconds(), 95)
+            return [f"p95 is {p95 * 1000:.0f} ms"] if p95 > GOAL_P95 else []
+        longest = max(self._seconds())
+        return [f"an answer took {longest:.1f} s"] if longest > LONGEST else []
+
+    def _seconds(self) -> list[float]:
+        return [answer.seconds for answer in self.answers]
+
+    def report(self, name: str) -> None:
+        """Print what was sent and how it was answered."""
+        times = self._seconds()
+        shown = ", ".join(f"p{at} {_percentile(times, at) * 1000:.0f}" for at in (50, 95, 99))
+        print(f"{name}: {len(times)} sent, {shown}, max {max(times) * 1000:.0f} ms; load {os.getloadavg()[0]:.1f}")
+        for kind in SHARES:
+            statuses = Counter(answer.status for answer in self.answers if answer.delivery.kind == kind)
+            told = ", ".join(f"{count} x {status or 'no answer'}" for status, count in sorted(statuses.items()))
+            print(f"  {kind:<10} {told}")
+        if self.fault:
+            print(f"  broken after {self.seconds / 3:.0f} s for {self.mended_at - self.broken_from:.1f} s", end="")
+            print(f"; taken again {self._recovered():.1f} s after it was mended")
+        if self.latest_start > 0.05:
+            print(f"  (the sender itself was up to {self.latest_start * 1000:.0f} ms late)")
+
+    def _recovered(self) -> float:
+        """From the mending to the moment from which all good ones are taken."""
+        sent = [item for item in self.answers if item.delivery.kind == "good" and item.sent_at > self.mended_at]
+        refused = [item.sent_at + item.seconds for item in sent if not item.is_right]
+        return max(refused, default=self.mended_at) - self.mended_at
+
+
+def _percentile(values: list[float], at: int) -> float:
+    ordered = sorted(values)
+    return ordered[max(0, round(len(ordered) * at / 100) - 1)]
+
+
+class Server:
+    """The api server and its PostgreSQL, and how they break."""
+
+    def __init__(self, away: int) -> None:
+        self._away = away
+        base_url = postgres.start(RUN / "postgres")
+        for name in ("airflow", "ledger"):
+            postgres.drop_database(base_url, PREFIX + name)
+        self.environment = prepare(prefix=PREFIX, port=services.free_port(18080))
+        self.url = self.environment["AIRFLOW__API__BASE_URL"]
+        self._engine = engine_for(self.environment["LEVER_IMOCHA_LEDGER"])
+        settings = RUN / "storm.yaml"
+        settings.write_text("perform_as: people-ops@example.com\n")
+        self.environment["LEVER_IMOCHA_SETTINGS"] = str(settings)
+        for vendor, extra in (
+            ("lever", {"webhook_tokens": ["older-token", LEVER_TOKEN]}),
+            ("imocha", {"callback_secret": CALLBACK_SECRET}),
+        ):
+            connection = {"conn_type": vendor, "host": "http://127.0.0.1:9", "password": f"{vendor}-key"}
+            self.environment[f"AIRFLOW_CONN_{vendor.upper()}_DEFAULT"] = json.dumps(connection | {"extra": extra})
+
+    def start(self) -> None:
+        """Start the api server and wait until the receivers answer."""
+        services.start("api-server", services.SERVICES["api-server"], self.environment)
+        asyncio.run(self._ready())
+
+    async def _ready(self) -> None:
+        async with aiohttp.ClientSession(self.url) as session, asyncio.timeout(120):
+            while True:
+                try:
+                    async with session.post(Lever.path, data=b"") as answer:
+                        if answer.status == 400:
+                            return
+                except aiohttp.ClientError:
+                    pass
+                await asyncio.sleep(0.2)
+
+    def crash(self) -> None:
+        """Kill the api server, and start it again."""
+        os.killpg(int((RUN / "pids" / "api-server").read_text()), signal.SIGKILL)
+        self.start()
+
+    def outage(self) -> None:
+        """Stop PostgreSQL for a while."""
+        postgres.stop(RUN / "postgres")
+        time.sleep(self._away)
+        postgres.start(RUN / "postgres")
+
+    def hang(self) -> None:
+        """Have every process of PostgreSQL stand still for a while."""
+        parent = int((RUN / "postgres" / "postmaster.pid").read_text().split()[0])
+        children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+        pids = [parent, *map(int, children)]
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            time.sleep(self._away)
+        finally:
+            for pid in pids:
+                os.kill(pid, signal.SIGCONT)
+
+    def invite(self, count: int) -> list[int]:
+        """Make invitations that the ledger knows."""
+        now = datetime.now(UTC)
+        ids = list(range(FIRST_INVITATION, FIRST_INVITATION + count))
+        rows = [
+            {"id": key, "test_id": 1, "status": "pending", "invited_at": now, "times_invited": 1, "times_refreshed": 0}
+            for key in ids
+        ]
+        with self._engine.begin() as connection:
+            connection.execute(insert(invitations), rows)
+        return ids
+
+    def stored(self, vendor: str, since: datetime) -> Counter[str]:
+        """How often each delivery is in the ledger."""
+        query = (
+            select(deliveries.c.key, func.count())
+            .where(deliveries.c.vendor == vendor, deliveries.c.received_at >= since)
+            .group_by(deliveries.c.key)
+        )
+        with self._engine.connect() as connection:
+            return Counter({key: count for key, count in connection.execute(query)})
+
+
+def run(server: Server, name: str, *, rate: int, seconds: int, seed: int) -> list[str]:
+    """One storm; returns what is wrong."""
+    chance, since = random.Random(seed), datetime.now(UTC)
+    source = Imocha(chance, server.invite(rate * seconds)) if name == "imocha" else Lever(chance)
+    fault = {"crash": server.crash, "outage": server.outage, "hang": server.hang}.get(name)
+    storm = Storm(server.url, source, rate, seconds, chance, fault)
+    asyncio.run(storm.rage())
+    storm.report(name)
+    problems = storm.verdict(server.stored(source.vendor, since))
+    for problem in problems:
+        print(f"  WRONG: {problem}")
+    return problems
+
+
+def main() -> None:
+    """Start the api server, let the storms rage, stop."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.storm", description=__doc__)
+    parser.add_argument("--rate", type=int, default=200, help="deliveries a second")
+    parser.add_argument("--seconds", type=int, default=60, help="how long each storm lasts")
+    parser.add_argument("--away", type=int, default=10, help="how long PostgreSQL is away")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--storms", nargs="+", choices=STORMS, default=STORMS)
+    options = parser.parse_args()
+    services.stop()
+    problems: list[str] = []
+    try:
+        server = Server(options.away)
+        server.start()
+        for name in options.storms:
+            problems += run(server, name, rate=options.rate, seconds=options.seconds, seed=options.seed)
+            sys.stdout.flush()
+    finally:
+        services.stop()
+    sys.exit(1 if problems else 0)
+
+
+if __name__ == "__main__":
+    main()

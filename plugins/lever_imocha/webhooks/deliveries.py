@@ -19,7 +19,8 @@ LEVER_EVENTS = {"candidateStageChange", "candidateArchiveChange", "candidateHire
 """Lever's events that are acted on; others are kept and left alone."""
 
 
-_WORD = r"^[!-~]{1,200}$"
+_WORD = r"[!-~]{1,200}"
+_END_OF_TIME = 253_402_300_800_000  # the year 10000, which Python cannot tell
 
 
 class DeliveryRefusedError(LeverImochaError):
@@ -33,9 +34,9 @@ class DeliveryRefusedError(LeverImochaError):
 class _LeverWebhook(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
-    token: Annotated[StrictStr, Field(pattern=_WORD)]
-    triggered_at: Annotated[StrictInt, Field(alias="triggeredAt", gt=0, lt=2**50)]
-    event: Annotated[StrictStr, Field(pattern=_WORD)]
+    token: Annotated[StrictStr, Field(pattern=f"^{_WORD}$")]
+    triggered_at: Annotated[StrictInt, Field(alias="triggeredAt", gt=0, lt=_END_OF_TIME)]
+    event: Annotated[StrictStr, Field(pattern=f"^{_WORD}$")]
     signature: Annotated[StrictStr, Field(max_length=200)] = ""
     data: dict[str, Any]
 
@@ -68,7 +69,7 @@ def read_lever_delivery(
         return None
     opportunity_id = webhook.data.get("opportunityId")
     acted_on = webhook.event in LEVER_EVENTS
-    if not isinstance(opportunity_id, str) or not re.match(_WORD, opportunity_id):
+    if not isinstance(opportunity_id, str) or not re.fullmatch(_WORD, opportunity_id):
         if acted_on:
             raise DeliveryRefusedError(400, "the delivery names no opportunity")
         opportunity_id = None

@@ -8,8 +8,27 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, Select, and_, delete, false, func, or_, select, true, update
+from sqlalchemy import (
+    Boolean,
+    Connection,
+    Engine,
+    Row,
+    Select,
+    Text,
+    and_,
+    bindparam,
+    case,
+    delete,
+    false,
+    func,
+    literal_column,
+    or_,
+    select,
+    true,
+    update,
+)
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
 from lever_imocha.ledger.attendance import is_attended
 from lever_imocha.ledger.tables import (
@@ -132,6 +151,20 @@ def bell(vendor: str) -> str:
 
 def _utc(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat()
+
+
+def _keep_delivery() -> str:
+    """One round trip for the busiest statement, compiled once: SQLAlchemy compiles ON CONFLICT anew every time."""
+    names = ("vendor", "key", "event", "opportunity_id", "invitation_id", "received_at", "handled_at")
+    columns = {name: bindparam(name, type_=deliveries.c[name].type) for name in names}
+    kept = insert(deliveries).values(columns).on_conflict_do_nothing().returning(deliveries.c.id).cte("kept")
+    ring = case(
+        (bindparam("rings", type_=Boolean), func.pg_notify(bindparam("bell", type_=Text), literal_column("''")))
+    )
+    return str(select(kept.c.id, ring).compile(dialect=PGDialect_psycopg()))  # type: ignore[no-untyped-call]
+
+
+_KEEP_DELIVERY = _keep_delivery()
 
 
 def _put_names(connection: Connection, names: Mapping[str, str | None]) -> None:
@@ -292,16 +325,13 @@ class Ledger:
         :return: False when it was there already.
         """
         now = self._clock()
-        statement = insert(deliveries).values(
-            vendor=delivery.vendor, key=delivery.key, event=delivery.event, opportunity_id=delivery.opportunity_id,
-            invitation_id=delivery.invitation_id, received_at=now, handled_at=now if delivery.handled else None,
-        )  # fmt: skip
-        with self._engine.begin() as connection:
-            kept = statement.on_conflict_do_nothing().returning(deliveries.c.id)
-            new = connection.execute(kept).first() is not None
-            if new and not delivery.handled:
-                connection.execute(select(func.pg_notify(bell(delivery.vendor), "")))
-            return new
+        values = {
+            "vendor": delivery.vendor, "key": delivery.key, "event": delivery.event, "received_at": now,
+            "opportunity_id": delivery.opportunity_id, "invitation_id": delivery.invitation_id,
+            "handled_at": now if delivery.handled else None, "bell": bell(delivery.vendor), "rings": not delivery.handled,
+        }  # fmt: skip
+        with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            return connection.exec_driver_sql(_KEEP_DELIVERY, values).first() is not None
 
     def deliveries_of(self, opportunity_id: str) -> list[int]:
         """Unhandled deliveries about an opportunity."""

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
 import os
 import random
@@ -240,6 +241,16 @@ class Server:
                     pass
                 await asyncio.sleep(0.2)
 
+    def cpu(self) -> float:
+        """Seconds of processor time the api server has used, all its processes together."""
+        group = int((RUN / "pids" / "api-server").read_text())
+        used = 0
+        for stat in Path("/proc").glob("[0-9]*/stat"):
+            with contextlib.suppress(OSError):
+                fields = stat.read_text().rpartition(")")[2].split()
+                used += (int(fields[11]) + int(fields[12])) if int(fields[2]) == group else 0
+        return used / os.sysconf("SC_CLK_TCK")
+
     def crash(self) -> None:
         """Kill the api server, and start it again."""
         os.killpg(int((RUN / "pids" / "api-server").read_text()), signal.SIGKILL)
@@ -293,8 +304,13 @@ def run(server: Server, name: str, *, rate: int, seconds: int, seed: int) -> lis
     source = Imocha(chance, server.invite(rate * seconds)) if name == "imocha" else Lever(chance)
     fault = {"crash": server.crash, "outage": server.outage, "hang": server.hang}.get(name)
     storm = Storm(server.url, source, rate, seconds, chance, fault)
+    before = server.cpu()
     asyncio.run(storm.rage())
     storm.report(name)
+    if name != "crash":
+        print(
+            f"  the api server used {(server.cpu() - before) * 1000 / len(storm.answers):.1f} ms of processor time each"
+        )
     problems = storm.verdict(server.stored(source.vendor, since))
     for problem in problems:
         print(f"  WRONG: {problem}")

@@ -17,11 +17,22 @@ from lever_imocha.ledger.tables import SCHEMA
 
 UPGRADE = "python -m lever_imocha.ledger upgrade"
 LEDGER_VARIABLE = "LEVER_IMOCHA_LEDGER"
+_SECONDS_TO_REACH = 5
+_NETWORK = {
+    "connect_timeout": str(_SECONDS_TO_REACH),  # psycopg's own is 130 s
+    "keepalives_idle": "30",
+    "keepalives_interval": "10",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "30000",
+}
 
 
 @lru_cache(maxsize=8)
 def engine_for(url: str) -> Engine:
     """The engine of a database, one per process; any PostgreSQL URL is driven by psycopg 3.
+
+    A server that does not answer is given up within seconds, here and wherever else the engine's URL is used; what the
+    URL says itself counts. Connections are opened when needed and kept: under load, opening costs more than asking.
 
     :raises LedgerError: the URL is not a PostgreSQL URL.
     """
@@ -32,10 +43,11 @@ def engine_for(url: str) -> Engine:
     if parsed.get_backend_name() not in ("postgresql", "postgres"):
         raise LedgerError(f"The ledger needs PostgreSQL, not {parsed.get_backend_name()}.")
     return create_engine(
-        parsed.set(drivername="postgresql+psycopg"),
+        parsed.set(drivername="postgresql+psycopg", query=_NETWORK | dict(parsed.query)),
         pool_pre_ping=True,
-        pool_size=2,
-        max_overflow=4,
+        pool_size=6,
+        max_overflow=0,
+        pool_timeout=_SECONDS_TO_REACH,
         hide_parameters=True,
     )
 

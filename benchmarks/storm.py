@@ -25,6 +25,7 @@ import json
 import os
 import random
 import signal
+import subprocess
 import sys
 import time
 from collections import Counter
@@ -40,7 +41,7 @@ from sqlalchemy import func, insert, select
 
 from benchmarks.deliveries import CALLBACK_SECRET, LEVER_TOKEN, SHARES, Delivery, Imocha, Kind, Lever
 from dev import postgres, services
-from dev.environment import RUN, prepare
+from dev.environment import BIN, ROOT, RUN, prepare
 
 PREFIX = "storm_"
 STORMS = ("lever", "imocha", "crash", "outage", "hang")
@@ -259,8 +260,10 @@ class Server:
     def outage(self) -> None:
         """Stop PostgreSQL for a while."""
         postgres.stop(RUN / "postgres")
-        time.sleep(self._away)
-        postgres.start(RUN / "postgres")
+        time.sleep(self._away)  # a process starts a server once only: another one has to
+        subprocess.run(
+            [BIN / "python", "-m", "dev.postgres", "start", RUN / "postgres"], cwd=ROOT, check=True, capture_output=True
+        )
 
     def hang(self) -> None:
         """Have every process of PostgreSQL stand still for a while."""

@@ -74,6 +74,8 @@ def variables(base_url: str, *, prefix: str = "", port: int = 18080) -> dict[str
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": metadata,
         "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(RUN / "logs" / "tasks"),
         "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "30",
+        "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "60",
+        "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "60",
         "LEVER_IMOCHA_LEDGER": (not prefix and given.get("LEVER_IMOCHA_LEDGER"))
         or postgres.create_database(base_url, f"{prefix}ledger"),
         "PYTHONPATH": f"{ROOT / 'plugins'}{os.pathsep}{ROOT}",

@@ -60,9 +60,15 @@ def start_airflow(environment: dict[str, str]) -> None:
         with contextlib.suppress(requests.RequestException, ValueError):
             health = requests.get(url, timeout=2).json()
             if all(health[part]["status"] == "healthy" for part in ("scheduler", "dag_processor", "triggerer")):
+                _warm_up(environment)
                 return
         time.sleep(0.5)
     sys.exit(f"Airflow did not become healthy in two minutes; see {RUN / 'logs'}")
+
+
+def _warm_up(environment: dict[str, str]) -> None:
+    """Have the api server make the API that tasks call: it does so when first asked, and for 8 s answers nobody else."""
+    requests.get(f"{environment['AIRFLOW__CORE__EXECUTION_API_SERVER_URL']}health", timeout=120)
 
 
 def _alive(pid: int) -> bool:

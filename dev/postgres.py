@@ -24,6 +24,9 @@ def start(directory: Path) -> str:
 def create_database(base_url: str, name: str, *, template: str = "template1") -> str:
     """Create a database unless it is there.
 
+    Whoever idles in a transaction for a minute is cut off: when Airflow's scheduler alone is killed, the workers it
+    forked live on with its connection, and PostgreSQL would keep its locks on the runs, which nobody could go on with.
+
     :return: its URL.
     """
     with psycopg.connect(base_url, autocommit=True) as connection:
@@ -31,6 +34,8 @@ def create_database(base_url: str, name: str, *, template: str = "template1") ->
         if found is None:
             statement = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
             connection.execute(statement.format(sql.Identifier(name), sql.Identifier(template)))
+        statement = sql.SQL("ALTER DATABASE {} SET idle_in_transaction_session_timeout = '60s'")
+        connection.execute(statement.format(sql.Identifier(name)))
     return base_url.replace("/postgres?", f"/{name}?", 1)
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Callable
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import requests
+from airflow.sdk.exceptions import AirflowNotFoundException
 from airflow.sdk.log import mask_secret
 from requests.adapters import HTTPAdapter
 
@@ -27,6 +29,18 @@ class ConnectionLike(Protocol):
 
     @property
     def extra_dejson(self) -> dict[str, Any]: ...
+
+
+def find_connection(read: Callable[[str], Any], conn_id: str, conn_type: str) -> ConnectionLike:
+    """An Airflow connection.
+
+    :raises SettingsError: there is none of that name.
+    """
+    try:
+        connection: ConnectionLike = read(conn_id)
+    except AirflowNotFoundException:
+        raise SettingsError([f"connection {conn_id}: does not exist; make it in Airflow, type {conn_type}"]) from None
+    return connection
 
 
 def _is_loopback(host: str | None) -> bool:

@@ -10,7 +10,14 @@ from airflow.providers.http.hooks.http import HttpHook
 from lever_imocha.clients.imocha import ImochaClient
 from lever_imocha.clients.limits import Limiter
 from lever_imocha.errors import LeverImochaError
-from lever_imocha.hooks.connections import ConnectionLike, api_client, api_key, secret_extra, session_for
+from lever_imocha.hooks.connections import (
+    ConnectionLike,
+    api_client,
+    api_key,
+    find_connection,
+    secret_extra,
+    session_for,
+)
 
 DEFAULT_URL = "https://apiv3.imocha.io/v3"
 
@@ -52,7 +59,7 @@ class ImochaHook(HttpHook):
 
     @cached_property
     def _connection(self) -> ConnectionLike:
-        return self.get_connection(self.imocha_conn_id)
+        return find_connection(self.get_connection, self.imocha_conn_id, self.conn_type)
 
     def test_connection(self) -> tuple[bool, str]:
         """Read the business units, or a page of tests, with the key."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 from airflow.providers.http.hooks.http import HttpHook
@@ -11,7 +12,14 @@ from requests.auth import HTTPBasicAuth, _basic_auth_str
 from lever_imocha.clients.lever import LeverClient
 from lever_imocha.clients.limits import Limiter
 from lever_imocha.errors import LeverImochaError
-from lever_imocha.hooks.connections import ConnectionLike, api_client, api_key, secret_extras, session_for
+from lever_imocha.hooks.connections import (
+    ConnectionLike,
+    api_client,
+    api_key,
+    find_connection,
+    secret_extras,
+    session_for,
+)
 
 DEFAULT_URL = "https://api.lever.co/v1"
 
@@ -45,12 +53,16 @@ class LeverHook(HttpHook):
 
         :param limiter: shared by all processes that use the key.
         """
-        return lever_client(self.get_connection(self.lever_conn_id), limiter)
+        return lever_client(self._connection, limiter)
 
     @property
     def webhook_tokens(self) -> list[str]:
         """The webhooks' signature tokens, from the connection's extra `webhook_tokens`: a list, or with commas."""
-        return secret_extras(self.get_connection(self.lever_conn_id), "webhook_tokens")
+        return secret_extras(self._connection, "webhook_tokens")
+
+    @cached_property
+    def _connection(self) -> ConnectionLike:
+        return find_connection(self.get_connection, self.lever_conn_id, self.conn_type)
 
     def test_connection(self) -> tuple[bool, str]:
         """Read one stage with the key."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
@@ -72,4 +73,5 @@ class ImochaAttemptTrigger(BaseTrigger):
     def _look(self, *, sweep: bool) -> list[str]:
         shop = Workshop.open(lever_conn_id=self.lever_conn_id, imocha_conn_id=self.imocha_conn_id)
         watch = shop.attempt_watch()
-        return watch.look() if sweep else watch.due()
+        # Two runs may wait at once: one sweep serves both.
+        return watch.look(rested=timedelta(seconds=self.poll_interval / 2)) if sweep else watch.due()

@@ -6,70 +6,130 @@ the delivery is in the ledger; whatever keeps it from there is a 503, so that th
 
 from __future__ import annotations
 
+import gc
 import logging
-from collections.abc import Callable
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from functools import partial
 
+from anyio import CapacityLimiter, Lock, fail_after, to_thread
 from fastapi import FastAPI, Request
-from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
 
-from lever_imocha.domain.attempts import AttemptStatus
+from lever_imocha.domain.attempts import AttemptStatus, Callback
 from lever_imocha.domain.signatures import read_callback_token
 from lever_imocha.hooks.desk import Desk, open_desk
+from lever_imocha.ledger.repository import Ledger, NewDelivery
 from lever_imocha.webhooks.deliveries import DeliveryRefusedError, read_imocha_callback, read_lever_delivery
 
 log = logging.getLogger(__name__)
 
 MAX_BODY = 64 * 1024
+_PATIENCE = 5.0
+"""Seconds the ledger has to take a delivery; then it counts as away, and the vendor shall send again."""
+_AT_ONCE = 6  # as many as the ledger's pool has connections
+_DESK_IS_GOOD_FOR = 30.0
+
+
+@asynccontextmanager
+async def _ready(_app: FastAPI) -> AsyncIterator[None]:
+    """Have the garbage collector leave alone what the server has loaded.
+
+    It is 300 MB of objects that stay; walking through them again and again takes half the time in a storm of
+    deliveries, and every answer waits meanwhile.
+    """
+    gc.collect()
+    gc.freeze()
+    yield
+
+
+class _Counter:
+    """Where deliveries are taken: the desk, looked up twice a minute, and threads that are not those of Airflow's API.
+
+    A delivery is proven and read before it waits for a turn, so that a forged one costs nobody anything.
+    """
+
+    def __init__(self, open_desk: Callable[[], Desk]) -> None:
+        self._open, self._good_until = open_desk, 0.0
+        self._desk: Desk | None = None
+        self._lock, self._turn = Lock(), CapacityLimiter(_AT_ONCE)
+
+    async def desk(self) -> Desk:
+        """The desk as connections and settings are now."""
+        async with self._lock:
+            if self._desk is None or time.monotonic() >= self._good_until:
+                with fail_after(2 * _PATIENCE):
+                    self._desk = await to_thread.run_sync(self._open, abandon_on_cancel=True)
+                self._good_until = time.monotonic() + _DESK_IS_GOOD_FOR
+            return self._desk
+
+    async def keep(self, work: Callable[[], None]) -> None:
+        """Have the ledger keep something, in a thread, within our patience."""
+        async with self._turn:
+            with fail_after(_PATIENCE):
+                await to_thread.run_sync(work, abandon_on_cancel=True, limiter=CapacityLimiter(1))
 
 
 def create_app(desk: Callable[[], Desk] = open_desk) -> FastAPI:
     """The application.
 
-    :param desk: asked for every delivery.
+    :param desk: looks up the ledger and the secrets, twice a minute.
     """
-    app = FastAPI(title="Lever and iMocha webhooks", docs_url=None, redoc_url=None, openapi_url=None)
+    app = FastAPI(title="Lever and iMocha webhooks", docs_url=None, redoc_url=None, openapi_url=None, lifespan=_ready)
+    counter = _Counter(desk)
 
     @app.post("/webhooks/lever")
     async def lever(request: Request) -> JSONResponse:
-        return await _answer("Lever", partial(_take_lever, desk), request)
+        return await _answer("Lever", partial(_take_lever, counter), request)
 
     @app.post("/webhooks/imocha/{token}")
     async def imocha(token: str, request: Request) -> JSONResponse:
-        return await _answer("iMocha", partial(_take_imocha, desk, token), request)
+        # Airflow logs the path of every request when it is answered, and this one holds the secret.
+        request.scope["path"] = request.scope["path"].replace(token, "***")
+        return await _answer("iMocha", partial(_take_imocha, counter, token), request)
 
     return app
 
 
-def _take_lever(desk: Callable[[], Desk], body: bytes) -> str:
-    at = desk()
+async def _take_lever(counter: _Counter, body: bytes) -> str:
+    at = await counter.desk()
     delivery = read_lever_delivery(body, signature_tokens=at.webhook_tokens, now=datetime.now(UTC), limits=at.limits)
     if delivery is None:
         return "test request received"
-    if not at.ledger.record_delivery(delivery):
-        raise DeliveryRefusedError(409, "this delivery was received before")
+    await counter.keep(partial(_keep_lever, at.ledger, delivery))
     return "received"
 
 
-def _take_imocha(desk: Callable[[], Desk], token: str, body: bytes) -> str:
-    at = desk()
+def _keep_lever(ledger: Ledger, delivery: NewDelivery) -> None:
+    if not ledger.record_delivery(delivery):
+        raise DeliveryRefusedError(409, "this delivery was received before")
+
+
+async def _take_imocha(counter: _Counter, token: str, body: bytes) -> str:
+    at = await counter.desk()
     if not at.callback_secret or read_callback_token(token, at.callback_secret) is None:
         raise DeliveryRefusedError(404, "there is no such address")
     callback, delivery = read_imocha_callback(body)
-    if at.ledger.invitation_status(callback.test_invitation_id) is None:
-        raise DeliveryRefusedError(404, "the invitation is not known here")
-    at.ledger.record_delivery(delivery)
-    if callback.status is AttemptStatus.IN_PROGRESS:
-        at.ledger.set_status({callback.test_invitation_id: callback.status.value})
+    await counter.keep(partial(_keep_imocha, at, callback, delivery))
     return "received"
 
 
-async def _answer(vendor: str, take: Callable[[bytes], str], request: Request) -> JSONResponse:
+def _keep_imocha(at: Desk, callback: Callback, delivery: NewDelivery) -> None:
+    number = callback.test_invitation_id
+    if at.ledger.invitation_status(number) is None:
+        raise DeliveryRefusedError(404, "the invitation is not known here")
+    at.ledger.record_delivery(delivery)
+    if callback.status is AttemptStatus.IN_PROGRESS:
+        changed = at.ledger.set_status({number: callback.status.value})
+        if at.shows_status:
+            at.ledger.announce(changed)
+
+
+async def _answer(vendor: str, take: Callable[[bytes], Awaitable[str]], request: Request) -> JSONResponse:
     try:
-        body = await _body(request)
-        return JSONResponse({"message": await run_in_threadpool(take, body)})
+        return JSONResponse({"message": await take(await _body(request))})
     except DeliveryRefusedError as error:
         log.warning("a delivery in the name of %s is refused: %s", vendor, error)
         return JSONResponse({"message": str(error)}, status_code=error.status)

@@ -48,17 +48,25 @@ class AttemptWatch:
     ) -> None:
         self._imocha, self._ledger, self._settings, self._clock = imocha, ledger, settings, clock
 
-    def look(self) -> list[str]:
+    def look(self, *, rested: timedelta | None = None) -> list[str]:
         """Sweep Retrieve Invites since the last time, look at a few reports directly, and return what is due.
 
         The sweep's timestamp and window are not documented (imocha.md 6.4): windows overlap, and each open
         invitation's own report is looked at once soon after inviting and then now and then.
 
+        :param rested: do not sweep when somebody else did within this time.
         :return: opportunity ids with something to write back.
         """
         self._heed_callbacks()
-        poll, now = self._settings.poll, self._clock()
-        last = self._ledger.watermark(_SWEEP) or now - poll.attempts_window
+        now, swept = self._clock(), self._ledger.watermark(_SWEEP)
+        if rested is None or swept is None or now - swept >= rested:
+            self._sweep(swept, now)
+            self._check_reports()
+        return self._ledger.due_write_backs()
+
+    def _sweep(self, last: datetime | None, now: datetime) -> None:
+        poll = self._settings.poll
+        last = last or now - poll.attempts_window
         start = last - poll.attempts_overlap
         while start < now:
             end = min(start + poll.attempts_window, now + timedelta(minutes=5))
@@ -67,8 +75,6 @@ class AttemptWatch:
                 self._note({attempt.test_invitation_id: attempt.status for attempt in attempts})
             start = end
             self._ledger.set_watermark(_SWEEP, min(end, now))
-        self._check_reports()
-        return self._ledger.due_write_backs()
 
     def due(self) -> list[str]:
         """What is due as far as callbacks tell, without a sweep; for when one has just rung."""

@@ -7,7 +7,13 @@ from typing import Any
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from include.sandbox.world import Fault
 from tests.model.model import TRIGGER
@@ -42,13 +48,11 @@ faults = st.builds(
 class Schedule(RuleBasedStateMachine):
     """One schedule, from empty vendors to rest."""
 
-    steps = 0
-
     def __init__(self, scene: Scene) -> None:
         super().__init__()
         self._scene = scene
         scene.begin_anew()
-        self._people = People(scene)
+        self._people, self._restless = People(scene), 0
 
     @initialize(email=st.sampled_from(EMAILS), wanted=tests)
     def begin(self, email: str, wanted: tuple[int, ...]) -> None:
@@ -76,12 +80,12 @@ class Schedule(RuleBasedStateMachine):
     @rule(kind=st.sampled_from(INVITE), number=who, mishap=mishaps)
     def invite(self, kind: str, number: int, mishap: Any) -> None:
         """A run of the invite DAG, or its task cleared by hand."""
-        self._scene.work(kind, number, mishap=self._mishap(mishap))
+        self._run(kind, number, mishap)
 
     @rule(kind=st.sampled_from(WRITE_BACK), number=who, mishap=mishaps)
     def write_back(self, kind: str, number: int, mishap: Any) -> None:
         """A run of the write-back DAG, or its task cleared by hand."""
-        self._scene.work(kind, number, mishap=self._mishap(mishap))
+        self._run(kind, number, mishap)
 
     @rule(fault=faults)
     def fault(self, fault: Fault) -> None:
@@ -94,14 +98,20 @@ class Schedule(RuleBasedStateMachine):
         """Time passes."""
         self._scene.town.shift += span
 
+    @precondition(lambda self: self._restless > 8)
     @rule()
     def settle(self) -> None:
-        """Nothing goes wrong for a while."""
+        """Nothing goes wrong for a while; seldom, since it takes long."""
+        self._restless = 0
         self._scene.settle()
 
     def teardown(self) -> None:
         """Every schedule ends at rest."""
         self._scene.settle()
+
+    def _run(self, kind: str, number: int, mishap: Any) -> None:
+        self._restless += 1
+        self._scene.work(kind, number, mishap=self._mishap(mishap))
 
     def _mishap(self, drawn: Any) -> Mishap | None:
         if drawn is None:

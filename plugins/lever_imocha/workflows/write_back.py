@@ -10,7 +10,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait
 
 from lever_imocha.clients.imocha import ImochaClient
 from lever_imocha.clients.lever import LeverClient
-from lever_imocha.domain.attempts import Report, read_status
+from lever_imocha.domain.attempts import AttemptStatus, Report, read_status
 from lever_imocha.domain.decisions import Action, ResolvedRule, may_move_on
 from lever_imocha.domain.forms import FormTemplate, fill_form, is_same_form, report_file_name
 from lever_imocha.domain.opportunities import Opportunity
@@ -87,7 +87,7 @@ class AttemptWatch:
         except (NotFoundError, RequestRejectedError, NotPermittedError):
             log.debug("invitation %s has no report yet", invitation_id)
         else:
-            if report.status.is_ended:
+            if report.status not in (AttemptStatus.PENDING, AttemptStatus.UNKNOWN):
                 self._ledger.set_status({invitation_id: report.status.value})
 
     def _check_reports(self) -> None:

@@ -66,7 +66,7 @@ class Town(World):
 
     def begin_anew(self) -> None:
         """Nobody there, and the clock at the start."""
-        fresh = Town()
+        fresh = type(self)()
         fresh.seed()
         fresh.switches["rate_limit"] = False
         fresh.announced, fresh.moved_by_api = [], []

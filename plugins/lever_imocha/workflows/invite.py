@@ -71,7 +71,7 @@ class InviteWorkflow:
         self._inviter = Inviter(
             imocha=imocha, ledger=ledger, settings=settings, clock=clock, callback_secret=callback_secret
         )
-        self._leaver = Leaver(imocha=imocha, ledger=ledger, settings=settings)
+        self._leaver = Leaver(imocha=imocha, ledger=ledger, settings=settings, has_left=self._has_left)
         self._known_reference: Reference | None = None
         self._tests = ActiveTests(imocha=imocha, ledger=ledger)
 
@@ -203,8 +203,17 @@ class InviteWorkflow:
                 self._ledger.reopen_write_back(opportunity.id)
         departure = departed(opportunity, self._stages)
         if departure is not None:
+            if departure is Departure.ARCHIVED and self._settings.cancel_when.archived:
+                self._inviter.adopt(opportunity)
             self._leaver.leave(opportunity.id, departure)
         return str(decision)
+
+    def _has_left(self, opportunity_id: str) -> bool:
+        try:
+            departure = departed(self._lever.get_opportunity(opportunity_id), self._stages)
+        except NotFoundError:
+            departure = Departure.DELETED
+        return departure is not None and bool(getattr(self._settings.cancel_when, departure.value))
 
     def _decide(self, entry: StageEntry, opportunity: Opportunity, rule: ResolvedRule | None) -> tuple[Decision, str]:
         wanted = wanted_tests(opportunity.tags, self._scheme)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_fixed
 
@@ -16,21 +17,27 @@ log = logging.getLogger(__name__)
 
 
 class Leaver:
-    """What is done at iMocha and in the ledger when an opportunity is archived, deleted or moved out of its stage."""
+    """What is done at iMocha and in the ledger when an opportunity is archived, deleted or moved out of its stage.
 
-    def __init__(self, *, imocha: ImochaClient, ledger: Ledger, settings: Settings) -> None:
-        self._imocha, self._ledger, self._settings = imocha, ledger, settings
+    :param has_left: another opportunity has left as well, in a way the settings care about.
+    """
+
+    def __init__(
+        self, *, imocha: ImochaClient, ledger: Ledger, settings: Settings, has_left: Callable[[str], bool]
+    ) -> None:
+        self._imocha, self._ledger, self._settings, self._has_left = imocha, ledger, settings, has_left
 
     def leave(self, opportunity_id: str, departure: Departure) -> None:
         """Cancel the opportunity's open invitations, and forget the name of a deleted or anonymised candidate.
 
-        An invitation that another opportunity of the same person shares is left open.
+        An invitation that another opportunity of the same person shares is left open until that has left, too.
 
         :raises ApiError: iMocha could not be reached; nothing is forgotten yet.
         """
         if getattr(self._settings.cancel_when, departure.value):
             for _, invitation_id in self._ledger.open_invitations(opportunity_id):
-                if self._ledger.sharing(invitation_id) == [opportunity_id]:
+                others = [key for key in self._ledger.sharing(invitation_id) if key != opportunity_id]
+                if all(self._has_left(key) for key in others):
                     self._cancel(opportunity_id, invitation_id, departure)
         if departure is Departure.DELETED:
             self._ledger.erase_name(opportunity_id)
@@ -43,8 +50,10 @@ class Leaver:
             # cancelled or expired already. The sweep of attempts tells which.
             log.info("invitation %s of opportunity %s is no longer pending", invitation_id, opportunity_id)
             self._ledger.recheck(invitation_id)
+            self._ledger.reopen(invitation_id, left=opportunity_id)
             return
         self._ledger.set_status({invitation_id: "cancelled"})
+        self._ledger.reopen(invitation_id, left=opportunity_id)
         self._ledger.record_event(
             "cancelled", opportunity_id=opportunity_id, invitation_id=invitation_id, detail=departure.value
         )

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from lever_imocha.ledger.database import engine_for
@@ -90,16 +91,19 @@ class Place:
 
     def run(self, work: str, *, kill_at: int = 0, after: bool = False) -> bool:
         """A process does the work; True when it lived to the end of it."""
-        import time;t=time.time()
         ours, theirs = _PROCESSES.Pipe()
         process = _PROCESSES.Process(target=task.run, args=(work, self.environment, theirs))
         process.start()
         self.gallows.await_(process.pid or 0, kill_at, after=after)
         ours.send("go")
         process.join(60)
-        print(work,kill_at,process.exitcode,time.time()-t,flush=True)
         assert process.exitcode in (0, -signal.SIGKILL)
         return process.exitcode == 0
+
+    def invite(self) -> None:
+        """This process does it, which is quicker."""
+        with patch.dict(os.environ, self.environment):
+            task.invite()
 
     def end_attempt(self) -> None:
         """The candidate takes the test."""
@@ -145,7 +149,7 @@ def test_killed_while_writing_back(place: Place, after: bool) -> None:
     while not survived:
         number += 1
         key = place.begin_anew()
-        place.run("invite")
+        place.invite()
         place.end_attempt()
         survived = place.run("write_back", kill_at=number, after=after)
         assert place.run("write_back")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import timedelta
 from typing import Any
 
@@ -48,11 +49,18 @@ faults = st.builds(
 class Schedule(RuleBasedStateMachine):
     """One schedule, from empty vendors to rest."""
 
-    def __init__(self, scene: Scene) -> None:
+    def __init__(self, scene: Scene, count: Counter[str]) -> None:
         super().__init__()
+        self._count = count
+        count["examples"] += 1
         self._scene = scene
         scene.begin_anew()
         self._people, self._restless = People(scene), 0
+
+    def check_invariants(self, *args: Any, **kwargs: Any) -> None:
+        """After every step; the model has judged it already."""
+        self._count["steps"] += 1
+        super().check_invariants(*args, **kwargs)
 
     @initialize(email=st.sampled_from(EMAILS), wanted=tests)
     def begin(self, email: str, wanted: tuple[int, ...]) -> None:
@@ -129,13 +137,15 @@ class Schedule(RuleBasedStateMachine):
         return Mishap(at, number, happen[what])
 
 
-def play(scene: Scene, *, examples: int, steps: int, derandomize: bool) -> None:
+def play(scene: Scene, *, examples: int, steps: int, derandomize: bool) -> Counter[str]:
     """Play so many schedules of at most so many steps each.
 
     :param derandomize: the same schedules every time.
+    :return: how many examples and steps it were.
     """
+    count: Counter[str] = Counter()
     run_state_machine_as_test(
-        lambda: Schedule(scene),
+        lambda: Schedule(scene, count),
         settings=settings(
             max_examples=examples,
             stateful_step_count=steps,
@@ -146,3 +156,4 @@ def play(scene: Scene, *, examples: int, steps: int, derandomize: bool) -> None:
             suppress_health_check=list(HealthCheck),
         ),
     )
+    return count

@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 import pytest
 from lever_imocha.ledger.database import engine_for
@@ -100,11 +99,6 @@ class Place:
         assert process.exitcode in (0, -signal.SIGKILL)
         return process.exitcode == 0
 
-    def invite(self) -> None:
-        """This process does it, which is quicker."""
-        with patch.dict(os.environ, self.environment):
-            task.invite()
-
     def end_attempt(self) -> None:
         """The candidate takes the test."""
         (invitation,) = self.town.invitations.values()
@@ -149,7 +143,7 @@ def test_killed_while_writing_back(place: Place, after: bool) -> None:
     while not survived:
         number += 1
         key = place.begin_anew()
-        place.invite()
+        assert place.run("invite")
         place.end_attempt()
         survived = place.run("write_back", kill_at=number, after=after)
         assert place.run("write_back")

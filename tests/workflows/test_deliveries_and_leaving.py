@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 from lever_imocha.clients.imocha import ImochaClient
 from lever_imocha.domain.signatures import read_callback_token
-from lever_imocha.errors import ApiError
+from lever_imocha.errors import ApiError, OutcomeUnknownError
 from lever_imocha.ledger.repository import NewDelivery
 from lever_imocha.settings import parse_settings
 
@@ -192,6 +192,53 @@ def test_who_comes_back_after_leaving_gets_the_same_invitation_again(stack: Stac
     stack.run_invite()
     stack.world.archive(opportunity, None)
     stack.again(opportunity)
+    assert stack.run_invite() == ["refresh"]
+    assert stack.invitation().state == "Pending"
+
+
+def test_who_is_unarchived_where_it_was_is_invited_again(stack: Stack) -> None:
+    """No event of Lever's pipeline tells: the stage entry is the old one, and its invitation was cancelled."""
+    opportunity = stack.candidate(PYTHON)
+    stack.run_invite()
+    stack.world.archive(opportunity, REASON)
+    stack.run_invite()
+    stack.world.archive(opportunity, None)
+    assert stack.run_invite(full=True) == ["refresh"]
+    assert stack.invitation().state == "Pending"
+    assert stack.run_invite(full=True) == []
+
+
+def test_a_shared_invitation_is_cancelled_when_the_last_one_leaves(stack: Stack) -> None:
+    both = [stack.candidate(PYTHON, emails=["ann@example.com"]) for _ in range(2)]
+    stack.run_invite()
+    for opportunity in both:
+        assert stack.invitation().state == "Pending"
+        stack.world.archive(opportunity, REASON)
+        stack.run_invite()
+    assert stack.invitation().state == "Cancelled"
+
+
+def test_an_invitation_whose_answer_was_lost_is_cancelled_when_the_candidate_leaves(stack: Stack) -> None:
+    opportunity = stack.candidate(PYTHON)
+    stack.fault(vendor="imocha", path_contains="/invite", mode="drop", apply=True, times=3)
+    with pytest.raises(OutcomeUnknownError):
+        stack.run_invite()
+    assert stack.invitation().state == "Pending"
+    mails = len(stack.world.mails)
+    stack.world.archive(opportunity, REASON)
+    stack.run_invite()
+    assert stack.invitation().state == "Cancelled"
+    assert len(stack.world.mails) == mails
+
+
+def test_who_came_to_share_an_invitation_while_it_was_cancelled_is_invited_again(stack: Stack) -> None:
+    opportunity = stack.candidate(PYTHON, emails=["ann@example.com"])
+    stack.run_invite()
+    invitation_id = stack.invitation().id
+    stack.candidate(PYTHON, emails=["ann@example.com"])
+    stack.run_invite()
+    stack.world.invitations[invitation_id].state = "Cancelled"
+    stack.ledger.reopen(invitation_id, left=opportunity)
     assert stack.run_invite() == ["refresh"]
     assert stack.invitation().state == "Pending"
 

@@ -442,6 +442,18 @@ class Ledger:
         """Record that an arrival asked nothing more of an assessment."""
         self._update(update(assessments).where(assessments.c.id == assessment_id).values(handled_entry_id=entry_id))
 
+    def reopen(self, invitation_id: int, *, left: str) -> None:
+        """An invitation was withdrawn because an opportunity left: no arrival counts as handled by it any more.
+
+        So who comes back without a new arrival is invited again, and who came to share the invitation meanwhile is
+        decided about anew.
+        """
+        mine = assessments.c.invitation_id == invitation_id
+        others = select(assessments.c.handled_entry_id).where(mine, assessments.c.opportunity_id != left)
+        with self._engine.begin() as connection:
+            connection.execute(update(stage_entries).where(stage_entries.c.id.in_(others)).values(decided_at=None))
+            connection.execute(update(assessments).where(mine).values(handled_entry_id=None))
+
     def invitation_status(self, invitation_id: int) -> str | None:
         """An invitation's status; None when it is not ours."""
         with self._engine.connect() as connection:

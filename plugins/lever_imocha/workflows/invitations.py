@@ -111,6 +111,23 @@ class Inviter:
             self._replace(opportunity, test_id, int(before.invitation_id or 0), invitation.id)
         return self._outcome(action, opportunity, test_id, invitation)
 
+    def adopt(self, opportunity: Opportunity) -> None:
+        """Learn of invitations whose answer was lost, without an e-mail, so that they can be withdrawn."""
+        for known in self._ledger.assessments_of(opportunity.id):
+            if known.intended_at is None or known.invitation_id is not None or opportunity.email is None:
+                continue
+            callback = self._callback(known.id)
+            invitation = self._invite(opportunity, known.test_id, callback, InviteSettings(), send_email=False)
+            self._ledger.record_invitation(
+                known.id,
+                invitation_id=invitation.id,
+                test_id=known.test_id,
+                status=invitation.status.value,
+                entry_id=known.entry_id,
+                refreshed=False,
+            )
+            self._event("adopted", opportunity, known.test_id, invitation.id)
+
     def _outcome(self, action: Action, opportunity: Opportunity, test_id: int, invitation: Invitation) -> Decision:
         known = read_status(self._ledger.invitation_status(invitation.id))
         if known.is_ended or invitation.status.is_ended:
@@ -136,7 +153,6 @@ class Inviter:
         ask_first: bool,
         callback: str | None,
     ) -> Invitation:
-        email, name = str(opportunity.email), opportunity.name or "Candidate"
         settings = self._link_settings(action, rule, test_id)
         if action is Action.REATTEMPT and before is not None and before.invitation_id is not None:
             old = before.invitation_id
@@ -152,18 +168,27 @@ class Inviter:
                 )
             )
 
-        def invite(*, send_email: bool) -> Invitation:
-            return self._sure(
-                lambda: self._imocha.invite(
-                    test_id, email=email, name=name, send_email=send_email, callback_url=callback, settings=settings
-                )
-            )
-
         if ask_first:
-            quiet = self._as_reported(invite(send_email=False))
+            quiet = self._as_reported(self._invite(opportunity, test_id, callback, settings, send_email=False))
             if quiet.status is AttemptStatus.IN_PROGRESS or quiet.status.is_ended:
                 return quiet
-        return invite(send_email=True)
+        return self._invite(opportunity, test_id, callback, settings, send_email=True)
+
+    def _invite(
+        self,
+        opportunity: Opportunity,
+        test_id: int,
+        callback: str | None,
+        settings: InviteSettings,
+        *,
+        send_email: bool,
+    ) -> Invitation:
+        email, name = str(opportunity.email), opportunity.name or "Candidate"
+        return self._sure(
+            lambda: self._imocha.invite(
+                test_id, email=email, name=name, send_email=send_email, callback_url=callback, settings=settings
+            )
+        )
 
     def _as_reported(self, invitation: Invitation) -> Invitation:
         """What an invite says of a finished attempt is not documented (imocha.md 5.3); its report tells."""

@@ -79,7 +79,9 @@ class InviteWorkflow:
             callback_secret=callback_secret,
             metrics=self._metrics,
         )
-        self._leaver = Leaver(imocha=imocha, ledger=ledger, settings=settings, clock=clock)
+        self._leaver = Leaver(
+            imocha=imocha, ledger=ledger, settings=settings, clock=clock, departure_of=self._departure_of
+        )
         self._explainer = Explainer(lever=lever, ledger=ledger, settings=settings)
         self._known_reference: Reference | None = None
         self._tests = ActiveTests(imocha=imocha, ledger=ledger)
@@ -221,6 +223,8 @@ class InviteWorkflow:
                 self._ledger.reopen_write_back(opportunity.id)
         departure = departed(opportunity, self._stages)
         if departure is not None:
+            if departure is Departure.ARCHIVED and self._settings.cancel_when.archived:
+                self._inviter.adopt(opportunity)
             self._leaver.leave(opportunity.id, departure)
         self._explain(opportunity)
         return str(decision)
@@ -235,6 +239,12 @@ class InviteWorkflow:
                 NewDelivery(vendor="lever", key=key, event="status", opportunity_id=opportunity.id)
             )
             raise
+
+    def _departure_of(self, opportunity_id: str) -> Departure | None:
+        try:
+            return departed(self._lever.get_opportunity(opportunity_id), self._stages)
+        except NotFoundError:
+            return Departure.DELETED
 
     def _decide(self, entry: StageEntry, opportunity: Opportunity, rule: ResolvedRule | None) -> tuple[Decision, str]:
         wanted = wanted_tests(opportunity.tags, self._scheme)

@@ -18,35 +18,53 @@ log = logging.getLogger(__name__)
 
 
 class Leaver:
-    """What is done at iMocha and in the ledger when an opportunity is archived, deleted or moved out of its stage."""
+    """What is done at iMocha and in the ledger when an opportunity is archived, deleted or moved out of its stage.
+
+    :param departure_of: reads how another opportunity has left; None when it has not.
+    """
 
     def __init__(
-        self, *, imocha: ImochaClient, ledger: Ledger, settings: Settings, clock: Callable[[], datetime]
+        self,
+        *,
+        imocha: ImochaClient,
+        ledger: Ledger,
+        settings: Settings,
+        clock: Callable[[], datetime],
+        departure_of: Callable[[str], Departure | None],
     ) -> None:
-        self._imocha, self._ledger, self._settings, self._clock = imocha, ledger, settings, clock
+        self._imocha, self._ledger, self._settings = imocha, ledger, settings
+        self._clock, self._departure_of = clock, departure_of
 
     def leave(self, opportunity_id: str, departure: Departure) -> None:
         """Cancel the opportunity's open invitations; forget a deleted or anonymised candidate here and at iMocha.
 
-        An invitation that another opportunity of the same person shares is left as it is.
+        An invitation that another opportunity of the same person shares is left open until that has left, too.
 
         :raises ApiError: iMocha could not be reached; nothing is forgotten yet.
         """
-        if getattr(self._settings.cancel_when, departure.value):
+        if self._matters(departure):
             for _, invitation_id in self._ledger.open_invitations(opportunity_id):
-                if self._ledger.sharing(invitation_id) == [opportunity_id]:
+                if all(self._matters(self._departure_of(key)) for key in self._others(invitation_id, opportunity_id)):
                     self._cancel(opportunity_id, invitation_id, departure)
         if departure is Departure.DELETED:
             if self._settings.mask_deleted:
                 self._mask(opportunity_id)
             self._ledger.erase_name(opportunity_id)
 
+    def _matters(self, departure: Departure | None) -> bool:
+        return departure is not None and bool(getattr(self._settings.cancel_when, departure.value))
+
+    def _others(self, invitation_id: int, opportunity_id: str) -> list[str]:
+        return [key for key in self._ledger.sharing(invitation_id) if key != opportunity_id]
+
     def _mask(self, opportunity_id: str) -> None:
         """Have iMocha mask what it holds of the opportunity's attempts; it asks for the e-mail address, kept nowhere."""
         done = self._ledger.masked(opportunity_id)
         for known in self._ledger.assessments_of(opportunity_id):
             number = known.invitation_id
-            if number is None or number in done or self._ledger.sharing(number) != [opportunity_id]:
+            if number is None or number in done:
+                continue
+            if any(self._departure_of(key) is not Departure.DELETED for key in self._others(number, opportunity_id)):
                 continue
             email = self._email(number)
             if email is None:
@@ -93,8 +111,10 @@ class Leaver:
             # cancelled or expired already. The sweep of attempts tells which.
             log.info("invitation %s of opportunity %s is no longer pending", invitation_id, opportunity_id)
             self._ledger.recheck(invitation_id)
+            self._ledger.reopen(invitation_id, left=opportunity_id)
             return
         self._ledger.set_status({invitation_id: "cancelled"})
+        self._ledger.reopen(invitation_id, left=opportunity_id)
         self._ledger.record_event(
             "cancelled", opportunity_id=opportunity_id, invitation_id=invitation_id, detail=departure.value
         )

@@ -72,7 +72,7 @@ class AttemptWatch:
             end = min(start + poll.attempts_window, now + timedelta(minutes=5))
             for state in ("completed", "cancelled", "expired"):
                 attempts = self._imocha.list_attempts(state=state, start_at=start, end_at=end)
-                self._note({attempt.test_invitation_id: attempt.status for attempt in attempts})
+                self._record({attempt.test_invitation_id: attempt.status for attempt in attempts})
             start = end
             self._ledger.set_watermark(_SWEEP, min(end, now))
 
@@ -95,10 +95,10 @@ class AttemptWatch:
         except (NotFoundError, RequestRejectedError, NotPermittedError):
             log.debug("invitation %s has no report yet", invitation_id)
         else:
-            if report.status is not AttemptStatus.UNKNOWN:
-                self._note({invitation_id: report.status})
+            if report.status not in (AttemptStatus.PENDING, AttemptStatus.UNKNOWN):
+                self._record({invitation_id: report.status})
 
-    def _note(self, statuses: Mapping[int, AttemptStatus]) -> None:
+    def _record(self, statuses: Mapping[int, AttemptStatus]) -> None:
         """Record what became of invitations; where recruiters see a status tag, have it shown."""
         changed = self._ledger.set_status({key: status.value for key, status in statuses.items()})
         if self._settings.explain.status_tags:

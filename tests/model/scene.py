@@ -1,0 +1,352 @@
+"""Where the workflow is played: both vendors with a clock of their own, the ledger, workers who can die, and people.
+
+Everything runs in one thread. A mishap strikes a run at a chosen moment, at a call to a vendor or at a write to the
+ledger: the worker dies there, or something else happens meanwhile, another worker's whole run included. So every
+schedule is exactly repeatable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any
+from unittest.mock import patch
+
+import psycopg
+import requests
+from lever_imocha.clients.imocha import ImochaClient
+from lever_imocha.clients.lever import LeverClient
+from lever_imocha.clients.transport import ApiClient
+from lever_imocha.domain.attempts import read_status
+from lever_imocha.errors import LeverImochaError
+from lever_imocha.ledger.attendance import attend
+from lever_imocha.ledger.database import engine_for
+from lever_imocha.ledger.repository import Ledger
+from lever_imocha.ledger.tables import metadata
+from lever_imocha.operators.work import work_through
+from lever_imocha.settings import Settings, parse_settings
+from lever_imocha.workflows.invite import InviteWorkflow
+from lever_imocha.workflows.write_back import AttemptWatch, WriteBackWorkflow
+from requests.adapters import HTTPAdapter
+from sqlalchemy import Engine, event, text
+
+from include.sandbox.app import create_app
+from include.sandbox.server import serve
+from include.sandbox.world import World
+from tests.model.model import Candidate, Model
+
+SETTINGS = "perform_as: people-ops@example.com\n"
+START = datetime(2026, 7, 1, 9, tzinfo=UTC)
+SECOND = timedelta(seconds=1)
+LONG = timedelta(hours=7)  # longer than any pause between two tries or looks
+
+
+class Crash(BaseException):
+    """The worker's process is gone; nothing may catch this but the scene."""
+
+
+class Town(World):
+    """A sandbox whose clock moves only when it is told to, and that remembers what Lever would announce."""
+
+    announced: list[tuple[str, str]]
+    moved_by_api: list[tuple[str, str]]
+
+    def now(self) -> datetime:
+        """By its own clock."""
+        return START + self.shift
+
+    def announce(self, event: str, opportunity: dict[str, Any], *, by_api: bool = False, **data: Any) -> None:
+        """Kept for whoever plays the post."""
+        self.announced.append((event, opportunity["id"]))
+        if by_api and event == "candidateStageChange":
+            self.moved_by_api.append((opportunity["id"], data["toStageId"]))
+
+    def begin_anew(self) -> None:
+        """Nobody there, and the clock at the start."""
+        fresh = type(self)()
+        fresh.seed()
+        fresh.switches["rate_limit"] = False
+        fresh.announced, fresh.moved_by_api = [], []
+        vars(self).update(vars(fresh))
+
+
+@dataclass
+class Mishap:
+    """Something that strikes once: at the `number`-th call (before it is sent, or after), or write to the ledger."""
+
+    at: str  # call, answer or write
+    number: int
+    happen: Callable[[], None]
+
+    def pass_by(self, at: str) -> None:
+        """One such moment."""
+        if at == self.at:
+            self.number -= 1
+            if self.number == 0:
+                self.happen()
+
+
+class Unlimited:
+    """No rate limit: the sandbox has none here."""
+
+    def acquire(self) -> None:
+        """At once."""
+
+
+class Wire(HTTPAdapter):
+    """The line to the vendors, where the scene sees every call."""
+
+    def __init__(self, scene: Scene) -> None:
+        super().__init__()
+        self._scene = scene
+
+    def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
+        """One call; its effect is seen before its answer can be lost."""
+        self._scene.strike("call")
+        answered = False
+        try:
+            response = super().send(request, *args, **kwargs)
+            answered = response.status_code < 500
+        finally:
+            self._scene.see(answered=answered)
+        if request.method != "GET" and "testattempts" not in str(request.url):
+            self._scene.writes += 1
+        self._scene.strike("answer")
+        return response
+
+
+class Scene:
+    """Vendors, ledger and workers, and the model beside them.
+
+    :param url: the sandbox's address.
+    """
+
+    def __init__(self, *, town: Town, url: str, engine: Engine, settings: Settings) -> None:
+        self.town, self.settings, self._engine = town, settings, engine
+        self.ledger = Ledger(engine=engine, clock=town.now)
+        self.lever = LeverClient(self._client("Lever", f"{url}/lever/v1", auth=("lever-key", "")))
+        imocha = self._client("iMocha", f"{url}/imocha/v3", headers={"X-API-KEY": "imocha-key"})
+        self.imocha = ImochaClient(imocha, self._session())
+        self._workers: list[tuple[str, psycopg.Connection[Any]]] = []
+        event.listen(engine, "commit", lambda _connection: self.strike("write"))
+
+    def _session(self) -> requests.Session:
+        session = requests.Session()
+        session.trust_env = False
+        session.mount("http://", Wire(self))
+        return session
+
+    def _client(self, vendor: str, base_url: str, **given: Any) -> ApiClient:
+        session = self._session()
+        session.auth = given.get("auth")
+        session.headers.update(given.get("headers", {}))
+        return ApiClient(
+            vendor=vendor, base_url=base_url, session=session, limiter=Unlimited(), sleep=lambda _seconds: None
+        )
+
+    # One example after another
+
+    def begin_anew(self) -> None:
+        """Empty vendors, an empty ledger, two new workers."""
+        self.mishap: Mishap | None = None
+        self.close()
+        self.town.begin_anew()
+        with self._engine.begin() as connection:
+            tables = ", ".join(table.fullname for table in metadata.sorted_tables)
+            connection.execute(text(f"TRUNCATE {tables} RESTART IDENTITY"))
+        self.model, self.keys, self.writes = Model(), list[str](), 0
+        self.callbacks: list[tuple[str, int]] = []
+        self._counts: dict[tuple[str, str], int] = {}
+        self._mails = self._moves = self._posted = 0
+        self._last_mail: tuple[str, int] | None = None
+        self._hired = 0
+        self._workers = [self._hire(), self._hire()]
+
+    def close(self) -> None:
+        """The workers go home."""
+        for _, attendance in self._workers:
+            attendance.close()
+        self._workers = []
+
+    def _hire(self) -> tuple[str, psycopg.Connection[Any]]:
+        self._hired += 1
+        name = f"worker {self._hired}"
+        return name, attend(self._engine, name)
+
+    def _bury(self, index: int) -> None:
+        """The dead worker's connections close, as the system does for a killed process; another takes its place."""
+        _, attendance = self._workers[index]
+        pid = attendance.info.backend_pid
+        attendance.close()
+        self._workers[index] = self._hire()
+        still = text("SELECT true FROM pg_stat_activity WHERE pid = :pid")
+        with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            while connection.execute(still, {"pid": pid}).first():  # PostgreSQL needs a moment to notice
+                pass
+
+    # Runs
+
+    def work(self, kind: str, who: int = 0, *, mishap: Mishap | None = None, worker: int = 0) -> None:
+        """One run of the work of a DAG, or of one task cleared by hand."""
+        outer = self.model.begin()
+        if outer:
+            self.mishap, self._last_mail = mishap, None
+        try:
+            getattr(self, f"_{kind}")(self._workers[worker][0], who)
+        except LeverImochaError:
+            pass
+        except Crash:
+            self._bury(worker)
+            if self._last_mail:
+                self.model.lost(*self._last_mail)
+        finally:
+            if outer:
+                self.mishap = None
+                self.model.end()
+
+    def _invite_workflow(self, worker: str) -> InviteWorkflow:
+        return InviteWorkflow(
+            lever=self.lever, imocha=self.imocha, ledger=self.ledger, settings=self.settings, worker=worker,
+            clock=self.town.now,
+        )  # fmt: skip
+
+    def _write_back_workflow(self, worker: str) -> WriteBackWorkflow:
+        return WriteBackWorkflow(
+            lever=self.lever, imocha=self.imocha, ledger=self.ledger, settings=self.settings, worker=worker,
+            clock=self.town.now,
+        )  # fmt: skip
+
+    def _collect_and_act(self, worker: str, **how: bool) -> None:
+        workflow = self._invite_workflow(worker)
+        work_through((key, partial(workflow.act, key)) for key in workflow.collect(**how))
+
+    def _sweep(self, worker: str, _who: int) -> None:
+        self._collect_and_act(worker)
+
+    def _full_sweep(self, worker: str, _who: int) -> None:
+        self._collect_and_act(worker, full=True)
+
+    def _rung(self, worker: str, _who: int) -> None:
+        self._collect_and_act(worker, sweep=False)
+
+    def _act(self, worker: str, who: int) -> None:
+        self._invite_workflow(worker).act(self.keys[who % len(self.keys)])
+
+    def _write_due(self, worker: str, due: list[str]) -> None:
+        workflow = self._write_back_workflow(worker)
+        if due:
+            workflow.prepare()
+        work_through((key, partial(workflow.write_back, key)) for key in due)
+
+    def _watch(self) -> AttemptWatch:
+        return AttemptWatch(imocha=self.imocha, ledger=self.ledger, settings=self.settings, clock=self.town.now)
+
+    def _look(self, worker: str, _who: int) -> None:
+        self._write_due(worker, self._watch().look())
+
+    def _called_back(self, worker: str, _who: int) -> None:
+        self._write_due(worker, self._watch().due())
+
+    def _write_back(self, worker: str, who: int) -> None:
+        self._write_back_workflow(worker).write_back(self.keys[who % len(self.keys)])
+
+    # What is seen at the vendors
+
+    def strike(self, at: str) -> None:
+        """A moment at which a run can be struck. A mishap that lets something happen strikes nothing within it."""
+        if self.mishap is not None:
+            self.mishap.pass_by(at)
+
+    def see(self, *, answered: bool) -> None:
+        """Tell the model every effect of a call."""
+        self.town.shift += SECOND / 20
+        for mail in self.town.mails[self._mails :]:
+            self._mails += 1
+            self._last_mail = mail["to"], self.town.invitations[mail["invitation"]].test_id
+            self.model.mailed(*self._last_mail)
+            if not answered:
+                self.model.lost(*self._last_mail)
+        self._see_invitations()
+        for key, person in self.model.people.items():
+            self._see_profile(key, person)
+        for key, stage in self.town.moved_by_api[self._moves :]:
+            self._moves += 1
+            self.model.moved(key, next(item["text"] for item in self.town.stages if item["id"] == stage))
+
+    def _see_invitations(self) -> None:
+        live = set[tuple[str, int]]()
+        for invitation in self.town.invitations.values():
+            name = invitation.email, invitation.test_id
+            attempt = self.model.attempt(*name)
+            assert not (invitation.state in ("Pending", "In Progress") and name in live), (
+                f"two live invitations: {name}"
+            )
+            live |= {name} if invitation.state in ("Pending", "In Progress") else set()
+            if invitation.state == "Cancelled" != attempt.state:
+                self.model.cancelled(*name)
+            attempt.state, attempt.ready = invitation.state, invitation.report_ready
+
+    def _see_profile(self, key: str, person: Candidate) -> None:
+        forms = [{field["text"]: field["value"] for field in form["fields"]} for form in self.town.forms.get(key, [])]
+        names = [
+            file["name"].removeprefix("iMocha report ").removesuffix(".pdf") for file in self.town.files.get(key, [])
+        ]
+        for kind, ids in (("form", [form["Invitation"] for form in forms]), ("file", names)):
+            for invitation_id in ids[self._counts.get((key, kind), 0) :]:
+                invitation = self.town.invitations[int(invitation_id)]
+                assert invitation.email == person.email, f"{key} was given another person's {kind}"
+                self.model.wrote(key, kind, invitation.test_id)
+            self._counts[key, kind] = len(ids)
+
+    # The end
+
+    def settle(self) -> None:
+        """Nothing goes wrong any more: the sweeps alone bring everything to where it belongs, and then write nothing."""
+        self.town.faults.clear()
+        for _ in range(8):
+            self.writes = 0
+            self.town.shift += LONG
+            self.work("full_sweep")
+            self.work("look")
+            if not self.writes:
+                break
+        assert not self.writes, "it never comes to rest"
+        assert self.model.owed() == []
+        self._check_equal()
+
+    def _check_equal(self) -> None:
+        """Both vendors and the ledger are as the model says."""
+        for key, person in self.model.people.items():
+            if person.left != "deleted":
+                stage = self.town.opportunities[key]["stage"]
+                assert next(item["text"] for item in self.town.stages if item["id"] == stage) == person.stage
+        for invitation in self.town.invitations.values():
+            known, state = self.ledger.invitation_status(invitation.id), invitation.state
+            if known is not None and invitation.report_ready:
+                assert read_status(known) is read_status(state), f"the ledger says {known}, iMocha {state}"
+        assert self.ledger.waiting() == [], "somebody still waits to be decided about"
+
+
+@contextmanager
+def open_scene(ledger_url: str) -> Iterator[Scene]:
+    """A scene with a sandbox on a port, before a migrated ledger.
+
+    Nothing is waited for: neither tenacity's pauses between tries, which its manual says how to skip, nor the disk
+    at a commit of the ledger, since no schedule kills the database.
+    """
+    engine = engine_for(ledger_url)
+    with engine.begin() as connection:
+        connection.execute(text(f'ALTER DATABASE "{engine.url.database}" SET synchronous_commit = off'))
+    engine.dispose()
+    town = Town()
+    town.begin_anew()
+    with serve(create_app(town)) as url, patch("tenacity.nap.time"):
+        scene = Scene(town=town, url=url, engine=engine, settings=parse_settings(SETTINGS))
+        try:
+            yield scene
+        finally:
+            scene.close()
+            engine.dispose()

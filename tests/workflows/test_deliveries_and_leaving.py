@@ -290,3 +290,16 @@ def test_old_deliveries_are_forgotten_by_a_full_sweep(stack: Stack) -> None:
     assert stack.ledger.record_delivery(
         NewDelivery(vendor="lever", key="t1", event="candidateStageChange", opportunity_id=opportunity, handled=True)
     )
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_what_imocha_refused_is_tried_at_once_for_a_new_arrival(stack: Stack, told: bool) -> None:
+    opportunity = stack.candidate(PYTHON)
+    stack.fault(vendor="imocha", method="POST", path_contains="/invite", status=400)
+    with pytest.raises(ApiError):
+        stack.run_invite()
+    assert stack.run_invite() == []
+    stack.again(opportunity)
+    if told:
+        tell(stack, opportunity)
+    assert stack.run_invite(sweep=not told) == ["invite"]

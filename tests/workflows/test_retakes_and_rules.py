@@ -119,3 +119,20 @@ def test_an_unknown_acting_user_is_said_without_the_address(stack: Stack) -> Non
     with pytest.raises(SettingsError, match="no active Lever user") as caught:
         stack.run_invite()
     assert "nobody@" not in str(caught.value)
+
+
+@pytest.mark.parametrize("status", [403, 400])
+def test_a_retake_that_runs_for_another_opportunity_of_the_person_is_left_alone(stack: Stack, status: int) -> None:
+    stack.settings = rules("retake: reattempt")
+    stack.world.switches["refused_reattempt"] = status
+    first, second = (stack.candidate(PYTHON, emails=["ann@example.com"]) for _ in range(2))
+    stack.run_invite()
+    stack.finish()
+    stack.run_write_back()
+    stack.again(first)
+    stack.run_invite()
+    next(item for item in stack.world.invitations.values() if item.state == "Pending").state = "In Progress"
+    stack.again(second)
+    assert stack.run_invite() == ["ignore: attempt in progress"]
+    assert len(stack.world.invitations) == 2
+    assert stack.run_invite(full=True) == []

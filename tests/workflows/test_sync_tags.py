@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from lever_imocha.errors import SettingsError
+from lever_imocha.errors import ApiError, SettingsError
 from lever_imocha.workflows.sync_tags import SyncTagsWorkflow
 
 from tests.workflows.conftest import Stack
@@ -12,7 +12,7 @@ PYTHON, SQL = "iMocha: Python Developer [101]", "iMocha: SQL Basics [102]"
 
 
 def workflow(stack: Stack) -> SyncTagsWorkflow:
-    return SyncTagsWorkflow(lever=stack.lever, imocha=stack.imocha, settings=stack.settings)
+    return SyncTagsWorkflow(lever=stack.lever, imocha=stack.imocha, ledger=stack.ledger, settings=stack.settings)
 
 
 def test_missing_tags_are_put_on_and_taken_off_again(stack: Stack) -> None:
@@ -56,3 +56,27 @@ def test_without_an_opportunity_it_says_what_to_give(stack: Stack, posting: str 
     with pytest.raises(SettingsError, match=line):
         workflow(stack).sync(posting=posting)
     assert stack.writes() == []
+
+
+def test_what_a_failed_sync_left_behind_asks_for_nothing_and_the_next_takes_it_off(stack: Stack) -> None:
+    carrier = stack.candidate("Engineering")
+    stack.fault(vendor="lever", method="POST", path_contains="/removeTags", status=403)
+    with pytest.raises(ApiError, match="remove_tags"):
+        workflow(stack).sync(opportunity_id=carrier)
+    assert stack.world.opportunities[carrier]["tags"] == ["Engineering", PYTHON, SQL]
+    stack.run_invite(full=True)
+    assert stack.world.mails == []
+    stack.world.faults.clear()
+    workflow(stack).sync(opportunity_id=carrier)
+    assert stack.world.opportunities[carrier]["tags"] == ["Engineering"]
+    assert stack.run_invite(full=True) == []
+    assert stack.world.mails == []
+
+
+def test_a_carrier_that_is_deleted_meanwhile_stops_no_later_sync(stack: Stack) -> None:
+    carrier, other = stack.candidate(), stack.candidate()
+    stack.fault(vendor="lever", method="POST", path_contains="/removeTags", status=403)
+    with pytest.raises(ApiError):
+        workflow(stack).sync(opportunity_id=carrier)
+    stack.world.delete(carrier)
+    assert workflow(stack).sync(opportunity_id=other, keep_on_opportunity=True).created == [PYTHON, SQL]

@@ -186,7 +186,7 @@ def test_a_hold_that_ends_after_the_report_lets_the_candidate_move_on(stack: Sta
     stack.run_invite()
     stack.finish()
     (outcome,) = stack.run_write_back()
-    assert "on hold" in str(outcome)
+    assert outcome == "written back; stays in its stage: no invitation yet for iMocha: Gone [999]"
     stack.world.opportunities[opportunity]["tags"] = [PYTHON]
     assert stack.run_invite(full=True) == ["ignore: already handled"]
     assert stack.run_write_back() == ["written back and moved on"]
@@ -232,3 +232,52 @@ def test_a_refused_form_is_sent_bare_once_and_says_nothing_of_its_values(stack: 
         stack.run_write_back()
     assert sum(call["path"].endswith("/forms") and call["method"] == "POST" for call in stack.world.calls) == 2
     assert stack.world.forms.get(opportunity, []) == []
+
+
+def test_a_test_asked_for_since_the_invitation_is_waited_for(stack: Stack) -> None:
+    opportunity = ended(stack)
+    stack.world.opportunities[opportunity]["tags"].append(SQL)
+    (outcome,) = stack.run_write_back()
+    assert outcome == f"written back; stays in its stage: no invitation yet for {SQL}"
+    assert stack.run_invite(full=True) == ["invite"]
+    stack.finish()
+    assert stack.run_write_back() == ["written back and moved on"]
+    assert len(stack.world.forms[opportunity]) == 2
+
+
+@pytest.mark.parametrize("when", ["before the report", "after the report"])
+def test_a_test_no_longer_asked_for_is_not_waited_for(stack: Stack, when: str) -> None:
+    opportunity = stack.candidate(PYTHON, SQL)
+    stack.run_invite()
+    first = next(item for item in stack.world.invitations.values() if item.test_id == 101)
+    first.state, first.points, first.total = "Complete", 34, 50
+    first.attempted_on = first.changed_at = stack.world.now()
+    if when == "after the report":
+        stack.run_write_back()
+        assert stack.stage(opportunity) == "Assessment"
+    stack.world.opportunities[opportunity]["tags"] = [PYTHON]
+    stack.run_invite(full=True)
+    stack.run_write_back()
+    assert stack.stage(opportunity) == "Assessment Complete"
+
+
+def test_who_came_back_for_another_test_moves_on_again(stack: Stack) -> None:
+    opportunity = ended(stack)
+    stack.run_write_back()
+    stack.world.opportunities[opportunity]["tags"] += [SQL, "iMocha: Gone [999]"]
+    stack.again(opportunity)
+    stack.run_invite()
+    stack.finish()
+    stack.run_write_back()
+    assert stack.stage(opportunity) == "Assessment"
+    stack.world.opportunities[opportunity]["tags"].remove("iMocha: Gone [999]")
+    stack.run_invite(full=True)
+    assert stack.run_write_back() == ["written back and moved on"]
+    assert stack.stage(opportunity) == "Assessment Complete"
+
+
+def test_a_crash_after_the_move_is_no_move_by_the_recruiter(stack: Stack) -> None:
+    opportunity = ended(stack)
+    stack.world.move(opportunity, "Assessment Complete")
+    assert stack.run_write_back() == ["written back and moved on"]
+    assert stack.ledger.event_kinds(opportunity)[-1] == "written_back"

@@ -124,8 +124,11 @@ class ApiClient:
         except (requests.RequestException, UnicodeError):
             raise self._failure(VendorDownError, call) from None
         if response.status_code >= 400:
-            response.close()
-            raise self._error_of(call, response.status_code, None, response.headers)
+            with response:
+                body = _json(response) if session is None else None
+            if session is not None and response.status_code == 401:
+                raise self._failure(NotPermittedError, call, 401)  # no key was sent, so that it says nothing of it
+            raise self._error_of(call, response.status_code, body, response.headers)
         return response
 
     def _may_retry(self, error: BaseException) -> bool:
@@ -239,7 +242,7 @@ def _misfit(error: Exception) -> str:
 def _json(response: requests.Response) -> Any:
     try:
         return response.json()
-    except ValueError:
+    except (ValueError, requests.RequestException):
         return None
 
 

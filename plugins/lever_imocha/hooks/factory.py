@@ -95,4 +95,4 @@ class Workshop:
 
     def sync_tags_workflow(self) -> SyncTagsWorkflow:
         """Sync tags."""
-        return SyncTagsWorkflow(lever=self.lever, imocha=self.imocha, settings=self.settings)
+        return SyncTagsWorkflow(lever=self.lever, imocha=self.imocha, ledger=self.ledger, settings=self.settings)

@@ -22,6 +22,7 @@ from sqlalchemy import (
     false,
     func,
     literal_column,
+    null,
     or_,
     select,
     true,
@@ -158,10 +159,19 @@ def _keep_delivery() -> str:
     names = ("vendor", "key", "event", "opportunity_id", "invitation_id", "received_at", "handled_at")
     columns = {name: bindparam(name, type_=deliveries.c[name].type) for name in names}
     kept = insert(deliveries).values(columns).on_conflict_do_nothing().returning(deliveries.c.id).cte("kept")
+    freed = (
+        update(opportunities)
+        .where(
+            opportunities.c.opportunity_id == bindparam("opportunity_id", type_=Text),
+            opportunities.c.not_before.is_not(None),
+        )
+        .values(not_before=null())
+        .cte("freed")
+    )
     ring = case(
         (bindparam("rings", type_=Boolean), func.pg_notify(bindparam("bell", type_=Text), literal_column("''")))
     )
-    return str(select(kept.c.id, ring).compile(dialect=PGDialect_psycopg()))  # type: ignore[no-untyped-call]
+    return str(select(kept.c.id, ring).add_cte(freed).compile(dialect=PGDialect_psycopg()))  # type: ignore[no-untyped-call]
 
 
 _KEEP_DELIVERY = _keep_delivery()
@@ -212,12 +222,18 @@ class Ledger:
         new = statement.excluded
         with self._engine.begin() as connection:
             _put_names(connection, {entry.opportunity_id: entry.name for entry in entries})
-            connection.execute(
+            changed = connection.execute(
                 statement.on_conflict_do_update(
                     index_elements=["opportunity_id", "stage_id", "entered_at"],
                     set_={"eligibility": new.eligibility, "pending_since": new.pending_since, "decided_at": None},
                     where=and_(stage_entries.c.decided_at.is_not(None), stage_entries.c.eligibility != new.eligibility),
-                )
+                ).returning(stage_entries.c.opportunity_id)
+            ).scalars()
+            # What is new is tried now, even if the last try was to wait.
+            connection.execute(
+                update(opportunities)
+                .where(opportunities.c.opportunity_id.in_(list(changed)), opportunities.c.not_before.is_not(None))
+                .values(not_before=None)
             )
 
     def pending_entries(self, opportunity_id: str) -> list[StageEntry]:
@@ -440,7 +456,11 @@ class Ledger:
 
     def mark_handled(self, assessment_id: int, entry_id: int) -> None:
         """Record that an arrival asked nothing more of an assessment."""
-        self._update(update(assessments).where(assessments.c.id == assessment_id).values(handled_entry_id=entry_id))
+        self._update(
+            update(assessments)
+            .where(assessments.c.id == assessment_id)
+            .values(handled_entry_id=entry_id, intended_at=None)
+        )
 
     def reopen(self, invitation_id: int, *, left: str) -> None:
         """An invitation was withdrawn because an opportunity left: no arrival counts as handled by it any more.

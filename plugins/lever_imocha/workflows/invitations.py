@@ -97,7 +97,21 @@ class Inviter:
         assessment_id = self._ledger.intend(opportunity.id, test_id, entry_id=entry.id, rule_key=rule.key)
         if before is not None and before.intended_at is not None:
             self._event("invite_repeated", opportunity, test_id, before.invitation_id, "an earlier answer was lost")
-        invitation = self._call(action, opportunity, rule, test_id, before, ask_first, self._callback(assessment_id))
+        if len(opportunity.emails) > 1:
+            log.info(
+                "opportunity %s has %s e-mail addresses: the first counts", opportunity.id, len(opportunity.emails)
+            )
+        try:
+            invitation = self._call(
+                action, opportunity, rule, test_id, before, ask_first, self._callback(assessment_id)
+            )
+        except (RequestRejectedError, NotPermittedError) as error:
+            if action is not Action.REATTEMPT or "reattempt is not allowed" not in error.detail.casefold():
+                raise
+            # Refused because of the state of an attempt that another opportunity of the person began (imocha.md 5.4).
+            self._ledger.mark_handled(assessment_id, entry.id)
+            self._event("already_running", opportunity, test_id, None)
+            return Decision(Action.IGNORE, Reason.RUNNING)
         status = invitation.status
         self._ledger.record_invitation(
             assessment_id,

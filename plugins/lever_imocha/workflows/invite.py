@@ -30,6 +30,7 @@ from lever_imocha.errors import LeverImochaError, NotFoundError, NotPermittedErr
 from lever_imocha.ledger.repository import Ledger, NewDelivery, NewEntry, StageEntry
 from lever_imocha.settings import Settings
 from lever_imocha.workflows.active_tests import ActiveTests
+from lever_imocha.workflows.borrowed import own_tags
 from lever_imocha.workflows.explain import Explainer
 from lever_imocha.workflows.invitations import Inviter
 from lever_imocha.workflows.leaving import Leaver
@@ -39,6 +40,8 @@ log = logging.getLogger(__name__)
 
 _REFUSED_AGAIN = timedelta(hours=1)
 _LONGEST_WAIT = timedelta(minutes=30)
+_STOOD_IN_THE_WAY = {Action.HOLD.value, Action.INVITE.value, Action.REFRESH.value, Action.REATTEMPT.value}
+"""Decisions about an arrival that kept its opportunity in the stage: when tags change, it may move on at last."""
 _SWEEP, _FULL_SWEEP = "lever.sweep", "lever.full_sweep"
 
 
@@ -198,7 +201,7 @@ class InviteWorkflow:
             opportunity = self._lever.get_opportunity(opportunity_id, expand=("applications",))
         except NotFoundError:
             return self._gone(opportunity_id)
-        return self._decide_all(opportunity)
+        return self._decide_all(opportunity.model_copy(update={"tags": own_tags(opportunity, self._ledger)}))
 
     def _gone(self, opportunity_id: str) -> str:
         gone = Decision(Action.IGNORE, Reason.GONE)
@@ -219,7 +222,7 @@ class InviteWorkflow:
             )
             if decision.action is Action.HOLD and decision.reason is not None:
                 self._metrics.count(f"held.{decision.reason.name.lower()}")
-            if entry.decision == Action.HOLD.value and decision.action is not Action.HOLD:
+            if entry.decision in _STOOD_IN_THE_WAY and decision.action is Action.IGNORE and rule is not None:
                 self._ledger.reopen_write_back(opportunity.id)
         departure = departed(opportunity, self._stages)
         if departure is not None:

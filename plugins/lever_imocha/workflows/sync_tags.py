@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 
 from lever_imocha.clients.imocha import ImochaClient
 from lever_imocha.clients.lever import LeverClient
 from lever_imocha.domain.decisions import wanted_tests
-from lever_imocha.errors import SettingsError
+from lever_imocha.errors import NotFoundError, SettingsError
+from lever_imocha.ledger.repository import Ledger
 from lever_imocha.settings import Settings
+from lever_imocha.workflows.borrowed import forget, left_behind, remember
 from lever_imocha.workflows.reference import resolve, tag_scheme
 
 
@@ -37,8 +40,8 @@ class TagSync:
 class SyncTagsWorkflow:
     """Lever has no call that creates a tag; adding it to an opportunity does (lever.md 5.2)."""
 
-    def __init__(self, *, lever: LeverClient, imocha: ImochaClient, settings: Settings) -> None:
-        self._lever, self._imocha, self._settings = lever, imocha, settings
+    def __init__(self, *, lever: LeverClient, imocha: ImochaClient, ledger: Ledger, settings: Settings) -> None:
+        self._lever, self._imocha, self._ledger, self._settings = lever, imocha, ledger, settings
 
     def sync(
         self,
@@ -62,21 +65,38 @@ class SyncTagsWorkflow:
         ours = [tag for tag in listed if tag not in scheme.mapping and wanted_tests([tag], scheme)]
         stale = [tag for tag in ours if tag not in set(wanted)]
         present = [tag for tag in wanted if tag in set(listed)]
-        if dry_run or not missing:
-            return TagSync(created=missing, present=present, stale=stale, dry_run=dry_run)
+        if dry_run:
+            return TagSync(created=missing, present=present, stale=stale, dry_run=True)
+        self._take_off()
+        if not missing:
+            return TagSync(present=present, stale=stale)
         carrier = opportunity_id or self._carrier(posting)
         vanished = self._create(carrier, missing, keep=keep_on_opportunity)
         return TagSync(created=missing, present=present, stale=stale, vanished=vanished, opportunity_id=carrier)
 
     def _create(self, carrier: str, tags: list[str], *, keep: bool) -> list[str]:
         perform_as = resolve(self._lever, self._settings, templates=False).perform_as
-        own = set(self._lever.get_opportunity(carrier).tags)
-        self._lever.add_tags(carrier, tags, perform_as=perform_as)
-        borrowed = [tag for tag in tags if tag not in own]
-        if not keep and borrowed:
-            self._lever.remove_tags(carrier, borrowed, perform_as=perform_as)
+        if not keep:
+            own = set(self._lever.get_opportunity(carrier).tags)
+            remember(self._ledger, carrier, [tag for tag in tags if tag not in own])
+        try:
+            self._lever.add_tags(carrier, tags, perform_as=perform_as)
+        finally:
+            self._take_off(perform_as)
         listed = {tag.text for tag in self._lever.list_tags()}
         return [tag for tag in tags if tag not in listed]
+
+    def _take_off(self, perform_as: str | None = None) -> None:
+        """Take off what this sync, or one that was cut short, put on."""
+        borrowed = left_behind(self._ledger)
+        if borrowed is None:
+            return
+        opportunity_id, tags = borrowed
+        perform_as = perform_as or resolve(self._lever, self._settings, templates=False).perform_as
+        if tags:
+            with suppress(NotFoundError):  # deleted meanwhile, and its tags with it
+                self._lever.remove_tags(opportunity_id, tags, perform_as=perform_as)
+        forget(self._ledger)
 
     def _carrier(self, posting: str | None) -> str:
         if not posting:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from lever_imocha.clients.imocha import ImochaClient
 from lever_imocha.clients.lever import LeverClient
 from lever_imocha.domain.attempts import AttemptStatus, Report, read_status
-from lever_imocha.domain.decisions import Action, ResolvedRule, may_move_on
+from lever_imocha.domain.decisions import ResolvedRule, may_move_on, wanted_tests
 from lever_imocha.domain.explanations import failure_note
 from lever_imocha.domain.forms import FormTemplate, fill_form, is_same_form, report_file_name
 from lever_imocha.domain.metrics import Metrics, NoMetrics
@@ -21,12 +21,14 @@ from lever_imocha.errors import (
     NotPermittedError,
     ReportFileError,
     RequestRejectedError,
+    redact,
 )
 from lever_imocha.ledger.repository import Assessment, Ledger
 from lever_imocha.settings import Settings
+from lever_imocha.workflows.borrowed import own_tags
 from lever_imocha.workflows.explain import Explainer
 from lever_imocha.workflows.once import once
-from lever_imocha.workflows.reference import Reference, refresh_reference, stored_reference
+from lever_imocha.workflows.reference import Reference, refresh_reference, stored_reference, tag_scheme
 
 log = logging.getLogger(__name__)
 
@@ -290,7 +292,6 @@ class WriteBackWorkflow:
         """Tags, then the stage, once every assessment of the opportunity has ended and is written."""
         first = written[0]
         rule = self._rule(first)
-        open_ones = self._still_open(first.opportunity_id, {assessment.id for assessment in written})
         perform_as, shown = self._reference.perform_as, self._explainer.tag(first.opportunity_id)
         tags = [*self._settings.write_back.tags, *shown]
         current: Opportunity | None = None
@@ -298,36 +299,46 @@ class WriteBackWorkflow:
             current = self._lever.add_tags(first.opportunity_id, tags, perform_as=perform_as)
             if shown:
                 self._explainer.clear(first.opportunity_id, current.tags, keep=shown, perform_as=perform_as)
-        if open_ones:
-            return f"written back; stays in its stage: {open_ones}"
         current = current or self._lever.get_opportunity(first.opportunity_id)
-        if not may_move_on(current, rule):
+        if may_move_on(current, rule):
+            if open_ones := self._still_open(current, {assessment.id for assessment in written}):
+                return f"written back; stays in its stage: {open_ones}"
+            self._stage(first, rule)
+        elif current.archived is not None or current.stage != rule.completed_stage_id:
             return "written back; the recruiter has moved it on"
-        self._stage(first, rule)
         self._ledger.record_event("written_back", opportunity_id=first.opportunity_id)
         return "written back and moved on"
 
-    def _still_open(self, opportunity_id: str, written: set[int]) -> str:
-        """Why the opportunity may not move on yet; empty when it may."""
-        for other in self._ledger.assessments_of(opportunity_id):
+    def _still_open(self, opportunity: Opportunity, written: set[int]) -> str:
+        """Why the opportunity may not move on yet; empty when it may.
+
+        What counts are the tests its tags ask for now: one added since is waited for, one taken off is not.
+        """
+        known = {assessment.test_id: assessment for assessment in self._ledger.assessments_of(opportunity.id)}
+        for wanted in wanted_tests(own_tags(opportunity, self._ledger), tag_scheme(self._settings)):
+            other = known.get(wanted.test_id or 0)
+            if other is None or other.invitation_id is None:
+                return f"no invitation yet for {redact(wanted.tag)}"
             if other.id not in written and other.written_at is None:
                 return f"test {other.test_id} is {read_status(other.status).value.replace('_', ' ')}"
-            entry = self._ledger.entry(other.handled_entry_id) if other.handled_entry_id else None
-            if entry is not None and entry.decision == Action.HOLD.value:
-                return f"on hold, {entry.reason}"
         return ""
 
     def _stage(self, assessment: Assessment, rule: ResolvedRule) -> None:
+        """Move on. That the step was done before is no reason not to: the candidate may have come back since."""
+        opportunity_id, invitation_id = assessment.opportunity_id, int(assessment.invitation_id or 0)
+
         def find() -> str | None:
-            current = self._lever.get_opportunity(assessment.opportunity_id)
-            return rule.completed_stage_id if current.stage == rule.completed_stage_id else None
+            stage = self._lever.get_opportunity(opportunity_id).stage
+            return stage if stage == rule.completed_stage_id else None
 
         def make() -> str:
             perform_as = self._reference.perform_as
-            self._lever.update_stage(assessment.opportunity_id, rule.completed_stage_id, perform_as=perform_as)
+            self._lever.update_stage(opportunity_id, rule.completed_stage_id, perform_as=perform_as)
             return rule.completed_stage_id
 
-        self._step(assessment, int(assessment.invitation_id or 0), "stage", make, find)
+        self._ledger.start_step(invitation_id, opportunity_id, "stage")
+        stage_id = once(make, find, look_first=False)
+        self._ledger.finish_step(invitation_id, opportunity_id, "stage", vendor_id=stage_id)
 
     def _step(
         self,

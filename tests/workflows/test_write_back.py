@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from lever_imocha.errors import NotPermittedError, SettingsError
 from lever_imocha.settings import parse_settings
@@ -115,7 +117,7 @@ def test_the_candidate_moves_on_when_all_tests_have_ended(stack: Stack) -> None:
     stack.world.invitations.pop(second.id)
     stack.finish()
     stack.world.invitations[second.id] = second
-    assert stack.run_write_back() == ["written back; stays in its stage: test 102 is pending"]
+    assert stack.run_write_back() == ["written back; stays in its stage: test 102 is in progress"]
     assert stack.stage(opportunity) == "Assessment"
     stack.finish()
     assert stack.run_write_back() == ["written back and moved on"]
@@ -191,3 +193,12 @@ def test_a_hold_that_ends_after_the_report_lets_the_candidate_move_on(stack: Sta
     assert stack.run_invite(full=True) == ["ignore: already handled"]
     assert stack.run_write_back() == ["written back and moved on"]
     assert len(stack.world.forms[opportunity]) == len(stack.world.files[opportunity]) == 1
+
+
+def test_an_invitation_that_expired_long_before_the_first_look_is_noticed(stack: Stack) -> None:
+    stack.candidate(PYTHON)
+    stack.run_invite()
+    invitation = stack.invitation()
+    invitation.state, invitation.changed_at = "Expired", stack.world.now() - timedelta(days=3)
+    stack.run_write_back()
+    assert stack.ledger.invitation_status(invitation.id) == "expired"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from lever_imocha.errors import AssessmentError, NotPermittedError, RequestRejectedError, SettingsError
 from lever_imocha.settings import parse_settings
@@ -281,3 +283,12 @@ def test_a_crash_after_the_move_is_no_move_by_the_recruiter(stack: Stack) -> Non
     stack.world.move(opportunity, "Assessment Complete")
     assert stack.run_write_back() == ["written back and moved on"]
     assert stack.ledger.event_kinds(opportunity)[-1] == "written_back"
+
+
+def test_an_invitation_that_expired_long_before_the_first_look_is_noticed(stack: Stack) -> None:
+    stack.candidate(PYTHON)
+    stack.run_invite()
+    invitation = stack.invitation()
+    invitation.state, invitation.changed_at = "Expired", stack.world.now() - timedelta(days=3)
+    stack.run_write_back()
+    assert stack.ledger.invitation_status(invitation.id) == "expired"

@@ -112,6 +112,8 @@ class Inviter:
             self._ledger.mark_handled(assessment_id, entry.id)
             self._event("already_running", opportunity, test_id, None)
             return Decision(Action.IGNORE, Reason.RUNNING)
+        if before is not None and before.invitation_id not in (None, invitation.id) and action is Action.REFRESH:
+            self._replace(opportunity, test_id, int(before.invitation_id or 0), invitation.id)
         status = invitation.status
         self._ledger.record_invitation(
             assessment_id,
@@ -121,12 +123,10 @@ class Inviter:
             entry_id=entry.id,
             refreshed=action is Action.REFRESH,
         )
-        if before is not None and before.invitation_id not in (None, invitation.id) and action is Action.REFRESH:
-            self._replace(opportunity, test_id, int(before.invitation_id or 0), invitation.id)
         return self._outcome(action, opportunity, test_id, invitation)
 
     def adopt(self, opportunity: Opportunity) -> None:
-        """Learn of invitations whose answer was lost, without an e-mail, so that they can be withdrawn."""
+        """Learn of invitations whose answer was lost, without an e-mail: to withdraw them, or to write their reports."""
         for known in self._ledger.assessments_of(opportunity.id):
             if known.intended_at is None or known.invitation_id is not None or opportunity.email is None:
                 continue
@@ -241,10 +241,13 @@ class Inviter:
         return settings_of(link, now=self._clock(), validity_days=rule.validity_days, time_zone_id=rule.time_zone_id)
 
     def _replace(self, opportunity: Opportunity, test_id: int, old: int, new: int) -> None:
-        """A refresh was answered with another invitation (the address changed): the old one is withdrawn, unless shared."""
+        """A refresh was answered with another invitation (the address changed): the old one is withdrawn, unless shared.
+
+        Before the new one is recorded: after a crash in between, the old one is still known, and withdrawn then.
+        """
         self._event("invitation_replaced", opportunity, test_id, new, f"was {old}")
         log.warning("opportunity %s: invitation %s replaces %s", opportunity.id, new, old)
-        if self._ledger.sharing(old):
+        if self._ledger.sharing(old) != [opportunity.id]:
             return
         try:
             self._imocha.cancel(old)

@@ -226,8 +226,7 @@ class InviteWorkflow:
                 self._ledger.reopen_write_back(opportunity.id)
         departure = departed(opportunity, self._stages)
         if departure is not None:
-            if departure is Departure.ARCHIVED and self._settings.cancel_when.archived:
-                self._inviter.adopt(opportunity)
+            self._inviter.adopt(opportunity)
             self._leaver.leave(opportunity.id, departure)
         self._explain(opportunity)
         return str(decision)

@@ -12,11 +12,13 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from lever_imocha.errors import LedgerError
-from lever_imocha.ledger.attendance import attend
+from lever_imocha.ledger.attendance import Attendance, attend
 from lever_imocha.ledger.database import check_schema, engine_for
 from lever_imocha.ledger.limiter import SharedLimiter
 from lever_imocha.ledger.repository import Ledger, NewDelivery, NewEntry
 from lever_imocha.ledger.tables import SCHEMA, metadata
+
+from dev import postgres
 
 ENTERED = datetime(2026, 7, 2, tzinfo=UTC)
 LEASE = timedelta(minutes=10)
@@ -222,3 +224,14 @@ def test_an_unmigrated_or_unreachable_ledger_says_what_to_do(postgres_url: str) 
         engine_for("sqlite:///x")
     with pytest.raises(LedgerError, match="not a database URL"):
         engine_for("nonsense")
+
+
+def test_a_worker_whose_connection_was_cut_counts_as_alive_again_before_it_claims(
+    ledger: Ledger, ledger_url: str, postgres_url: str
+) -> None:
+    ledger.record_entries([arrival()], seen_by="sweep")
+    attendance = Attendance(engine_for(ledger_url), "a")
+    mine = Ledger(engine=engine_for(ledger_url), attend=attendance.renew)
+    postgres.disconnect(postgres_url, str(engine_for(ledger_url).url.database))
+    assert mine.claim("op", worker="a", lease=LEASE)
+    assert not ledger.claim("op", worker="b", lease=LEASE)

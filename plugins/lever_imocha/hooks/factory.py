@@ -16,7 +16,7 @@ from lever_imocha.hooks.imocha import ImochaHook
 from lever_imocha.hooks.ledger import ledger_engine
 from lever_imocha.hooks.lever import LeverHook
 from lever_imocha.hooks.metrics import AirflowMetrics
-from lever_imocha.ledger.attendance import attend
+from lever_imocha.ledger.attendance import Attendance
 from lever_imocha.ledger.limiter import SharedLimiter
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.settings import Settings, load_settings
@@ -26,14 +26,9 @@ from lever_imocha.workflows.write_back import AttemptWatch, WriteBackWorkflow
 
 
 @lru_cache(maxsize=4)
-def _worker(engine: Engine, process: int) -> str:
+def _attendance(engine: Engine, process: int) -> Attendance:
     """This process's name in claims, attended for as long as it lives; a forked child gets a name of its own."""
-    name = f"{socket.gethostname()}:{process}:{uuid.uuid4().hex[:8]}"
-    _ATTENDING.append(attend(engine, name))
-    return name
-
-
-_ATTENDING: list[object] = []
+    return Attendance(engine, f"{socket.gethostname()}:{process}:{uuid.uuid4().hex[:8]}")
 
 
 @dataclass(frozen=True)
@@ -57,12 +52,13 @@ class Workshop:
         settings, engine = load_settings(), ledger_engine()
         limits = settings.rate_limits
         imocha = ImochaHook(imocha_conn_id)
+        attendance = _attendance(engine, os.getpid())
         return cls(
             lever=LeverHook(lever_conn_id).client(SharedLimiter(engine=engine, name="lever", rate=limits.lever)),
             imocha=imocha.client(SharedLimiter(engine=engine, name="imocha", rate=limits.imocha)),
-            ledger=Ledger(engine=engine),
+            ledger=Ledger(engine=engine, attend=attendance.renew),
             settings=settings,
-            worker=_worker(engine, os.getpid()),
+            worker=attendance.worker,
             callback_secret=imocha.callback_secret,
         )
 

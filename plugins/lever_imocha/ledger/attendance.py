@@ -24,6 +24,22 @@ def attend(engine: Engine, worker: str) -> psycopg.Connection[Any]:
     return connection
 
 
+class Attendance:
+    """A worker's lock for as long as its process lives, also after PostgreSQL was restarted."""
+
+    def __init__(self, engine: Engine, worker: str) -> None:
+        self.worker = worker
+        self._engine = engine
+        self._connection = attend(engine, worker)
+
+    def renew(self) -> None:
+        """Take the lock again if the connection that held it is lost."""
+        try:
+            self._connection.execute("SELECT 1")
+        except psycopg.Error:
+            self._connection = attend(self._engine, self.worker)
+
+
 def is_attended(worker: ColumnElement[Any]) -> ColumnElement[bool]:
     """SQL: the worker of that name is alive. PostgreSQL shows a lock's signed numbers as unsigned ones."""
     held = select(cast(_LOCKS.c.objid, BigInteger)).where(

@@ -194,10 +194,17 @@ class Ledger:
     """The ledger's repository.
 
     :param clock: aware UTC now.
+    :param attend: called before anything is claimed; makes sure that the worker counts as alive.
     """
 
-    def __init__(self, *, engine: Engine, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
-        self._engine, self._clock = engine, clock
+    def __init__(
+        self,
+        *,
+        engine: Engine,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        attend: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._engine, self._clock, self._attend = engine, clock, attend
 
     # Stage entries
 
@@ -307,6 +314,7 @@ class Ledger:
 
         An order to try again counts more than the time set for the next try.
         """
+        self._attend()
         now = self._clock()
         values = {"claimed_by": worker, "claimed_until": now + lease}
         statement = insert(opportunities).values(opportunity_id=opportunity_id, **values)
@@ -579,6 +587,7 @@ class Ledger:
 
         An order to try again counts more than the time set for the next try.
         """
+        self._attend()
         now = self._clock()
         with self._engine.begin() as connection:
             connection.execute(select(func.pg_advisory_xact_lock(func.hashtext(opportunity_id))))

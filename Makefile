@@ -26,7 +26,7 @@ lint: setup
 	$(VENV)/bin/lint-imports
 
 test: lint ## Lint, types, import contracts, tests with branch coverage
-	$(VENV)/bin/pytest --cov --cov-report=term
+	$(VENV)/bin/pytest -n auto --dist worksteal --cov --cov-report=term
 
 lock: setup ## Pin requirements-dev.txt anew
 	$(UV) pip compile --quiet --universal --python-version 3.11 --exclude-newer $(RELEASED_BEFORE) --no-emit-index-url --custom-compile-command "make lock" requirements-dev.txt -o requirements.lock

@@ -28,8 +28,9 @@ from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.tables import metadata
 from lever_imocha.operators.work import work_through
 from lever_imocha.settings import Settings, parse_settings
+from lever_imocha.workflows.attempts import AttemptWatch
 from lever_imocha.workflows.invite import InviteWorkflow
-from lever_imocha.workflows.write_back import AttemptWatch, WriteBackWorkflow
+from lever_imocha.workflows.write_back import WriteBackWorkflow
 from requests.adapters import HTTPAdapter
 from sqlalchemy import Engine, event, text
 

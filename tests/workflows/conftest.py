@@ -14,8 +14,9 @@ from lever_imocha.clients.limits import InProcessLimiter
 from lever_imocha.clients.transport import ApiClient
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.settings import Settings, parse_settings
+from lever_imocha.workflows.attempts import AttemptWatch
 from lever_imocha.workflows.invite import InviteWorkflow
-from lever_imocha.workflows.write_back import AttemptWatch, WriteBackWorkflow
+from lever_imocha.workflows.write_back import WriteBackWorkflow
 
 from include.sandbox.app import create_app
 from include.sandbox.server import serve

@@ -20,9 +20,10 @@ from lever_imocha.ledger.attendance import Attendance
 from lever_imocha.ledger.limiter import SharedLimiter
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.settings import Settings, load_settings
+from lever_imocha.workflows.attempts import AttemptWatch
 from lever_imocha.workflows.invite import InviteWorkflow
 from lever_imocha.workflows.sync_tags import SyncTagsWorkflow
-from lever_imocha.workflows.write_back import AttemptWatch, WriteBackWorkflow
+from lever_imocha.workflows.write_back import WriteBackWorkflow
 
 
 @lru_cache(maxsize=4)

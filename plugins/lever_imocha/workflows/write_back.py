@@ -1,14 +1,14 @@
-"""Ended attempts: noticed at iMocha, and written back to Lever step by step, the stage last."""
+"""Ended attempts, written back to Lever step by step, the stage last."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable
+from datetime import UTC, datetime
 
 from lever_imocha.clients.imocha import ImochaClient
 from lever_imocha.clients.lever import LeverClient
-from lever_imocha.domain.attempts import AttemptStatus, Report, read_status
+from lever_imocha.domain.attempts import Report, read_status
 from lever_imocha.domain.decisions import ResolvedRule, may_move_on, wanted_tests
 from lever_imocha.domain.explanations import failure_note
 from lever_imocha.domain.forms import FormTemplate, fill_form, is_same_form, report_file_name
@@ -18,7 +18,6 @@ from lever_imocha.errors import (
     AssessmentError,
     LeverImochaError,
     NotFoundError,
-    NotPermittedError,
     ReportFileError,
     RequestRejectedError,
     redact,
@@ -32,85 +31,7 @@ from lever_imocha.workflows.reference import Reference, refresh_reference, store
 
 log = logging.getLogger(__name__)
 
-_SWEEP = "imocha.attempts"
-_CHECKS_AT_ONCE = 20
 _PUT_OFF = (RequestRejectedError, ReportFileError, AssessmentError)
-
-
-class AttemptWatch:
-    """Notices at iMocha what became of the invitations in the ledger."""
-
-    def __init__(
-        self,
-        *,
-        imocha: ImochaClient,
-        ledger: Ledger,
-        settings: Settings,
-        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
-    ) -> None:
-        self._imocha, self._ledger, self._settings, self._clock = imocha, ledger, settings, clock
-
-    def look(self, *, rested: timedelta | None = None) -> list[str]:
-        """Sweep Retrieve Invites since the last time, look at a few reports directly, and return what is due.
-
-        The sweep's timestamp and window are not documented (imocha.md 6.4): windows overlap, and each open
-        invitation's own report is looked at once soon after inviting and then now and then.
-
-        :param rested: do not sweep when somebody else did within this time.
-        :return: opportunity ids with something to write back.
-        """
-        self._heed_callbacks()
-        now, swept = self._clock(), self._ledger.watermark(_SWEEP)
-        if rested is None or swept is None or now - swept >= rested:
-            self._sweep(swept, now)
-            self._check_reports()
-        return self._ledger.due_write_backs()
-
-    def _sweep(self, last: datetime | None, now: datetime) -> None:
-        poll = self._settings.poll
-        last = last or now - poll.attempts_window
-        start = last - poll.attempts_overlap
-        while start < now:
-            end = min(start + poll.attempts_window, now + timedelta(minutes=5))
-            for state in ("completed", "cancelled", "expired"):
-                attempts = self._imocha.list_attempts(state=state, start_at=start, end_at=end)
-                self._record({attempt.test_invitation_id: attempt.status for attempt in attempts})
-            start = end
-            self._ledger.set_watermark(_SWEEP, min(end, now))
-
-    def due(self) -> list[str]:
-        """What is due as far as callbacks tell, without a sweep; for when one has just rung."""
-        self._heed_callbacks()
-        return self._ledger.due_write_backs()
-
-    def _heed_callbacks(self) -> None:
-        """A callback is a hint (imocha.md 6.2): the report says whether the attempt has ended."""
-        callbacks = self._ledger.callbacks()
-        for invitation_id in dict.fromkeys(callbacks.values()):
-            self._check(invitation_id)
-            self._ledger.recheck(invitation_id)
-        self._ledger.handle_deliveries(list(callbacks))
-
-    def _check(self, invitation_id: int) -> None:
-        try:
-            report = self._imocha.get_report(invitation_id)
-        except (NotFoundError, RequestRejectedError, NotPermittedError):
-            log.debug("invitation %s has no report yet", invitation_id)
-        else:
-            if report.status not in (AttemptStatus.PENDING, AttemptStatus.UNKNOWN):
-                self._record({invitation_id: report.status})
-
-    def _record(self, statuses: Mapping[int, AttemptStatus]) -> None:
-        """Record what became of invitations; where recruiters see a status tag, have it shown."""
-        changed = self._ledger.set_status({key: status.value for key, status in statuses.items()})
-        if self._settings.explain.status_tags:
-            self._ledger.announce(changed)
-
-    def _check_reports(self) -> None:
-        older_than = self._settings.poll.report_check
-        for invitation_id in self._ledger.invitations_to_check(older_than=older_than, limit=_CHECKS_AT_ONCE):
-            self._check(invitation_id)
-            self._ledger.mark_checked(invitation_id)
 
 
 class WriteBackWorkflow:

@@ -14,7 +14,8 @@ import pytest
 from airflow.dag_processing.dagbag import DagBag
 from airflow.triggers.callback import CallbackTrigger
 from lever_imocha.ledger.database import engine_for
-from lever_imocha.ledger.repository import Ledger, NewEntry
+from lever_imocha.ledger.repository import Ledger
+from lever_imocha.ledger.values import NewEntry
 from lever_imocha.notifications.settings import deadline
 from lever_imocha.operators.lever import LeverCollectStageEntriesOperator
 

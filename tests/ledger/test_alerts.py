@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from lever_imocha.ledger.alerts import AlertLog
 from lever_imocha.ledger.database import engine_for
-from lever_imocha.ledger.repository import Ledger, NewEntry
+from lever_imocha.ledger.repository import Ledger
+from lever_imocha.ledger.values import NewEntry
 
 NOW = datetime(2026, 7, 2, tzinfo=UTC)
 WAIT = timedelta(minutes=15)

@@ -15,8 +15,9 @@ from lever_imocha.errors import LedgerError
 from lever_imocha.ledger.attendance import Attendance, attend
 from lever_imocha.ledger.database import check_schema, engine_for
 from lever_imocha.ledger.limiter import SharedLimiter
-from lever_imocha.ledger.repository import Ledger, NewDelivery, NewEntry
+from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.tables import SCHEMA, metadata
+from lever_imocha.ledger.values import NewDelivery, NewEntry
 
 from dev import postgres
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from lever_imocha.ledger.repository import NewDelivery
+from lever_imocha.ledger.values import NewDelivery
 
 from tests.model.model import ENDED, TRIGGER, Candidate
 from tests.model.scene import SECOND, Scene

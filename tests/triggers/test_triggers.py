@@ -6,7 +6,8 @@ import asyncio
 import time
 
 import pytest
-from lever_imocha.ledger.repository import Ledger, NewDelivery
+from lever_imocha.ledger.repository import Ledger
+from lever_imocha.ledger.values import NewDelivery
 from lever_imocha.triggers.bell import Bell, DeliveryTrigger
 
 

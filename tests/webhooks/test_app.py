@@ -12,7 +12,8 @@ import requests
 from lever_imocha.domain.signatures import callback_token, lever_signature
 from lever_imocha.hooks.desk import Desk
 from lever_imocha.ledger.database import engine_for
-from lever_imocha.ledger.repository import Ledger, NewEntry
+from lever_imocha.ledger.repository import Ledger
+from lever_imocha.ledger.values import NewEntry
 from lever_imocha.webhooks.app import MAX_BODY, create_app
 
 from include.sandbox.server import serve

@@ -9,7 +9,7 @@ import pytest
 from lever_imocha.clients.imocha import ImochaClient
 from lever_imocha.domain.signatures import read_callback_token
 from lever_imocha.errors import ApiError, OutcomeUnknownError
-from lever_imocha.ledger.repository import NewDelivery
+from lever_imocha.ledger.values import NewDelivery
 from lever_imocha.settings import parse_settings
 
 from tests.workflows.conftest import SETTINGS, Stack

@@ -10,8 +10,8 @@ from typing import Any
 from sqlalchemy import Engine, Select, delete, func, null, select
 from sqlalchemy.dialects.postgresql import insert
 
-from lever_imocha.ledger.repository import ENDED
 from lever_imocha.ledger.tables import alerts, assessments, invitations, opportunities, stage_entries
+from lever_imocha.ledger.values import ENDED
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,7 +15,8 @@ from psycopg import sql
 
 from lever_imocha.errors import LedgerError
 from lever_imocha.hooks.ledger import ledger_engine
-from lever_imocha.ledger.repository import Ledger, bell
+from lever_imocha.ledger.deliveries import bell
+from lever_imocha.ledger.repository import Ledger
 
 
 class Bell:

@@ -21,7 +21,8 @@ from fastapi.responses import JSONResponse
 from lever_imocha.domain.attempts import AttemptStatus, Callback
 from lever_imocha.domain.signatures import read_callback_token
 from lever_imocha.hooks.desk import Desk, open_desk
-from lever_imocha.ledger.repository import Ledger, NewDelivery
+from lever_imocha.ledger.repository import Ledger
+from lever_imocha.ledger.values import NewDelivery
 from lever_imocha.webhooks.deliveries import DeliveryRefusedError, read_imocha_callback, read_lever_delivery
 
 log = logging.getLogger(__name__)

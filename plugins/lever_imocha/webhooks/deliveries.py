@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr, Validat
 from lever_imocha.domain.attempts import AttemptStatus, Callback
 from lever_imocha.domain.signatures import is_signed
 from lever_imocha.errors import LeverImochaError
-from lever_imocha.ledger.repository import NewDelivery
+from lever_imocha.ledger.values import NewDelivery
 from lever_imocha.settings import WebhookSettings
 
 LEVER_EVENTS = {"candidateStageChange", "candidateArchiveChange", "candidateHired", "candidateDeleted"}

@@ -9,7 +9,8 @@ from lever_imocha.domain.attempts import read_status
 from lever_imocha.domain.decisions import STATUS_TAGS, Action
 from lever_imocha.domain.explanations import hold_note, status_tag
 from lever_imocha.domain.opportunities import Opportunity
-from lever_imocha.ledger.repository import Ledger, StageEntry
+from lever_imocha.ledger.repository import Ledger
+from lever_imocha.ledger.values import StageEntry
 from lever_imocha.settings import Settings
 from lever_imocha.workflows.once import once
 

@@ -16,7 +16,8 @@ from lever_imocha.domain.metrics import Metrics
 from lever_imocha.domain.opportunities import Opportunity
 from lever_imocha.domain.signatures import callback_url
 from lever_imocha.errors import NotFoundError, NotPermittedError, OutcomeUnknownError, RequestRejectedError
-from lever_imocha.ledger.repository import Assessment, Ledger, StageEntry
+from lever_imocha.ledger.repository import Ledger
+from lever_imocha.ledger.values import Assessment, StageEntry
 from lever_imocha.settings import Settings
 
 log = logging.getLogger(__name__)

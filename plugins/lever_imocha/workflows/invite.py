@@ -27,7 +27,8 @@ from lever_imocha.domain.decisions import (
 from lever_imocha.domain.metrics import Metrics, NoMetrics
 from lever_imocha.domain.opportunities import Opportunity
 from lever_imocha.errors import LeverImochaError, NotFoundError, NotPermittedError, RequestRejectedError, redact
-from lever_imocha.ledger.repository import Ledger, NewDelivery, NewEntry, StageEntry
+from lever_imocha.ledger.repository import Ledger
+from lever_imocha.ledger.values import NewDelivery, NewEntry, StageEntry
 from lever_imocha.settings import Settings
 from lever_imocha.workflows.active_tests import ActiveTests
 from lever_imocha.workflows.borrowed import own_tags

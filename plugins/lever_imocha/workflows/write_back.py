@@ -22,7 +22,8 @@ from lever_imocha.errors import (
     RequestRejectedError,
     redact,
 )
-from lever_imocha.ledger.repository import Assessment, Ledger
+from lever_imocha.ledger.repository import Ledger
+from lever_imocha.ledger.values import Assessment
 from lever_imocha.settings import Settings
 from lever_imocha.workflows.borrowed import own_tags
 from lever_imocha.workflows.explain import Explainer

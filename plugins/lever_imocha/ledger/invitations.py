@@ -1,0 +1,192 @@
+"""Assessments and their invitations."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import (
+    Select,
+    false,
+    func,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.dialects.postgresql import insert
+
+from lever_imocha.ledger.store import Store
+from lever_imocha.ledger.tables import (
+    assessments,
+    events,
+    invitations,
+    stage_entries,
+)
+from lever_imocha.ledger.values import ENDED, Assessment
+
+_ASSESSMENT = [assessments.c[name] for name in Assessment.__dataclass_fields__ if name in assessments.c]
+_ADOPTED = func.coalesce(invitations.c.ended_at <= invitations.c.invited_at, false()).label("adopted")
+
+
+def select_assessments() -> Select[Any]:
+    joined = assessments.outerjoin(invitations, assessments.c.invitation_id == invitations.c.id)
+    return select(*_ASSESSMENT, invitations.c.status, invitations.c.ended_at, _ADOPTED).select_from(joined)
+
+
+class Invitations(Store):
+    """Assessments and invitations."""
+
+    def assessment(self, opportunity_id: str, test_id: int) -> Assessment | None:
+        """What is known of one opportunity and one test."""
+        found = [row for row in self.assessments_of(opportunity_id) if row.test_id == test_id]
+        return found[0] if found else None
+
+    def assessments_of(self, opportunity_id: str) -> list[Assessment]:
+        """All assessments of an opportunity."""
+        query = select_assessments().where(assessments.c.opportunity_id == opportunity_id).order_by(assessments.c.id)
+        with self._engine.connect() as connection:
+            return [Assessment(**row._mapping) for row in connection.execute(query)]
+
+    def intend(self, opportunity_id: str, test_id: int, *, entry_id: int, rule_key: str) -> int:
+        """Record that an invitation is about to be sent, so that a crash after sending is known.
+
+        :return: the assessment's id.
+        """
+        values = {"entry_id": entry_id, "rule_key": rule_key, "intended_at": self._clock()}
+        statement = insert(assessments).values(opportunity_id=opportunity_id, test_id=test_id, **values)
+        with self._engine.begin() as connection:
+            return int(
+                connection.execute(
+                    statement.on_conflict_do_update(
+                        index_elements=["opportunity_id", "test_id"], set_=values
+                    ).returning(assessments.c.id)
+                ).scalar_one()
+            )
+
+    def record_invitation(
+        self, assessment_id: int, *, invitation_id: int, test_id: int, status: str, entry_id: int, refreshed: bool
+    ) -> None:
+        """Record the invitation iMocha answered with, and link it to the assessment."""
+        now = self._clock()
+        statement = insert(invitations).values(
+            id=invitation_id, test_id=test_id, status=status, invited_at=now, times_invited=1,
+            times_refreshed=int(refreshed), ended_at=now if status in ENDED else None,
+        )  # fmt: skip
+        ended = invitations.c.status.in_(ENDED)
+        with self._engine.begin() as connection:
+            connection.execute(
+                statement.on_conflict_do_update(
+                    index_elements=["id"],
+                    set_={
+                        "times_invited": invitations.c.times_invited + 1,
+                        "times_refreshed": invitations.c.times_refreshed + int(refreshed),
+                    },
+                )
+            )
+            connection.execute(
+                update(invitations)
+                .where(invitations.c.id == invitation_id, ~ended)
+                .values(status=status, checked_at=None, ended_at=now if status in ENDED else None)
+            )
+            changed = assessments.c.invitation_id.is_distinct_from(invitation_id)
+            connection.execute(
+                update(assessments)
+                .where(assessments.c.id == assessment_id, changed)
+                .values(invitation_id=invitation_id, written_at=None, tries=0, not_before=None)
+            )
+            connection.execute(
+                update(assessments)
+                .where(assessments.c.id == assessment_id)
+                .values(intended_at=None, handled_entry_id=entry_id)
+            )
+
+    def mark_handled(self, assessment_id: int, entry_id: int) -> None:
+        """Record that an arrival asked nothing more of an assessment."""
+        self._update(
+            update(assessments)
+            .where(assessments.c.id == assessment_id)
+            .values(handled_entry_id=entry_id, intended_at=None)
+        )
+
+    def reopen(self, invitation_id: int, *, left: str) -> None:
+        """An invitation was withdrawn because an opportunity left: no arrival counts as handled by it any more.
+
+        So who comes back without a new arrival is invited again, and who came to share the invitation meanwhile is
+        decided about anew.
+        """
+        mine = assessments.c.invitation_id == invitation_id
+        others = select(assessments.c.handled_entry_id).where(mine, assessments.c.opportunity_id != left)
+        with self._engine.begin() as connection:
+            connection.execute(update(stage_entries).where(stage_entries.c.id.in_(others)).values(decided_at=None))
+            connection.execute(update(assessments).where(mine).values(handled_entry_id=None))
+
+    def invitation_status(self, invitation_id: int) -> str | None:
+        """An invitation's status; None when it is not ours."""
+        with self._engine.connect() as connection:
+            return connection.execute(
+                select(invitations.c.status).where(invitations.c.id == invitation_id)
+            ).scalar_one_or_none()
+
+    def set_status(self, statuses: Mapping[int, str]) -> list[int]:
+        """Record what iMocha says of invitations. Unknown ids are not ours, and an ended attempt stays ended.
+
+        :return: the ids whose status changed.
+        """
+        now, changed = self._clock(), list[int]()
+        with self._engine.begin() as connection:
+            for invitation_id, status in sorted(statuses.items()):
+                result = connection.execute(
+                    update(invitations)
+                    .where(
+                        invitations.c.id == invitation_id,
+                        invitations.c.status != status,
+                        invitations.c.status.not_in(ENDED),
+                    )
+                    .values(status=status, **({"ended_at": now} if status in ENDED else {}))
+                )
+                if result.rowcount:
+                    changed.append(invitation_id)
+                    connection.execute(insert(events).values(at=now, kind=status, invitation_id=invitation_id))
+        return changed
+
+    def invitations_to_check(self, *, older_than: timedelta, limit: int) -> list[int]:
+        """Open invitations whose report was never looked at, or not for a while; the longest waiting first."""
+        query = (
+            select(invitations.c.id)
+            .where(
+                invitations.c.status.in_(("pending", "in_progress", "unknown")),
+                or_(invitations.c.checked_at.is_(None), invitations.c.checked_at < self._clock() - older_than),
+            )
+            .order_by(invitations.c.checked_at.asc().nulls_first(), invitations.c.id)
+            .limit(limit)
+        )
+        with self._engine.connect() as connection:
+            return list(connection.execute(query).scalars())
+
+    def mark_checked(self, invitation_id: int) -> None:
+        """Record that an invitation's report was looked at."""
+        self._update(update(invitations).where(invitations.c.id == invitation_id).values(checked_at=self._clock()))
+
+    def open_invitations(self, opportunity_id: str | None = None) -> list[tuple[str, int]]:
+        """Opportunity and invitation where the candidate could still begin; of one opportunity, or of all."""
+        query = (
+            select(assessments.c.opportunity_id, assessments.c.invitation_id)
+            .join(invitations, assessments.c.invitation_id == invitations.c.id)
+            .where(invitations.c.status.in_(("pending", "unknown")))
+            .order_by(assessments.c.id)
+        )
+        if opportunity_id is not None:
+            query = query.where(assessments.c.opportunity_id == opportunity_id)
+        with self._engine.connect() as connection:
+            return [(row.opportunity_id, row.invitation_id) for row in connection.execute(query)]
+
+    def sharing(self, invitation_id: int) -> list[str]:
+        """The opportunities an invitation belongs to: one person's, with the same test (imocha.md 5.3)."""
+        query = select(assessments.c.opportunity_id).where(assessments.c.invitation_id == invitation_id)
+        with self._engine.connect() as connection:
+            return list(connection.execute(query.order_by(assessments.c.id)).scalars())
+
+    def recheck(self, invitation_id: int) -> None:
+        """Have an invitation's report looked at with the next sweep."""
+        self._update(update(invitations).where(invitations.c.id == invitation_id).values(checked_at=None))

@@ -1,0 +1,46 @@
+"""What the ledger's parts share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    Engine,
+    and_,
+    or_,
+)
+
+from lever_imocha.ledger.attendance import is_attended
+
+
+class Store:
+    """A part of the ledger; every method is one short transaction.
+
+    :param clock: aware UTC now.
+    :param attend: called before anything is claimed; makes sure that the worker counts as alive.
+    """
+
+    def __init__(
+        self,
+        *,
+        engine: Engine,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        attend: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._engine, self._clock, self._attend = engine, clock, attend
+
+    def _update(self, statement: Any) -> None:
+        with self._engine.begin() as connection:
+            connection.execute(statement)
+
+
+def unheld(table: Any, now: datetime) -> Any:
+    """Nobody holds it, or its holder's lease is over, or its holder is dead."""
+    return or_(table.c.claimed_until.is_(None), table.c.claimed_until < now, ~is_attended(table.c.claimed_by))
+
+
+def free(table: Any, now: datetime) -> Any:
+    """Nobody holds it, and it is time to try."""
+    return and_(unheld(table, now), or_(table.c.not_before.is_(None), table.c.not_before <= now))

@@ -1,0 +1,152 @@
+"""Ended attempts on their way into Lever: what is due, which steps are done, which problems are noted."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import (
+    and_,
+    func,
+    select,
+    true,
+    update,
+)
+from sqlalchemy.dialects.postgresql import insert
+
+from lever_imocha.ledger.invitations import select_assessments
+from lever_imocha.ledger.store import Store, free, unheld
+from lever_imocha.ledger.tables import (
+    assessments,
+    events,
+    invitations,
+    notices,
+    write_back_steps,
+)
+from lever_imocha.ledger.values import ENDED, Assessment, Step
+
+
+class WriteBacks(Store):
+    """Write-backs, their steps, and notices."""
+
+    def _ended(self) -> Any:
+        return and_(
+            assessments.c.written_at.is_(None),
+            assessments.c.invitation_id.in_(select(invitations.c.id).where(invitations.c.status.in_(ENDED))),
+        )
+
+    def due_write_backs(self, limit: int = 5000) -> list[str]:
+        """Opportunities with an ended attempt that is not written back, nobody works on, and whose time has come."""
+        query = (
+            select(assessments.c.opportunity_id)
+            .where(self._ended(), free(assessments, self._clock()))
+            .group_by(assessments.c.opportunity_id)
+            .order_by(func.min(assessments.c.id))
+            .limit(limit)
+        )
+        with self._engine.connect() as connection:
+            return list(connection.execute(query).scalars())
+
+    def claim_write_back(self, opportunity_id: str, *, worker: str, lease: timedelta) -> list[Assessment]:
+        """Take all that has ended and is unwritten; empty when another worker works on any of it.
+
+        An order to try again counts more than the time set for the next try.
+        """
+        self._attend()
+        now = self._clock()
+        with self._engine.begin() as connection:
+            connection.execute(select(func.pg_advisory_xact_lock(func.hashtext(opportunity_id))))
+            busy = select(true()).where(assessments.c.opportunity_id == opportunity_id, ~unheld(assessments, now))
+            if connection.execute(busy.limit(1)).first():
+                return []
+            claimed = connection.execute(
+                update(assessments)
+                .where(assessments.c.opportunity_id == opportunity_id, self._ended())
+                .values(claimed_by=worker, claimed_until=now + lease)
+                .returning(assessments.c.id)
+            ).scalars()
+            query = select_assessments().where(assessments.c.id.in_(list(claimed))).order_by(assessments.c.id)
+            return [Assessment(**row._mapping) for row in connection.execute(query)]
+
+    def reopen_write_back(self, opportunity_id: str) -> None:
+        """Have an opportunity whose hold is over moved on: the steps done stay done, the stage is left to do."""
+        self._update(
+            update(assessments)
+            .where(assessments.c.opportunity_id == opportunity_id, assessments.c.written_at.is_not(None))
+            .values(written_at=None, not_before=None)
+        )
+
+    def finish_write_back(self, assessment_id: int) -> None:
+        """Record that an attempt is written back."""
+        self._update(
+            update(assessments)
+            .where(assessments.c.id == assessment_id)
+            .values(written_at=self._clock(), claimed_by=None, claimed_until=None, not_before=None, reason=None)
+        )
+
+    def release_write_back(self, assessment_id: int, *, reason: str, not_before: datetime | None = None) -> None:
+        """Give an assessment back unwritten."""
+        self._update(
+            update(assessments)
+            .where(assessments.c.id == assessment_id, assessments.c.written_at.is_(None))
+            .values(
+                claimed_by=None, claimed_until=None, reason=reason, not_before=not_before,
+                tries=assessments.c.tries + 1,
+            )
+        )  # fmt: skip
+
+    def step(self, invitation_id: int, opportunity_id: str, step: str) -> Step | None:
+        """What is known of one step."""
+        c = write_back_steps.c
+        query = select(c.started_at, c.done_at, c.vendor_id).where(
+            c.invitation_id == invitation_id, c.opportunity_id == opportunity_id, c.step == step
+        )
+        with self._engine.connect() as connection:
+            row = connection.execute(query).first()
+            return Step(**row._mapping) if row else None
+
+    def start_step(self, invitation_id: int, opportunity_id: str, step: str) -> None:
+        """Record that a step is about to be sent."""
+        statement = insert(write_back_steps).values(
+            invitation_id=invitation_id, opportunity_id=opportunity_id, step=step, started_at=self._clock()
+        )
+        self._update(statement.on_conflict_do_nothing())
+
+    def finish_step(self, invitation_id: int, opportunity_id: str, step: str, *, vendor_id: str | None) -> None:
+        """Record that a step is known done, with the id of what was made."""
+        c, now = write_back_steps.c, self._clock()
+        done = (
+            update(write_back_steps)
+            .where(c.invitation_id == invitation_id, c.opportunity_id == opportunity_id, c.step == step)
+            .values(done_at=now, vendor_id=vendor_id)
+        )
+        told = insert(events).values(
+            at=now, kind=f"{step}_done", opportunity_id=opportunity_id, invitation_id=invitation_id
+        )
+        with self._engine.begin() as connection:
+            connection.execute(done)
+            connection.execute(told)
+
+    def notice(self, opportunity_id: str, problem: str) -> Step | None:
+        """What is known of the note about a problem."""
+        c = notices.c
+        query = select(c.started_at, c.done_at, c.vendor_id).where(
+            c.opportunity_id == opportunity_id, c.problem == problem
+        )
+        with self._engine.connect() as connection:
+            row = connection.execute(query).first()
+            return Step(**row._mapping) if row else None
+
+    def start_notice(self, opportunity_id: str, problem: str) -> None:
+        """Record that a note is about to be written."""
+        statement = insert(notices).values(opportunity_id=opportunity_id, problem=problem, started_at=self._clock())
+        self._update(statement.on_conflict_do_nothing())
+
+    def finish_notice(self, opportunity_id: str, problem: str, *, vendor_id: str) -> None:
+        """Record that the note is there."""
+        c = notices.c
+        self._update(
+            update(notices)
+            .where(c.opportunity_id == opportunity_id, c.problem == problem)
+            .values(done_at=self._clock(), vendor_id=vendor_id)
+        )

@@ -33,6 +33,7 @@ def get_provider_info() -> dict[str, Any]:
         "package-name": "lever-imocha",
         "name": "Lever and iMocha",
         "description": "Lever (applicant tracking) and iMocha (skills assessments) as one workflow.",
+        "extra-links": ["lever_imocha.operators.links.LeverCandidateLink"],
         "connection-types": [
             {
                 "connection-type": "lever",

@@ -11,6 +11,8 @@ from lever_imocha.errors import LedgerError, SettingsError
 from lever_imocha.hooks.imocha import ImochaHook
 from lever_imocha.hooks.ledger import ledger_engine, ledger_url
 from lever_imocha.hooks.lever import LeverHook
+from lever_imocha.operators.lever import LeverWriteBackOperator
+from lever_imocha.operators.links import LeverCandidateLink
 
 from include.sandbox.app import create_app
 from include.sandbox.server import serve
@@ -84,6 +86,24 @@ def test_a_host_may_be_a_bare_name(monkeypatch: pytest.MonkeyPatch) -> None:
     connect(monkeypatch, "imocha", password="imocha-key", port=8443)
     assert LeverHook().client()._client.base_url == "https://api.eu.lever.co/v1"
     assert ImochaHook().client()._client.base_url == "https://apiv3.imocha.io:8443/v3"
+
+
+@pytest.mark.parametrize(
+    ("host", "ids", "link"),
+    [
+        ("https://api.lever.co/v1", ["a"], "https://hire.lever.co/candidates/a"),
+        ("https://api.eu.lever.co/v1", ["a"], "https://hire.eu.lever.co/candidates/a"),
+        ("http://127.0.0.1:8000/v1", ["a"], "https://hire.lever.co/candidates/a"),
+        ("https://api.lever.co/v1", ["a", "b"], ""),
+        ("http://elsewhere/v1", ["a"], ""),
+    ],
+)
+def test_a_row_about_one_candidate_links_to_lever(
+    host: str, ids: list[str], link: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect(monkeypatch, "lever", host=host, password="k")
+    operator = LeverWriteBackOperator(task_id="t", opportunity_ids=ids)
+    assert LeverCandidateLink().get_link(operator, ti_key=None) == link
 
 
 def test_both_types_show_in_the_connection_form() -> None:

@@ -16,6 +16,7 @@ from lever_imocha.hooks.connections import (
     ConnectionLike,
     api_client,
     api_key,
+    base_url,
     find_connection,
     secret_extras,
     session_for,
@@ -54,6 +55,11 @@ class LeverHook(HttpHook):
         :param limiter: shared by all processes that use the key.
         """
         return lever_client(self._connection, limiter)
+
+    @property
+    def base_address(self) -> str:
+        """The API's base URL."""
+        return base_url(self._connection, DEFAULT_URL)
 
     @property
     def webhook_tokens(self) -> list[str]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from lever_imocha.hooks.plain import plain_errors
 from lever_imocha.operators.base import LeverImochaOperator
+from lever_imocha.operators.links import LeverCandidateLink
 from lever_imocha.operators.work import work_through
 
 
@@ -17,6 +18,7 @@ class ImochaInviteOperator(LeverImochaOperator):
     """
 
     template_fields = ("opportunity_ids",)
+    operator_extra_links = (LeverCandidateLink(),)
 
     def __init__(self, *, opportunity_ids: list[str], **kwargs: Any) -> None:
         super().__init__(**kwargs)

@@ -10,6 +10,7 @@ from lever_imocha.errors import LeverImochaError
 from lever_imocha.hooks.plain import plain_errors
 from lever_imocha.notifications.settings import tell_overdue
 from lever_imocha.operators.base import LeverImochaOperator
+from lever_imocha.operators.links import LeverCandidateLink
 from lever_imocha.operators.work import work_through
 from lever_imocha.workflows.invite import InviteWorkflow
 
@@ -65,6 +66,7 @@ class LeverWriteBackOperator(LeverImochaOperator):
     """
 
     template_fields = ("opportunity_ids",)
+    operator_extra_links = (LeverCandidateLink(),)
 
     def __init__(self, *, opportunity_ids: list[str], **kwargs: Any) -> None:
         super().__init__(**kwargs)

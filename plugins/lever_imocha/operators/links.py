@@ -1,0 +1,28 @@
+"""From a row in the grid to the candidate in Lever."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from airflow.sdk import BaseOperatorLink
+
+from lever_imocha.errors import LeverImochaError
+from lever_imocha.hooks.lever import LeverHook
+
+
+class LeverCandidateLink(BaseOperatorLink):
+    """Opens the candidate of a task that is about one; a slice of several has no link."""
+
+    name = "Candidate in Lever"
+
+    def get_link(self, operator: Any, *, ti_key: Any) -> str:
+        """The candidate's page on the site that belongs to the connection's API (lever.md 1.1, 4.2)."""
+        if len(operator.opportunity_ids) != 1:
+            return ""
+        try:
+            api = urlsplit(LeverHook(operator.lever_conn_id).base_address).hostname or ""
+        except LeverImochaError:
+            return ""
+        site = api.replace("api.", "hire.", 1) if api.endswith(".lever.co") else "hire.lever.co"
+        return f"https://{site}/candidates/{operator.opportunity_ids[0]}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import math
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -55,14 +56,14 @@ class _Counter:
     def __init__(self, open_desk: Callable[[], Desk]) -> None:
         self._open, self._good_until = open_desk, 0.0
         self._desk: Desk | None = None
-        self._lock, self._turn = Lock(), CapacityLimiter(_AT_ONCE)
+        self._lock, self._turn, self._threads = Lock(), CapacityLimiter(_AT_ONCE), CapacityLimiter(math.inf)
 
     async def desk(self) -> Desk:
         """The desk as connections and settings are now."""
         async with self._lock:
             if self._desk is None or time.monotonic() >= self._good_until:
                 with fail_after(2 * _PATIENCE):
-                    self._desk = await to_thread.run_sync(self._open, abandon_on_cancel=True)
+                    self._desk = await to_thread.run_sync(self._open, abandon_on_cancel=True, limiter=self._threads)
                 self._good_until = time.monotonic() + _DESK_IS_GOOD_FOR
             return self._desk
 
@@ -70,7 +71,7 @@ class _Counter:
         """Have the ledger keep something, in a thread, within our patience."""
         async with self._turn:
             with fail_after(_PATIENCE):
-                await to_thread.run_sync(work, abandon_on_cancel=True, limiter=CapacityLimiter(1))
+                await to_thread.run_sync(work, abandon_on_cancel=True, limiter=self._threads)
 
 
 def create_app(desk: Callable[[], Desk] = open_desk) -> FastAPI:

@@ -17,6 +17,7 @@ from lever_imocha.domain.decisions import (
     TagScheme,
     decide,
     eligibility,
+    near_misses,
     screen,
     select_rule,
     wanted_tests,
@@ -59,6 +60,11 @@ def opportunity(**given: Any) -> Opportunity:
 )
 def test_which_tests_tags_name(tags: list[str], ids: list[int | None]) -> None:
     assert [test.test_id for test in wanted_tests(tags, SCHEME)] == ids
+
+
+def test_tags_that_differ_in_capitals_only_are_told_apart_and_told() -> None:
+    tags = ["imocha: x [1]", "PYTHON TEST", "iMocha: x [1]", "Python test", "iMocha: invited", "Engineering"]
+    assert near_misses(tags, SCHEME) == ["imocha: x [1]", "PYTHON TEST"]
 
 
 @given(st.integers(1, 10**15), st.text(max_size=40))

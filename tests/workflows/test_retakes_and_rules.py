@@ -136,3 +136,17 @@ def test_a_retake_that_runs_for_another_opportunity_of_the_person_is_left_alone(
     assert stack.run_invite() == ["ignore: attempt in progress"]
     assert len(stack.world.invitations) == 2
     assert stack.run_invite(full=True) == []
+
+
+def test_who_is_moved_to_another_trigger_stage_meanwhile_moves_on_as_that_rule_says(stack: Stack) -> None:
+    stack.settings = parse_settings(
+        SETTINGS + "rules: [{trigger_stage: Assessment}, {trigger_stage: Recruiter screen, completed_stage: Offer}]"
+    )
+    opportunity = stack.candidate(PYTHON)
+    stack.run_invite()
+    stack.invitation().state = "In Progress"
+    stack.world.move(opportunity, "Recruiter screen")
+    assert stack.run_invite() == ["ignore: attempt in progress"]
+    stack.finish()
+    stack.run_write_back()
+    assert stack.stage(opportunity) == "Offer"

@@ -68,6 +68,19 @@ def wanted_tests(tags: Sequence[str], scheme: TagScheme) -> tuple[WantedTest, ..
     return tuple(wanted.values())
 
 
+def near_misses(tags: Sequence[str], scheme: TagScheme) -> list[str]:
+    """Tags that would be ours but for capitals: somebody may wonder why they ask for nothing (lever.md 5.2)."""
+    known = {tag.casefold() for tag in scheme.mapping}
+    return [
+        tag
+        for tag in tags
+        if tag not in STATUS_TAGS
+        and not tag.startswith(scheme.prefix)
+        and tag not in scheme.mapping
+        and (tag.casefold().startswith(scheme.prefix.casefold()) or tag.casefold() in known)
+    ]
+
+
 @dataclass(frozen=True, kw_only=True)
 class ResolvedRule:
     """A rule of the settings whose names have become Lever's ids."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import logging
 from collections.abc import Callable
 from typing import Any, Protocol
 from urllib.parse import urlsplit
@@ -96,6 +97,7 @@ def secret_extra(connection: ConnectionLike, name: str) -> str | None:
 
 def session_for(connection: ConnectionLike) -> requests.Session:
     """A session with the connection's TLS and proxy options, without authentication."""
+    logging.getLogger("urllib3").setLevel(logging.INFO)  # below that it logs addresses, which may be a report's
     extra = connection.extra_dejson
     session = requests.Session()
     adapter = HTTPAdapter(pool_maxsize=4)

@@ -20,6 +20,7 @@ from lever_imocha.domain.decisions import (
     decide,
     departed,
     eligibility,
+    near_misses,
     screen,
     select_rule,
     wanted_tests,
@@ -250,6 +251,8 @@ class InviteWorkflow:
             return Departure.DELETED
 
     def _decide(self, entry: StageEntry, opportunity: Opportunity, rule: ResolvedRule | None) -> tuple[Decision, str]:
+        for tag in near_misses(opportunity.tags, self._scheme):
+            log.warning("opportunity %s: the tag %r asks for no test: its capitals differ", opportunity.id, redact(tag))
         wanted = wanted_tests(opportunity.tags, self._scheme)
         active = self._tests.among(wanted)
         seen = eligibility(opportunity, rule=rule, wanted=wanted, active=active)

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from lever_imocha.clients.imocha import ImochaClient
 from lever_imocha.clients.lever import LeverClient
 from lever_imocha.domain.attempts import Report, read_status
-from lever_imocha.domain.decisions import ResolvedRule, may_move_on, wanted_tests
+from lever_imocha.domain.decisions import ResolvedRule, may_move_on, select_rule, wanted_tests
 from lever_imocha.domain.explanations import failure_note
 from lever_imocha.domain.forms import FormTemplate, fill_form, is_same_form, report_file_name
 from lever_imocha.domain.metrics import Metrics, NoMetrics
@@ -213,7 +213,6 @@ class WriteBackWorkflow:
     def _move_on(self, written: list[Assessment]) -> str:
         """Tags, then the stage, once every assessment of the opportunity has ended and is written."""
         first = written[0]
-        rule = self._rule(first)
         perform_as, shown = self._reference.perform_as, self._explainer.tag(first.opportunity_id)
         tags = [*self._settings.write_back.tags, *shown]
         current: Opportunity | None = None
@@ -221,7 +220,8 @@ class WriteBackWorkflow:
             current = self._lever.add_tags(first.opportunity_id, tags, perform_as=perform_as)
             if shown:
                 self._explainer.clear(first.opportunity_id, current.tags, keep=shown, perform_as=perform_as)
-        current = current or self._lever.get_opportunity(first.opportunity_id)
+        current = current or self._lever.get_opportunity(first.opportunity_id, expand=("applications",))
+        rule = self._rule_now(first, current)
         if may_move_on(current, rule):
             if open_ones := self._still_open(current, {assessment.id for assessment in written}):
                 return f"written back; stays in its stage: {open_ones}"
@@ -278,6 +278,12 @@ class WriteBackWorkflow:
         look_first = known is not None or assessment.adopted or self._ledger.in_doubt()
         vendor_id = once(make, find, look_first=look_first)
         self._ledger.finish_step(invitation_id, assessment.opportunity_id, step, vendor_id=vendor_id)
+
+    def _rule_now(self, assessment: Assessment, current: Opportunity) -> ResolvedRule:
+        """The rule of where the candidate is: the one begun under, unless moved to another trigger stage since."""
+        rule = self._rule(assessment)
+        moved = current.stage != rule.trigger_stage_id
+        return (select_rule(current, self._reference.rules) if moved else None) or rule
 
     def _rule(self, assessment: Assessment) -> ResolvedRule:
         rule = self._reference.rule_of(assessment.rule_key)

@@ -92,7 +92,11 @@ def test_a_delivery_is_kept_once_and_waits_until_it_is_handled(ledger: Ledger) -
     assert ledger.record_delivery(told)
     assert not ledger.record_delivery(told)
     assert ledger.record_delivery(NewDelivery(vendor="lever", key="u", event="x", opportunity_id="b", handled=True))
-    assert ledger.record_delivery(NewDelivery(vendor="imocha", key="t", event="complete", invitation_id=7))
+    called = NewDelivery(vendor="imocha", key="t", event="complete", invitation_id=7)
+    assert not ledger.record_delivery(called), "the invitation is not ours"
+    invited(ledger, opportunity_id="other")
+    ledger.decide_entry(ledger.pending_entries("other")[0].id, decision="invite")
+    assert ledger.record_delivery(called)
     assert ledger.waiting(deliveries_only=True) == ["op"]
     (number,) = ledger.deliveries_of("op")
     assert list(ledger.callbacks().values()) == [7]

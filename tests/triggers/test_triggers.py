@@ -17,7 +17,7 @@ def _ledger_in_environment(ledger_url: str, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def told(vendor: str = "lever") -> NewDelivery:
-    return NewDelivery(vendor=vendor, key="t", event="candidateStageChange", opportunity_id="op", invitation_id=7)
+    return NewDelivery(vendor=vendor, key="t", event="candidateStageChange", opportunity_id="op")
 
 
 async def _first(trigger: DeliveryTrigger) -> dict[str, str]:

@@ -5,27 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import (
-    Boolean,
-    Text,
-    bindparam,
-    case,
-    delete,
-    func,
-    literal_column,
-    null,
-    select,
-    update,
-)
-from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
+from sqlalchemy import delete, select, update
 
 from lever_imocha.ledger.store import Store
-from lever_imocha.ledger.tables import (
-    SCHEMA,
-    deliveries,
-    opportunities,
-)
+from lever_imocha.ledger.tables import SCHEMA, deliveries
 from lever_imocha.ledger.values import NewDelivery
 
 
@@ -34,27 +17,28 @@ def bell(vendor: str) -> str:
     return f"{SCHEMA}_{vendor}"
 
 
-def _keep_delivery() -> str:
-    """One round trip for the busiest statement, compiled once: SQLAlchemy compiles ON CONFLICT anew every time."""
-    names = ("vendor", "key", "event", "opportunity_id", "invitation_id", "received_at", "handled_at")
-    columns = {name: bindparam(name, type_=deliveries.c[name].type) for name in names}
-    kept = insert(deliveries).values(columns).on_conflict_do_nothing().returning(deliveries.c.id).cte("kept")
-    freed = (
-        update(opportunities)
-        .where(
-            opportunities.c.opportunity_id == bindparam("opportunity_id", type_=Text),
-            opportunities.c.not_before.is_not(None),
-        )
-        .values(not_before=null())
-        .cte("freed")
-    )
-    ring = case(
-        (bindparam("rings", type_=Boolean), func.pg_notify(bindparam("bell", type_=Text), literal_column("''")))
-    )
-    return str(select(kept.c.id, ring).add_cte(freed).compile(dialect=PGDialect_psycopg()))  # type: ignore[no-untyped-call]
+_KEEP = """
+WITH known AS (
+    SELECT 1 WHERE %(invitation_id)s::bigint IS NULL
+    UNION ALL SELECT 1 FROM lever_imocha.invitations WHERE id = %(invitation_id)s::bigint
+), kept AS (
+    INSERT INTO lever_imocha.deliveries
+        (vendor, key, event, opportunity_id, invitation_id, received_at, handled_at)
+    SELECT %(vendor)s, %(key)s, %(event)s, %(opportunity_id)s::text, %(invitation_id)s::bigint,
+           %(received_at)s::timestamptz, %(handled_at)s::timestamptz
+    FROM known
+    ON CONFLICT DO NOTHING
+    RETURNING id
+), freed AS (
+    UPDATE lever_imocha.opportunities SET not_before = NULL
+    WHERE opportunity_id = %(opportunity_id)s::text AND not_before IS NOT NULL
+)
+SELECT id, CASE WHEN %(rings)s THEN pg_notify(%(bell)s, '') END FROM kept
+"""
+"""The busiest statement, in one round trip and as text: SQLAlchemy would compile its ON CONFLICT anew every time.
 
-
-_KEEP_DELIVERY = _keep_delivery()
+What was told about an opportunity is tried now, even if the last try was to wait.
+"""
 
 
 class Deliveries(Store):
@@ -63,7 +47,7 @@ class Deliveries(Store):
     def record_delivery(self, delivery: NewDelivery) -> bool:
         """Keep a delivery and wake whoever waits for its vendor's news.
 
-        :return: False when it was there already.
+        :return: False when it was there already, or is about an invitation that is not ours.
         """
         now = self._clock()
         values = {
@@ -72,7 +56,7 @@ class Deliveries(Store):
             "handled_at": now if delivery.handled else None, "bell": bell(delivery.vendor), "rings": not delivery.handled,
         }  # fmt: skip
         with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            return connection.exec_driver_sql(_KEEP_DELIVERY, values).first() is not None
+            return connection.exec_driver_sql(_KEEP, values).first() is not None
 
     def deliveries_of(self, opportunity_id: str) -> list[int]:
         """Unhandled deliveries about an opportunity."""

@@ -7,14 +7,20 @@ from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
+    DateTime,
     Select,
+    Text,
+    case,
+    cast,
     false,
     func,
+    literal,
     or_,
     select,
     update,
 )
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import ARRAY, insert
 
 from lever_imocha.ledger.store import Store
 from lever_imocha.ledger.tables import (
@@ -133,22 +139,36 @@ class Invitations(Store):
 
         :return: the ids whose status changed.
         """
-        now, changed = self._clock(), list[int]()
+        if not statuses:
+            return []
+        now, status = self._clock(), invitations.c.status
+        said = select(
+            func.unnest(cast(list(statuses), ARRAY(BigInteger))).label("id"),
+            func.unnest(cast(list(statuses.values()), ARRAY(Text))).label("status"),
+        ).subquery()
+        found = (
+            select(invitations.c.id, said.c.status)
+            .join(said, said.c.id == invitations.c.id)
+            .where(status != said.c.status, status.not_in(ENDED))
+            .order_by(invitations.c.id)  # two sweeps at once lock in the same order
+            .with_for_update(of=invitations)
+            .cte("found")
+        )
+        changed = (
+            update(invitations)
+            .where(invitations.c.id == found.c.id)
+            .values(
+                status=found.c.status, ended_at=case((found.c.status.in_(ENDED), now), else_=invitations.c.ended_at)
+            )
+            .returning(invitations.c.id, invitations.c.status)
+            .cte("changed")
+        )
+        told = insert(events).from_select(
+            ["at", "kind", "invitation_id"],
+            select(literal(now, DateTime(timezone=True)), changed.c.status, changed.c.id),
+        )
         with self._engine.begin() as connection:
-            for invitation_id, status in sorted(statuses.items()):
-                result = connection.execute(
-                    update(invitations)
-                    .where(
-                        invitations.c.id == invitation_id,
-                        invitations.c.status != status,
-                        invitations.c.status.not_in(ENDED),
-                    )
-                    .values(status=status, **({"ended_at": now} if status in ENDED else {}))
-                )
-                if result.rowcount:
-                    changed.append(invitation_id)
-                    connection.execute(insert(events).values(at=now, kind=status, invitation_id=invitation_id))
-        return changed
+            return list(connection.execute(told.returning(events.c.invitation_id)).scalars())
 
     def invitations_to_check(self, *, older_than: timedelta, limit: int) -> list[int]:
         """Open invitations whose report was never looked at, or not for a while; the longest waiting first."""

@@ -120,9 +120,8 @@ async def _take_imocha(counter: _Counter, token: str, body: bytes) -> str:
 
 def _keep_imocha(at: Desk, callback: Callback, delivery: NewDelivery) -> None:
     number = callback.test_invitation_id
-    if at.ledger.invitation_status(number) is None:
+    if not at.ledger.record_delivery(delivery) and at.ledger.invitation_status(number) is None:
         raise DeliveryRefusedError(404, "the invitation is not known here")
-    at.ledger.record_delivery(delivery)
     if callback.status is AttemptStatus.IN_PROGRESS:
         changed = at.ledger.set_status({number: callback.status.value})
         if at.shows_status:

@@ -6,8 +6,9 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from lever_imocha.settings import parse_settings
 
-from tests.workflows.conftest import Stack
+from tests.workflows.conftest import SETTINGS, Stack
 
 PYTHON = "iMocha: Python Developer [101]"
 SQL = "iMocha: SQL Basics [102]"
@@ -144,3 +145,14 @@ def test_three_hundred_are_found_page_by_page_with_one_read_each(stack: Stack) -
     reads = [call for call in stack.world.calls if call["vendor"] == "lever" and "/opportunities" in call["path"]]
     assert len(reads) == 2 + 120
     assert len(stack.world.mails) == len(stack.world.invitations) == 120
+
+
+def test_a_tag_or_an_address_given_later_is_noticed_by_a_short_sweep(stack: Stack) -> None:
+    stack.settings = parse_settings(SETTINGS + "poll: {overlap: 0.001}")
+    untagged, silent = stack.candidate(), stack.candidate(PYTHON, emails=[])
+    assert sorted(map(str, stack.run_invite())) == ["hold: no e-mail address", "ignore: no assessment tag"]
+    user = stack.lever.find_user("people-ops@example.com")
+    assert user is not None
+    stack.lever.add_tags(untagged, [PYTHON], perform_as=user.id)
+    stack.world.opportunities[silent].update(emails=["ann@example.com"], updatedAt=stack.world.now_ms())
+    assert stack.run_invite() == ["invite", "invite"]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Collection, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
-from itertools import islice
+from functools import partial
+from itertools import chain, islice
 
 from lever_imocha.clients.imocha import ImochaClient
 from lever_imocha.clients.lever import LeverClient
@@ -109,19 +110,9 @@ class InviteWorkflow:
         now, poll = self._clock(), self._settings.poll
         last, last_full = self._ledger.watermark(_SWEEP), self._ledger.watermark(_FULL_SWEEP)
         since = None if full or last is None or last_full is None or now - last_full >= poll.full_sweep else last
-        stages = self._stages
-        found = self._lever.list_opportunities(
-            stage_ids=stages,
-            archived=False,
-            advanced_at_start=since - poll.overlap if since else None,
-            expand=("applications",),
-        )
         seen: set[str] = set()
-        for page in _pages(
-            self._entry(opportunity, fresh=True) for opportunity in found if opportunity.stage in stages
-        ):
+        for page in _pages(self._entry(item, fresh=True) for item in self._found(since, seen)):
             self._ledger.record_entries(page, seen_by="sweep")
-            seen.update(entry.opportunity_id for entry in page)
         pending = dict.fromkeys(opportunity_id for opportunity_id, _ in self._ledger.open_invitations())
         left = self._left_since(since - poll.overlap, pending) if since else [key for key in pending if key not in seen]
         forget = self._to_forget((since or last_full) - poll.overlap, full=not since) if last_full else []
@@ -138,6 +129,20 @@ class InviteWorkflow:
         if not since:
             self._ledger.set_watermark(_FULL_SWEEP, now)
             self._ledger.forget_deliveries(older_than=2 * self._settings.webhooks.max_age)
+
+    def _found(self, since: datetime | None, seen: set[str]) -> Iterator[Opportunity]:
+        """Who is in a trigger stage: all, or who came, or was given a tag or an address, since a time; each once.
+
+        Lever's two times have gaps, each of its own (lever.md 4.2); full sweeps fill them.
+        """
+        stages = self._stages
+        read = partial(self._lever.list_opportunities, stage_ids=stages, archived=False, expand=("applications",))
+        start = since - self._settings.poll.overlap if since else None
+        listings = (read(advanced_at_start=start), read(updated_at_start=start)) if start else (read(),)
+        for item in chain.from_iterable(listings):
+            if item.stage in stages and item.id not in seen:
+                seen.add(item.id)
+                yield item
 
     def _left_since(self, start: datetime, pending: Collection[str]) -> list[str]:
         """Opportunities with an open invitation that left lately, each way the settings care about."""

@@ -23,7 +23,7 @@ from lever_imocha.errors import (
     redact,
 )
 from lever_imocha.ledger.repository import Ledger
-from lever_imocha.ledger.values import Assessment
+from lever_imocha.ledger.values import Assessment, NewDelivery
 from lever_imocha.settings import Settings
 from lever_imocha.workflows.borrowed import own_tags
 from lever_imocha.workflows.explain import Explainer
@@ -126,7 +126,9 @@ class WriteBackWorkflow:
     def _let_go(self, claimed: list[Assessment]) -> str:
         opportunity_id = claimed[0].opportunity_id
         self._ledger.record_event("deleted_in_lever", opportunity_id=opportunity_id)
-        self._ledger.erase_name(opportunity_id)
+        # What else is to be done about it is done where every departure is heeded.
+        key = f"gone {opportunity_id} {self._clock().isoformat()}"
+        self._ledger.record_delivery(NewDelivery(vendor="lever", key=key, event="left", opportunity_id=opportunity_id))
         for assessment in claimed:
             self._ledger.finish_write_back(assessment.id)
         return "deleted in Lever"

@@ -150,3 +150,21 @@ def test_who_is_moved_to_another_trigger_stage_meanwhile_moves_on_as_that_rule_s
     stack.finish()
     stack.run_write_back()
     assert stack.stage(opportunity) == "Offer"
+
+
+def test_a_retake_with_the_same_values_gets_a_form_of_its_own(stack: Stack) -> None:
+    """Also where the template has no field for the invitation, and Lever's answer is lost."""
+    stack.settings = rules("retake: reattempt")
+    stack.lever.create_form_template(
+        text="iMocha Assessment", fields=[{"type": "text", "text": "Score", "required": False}]
+    )
+    opportunity = stack.candidate(PYTHON)
+    stack.run_invite()
+    stack.finish()
+    stack.run_write_back()
+    stack.again(opportunity)
+    stack.run_invite()
+    stack.finish()
+    stack.fault(vendor="lever", method="POST", path_contains="/forms", status=500, apply=False)
+    assert stack.run_write_back() == ["written back and moved on"]
+    assert len(stack.world.forms[opportunity]) == 2

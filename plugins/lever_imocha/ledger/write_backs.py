@@ -105,6 +105,15 @@ class WriteBacks(Store):
             row = connection.execute(query).first()
             return Step(**row._mapping) if row else None
 
+    def made(self, opportunity_id: str, step: str) -> set[str]:
+        """Lever's ids of what a step has made on an opportunity, for any of its invitations."""
+        c = write_back_steps.c
+        query = select(c.vendor_id).where(
+            c.opportunity_id == opportunity_id, c.step == step, c.done_at.is_not(None), c.vendor_id.is_not(None)
+        )
+        with self._engine.connect() as connection:
+            return set(connection.execute(query).scalars())
+
     def start_step(self, invitation_id: int, opportunity_id: str, step: str) -> None:
         """Record that a step is about to be sent."""
         statement = insert(write_back_steps).values(

@@ -161,7 +161,8 @@ class WriteBackWorkflow:
         fields = fill_form(template, report, invitation_id=invitation_id)
 
         def find() -> str | None:
-            forms = self._lever.list_forms(assessment.opportunity_id)
+            others = self._ledger.made(assessment.opportunity_id, "form")  # a retake may have all the same values
+            forms = (form for form in self._lever.list_forms(assessment.opportunity_id) if form.id not in others)
             return next((form.id for form in forms if is_same_form(form.fields, fields, invitation_id)), None)
 
         def make() -> str:

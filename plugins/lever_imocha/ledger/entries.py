@@ -93,12 +93,6 @@ class Entries(Store):
         with self._engine.connect() as connection:
             return [_entry(row) for row in connection.execute(query)]
 
-    def entry(self, entry_id: int) -> StageEntry | None:
-        """One arrival."""
-        with self._engine.connect() as connection:
-            row = connection.execute(select(*_ENTRY).where(stage_entries.c.id == entry_id)).first()
-            return _entry(row) if row else None
-
     def decide_entry(
         self, entry_id: int, *, decision: str, reason: str | None = None, eligibility: str | None = None
     ) -> None:

@@ -6,13 +6,12 @@ import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_fixed
-
 from lever_imocha.clients.imocha import ImochaClient
 from lever_imocha.domain.decisions import Departure
-from lever_imocha.errors import NotFoundError, NotPermittedError, OutcomeUnknownError, RequestRejectedError
+from lever_imocha.errors import NotFoundError, NotPermittedError, RequestRejectedError
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.settings import Settings
+from lever_imocha.workflows.once import sent_again_when_lost
 
 log = logging.getLogger(__name__)
 
@@ -91,12 +90,7 @@ class Leaver:
                     return attempt.email
         return None
 
-    @retry(
-        retry=retry_if_exception_type(OutcomeUnknownError),
-        stop=stop_after_attempt(3),
-        wait=wait_fixed(0.5),
-        reraise=True,
-    )
+    @sent_again_when_lost
     def _ask_to_mask(self, email: str, invitation_id: int) -> None:
         try:
             self._imocha.create_gdpr_request(email, invitation_id=invitation_id)
@@ -119,12 +113,7 @@ class Leaver:
             "cancelled", opportunity_id=opportunity_id, invitation_id=invitation_id, detail=departure.value
         )
 
-    @retry(
-        retry=retry_if_exception_type(OutcomeUnknownError),
-        stop=stop_after_attempt(3),
-        wait=wait_fixed(0.5),
-        reraise=True,
-    )
+    @sent_again_when_lost
     def _send(self, invitation_id: int) -> None:
         """Cancelling twice is refused the second time, which the caller takes for done."""
         self._imocha.cancel(invitation_id)

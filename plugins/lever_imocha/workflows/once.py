@@ -1,16 +1,21 @@
-"""Making something exactly once over a connection that may lose answers; Lever has no idempotency keys."""
+"""Writing over a connection that may lose answers; neither vendor has idempotency keys."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_fixed
+from tenacity import Retrying, retry, retry_if_exception_type, stop_after_attempt, wait_fixed
 
 from lever_imocha.errors import OutcomeUnknownError
 
+sent_again_when_lost = retry(
+    retry=retry_if_exception_type(OutcomeUnknownError), stop=stop_after_attempt(3), wait=wait_fixed(0.5), reraise=True
+)
+"""For a call whose repetition changes nothing more: it is sent again when its answer was lost."""
+
 
 def once(make: Callable[[], str], find: Callable[[], str | None], *, look_first: bool) -> str:
-    """Make it, and look for it before making it again.
+    """Make something exactly once: look for it before making it again.
 
     :param make: returns the id of what it made.
     :param find: the id of what is there already, or None.

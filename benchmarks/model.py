@@ -16,8 +16,8 @@ from pathlib import Path
 from lever_imocha.ledger.database import engine_for, upgrade
 
 from dev import postgres
+from tests.model.harness import open_harness
 from tests.model.machine import play
-from tests.model.scene import open_scene
 
 
 def main() -> None:
@@ -32,8 +32,8 @@ def main() -> None:
         ledger = postgres.create_database(postgres.start(directory), "ledger_model")
         upgrade(engine_for(ledger))
         started = time.monotonic()
-        with open_scene(ledger) as scene:
-            count = play(scene, examples=options.examples, steps=options.steps, derandomize=False)
+        with open_harness(ledger) as harness:
+            count = play(harness, examples=options.examples, steps=options.steps, derandomize=False)
         took = time.monotonic() - started
         print(
             f"{count['examples']} examples, {count['steps']} steps, {took:.0f} s: {count['steps'] / took:.1f} steps/s;"

@@ -13,12 +13,11 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from airflow.sdk import DAG, Asset, AssetOrTimeSchedule, AssetWatcher, CronTriggerTimetable, Param
-from lever_imocha.notifications.settings import SettingsNotifier, deadline
-from lever_imocha.operators.imocha import ImochaInviteOperator
-from lever_imocha.operators.lever import LeverCollectStageEntriesOperator
-from lever_imocha.operators.retry import VendorRetryPolicy
+from lever_imocha.notifications.notifier import SettingsNotifier, deadline
+from lever_imocha.operators.assessment import CollectStageEntriesOperator, InviteCandidatesOperator
+from lever_imocha.runtime.retry_policy import VendorRetryPolicy
 from lever_imocha.settings import schedule
-from lever_imocha.triggers.bell import DeliveryTrigger
+from lever_imocha.triggers.deliveries import DeliveryTrigger
 
 stage_changed = Asset(
     "lever_stage_changed", watchers=[AssetWatcher(name="lever_deliveries", trigger=DeliveryTrigger(vendor="lever"))]
@@ -42,7 +41,7 @@ with DAG(
     doc_md=__doc__,
     tags=["lever", "imocha"],
 ):
-    collect = LeverCollectStageEntriesOperator(task_id="collect_stage_entries", full="{{ params.full }}")
-    ImochaInviteOperator.partial(
+    collect = CollectStageEntriesOperator(task_id="collect_stage_entries", full="{{ params.full }}")
+    InviteCandidatesOperator.partial(
         task_id="invite", map_index_template="{{ task.label }}", max_active_tis_per_dagrun=8
     ).expand(opportunity_ids=collect.output)

@@ -13,9 +13,9 @@ from __future__ import annotations
 from datetime import timedelta
 
 from airflow.sdk import DAG, Param
-from lever_imocha.notifications.settings import SettingsNotifier
-from lever_imocha.operators.imocha import ImochaSyncTagsOperator
-from lever_imocha.operators.retry import VendorRetryPolicy
+from lever_imocha.notifications.notifier import SettingsNotifier
+from lever_imocha.operators.assessment import SyncTagsOperator
+from lever_imocha.runtime.retry_policy import VendorRetryPolicy
 
 with DAG(
     dag_id="lever_imocha_sync_tags",
@@ -37,7 +37,7 @@ with DAG(
     doc_md=__doc__,
     tags=["lever", "imocha"],
 ):
-    ImochaSyncTagsOperator(
+    SyncTagsOperator(
         task_id="sync_tags",
         posting="{{ params.posting or '' }}",
         opportunity="{{ params.opportunity or '' }}",

@@ -13,12 +13,11 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from airflow.sdk import DAG, Asset, AssetOrTimeSchedule, AssetWatcher, CronTriggerTimetable, Param
-from lever_imocha.notifications.settings import SettingsNotifier, deadline
-from lever_imocha.operators.lever import LeverWriteBackOperator
-from lever_imocha.operators.retry import VendorRetryPolicy
-from lever_imocha.sensors.imocha import ImochaAttemptSensor
+from lever_imocha.notifications.notifier import SettingsNotifier, deadline
+from lever_imocha.operators.assessment import WaitForAttemptsSensor, WriteBackReportsOperator
+from lever_imocha.runtime.retry_policy import VendorRetryPolicy
 from lever_imocha.settings import longest_run
-from lever_imocha.triggers.bell import DeliveryTrigger
+from lever_imocha.triggers.deliveries import DeliveryTrigger
 
 attempt_ended = Asset(
     "imocha_attempt_ended", watchers=[AssetWatcher(name="imocha_callbacks", trigger=DeliveryTrigger(vendor="imocha"))]
@@ -42,7 +41,7 @@ with DAG(
     doc_md=__doc__,
     tags=["lever", "imocha"],
 ):
-    ended = ImochaAttemptSensor(task_id="wait_for_attempts", wait="{{ params.wait }}")
-    LeverWriteBackOperator.partial(
+    ended = WaitForAttemptsSensor(task_id="wait_for_attempts", wait="{{ params.wait }}")
+    WriteBackReportsOperator.partial(
         task_id="write_back", map_index_template="{{ task.label }}", max_active_tis_per_dagrun=8
     ).expand(opportunity_ids=ended.output)

@@ -16,6 +16,8 @@
     │   └── UnexpectedAnswerError  the answer is not what the contract says
     ├── ReportFileError            the report's PDF cannot be used
     ├── AssessmentError            one candidate's report cannot be written as template and settings are
+    ├── WaitFailedError            waiting for ended attempts stopped: a person is needed
+    ├── DeliveryRefusedError       a webhook or callback is not accepted; carries the HTTP status of the answer
     └── WorkFailedError            a slice went on past failing candidates; names them
 
 Messages tell an operator what to do next and never hold a candidate's data: vendor texts are kept in
@@ -160,6 +162,21 @@ class AssessmentError(LeverImochaError):
 
     The message says what to change. It is tried again by itself, later and later.
     """
+
+
+class WaitFailedError(LeverImochaError):
+    """The trigger that waits for ended attempts stopped; the message says what a person has to do."""
+
+
+class DeliveryRefusedError(LeverImochaError):
+    """A webhook or callback is not accepted.
+
+    :param status: HTTP status of the answer.
+    """
+
+    def __init__(self, status: int, message: str) -> None:
+        self.status = status
+        super().__init__(message)
 
 
 class WorkFailedError(LeverImochaError):

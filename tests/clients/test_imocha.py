@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 from lever_imocha.clients.imocha import CALLBACKS_AT_ONCE, PAGE_SIZE, ImochaClient
-from lever_imocha.domain.attempts import AttemptStatus, Report
-from lever_imocha.domain.links import InviteSettings
+from lever_imocha.domain.imocha import AttemptStatus, InviteSettings, Report
 from lever_imocha.errors import (
     ApiError,
     CredentialsError,

@@ -16,8 +16,8 @@ from airflow.triggers.callback import CallbackTrigger
 from lever_imocha.ledger.database import engine_for
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.values import NewEntry
-from lever_imocha.notifications.settings import deadline
-from lever_imocha.operators.lever import LeverCollectStageEntriesOperator
+from lever_imocha.notifications.notifier import deadline
+from lever_imocha.operators.assessment import CollectStageEntriesOperator
 
 from include.sandbox.world import World
 
@@ -46,7 +46,7 @@ def run(dags: Any, dag: str = "lever_imocha_invite") -> str:
 
 def sweep(run_type: str = "scheduled") -> None:
     context = {"dag_run": SimpleNamespace(run_type=run_type)}
-    LeverCollectStageEntriesOperator(task_id="collect").execute(context)
+    CollectStageEntriesOperator(task_id="collect").execute(context)
 
 
 def test_a_failure_is_told_once_in_a_while(dags: Any, world: World, alerting: Callable[..., Told]) -> None:

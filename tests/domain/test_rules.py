@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from lever_imocha.domain.attempts import Attempt, AttemptStatus, Report, TestLink, read_status
 from lever_imocha.domain.decisions import (
     Action,
     Reason,
@@ -32,11 +31,20 @@ from lever_imocha.domain.forms import (
     missing_fields,
     our_fields,
 )
-from lever_imocha.domain.links import InviteSettings, default_link, settings_of
-from lever_imocha.domain.opportunities import Opportunity
-from lever_imocha.domain.slices import slices
+from lever_imocha.domain.imocha import (
+    Attempt,
+    AttemptStatus,
+    InviteSettings,
+    Report,
+    TestLink,
+    default_link,
+    read_status,
+    settings_of,
+)
+from lever_imocha.domain.lever import Opportunity
 from lever_imocha.domain.types import parse_utc
 from lever_imocha.errors import AssessmentError, SettingsError, redact
+from lever_imocha.runtime.batches import batches
 
 NOW = datetime(2026, 7, 2, 12, tzinfo=UTC)
 SCHEME = TagScheme(prefix="iMocha:", mapping={"Python test": 101})
@@ -332,7 +340,7 @@ def test_every_hold_is_explained_with_its_fix() -> None:
 
 @given(st.lists(st.integers(), max_size=200), st.integers(1, 40))
 def test_slices_keep_everything_and_are_even(items: list[int], most: int) -> None:
-    parts = slices(items, most)
+    parts = batches(items, most)
     assert sorted(item for part in parts for item in part) == sorted(items)
     assert len(parts) == min(len(items), most)
     assert not parts or max(map(len, parts)) - min(map(len, parts)) <= 1

@@ -11,7 +11,7 @@ from lever_imocha.errors import LedgerError, SettingsError
 from lever_imocha.hooks.imocha import ImochaHook
 from lever_imocha.hooks.ledger import ledger_engine, ledger_url
 from lever_imocha.hooks.lever import LeverHook
-from lever_imocha.operators.lever import LeverWriteBackOperator
+from lever_imocha.operators.assessment import WriteBackReportsOperator
 from lever_imocha.operators.links import LeverCandidateLink
 
 from include.sandbox.app import create_app
@@ -102,7 +102,7 @@ def test_a_row_about_one_candidate_links_to_lever(
     host: str, ids: list[str], link: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     connect(monkeypatch, "lever", host=host, password="k")
-    operator = LeverWriteBackOperator(task_id="t", opportunity_ids=ids)
+    operator = WriteBackReportsOperator(task_id="t", opportunity_ids=ids)
     assert LeverCandidateLink().get_link(operator, ti_key=None) == link
 
 

@@ -12,12 +12,12 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from lever_imocha.errors import LedgerError
-from lever_imocha.ledger.attendance import Attendance, attend
 from lever_imocha.ledger.database import check_schema, engine_for
 from lever_imocha.ledger.limiter import SharedLimiter
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.tables import SCHEMA, metadata
 from lever_imocha.ledger.values import NewDelivery, NewEntry
+from lever_imocha.ledger.worker_locks import WorkerLock, lock_worker
 
 from dev import postgres
 
@@ -55,7 +55,7 @@ def at_work(ledger_url: str) -> Iterator[None]:
     """Workers a, b and c are alive."""
     with ExitStack() as stack:
         for worker in "abc":
-            stack.enter_context(attend(engine_for(ledger_url), worker))
+            stack.enter_context(lock_worker(engine_for(ledger_url), worker))
         yield
 
 
@@ -111,7 +111,7 @@ def test_a_delivery_is_kept_once_and_waits_until_it_is_handled(ledger: Ledger) -
 
 def test_the_claims_of_a_dead_worker_come_free_at_once(ledger: Ledger, ledger_url: str) -> None:
     invited(ledger, status="complete")
-    with attend(engine_for(ledger_url), "a"):
+    with lock_worker(engine_for(ledger_url), "a"):
         assert ledger.claim("op", worker="a", lease=LEASE)
         assert ledger.claim_write_back("op", worker="a", lease=LEASE)
         assert not ledger.claim("op", worker="b", lease=LEASE)
@@ -127,7 +127,7 @@ _alive: list[object] = []
 
 def _claim_all(url: str, worker: str) -> list[str]:
     ledger = Ledger(engine=engine_for(url))
-    _alive.append(attend(engine_for(url), worker))
+    _alive.append(lock_worker(engine_for(url), worker))
     return [key for key in ledger.waiting() if ledger.claim(key, worker=worker, lease=LEASE)]
 
 
@@ -196,9 +196,9 @@ def test_steps_events_reference_and_watermarks(ledger: Ledger) -> None:
     assert step.vendor_id == "f1"
     ledger.record_event("invited", opportunity_id="op", invitation_id=7)
     assert ledger.event_kinds("op") == ["form_done", "invited"]
-    ledger.put_reference("k", {"a": 1})
-    ledger.put_reference("k", {"a": 2})
-    assert ledger.get_reference("k") == {"a": 2}
+    ledger.put_cached("k", {"a": 1})
+    ledger.put_cached("k", {"a": 2})
+    assert ledger.get_cached("k") == {"a": 2}
     ledger.set_watermark("w", ENTERED)
     assert ledger.watermark("w") == ENTERED
     assert ledger.invitations_to_check(older_than=LEASE, limit=5) == [7]
@@ -235,8 +235,8 @@ def test_a_worker_whose_connection_was_cut_counts_as_alive_again_before_it_claim
     ledger: Ledger, ledger_url: str, postgres_url: str
 ) -> None:
     ledger.record_entries([arrival()], seen_by="sweep")
-    attendance = Attendance(engine_for(ledger_url), "a")
-    mine = Ledger(engine=engine_for(ledger_url), attend=attendance.renew)
+    attendance = WorkerLock(engine_for(ledger_url), "a")
+    mine = Ledger(engine=engine_for(ledger_url), lock_worker=attendance.renew)
     postgres.disconnect(postgres_url, str(engine_for(ledger_url).url.database))
     assert mine.claim("op", worker="a", lease=LEASE)
     assert not ledger.claim("op", worker="b", lease=LEASE)

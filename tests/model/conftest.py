@@ -7,11 +7,11 @@ from collections.abc import Iterator
 import pytest
 
 from dev import postgres
-from tests.model.scene import Scene, open_scene
+from tests.model.harness import Harness, open_harness
 
 
 @pytest.fixture(scope="session")
-def scene(postgres_url: str, ledger_template: str) -> Iterator[Scene]:
+def harness(postgres_url: str, ledger_template: str) -> Iterator[Harness]:
     url = postgres.create_database(postgres_url, "ledger_model", template=ledger_template)
-    with open_scene(url) as scene:
-        yield scene
+    with open_harness(url) as harness:
+        yield harness

@@ -17,9 +17,9 @@ from hypothesis.stateful import (
 )
 
 from include.sandbox.world import Fault
+from tests.model.actors import ACTIONS, EMAILS, Actors
+from tests.model.harness import Crash, Harness, InjectedFault
 from tests.model.model import TRIGGER
-from tests.model.people import DEEDS, EMAILS, People
-from tests.model.scene import Crash, Mishap, Scene
 
 INVITE, WRITE_BACK = ("sweep", "full_sweep", "rung", "act"), ("look", "called_back", "write_back")
 SPANS = [timedelta(seconds=30), timedelta(minutes=11), timedelta(hours=2), timedelta(days=8)]
@@ -29,10 +29,10 @@ emails = st.sampled_from([*EMAILS, None])
 tests = st.sampled_from([(101,), (102,), (101, 102), (101, 999), (999,), ()])
 moments = st.tuples(st.sampled_from(["call", "answer", "write"]), st.integers(1, 12))
 calls = st.tuples(st.sampled_from(["call", "answer"]), st.integers(1, 12))
-mishaps = st.one_of(
+injected_faults = st.one_of(
     st.none(),
     st.tuples(st.just("crash"), moments, st.none()),
-    st.tuples(st.just("deed"), calls, st.tuples(st.sampled_from(sorted(DEEDS)), who)),
+    st.tuples(st.just("deed"), calls, st.tuples(st.sampled_from(sorted(ACTIONS)), who)),
     st.tuples(st.just("work"), calls, st.tuples(st.sampled_from([*INVITE, *WRITE_BACK]), who)),
 )
 faults = st.builds(
@@ -49,13 +49,13 @@ faults = st.builds(
 class Schedule(RuleBasedStateMachine):
     """One schedule, from empty vendors to rest."""
 
-    def __init__(self, scene: Scene, count: Counter[str]) -> None:
+    def __init__(self, harness: Harness, count: Counter[str]) -> None:
         super().__init__()
         self._count = count
         count["examples"] += 1
-        self._scene = scene
-        scene.begin_anew()
-        self._people, self._restless = People(scene), 0
+        self._scene = harness
+        harness.reset()
+        self._people, self._restless = Actors(harness), 0
 
     def check_invariants(self, *args: Any, **kwargs: Any) -> None:
         """After every step; the model has judged it already."""
@@ -72,10 +72,10 @@ class Schedule(RuleBasedStateMachine):
         """Somebody applies."""
         self._people.add(email, wanted, stage)
 
-    @rule(deed=st.sampled_from(sorted(DEEDS)), number=who, told=st.booleans())
-    def deed(self, deed: str, number: int, told: bool) -> None:
+    @rule(action=st.sampled_from(sorted(ACTIONS)), number=who, told=st.booleans())
+    def action(self, action: str, number: int, told: bool) -> None:
         """Somebody does something, and the post brings word at once, or not yet."""
-        self._people.do(deed, number)
+        self._people.do(action, number)
         if told:
             self._people.deliver("lever", 0)
             self._people.deliver("imocha", 0)
@@ -85,26 +85,26 @@ class Schedule(RuleBasedStateMachine):
         """Late, out of order, or again."""
         self._people.deliver(vendor, back)
 
-    @rule(kind=st.sampled_from(INVITE), number=who, mishap=mishaps)
-    def invite(self, kind: str, number: int, mishap: Any) -> None:
+    @rule(kind=st.sampled_from(INVITE), number=who, injected=injected_faults)
+    def invite(self, kind: str, number: int, injected: Any) -> None:
         """A run of the invite DAG, or its task cleared by hand."""
-        self._run(kind, number, mishap)
+        self._run(kind, number, injected)
 
-    @rule(kind=st.sampled_from(WRITE_BACK), number=who, mishap=mishaps)
-    def write_back(self, kind: str, number: int, mishap: Any) -> None:
+    @rule(kind=st.sampled_from(WRITE_BACK), number=who, injected=injected_faults)
+    def write_back(self, kind: str, number: int, injected: Any) -> None:
         """A run of the write-back DAG, or its task cleared by hand."""
-        self._run(kind, number, mishap)
+        self._run(kind, number, injected)
 
     @rule(fault=faults)
     def fault(self, fault: Fault) -> None:
         """A vendor fails."""
         fault.apply = fault.apply and (fault.mode == "drop" or fault.status != 429)
-        self._scene.town.faults.append(fault)
+        self._scene.world.faults.append(fault)
 
     @rule(span=st.sampled_from(SPANS))
     def wait(self, span: timedelta) -> None:
         """Time passes."""
-        self._scene.town.shift += span
+        self._scene.world.shift += span
 
     @precondition(lambda self: self._restless > 8)
     @rule()
@@ -117,11 +117,11 @@ class Schedule(RuleBasedStateMachine):
         """Every schedule ends at rest."""
         self._scene.settle()
 
-    def _run(self, kind: str, number: int, mishap: Any) -> None:
+    def _run(self, kind: str, number: int, injected: Any) -> None:
         self._restless += 1
-        self._scene.work(kind, number, mishap=self._mishap(mishap))
+        self._scene.work(kind, number, injected=self._injected(injected))
 
-    def _mishap(self, drawn: Any) -> Mishap | None:
+    def _injected(self, drawn: Any) -> InjectedFault | None:
         if drawn is None:
             return None
         what, (at, number), how = drawn
@@ -134,10 +134,10 @@ class Schedule(RuleBasedStateMachine):
             "deed": lambda: self._people.do(*how),
             "work": lambda: self._scene.work(*how, worker=1),
         }
-        return Mishap(at, number, happen[what])
+        return InjectedFault(at, number, happen[what])
 
 
-def play(scene: Scene, *, examples: int, steps: int, derandomize: bool) -> Counter[str]:
+def play(harness: Harness, *, examples: int, steps: int, derandomize: bool) -> Counter[str]:
     """Play so many schedules of at most so many steps each.
 
     :param derandomize: the same schedules every time.
@@ -145,7 +145,7 @@ def play(scene: Scene, *, examples: int, steps: int, derandomize: bool) -> Count
     """
     count: Counter[str] = Counter()
     run_state_machine_as_test(
-        lambda: Schedule(scene, count),
+        lambda: Schedule(harness, count),
         settings=settings(
             max_examples=examples,
             stateful_step_count=steps,

@@ -6,23 +6,26 @@ import os
 from types import SimpleNamespace
 from typing import Any
 
-from lever_imocha.operators.imocha import ImochaInviteOperator
-from lever_imocha.operators.lever import LeverCollectStageEntriesOperator, LeverWriteBackOperator
-from lever_imocha.sensors.imocha import ImochaAttemptSensor
+from lever_imocha.operators.assessment import (
+    CollectStageEntriesOperator,
+    InviteCandidatesOperator,
+    WaitForAttemptsSensor,
+    WriteBackReportsOperator,
+)
 
 _CONTEXT: dict[str, Any] = {"dag_run": SimpleNamespace(run_type="scheduled")}
 
 
 def invite() -> None:
     """Both tasks of the invite DAG."""
-    for ids in LeverCollectStageEntriesOperator(task_id="collect", full=True).execute(_CONTEXT):
-        ImochaInviteOperator(task_id="invite", opportunity_ids=ids).execute(_CONTEXT)
+    for ids in CollectStageEntriesOperator(task_id="collect", full=True).execute(_CONTEXT):
+        InviteCandidatesOperator(task_id="invite", opportunity_ids=ids).execute(_CONTEXT)
 
 
 def write_back() -> None:
     """Both tasks of the write-back DAG."""
-    for ids in ImochaAttemptSensor(task_id="wait", wait=False).execute(_CONTEXT):
-        LeverWriteBackOperator(task_id="write_back", opportunity_ids=ids).execute(_CONTEXT)
+    for ids in WaitForAttemptsSensor(task_id="wait", wait=False).execute(_CONTEXT):
+        WriteBackReportsOperator(task_id="write_back", opportunity_ids=ids).execute(_CONTEXT)
 
 
 def run(work: str, environment: dict[str, str], go: Any) -> None:

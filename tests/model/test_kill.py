@@ -22,7 +22,7 @@ from dev import postgres
 from include.sandbox.app import create_app
 from include.sandbox.server import serve
 from tests.model import task
-from tests.model.scene import Town
+from tests.model.harness import ManualClockWorld
 
 PYTHON = "iMocha: Python Developer [101]"
 SETTINGS = """
@@ -33,7 +33,7 @@ rate_limits: {lever: 10, imocha: 50}
 _PROCESSES = get_context("forkserver")  # as Airflow's supervisor forks its tasks: the imports are paid for once
 
 
-class Square(Town):
+class RealClockWorld(ManualClockWorld):
     """A town by the real time, which the processes go by."""
 
     def now(self) -> datetime:
@@ -41,7 +41,7 @@ class Square(Town):
         return datetime.now(UTC)
 
 
-class Gallows:
+class KillOnCall:
     """In front of the sandbox: kills the caller when its `number`-th call arrives, or once that has taken effect."""
 
     def __init__(self, app: ASGIApp) -> None:
@@ -71,29 +71,29 @@ class Gallows:
 
 
 @dataclass
-class Place:
+class KillHarness:
     """Vendors, a ledger, and what a task's process is told of them."""
 
-    town: Town
-    gallows: Gallows
+    world: ManualClockWorld
+    killer: KillOnCall
     engine: Engine
     environment: dict[str, str]
 
-    def begin_anew(self) -> str:
+    def reset(self) -> str:
         """One tagged candidate, and nothing else."""
-        self.town.begin_anew()
+        self.world.reset()
         with self.engine.begin() as connection:
             tables = ", ".join(table.fullname for table in metadata.sorted_tables)
             connection.execute(text(f"TRUNCATE {tables} RESTART IDENTITY"))
         emails = ["ann@example.com"]
-        return str(self.town.add_opportunity(stage="Assessment", tags=[PYTHON], emails=emails, name="Ann")["id"])
+        return str(self.world.add_opportunity(stage="Assessment", tags=[PYTHON], emails=emails, name="Ann")["id"])
 
     def run(self, work: str, *, kill_at: int = 0, after: bool = False) -> bool:
         """A process does the work; True when it lived to the end of it."""
         ours, theirs = _PROCESSES.Pipe()
         process = _PROCESSES.Process(target=task.run, args=(work, self.environment, theirs))
         process.start()
-        self.gallows.await_(process.pid or 0, kill_at, after=after)
+        self.killer.await_(process.pid or 0, kill_at, after=after)
         ours.send("go")
         process.join(60)
         assert process.exitcode in (0, -signal.SIGKILL)
@@ -101,53 +101,60 @@ class Place:
 
     def end_attempt(self) -> None:
         """The candidate takes the test."""
-        (invitation,) = self.town.invitations.values()
+        (invitation,) = self.world.invitations.values()
         invitation.state, invitation.points, invitation.total = "Complete", 34, 50
-        invitation.attempted_on = invitation.changed_at = self.town.now()
+        invitation.attempted_on = invitation.changed_at = self.world.now()
 
 
 @pytest.fixture(scope="session")
-def place(postgres_url: str, ledger_template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    town = Square()
-    town.begin_anew()
-    gallows = Gallows(create_app(town))
+def kill_harness(
+    postgres_url: str, ledger_template: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[KillHarness]:
+    world = RealClockWorld()
+    world.reset()
+    killer = KillOnCall(create_app(world))
     settings: Path = tmp_path_factory.mktemp("kill") / "settings.yaml"
     settings.write_text(SETTINGS)
     ledger = postgres.create_database(postgres_url, "ledger_kill", template=ledger_template)
-    with serve(gallows) as url:
+    with serve(killer) as url:
         environment = {"LEVER_IMOCHA_SETTINGS": str(settings), "AIRFLOW_CONN_LEVER_IMOCHA_LEDGER": ledger}
         for vendor, path in (("lever", "lever/v1"), ("imocha", "imocha/v3")):
             connection: dict[str, Any] = {"conn_type": vendor, "host": f"{url}/{path}", "password": f"{vendor}-key"}
             environment[f"AIRFLOW_CONN_{vendor.upper()}_DEFAULT"] = json.dumps(connection)
         _PROCESSES.set_forkserver_preload([task.__name__])
-        yield Place(town, gallows, engine_for(ledger), environment)
+        yield KillHarness(world, killer, engine_for(ledger), environment)
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-def test_killed_while_inviting(place: Place, after: bool) -> None:
+def test_killed_while_inviting(kill_harness: KillHarness, after: bool) -> None:
     number, survived = 0, False
     while not survived:
         number += 1
-        place.begin_anew()
-        survived = place.run("invite", kill_at=number, after=after)
-        assert place.run("invite")
-        (invitation,) = place.town.invitations.values()
+        kill_harness.reset()
+        survived = kill_harness.run("invite", kill_at=number, after=after)
+        assert kill_harness.run("invite")
+        (invitation,) = kill_harness.world.invitations.values()
         assert invitation.state == "Pending"
-        assert len(place.town.mails) in ((1, 2) if after else (1,))
+        assert len(kill_harness.world.mails) in ((1, 2) if after else (1,))
     assert number > 5
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-def test_killed_while_writing_back(place: Place, after: bool) -> None:
+def test_killed_while_writing_back(kill_harness: KillHarness, after: bool) -> None:
     number, survived = 0, False
     while not survived:
         number += 1
-        key = place.begin_anew()
-        assert place.run("invite")
-        place.end_attempt()
-        survived = place.run("write_back", kill_at=number, after=after)
-        assert place.run("write_back")
-        assert len(place.town.forms[key]) == len(place.town.files[key]) == len(place.town.notes[key]) == 1
-        assert "assessed" in place.town.opportunities[key]["tags"]
-        assert len(place.town.moved_by_api) == len(place.town.mails) == 1
+        key = kill_harness.reset()
+        assert kill_harness.run("invite")
+        kill_harness.end_attempt()
+        survived = kill_harness.run("write_back", kill_at=number, after=after)
+        assert kill_harness.run("write_back")
+        assert (
+            len(kill_harness.world.forms[key])
+            == len(kill_harness.world.files[key])
+            == len(kill_harness.world.notes[key])
+            == 1
+        )
+        assert "assessed" in kill_harness.world.opportunities[key]["tags"]
+        assert len(kill_harness.world.moved_by_api) == len(kill_harness.world.mails) == 1
     assert number > 10

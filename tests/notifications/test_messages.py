@@ -50,9 +50,9 @@ def test_a_slice_names_its_opportunities_on_one_line_and_not_endlessly() -> None
 
 
 def test_the_same_kind_of_failure_of_the_same_task_is_the_same_news() -> None:
-    slices = [alert_of(failed(WorkFailedError({key: rejected()}), map_index=index)) for index, key in enumerate("ab")]
-    assert slices[0].key == slices[1].key
-    assert slices[0].key != alert_of(failed(SettingsError(["x"]))).key
+    batches = [alert_of(failed(WorkFailedError({key: rejected()}), map_index=index)) for index, key in enumerate("ab")]
+    assert batches[0].key == batches[1].key
+    assert batches[0].key != alert_of(failed(SettingsError(["x"]))).key
 
 
 def test_what_waits_is_named_with_its_reason() -> None:

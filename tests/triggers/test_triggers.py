@@ -9,7 +9,8 @@ import pytest
 from lever_imocha.ledger.database import engine_for
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.values import NewDelivery
-from lever_imocha.triggers.bell import Bell, DeliveryTrigger
+from lever_imocha.triggers.deliveries import DeliveryTrigger
+from lever_imocha.triggers.listener import NotificationListener
 
 
 @pytest.fixture(autouse=True)
@@ -74,7 +75,7 @@ def test_a_trigger_survives_a_ledger_that_is_away(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("LEVER_IMOCHA_LEDGER", "postgresql://u@127.0.0.1:1/x")
 
     async def story() -> None:
-        async with Bell("lever") as bell:
+        async with NotificationListener("lever") as bell:
             await bell.wait(0.01)
             await bell.wait(0.01)
 

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 import requests
 from lever_imocha.domain.signatures import callback_token, lever_signature
-from lever_imocha.hooks.desk import Desk
 from lever_imocha.ledger.database import engine_for
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.values import NewEntry
 from lever_imocha.webhooks.app import MAX_BODY, create_app
+from lever_imocha.webhooks.context import ReceiverContext
 
 from include.sandbox.server import serve
 
@@ -48,7 +48,7 @@ def url(ledger: Ledger) -> Iterator[str]:
         number, invitation_id=INVITATION, test_id=101, status="pending", entry_id=entry.id, refreshed=False
     )
     ledger.decide_entry(entry.id, decision="invite")
-    desk = Desk(ledger=ledger, webhook_tokens=KEYS, callback_secret=SECRET)
+    desk = ReceiverContext(ledger=ledger, webhook_tokens=KEYS, callback_secret=SECRET)
     with serve(create_app(lambda: desk)) as address:
         yield f"{address}/webhooks"
 
@@ -132,14 +132,14 @@ def test_a_test_request_and_other_events_ask_for_nothing(url: str, ledger: Ledge
 
 
 def test_without_a_signature_token_everything_is_refused(ledger: Ledger) -> None:
-    with serve(create_app(lambda: Desk(ledger=ledger))) as address:
+    with serve(create_app(lambda: ReceiverContext(ledger=ledger))) as address:
         answer = post(f"{address}/webhooks/lever", delivery())
         assert (answer.status_code, "webhook_tokens" in answer.text) == (401, True)
         assert post(f"{address}/webhooks/imocha/1-x", {}).status_code == 404
 
 
 def test_a_failing_database_asks_for_the_delivery_again() -> None:
-    broken = Desk(ledger=Ledger(engine=engine_for("postgresql://u@127.0.0.1:1/x")), webhook_tokens=KEYS)
+    broken = ReceiverContext(ledger=Ledger(engine=engine_for("postgresql://u@127.0.0.1:1/x")), webhook_tokens=KEYS)
     with serve(create_app(lambda: broken)) as address:
         assert post(f"{address}/webhooks/lever", delivery()).status_code == 503
 

@@ -14,7 +14,7 @@ from lever_imocha.clients.limits import InProcessLimiter
 from lever_imocha.clients.transport import ApiClient
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.settings import Settings, parse_settings
-from lever_imocha.workflows.attempts import AttemptWatch
+from lever_imocha.workflows.attempt_sweep import AttemptSweep
 from lever_imocha.workflows.invite import InviteWorkflow
 from lever_imocha.workflows.write_back import WriteBackWorkflow
 
@@ -57,8 +57,8 @@ class Stack:
         return [workflow.act(opportunity_id) for opportunity_id in workflow.collect(full=full, sweep=sweep)]
 
     def run_write_back(self, *, sweep: bool = True) -> list[str | None]:
-        watch = AttemptWatch(imocha=self.imocha, ledger=self.ledger, settings=self.settings)
-        due = watch.look() if sweep else watch.due()
+        watch = AttemptSweep(imocha=self.imocha, ledger=self.ledger, settings=self.settings)
+        due = watch.poll() if sweep else watch.due()
         workflow = WriteBackWorkflow(
             lever=self.lever, imocha=self.imocha, ledger=self.ledger, settings=self.settings, worker="w"
         )

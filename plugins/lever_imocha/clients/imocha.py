@@ -13,8 +13,7 @@ import requests
 from pydantic import BaseModel
 
 from lever_imocha.clients.transport import ApiClient, Call
-from lever_imocha.domain.attempts import Attempt, ImochaTest, Invitation, Report, TestLink
-from lever_imocha.domain.links import InviteSettings
+from lever_imocha.domain.imocha import Attempt, ImochaTest, Invitation, InviteSettings, Report, TestLink
 from lever_imocha.domain.types import fold_key
 from lever_imocha.errors import (
     ApiError,

@@ -10,9 +10,12 @@ from urllib.parse import quote
 
 from pydantic import BaseModel
 
-from lever_imocha.clients.lever_models import (
+from lever_imocha.clients.transport import ApiClient, Call
+from lever_imocha.domain.forms import FormTemplate
+from lever_imocha.domain.lever import (
     LeverFile,
     Note,
+    Opportunity,
     Posting,
     ProfileForm,
     Stage,
@@ -21,9 +24,6 @@ from lever_imocha.clients.lever_models import (
     User,
     Webhook,
 )
-from lever_imocha.clients.transport import ApiClient, Call
-from lever_imocha.domain.forms import FormTemplate
-from lever_imocha.domain.opportunities import Opportunity
 from lever_imocha.errors import NotFoundError, RequestRejectedError
 
 M = TypeVar("M", bound=BaseModel)

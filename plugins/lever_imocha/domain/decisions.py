@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
 
-from lever_imocha.domain.attempts import AttemptStatus
-from lever_imocha.domain.opportunities import Opportunity
+from lever_imocha.domain.imocha import AttemptStatus
+from lever_imocha.domain.lever import Opportunity
 from lever_imocha.errors import redact
 
 _NUMBER = re.compile(r"\[(\d{1,18})\]\s*$")

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import ConfigDict
 
-from lever_imocha.domain.attempts import AttemptStatus, Report, Section
+from lever_imocha.domain.imocha import AttemptStatus, Report, Section
 from lever_imocha.domain.types import Id, Text, VendorModel
 from lever_imocha.errors import AssessmentError, SettingsError
 

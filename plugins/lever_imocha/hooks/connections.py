@@ -15,8 +15,8 @@ from requests.adapters import HTTPAdapter
 
 from lever_imocha.clients.limits import InProcessLimiter, Limiter
 from lever_imocha.clients.transport import ApiClient
+from lever_imocha.domain.metrics import Metrics
 from lever_imocha.errors import SettingsError
-from lever_imocha.hooks.metrics import AirflowMetrics
 
 
 class ConnectionLike(Protocol):
@@ -111,7 +111,13 @@ def session_for(connection: ConnectionLike) -> requests.Session:
 
 
 def api_client(
-    connection: ConnectionLike, *, vendor: str, default: str, session: requests.Session, limiter: Limiter | None
+    connection: ConnectionLike,
+    *,
+    vendor: str,
+    default: str,
+    session: requests.Session,
+    limiter: Limiter | None,
+    metrics: Metrics | None,
 ) -> ApiClient:
     """The sender for a connection; without a shared limiter one request at a time, five a second."""
     timeout = connection.extra_dejson.get("timeout")
@@ -121,5 +127,5 @@ def api_client(
         session=session,
         limiter=limiter or InProcessLimiter(5),
         timeout=float(timeout) if timeout else 20,
-        metrics=AirflowMetrics(),
+        metrics=metrics,
     )

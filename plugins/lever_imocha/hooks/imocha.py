@@ -9,6 +9,7 @@ from airflow.providers.http.hooks.http import HttpHook
 
 from lever_imocha.clients.imocha import ImochaClient
 from lever_imocha.clients.limits import Limiter
+from lever_imocha.domain.metrics import Metrics
 from lever_imocha.errors import LeverImochaError
 from lever_imocha.hooks.connections import (
     ConnectionLike,
@@ -22,11 +23,15 @@ from lever_imocha.hooks.connections import (
 DEFAULT_URL = "https://apiv3.imocha.io/v3"
 
 
-def imocha_client(connection: ConnectionLike, limiter: Limiter | None = None) -> ImochaClient:
+def imocha_client(
+    connection: ConnectionLike, limiter: Limiter | None = None, metrics: Metrics | None = None
+) -> ImochaClient:
     """A client for a connection; report links outside the API are fetched without the key (imocha.md 7.2)."""
     session = session_for(connection)
     session.headers["X-API-KEY"] = api_key(connection)
-    client = api_client(connection, vendor="iMocha", default=DEFAULT_URL, session=session, limiter=limiter)
+    client = api_client(
+        connection, vendor="iMocha", default=DEFAULT_URL, session=session, limiter=limiter, metrics=metrics
+    )
     return ImochaClient(client, session_for(connection))
 
 
@@ -45,12 +50,13 @@ class ImochaHook(HttpHook):
         super().__init__(http_conn_id=imocha_conn_id, **kwargs)
         self.imocha_conn_id = imocha_conn_id
 
-    def client(self, limiter: Limiter | None = None) -> ImochaClient:
+    def client(self, limiter: Limiter | None = None, metrics: Metrics | None = None) -> ImochaClient:
         """A typed client; the connection is read once.
 
         :param limiter: shared by all processes that use the key.
+        :param metrics: told of every request, and of every 429.
         """
-        return imocha_client(self._connection, limiter)
+        return imocha_client(self._connection, limiter, metrics)
 
     @property
     def callback_secret(self) -> str | None:

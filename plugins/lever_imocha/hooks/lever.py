@@ -11,6 +11,7 @@ from requests.auth import HTTPBasicAuth, _basic_auth_str
 
 from lever_imocha.clients.lever import LeverClient
 from lever_imocha.clients.limits import Limiter
+from lever_imocha.domain.metrics import Metrics
 from lever_imocha.errors import LeverImochaError
 from lever_imocha.hooks.connections import (
     ConnectionLike,
@@ -25,13 +26,17 @@ from lever_imocha.hooks.connections import (
 DEFAULT_URL = "https://api.lever.co/v1"
 
 
-def lever_client(connection: ConnectionLike, limiter: Limiter | None = None) -> LeverClient:
+def lever_client(
+    connection: ConnectionLike, limiter: Limiter | None = None, metrics: Metrics | None = None
+) -> LeverClient:
     """A client for a connection: the API key is Basic authentication's user name, its password empty (lever.md 1.2)."""
     key = api_key(connection)
     mask_secret(_basic_auth_str(key, ""))
     session = session_for(connection)
     session.auth = HTTPBasicAuth(key, "")
-    return LeverClient(api_client(connection, vendor="Lever", default=DEFAULT_URL, session=session, limiter=limiter))
+    return LeverClient(
+        api_client(connection, vendor="Lever", default=DEFAULT_URL, session=session, limiter=limiter, metrics=metrics)
+    )
 
 
 class LeverHook(HttpHook):
@@ -49,12 +54,13 @@ class LeverHook(HttpHook):
         super().__init__(http_conn_id=lever_conn_id, **kwargs)
         self.lever_conn_id = lever_conn_id
 
-    def client(self, limiter: Limiter | None = None) -> LeverClient:
+    def client(self, limiter: Limiter | None = None, metrics: Metrics | None = None) -> LeverClient:
         """A typed client; the connection is read once.
 
         :param limiter: shared by all processes that use the key.
+        :param metrics: told of every request, and of every 429.
         """
-        return lever_client(self._connection, limiter)
+        return lever_client(self._connection, limiter, metrics)
 
     @property
     def base_address(self) -> str:

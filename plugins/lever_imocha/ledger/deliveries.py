@@ -7,12 +7,12 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import delete, select, update
 
-from lever_imocha.ledger.store import Store
+from lever_imocha.ledger.base import LedgerPart
 from lever_imocha.ledger.tables import SCHEMA, deliveries
 from lever_imocha.ledger.values import NewDelivery
 
 
-def bell(vendor: str) -> str:
+def channel(vendor: str) -> str:
     """The channel on which PostgreSQL tells that a vendor's delivery waits."""
     return f"{SCHEMA}_{vendor}"
 
@@ -41,7 +41,7 @@ What was told about an opportunity is tried now, even if the last try was to wai
 """
 
 
-class Deliveries(Store):
+class Deliveries(LedgerPart):
     """Deliveries of both vendors."""
 
     def record_delivery(self, delivery: NewDelivery) -> bool:
@@ -53,7 +53,7 @@ class Deliveries(Store):
         values = {
             "vendor": delivery.vendor, "key": delivery.key, "event": delivery.event, "received_at": now,
             "opportunity_id": delivery.opportunity_id, "invitation_id": delivery.invitation_id,
-            "handled_at": now if delivery.handled else None, "bell": bell(delivery.vendor), "rings": not delivery.handled,
+            "handled_at": now if delivery.handled else None, "bell": channel(delivery.vendor), "rings": not delivery.handled,
         }  # fmt: skip
         with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             return connection.exec_driver_sql(_KEEP, values).first() is not None

@@ -17,7 +17,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import insert
 
-from lever_imocha.ledger.store import Store, free, unheld
+from lever_imocha.ledger.base import LedgerPart, claimable, unclaimed
 from lever_imocha.ledger.tables import (
     deliveries,
     opportunities,
@@ -45,7 +45,7 @@ def _put_names(connection: Connection, names: Mapping[str, str | None]) -> None:
     )
 
 
-class Entries(Store):
+class Entries(LedgerPart):
     """Stage entries and opportunities."""
 
     def record_entries(self, entries: Sequence[NewEntry], *, seen_by: str) -> None:
@@ -133,7 +133,7 @@ class Entries(Store):
         query = (
             select(work.c.opportunity_id)
             .outerjoin(opportunities, opportunities.c.opportunity_id == work.c.opportunity_id)
-            .where(free(opportunities, now))
+            .where(claimable(opportunities, now))
             .group_by(work.c.opportunity_id)
             .order_by(func.min(work.c.since))
             .limit(limit)
@@ -146,13 +146,13 @@ class Entries(Store):
 
         An order to try again counts more than the time set for the next try.
         """
-        self._attend()
+        self._stay_alive()
         now = self._clock()
         values = {"claimed_by": worker, "claimed_until": now + lease}
         statement = insert(opportunities).values(opportunity_id=opportunity_id, **values)
         with self._engine.begin() as connection:
             taken = statement.on_conflict_do_update(
-                index_elements=["opportunity_id"], set_=values, where=unheld(opportunities, now)
+                index_elements=["opportunity_id"], set_=values, where=unclaimed(opportunities, now)
             )
             return connection.execute(taken.returning(opportunities.c.opportunity_id)).first() is not None
 

@@ -22,7 +22,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 
-from lever_imocha.ledger.store import Store
+from lever_imocha.ledger.base import LedgerPart
 from lever_imocha.ledger.tables import (
     assessments,
     events,
@@ -40,7 +40,7 @@ def select_assessments() -> Select[Any]:
     return select(*_ASSESSMENT, invitations.c.status, invitations.c.ended_at, _ADOPTED).select_from(joined)
 
 
-class Invitations(Store):
+class Invitations(LedgerPart):
     """Assessments and invitations."""
 
     def assessment(self, opportunity_id: str, test_id: int) -> Assessment | None:
@@ -201,7 +201,7 @@ class Invitations(Store):
         with self._engine.connect() as connection:
             return [(row.opportunity_id, row.invitation_id) for row in connection.execute(query)]
 
-    def sharing(self, invitation_id: int) -> list[str]:
+    def opportunities_of_invitation(self, invitation_id: int) -> list[str]:
         """The opportunities an invitation belongs to: one person's, with the same test (imocha.md 5.3)."""
         query = select(assessments.c.opportunity_id).where(assessments.c.invitation_id == invitation_id)
         with self._engine.connect() as connection:

@@ -14,8 +14,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import insert
 
+from lever_imocha.ledger.base import LedgerPart, claimable, unclaimed
 from lever_imocha.ledger.invitations import select_assessments
-from lever_imocha.ledger.store import Store, free, unheld
 from lever_imocha.ledger.tables import (
     assessments,
     events,
@@ -26,7 +26,7 @@ from lever_imocha.ledger.tables import (
 from lever_imocha.ledger.values import ENDED, Assessment, Step
 
 
-class WriteBacks(Store):
+class WriteBacks(LedgerPart):
     """Write-backs, their steps, and notices."""
 
     def _ended(self) -> Any:
@@ -39,7 +39,7 @@ class WriteBacks(Store):
         """Opportunities with an ended attempt that is not written back, nobody works on, and whose time has come."""
         query = (
             select(assessments.c.opportunity_id)
-            .where(self._ended(), free(assessments, self._clock()))
+            .where(self._ended(), claimable(assessments, self._clock()))
             .group_by(assessments.c.opportunity_id)
             .order_by(func.min(assessments.c.id))
             .limit(limit)
@@ -52,11 +52,11 @@ class WriteBacks(Store):
 
         An order to try again counts more than the time set for the next try.
         """
-        self._attend()
+        self._stay_alive()
         now = self._clock()
         with self._engine.begin() as connection:
             connection.execute(select(func.pg_advisory_xact_lock(func.hashtext(opportunity_id))))
-            busy = select(true()).where(assessments.c.opportunity_id == opportunity_id, ~unheld(assessments, now))
+            busy = select(true()).where(assessments.c.opportunity_id == opportunity_id, ~unclaimed(assessments, now))
             if connection.execute(busy.limit(1)).first():
                 return []
             claimed = connection.execute(
@@ -105,7 +105,7 @@ class WriteBacks(Store):
             row = connection.execute(query).first()
             return Step(**row._mapping) if row else None
 
-    def made(self, opportunity_id: str, step: str) -> set[str]:
+    def created_ids(self, opportunity_id: str, step: str) -> set[str]:
         """Lever's ids of what a step has made on an opportunity, for any of its invitations."""
         c = write_back_steps.c
         query = select(c.vendor_id).where(

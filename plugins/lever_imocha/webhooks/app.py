@@ -19,12 +19,13 @@ from anyio import CapacityLimiter, Lock, fail_after, to_thread
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 
-from lever_imocha.domain.attempts import AttemptStatus, Callback
+from lever_imocha.domain.imocha import AttemptStatus, Callback
 from lever_imocha.domain.signatures import read_callback_token
-from lever_imocha.hooks.desk import Desk, open_desk
+from lever_imocha.errors import DeliveryRefusedError
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.values import NewDelivery
-from lever_imocha.webhooks.deliveries import DeliveryRefusedError, read_imocha_callback, read_lever_delivery
+from lever_imocha.webhooks.context import ReceiverContext, open_context
+from lever_imocha.webhooks.deliveries import read_imocha_callback, read_lever_delivery
 
 log = logging.getLogger(__name__)
 
@@ -47,18 +48,18 @@ async def _ready(_app: FastAPI) -> AsyncIterator[None]:
     yield
 
 
-class _Counter:
+class DatabaseGate:
     """Where deliveries are taken: the desk, looked up twice a minute, and threads that are not those of Airflow's API.
 
     A delivery is proven and read before it waits for a turn, so that a forged one costs nobody anything.
     """
 
-    def __init__(self, open_desk: Callable[[], Desk]) -> None:
-        self._open, self._good_until = open_desk, 0.0
-        self._desk: Desk | None = None
+    def __init__(self, open_context: Callable[[], ReceiverContext]) -> None:
+        self._open, self._good_until = open_context, 0.0
+        self._desk: ReceiverContext | None = None
         self._lock, self._turn, self._threads = Lock(), CapacityLimiter(_AT_ONCE), CapacityLimiter(math.inf)
 
-    async def desk(self) -> Desk:
+    async def desk(self) -> ReceiverContext:
         """The desk as connections and settings are now."""
         async with self._lock:
             if self._desk is None or time.monotonic() >= self._good_until:
@@ -74,13 +75,13 @@ class _Counter:
                 await to_thread.run_sync(work, abandon_on_cancel=True, limiter=self._threads)
 
 
-def create_app(desk: Callable[[], Desk] = open_desk) -> FastAPI:
+def create_app(desk: Callable[[], ReceiverContext] = open_context) -> FastAPI:
     """The application.
 
     :param desk: looks up the ledger and the secrets, twice a minute.
     """
     app = FastAPI(title="Lever and iMocha webhooks", docs_url=None, redoc_url=None, openapi_url=None, lifespan=_ready)
-    counter = _Counter(desk)
+    counter = DatabaseGate(desk)
 
     @app.post("/webhooks/lever")
     async def lever(request: Request) -> JSONResponse:
@@ -95,7 +96,7 @@ def create_app(desk: Callable[[], Desk] = open_desk) -> FastAPI:
     return app
 
 
-async def _take_lever(counter: _Counter, body: bytes) -> str:
+async def _take_lever(counter: DatabaseGate, body: bytes) -> str:
     at = await counter.desk()
     delivery = read_lever_delivery(body, signature_tokens=at.webhook_tokens, now=datetime.now(UTC), limits=at.limits)
     if delivery is None:
@@ -109,7 +110,7 @@ def _keep_lever(ledger: Ledger, delivery: NewDelivery) -> None:
         raise DeliveryRefusedError(409, "this delivery was received before")
 
 
-async def _take_imocha(counter: _Counter, token: str, body: bytes) -> str:
+async def _take_imocha(counter: DatabaseGate, token: str, body: bytes) -> str:
     at = await counter.desk()
     if not at.callback_secret or read_callback_token(token, at.callback_secret) is None:
         raise DeliveryRefusedError(404, "there is no such address")
@@ -118,7 +119,7 @@ async def _take_imocha(counter: _Counter, token: str, body: bytes) -> str:
     return "received"
 
 
-def _keep_imocha(at: Desk, callback: Callback, delivery: NewDelivery) -> None:
+def _keep_imocha(at: ReceiverContext, callback: Callback, delivery: NewDelivery) -> None:
     number = callback.test_invitation_id
     if not at.ledger.record_delivery(delivery) and at.ledger.invitation_status(number) is None:
         raise DeliveryRefusedError(404, "the invitation is not known here")

@@ -9,9 +9,9 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr, ValidationError
 
-from lever_imocha.domain.attempts import AttemptStatus, Callback
+from lever_imocha.domain.imocha import AttemptStatus, Callback
 from lever_imocha.domain.signatures import is_signed
-from lever_imocha.errors import LeverImochaError
+from lever_imocha.errors import DeliveryRefusedError
 from lever_imocha.ledger.values import NewDelivery
 from lever_imocha.settings import WebhookSettings
 
@@ -21,14 +21,6 @@ LEVER_EVENTS = {"candidateStageChange", "candidateArchiveChange", "candidateHire
 
 _WORD = r"[!-~]{1,200}"
 _END_OF_TIME = 253_402_300_800_000  # the year 10000, which Python cannot tell
-
-
-class DeliveryRefusedError(LeverImochaError):
-    """A delivery is not taken; `status` is the HTTP answer."""
-
-    def __init__(self, status: int, message: str) -> None:
-        self.status = status
-        super().__init__(message)
 
 
 class _LeverWebhook(BaseModel):

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lever_imocha.clients.lever import LeverClient
-from lever_imocha.domain.attempts import read_status
 from lever_imocha.domain.decisions import STATUS_TAGS, Action
 from lever_imocha.domain.explanations import hold_note, status_tag
-from lever_imocha.domain.opportunities import Opportunity
+from lever_imocha.domain.imocha import read_status
+from lever_imocha.domain.lever import Opportunity
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.values import StageEntry
 from lever_imocha.settings import Settings
-from lever_imocha.workflows.once import once
+from lever_imocha.workflows.idempotency import create_once
 
 
 class Explainer:
@@ -77,5 +77,5 @@ class Explainer:
             return self._lever.create_note(opportunity_id, f"{text} {mark}", perform_as=perform_as).id
 
         self._ledger.start_notice(opportunity_id, problem)
-        look_first = known is not None or self._ledger.in_doubt()
-        self._ledger.finish_notice(opportunity_id, problem, vendor_id=once(make, find, look_first=look_first))
+        look_first = known is not None or self._ledger.recently_restored()
+        self._ledger.finish_notice(opportunity_id, problem, vendor_id=create_once(make, find, look_first=look_first))

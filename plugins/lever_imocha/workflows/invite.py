@@ -10,7 +10,6 @@ from itertools import chain, islice
 
 from lever_imocha.clients.imocha import ImochaClient
 from lever_imocha.clients.lever import LeverClient
-from lever_imocha.domain.attempts import AttemptStatus
 from lever_imocha.domain.decisions import (
     Action,
     Decision,
@@ -26,18 +25,19 @@ from lever_imocha.domain.decisions import (
     select_rule,
     wanted_tests,
 )
+from lever_imocha.domain.imocha import AttemptStatus
+from lever_imocha.domain.lever import Opportunity
 from lever_imocha.domain.metrics import Metrics, NoMetrics
-from lever_imocha.domain.opportunities import Opportunity
 from lever_imocha.errors import LeverImochaError, NotFoundError, NotPermittedError, RequestRejectedError, redact
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.values import NewDelivery, NewEntry, StageEntry
 from lever_imocha.settings import Settings
 from lever_imocha.workflows.active_tests import ActiveTests
-from lever_imocha.workflows.borrowed import own_tags
+from lever_imocha.workflows.cancellation import Cancellation
 from lever_imocha.workflows.explain import Explainer
-from lever_imocha.workflows.invitations import Inviter
-from lever_imocha.workflows.leaving import Leaver
-from lever_imocha.workflows.reference import Reference, current_reference, refresh_reference, tag_scheme
+from lever_imocha.workflows.invitation_sender import InvitationSender
+from lever_imocha.workflows.resolved_settings import ResolvedSettings, current_resolved, refresh_resolved, tag_scheme
+from lever_imocha.workflows.temporary_tags import lasting_tags
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +77,7 @@ class InviteWorkflow:
         self._lever, self._imocha, self._ledger, self._settings = lever, imocha, ledger, settings
         self._worker, self._clock = worker, clock
         self._scheme, self._metrics = tag_scheme(settings), metrics or NoMetrics()
-        self._inviter = Inviter(
+        self._sender = InvitationSender(
             imocha=imocha,
             ledger=ledger,
             settings=settings,
@@ -85,11 +85,11 @@ class InviteWorkflow:
             callback_secret=callback_secret,
             metrics=self._metrics,
         )
-        self._leaver = Leaver(
+        self._cancellation = Cancellation(
             imocha=imocha, ledger=ledger, settings=settings, clock=clock, departure_of=self._departure_of
         )
         self._explainer = Explainer(lever=lever, ledger=ledger, settings=settings)
-        self._known_reference: Reference | None = None
+        self._known_resolved: ResolvedSettings | None = None
         self._tests = ActiveTests(imocha=imocha, ledger=ledger)
 
     def collect(self, *, full: bool = False, sweep: bool = True) -> list[str]:
@@ -101,7 +101,7 @@ class InviteWorkflow:
         """
         if not sweep:
             return self._ledger.waiting(deliveries_only=True)
-        self._known_reference = refresh_reference(self._ledger, self._lever, self._settings, templates=False)
+        self._known_resolved = refresh_resolved(self._ledger, self._lever, self._settings, templates=False)
         self._sweep(full=full)
         return self._ledger.waiting()
 
@@ -161,7 +161,7 @@ class InviteWorkflow:
         if full:  # only archived opportunities can be anonymised (lever.md 12)
             archived = self._lever.list_opportunities(archived=True, updated_at_start=start)
             gone += [item.id for item in archived if item.is_anonymized]
-        return sorted(self._ledger.named(gone))
+        return sorted(self._ledger.with_stored_name(gone))
 
     def _deleted_since(self, start: datetime) -> Iterator[Opportunity]:
         try:
@@ -208,17 +208,17 @@ class InviteWorkflow:
             opportunity = self._lever.get_opportunity(opportunity_id, expand=("applications",))
         except NotFoundError:
             return self._gone(opportunity_id)
-        return self._decide_all(opportunity.model_copy(update={"tags": own_tags(opportunity, self._ledger)}))
+        return self._decide_all(opportunity.model_copy(update={"tags": lasting_tags(opportunity, self._ledger)}))
 
     def _gone(self, opportunity_id: str) -> str:
         gone = Decision(Action.IGNORE, Reason.GONE)
         for entry in self._ledger.pending_entries(opportunity_id):
             self._ledger.decide_entry(entry.id, decision=gone.action.value, reason=_reason(gone))
-        self._leaver.leave(opportunity_id, Departure.DELETED)
+        self._cancellation.leave(opportunity_id, Departure.DELETED)
         return str(gone)
 
     def _decide_all(self, opportunity: Opportunity) -> str:
-        rule = select_rule(opportunity, self._reference.rules)
+        rule = select_rule(opportunity, self._resolved.rules)
         if rule is not None:
             self._ledger.record_entries([self._entry(opportunity)], seen_by="read")
         decision = Decision(Action.IGNORE, Reason.ALREADY_HANDLED if rule else Reason.MOVED_ON)
@@ -233,15 +233,15 @@ class InviteWorkflow:
                 self._ledger.reopen_write_back(opportunity.id)
         departure = departed(opportunity, self._stages)
         if departure is not None:
-            self._inviter.adopt(opportunity)
-            self._leaver.leave(opportunity.id, departure)
+            self._sender.adopt(opportunity)
+            self._cancellation.leave(opportunity.id, departure)
         self._explain(opportunity)
         return str(decision)
 
     def _explain(self, opportunity: Opportunity) -> None:
         """What Lever would not take is tried again, as if Lever had told us of the opportunity."""
         try:
-            self._explainer.show(opportunity, perform_as=self._reference.perform_as)
+            self._explainer.show(opportunity, perform_as=self._resolved.perform_as)
         except LeverImochaError:
             key = f"status {opportunity.id} {self._clock().isoformat()}"
             self._ledger.record_delivery(
@@ -277,7 +277,7 @@ class InviteWorkflow:
         known = self._ledger.assessment(opportunity.id, test.test_id)
         if known is not None and known.handled_entry_id == entry.id:
             return Decision(Action.IGNORE, Reason.ALREADY_HANDLED)
-        status = self._inviter.status_now(known) if known is not None else None
+        status = self._sender.status_now(known) if known is not None else None
         decision = decide(status, retake=rule.retake)
         if decision.action is Action.REATTEMPT and known is not None and known.written_at is None:
             decision = Decision(Action.IGNORE, Reason.ALREADY_TAKEN, "its report is being written back")
@@ -285,28 +285,28 @@ class InviteWorkflow:
             if known is not None:
                 self._ledger.mark_handled(known.id, entry.id)
             return decision
-        return self._inviter.send(
+        return self._sender.send(
             decision.action,
             opportunity=opportunity,
             entry=entry,
             rule=rule,
             test_id=test.test_id,
-            ask_first=status is AttemptStatus.UNKNOWN or (status is None and self._ledger.in_doubt()),
+            ask_first=status is AttemptStatus.UNKNOWN or (status is None and self._ledger.recently_restored()),
         )
 
     @property
     def _stages(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(rule.trigger_stage_id for rule in self._reference.rules))
+        return tuple(dict.fromkeys(rule.trigger_stage_id for rule in self._resolved.rules))
 
     @property
-    def _reference(self) -> Reference:
-        if self._known_reference is None:
-            self._known_reference = current_reference(self._ledger, self._lever, self._settings)
-        return self._known_reference
+    def _resolved(self) -> ResolvedSettings:
+        if self._known_resolved is None:
+            self._known_resolved = current_resolved(self._ledger, self._lever, self._settings)
+        return self._known_resolved
 
     def _entry(self, opportunity: Opportunity, *, fresh: bool = False) -> NewEntry:
         wanted = wanted_tests(opportunity.tags, self._scheme)
-        rule = select_rule(opportunity, self._reference.rules)
+        rule = select_rule(opportunity, self._resolved.rules)
         return NewEntry(
             opportunity_id=opportunity.id,
             stage_id=str(opportunity.stage),

@@ -11,8 +11,8 @@ from lever_imocha.domain.decisions import wanted_tests
 from lever_imocha.errors import NotFoundError, SettingsError
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.settings import Settings
-from lever_imocha.workflows.borrowed import forget, left_behind, remember
-from lever_imocha.workflows.reference import resolve, tag_scheme
+from lever_imocha.workflows.resolved_settings import resolve, tag_scheme
+from lever_imocha.workflows.temporary_tags import forget, remember, temporary_tags
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +88,7 @@ class SyncTagsWorkflow:
 
     def _take_off(self, perform_as: str | None = None) -> None:
         """Take off what this sync, or one that was cut short, put on."""
-        borrowed = left_behind(self._ledger)
+        borrowed = temporary_tags(self._ledger)
         if borrowed is None:
             return
         opportunity_id, tags = borrowed

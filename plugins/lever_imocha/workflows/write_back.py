@@ -8,12 +8,12 @@ from datetime import UTC, datetime
 
 from lever_imocha.clients.imocha import ImochaClient
 from lever_imocha.clients.lever import LeverClient
-from lever_imocha.domain.attempts import Report, read_status
 from lever_imocha.domain.decisions import ResolvedRule, may_move_on, select_rule, wanted_tests
 from lever_imocha.domain.explanations import failure_note
 from lever_imocha.domain.forms import FormTemplate, fill_form, is_same_form, report_file_name
+from lever_imocha.domain.imocha import Report, read_status
+from lever_imocha.domain.lever import Opportunity
 from lever_imocha.domain.metrics import Metrics, NoMetrics
-from lever_imocha.domain.opportunities import Opportunity
 from lever_imocha.errors import (
     AssessmentError,
     LeverImochaError,
@@ -25,10 +25,10 @@ from lever_imocha.errors import (
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.values import Assessment, NewDelivery
 from lever_imocha.settings import Settings
-from lever_imocha.workflows.borrowed import own_tags
 from lever_imocha.workflows.explain import Explainer
-from lever_imocha.workflows.once import once
-from lever_imocha.workflows.reference import Reference, refresh_reference, stored_reference, tag_scheme
+from lever_imocha.workflows.idempotency import create_once
+from lever_imocha.workflows.resolved_settings import ResolvedSettings, refresh_resolved, stored_resolved, tag_scheme
+from lever_imocha.workflows.temporary_tags import lasting_tags
 
 log = logging.getLogger(__name__)
 
@@ -56,14 +56,14 @@ class WriteBackWorkflow:
         self._lever, self._imocha, self._ledger, self._settings = lever, imocha, ledger, settings
         self._worker, self._clock = worker, clock
         self._explainer = Explainer(lever=lever, ledger=ledger, settings=settings)
-        self._known_reference: Reference | None = None
+        self._known_resolved: ResolvedSettings | None = None
 
     def prepare(self) -> None:
         """Resolve stages, user and form templates, once for all candidates of a run.
 
         :raises SettingsError: a name is unknown to Lever, or a template cannot be filled; nothing was written.
         """
-        self._known_reference = refresh_reference(self._ledger, self._lever, self._settings, templates=True)
+        self._known_resolved = refresh_resolved(self._ledger, self._lever, self._settings, templates=True)
 
     def write_back(self, opportunity_id: str) -> str | None:
         """Write back all that is due of one opportunity.
@@ -99,7 +99,7 @@ class WriteBackWorkflow:
         problem = f"invitation {assessment.invitation_id}: {type(error).__name__}"
         text = failure_note(error.advice if isinstance(error, RequestRejectedError) else str(error))
         try:
-            self._explainer.note(assessment.opportunity_id, problem, text, perform_as=self._reference.perform_as)
+            self._explainer.note(assessment.opportunity_id, problem, text, perform_as=self._resolved.perform_as)
         except LeverImochaError as untold:
             log.warning("opportunity %s: no note about it could be left: %s", assessment.opportunity_id, untold)
 
@@ -161,7 +161,9 @@ class WriteBackWorkflow:
         fields = fill_form(template, report, invitation_id=invitation_id)
 
         def find() -> str | None:
-            others = self._ledger.made(assessment.opportunity_id, "form")  # a retake may have all the same values
+            others = self._ledger.created_ids(
+                assessment.opportunity_id, "form"
+            )  # a retake may have all the same values
             forms = (form for form in self._lever.list_forms(assessment.opportunity_id) if form.id not in others)
             return next((form.id for form in forms if is_same_form(form.fields, fields, invitation_id)), None)
 
@@ -183,7 +185,7 @@ class WriteBackWorkflow:
             template_id=template.id,
             fields=fields,
             secret=self._settings.write_back.secret,
-            perform_as=self._reference.perform_as,
+            perform_as=self._resolved.perform_as,
         ).id
 
     def _file(self, assessment: Assessment, invitation_id: int, report: Report) -> None:
@@ -196,7 +198,7 @@ class WriteBackWorkflow:
         def make() -> str:
             with self._imocha.open_report_pdf(invitation_id, report) as content:
                 return self._lever.upload_file(
-                    assessment.opportunity_id, name=name, content=content, perform_as=self._reference.perform_as
+                    assessment.opportunity_id, name=name, content=content, perform_as=self._resolved.perform_as
                 ).id
 
         self._step(assessment, invitation_id, "file", make, find)
@@ -209,14 +211,14 @@ class WriteBackWorkflow:
             return next((note.id for note in notes if f"(invitation {invitation_id})" in note.value), None)
 
         def make() -> str:
-            return self._lever.create_note(assessment.opportunity_id, text, perform_as=self._reference.perform_as).id
+            return self._lever.create_note(assessment.opportunity_id, text, perform_as=self._resolved.perform_as).id
 
         self._step(assessment, invitation_id, "note", make, find)
 
     def _move_on(self, written: list[Assessment]) -> str:
         """Tags, then the stage, once every assessment of the opportunity has ended and is written."""
         first = written[0]
-        perform_as, shown = self._reference.perform_as, self._explainer.tag(first.opportunity_id)
+        perform_as, shown = self._resolved.perform_as, self._explainer.tag(first.opportunity_id)
         tags = [*self._settings.write_back.tags, *shown]
         current: Opportunity | None = None
         if tags:
@@ -240,7 +242,7 @@ class WriteBackWorkflow:
         What counts are the tests its tags ask for now: one added since is waited for, one taken off is not.
         """
         known = {assessment.test_id: assessment for assessment in self._ledger.assessments_of(opportunity.id)}
-        for wanted in wanted_tests(own_tags(opportunity, self._ledger), tag_scheme(self._settings)):
+        for wanted in wanted_tests(lasting_tags(opportunity, self._ledger), tag_scheme(self._settings)):
             other = known.get(wanted.test_id or 0)
             if other is None or other.invitation_id is None:
                 return f"no invitation yet for {redact(wanted.tag)}"
@@ -257,12 +259,12 @@ class WriteBackWorkflow:
             return stage if stage == rule.completed_stage_id else None
 
         def make() -> str:
-            perform_as = self._reference.perform_as
+            perform_as = self._resolved.perform_as
             self._lever.update_stage(opportunity_id, rule.completed_stage_id, perform_as=perform_as)
             return rule.completed_stage_id
 
         self._ledger.start_step(invitation_id, opportunity_id, "stage")
-        stage_id = once(make, find, look_first=False)
+        stage_id = create_once(make, find, look_first=False)
         self._ledger.finish_step(invitation_id, opportunity_id, "stage", vendor_id=stage_id)
 
     def _step(
@@ -278,18 +280,18 @@ class WriteBackWorkflow:
         if known is not None and known.done_at is not None:
             return
         self._ledger.start_step(invitation_id, assessment.opportunity_id, step)
-        look_first = known is not None or assessment.adopted or self._ledger.in_doubt()
-        vendor_id = once(make, find, look_first=look_first)
+        look_first = known is not None or assessment.adopted or self._ledger.recently_restored()
+        vendor_id = create_once(make, find, look_first=look_first)
         self._ledger.finish_step(invitation_id, assessment.opportunity_id, step, vendor_id=vendor_id)
 
     def _rule_now(self, assessment: Assessment, current: Opportunity) -> ResolvedRule:
         """The rule of where the candidate is: the one begun under, unless moved to another trigger stage since."""
         rule = self._rule(assessment)
         moved = current.stage != rule.trigger_stage_id
-        return (select_rule(current, self._reference.rules) if moved else None) or rule
+        return (select_rule(current, self._resolved.rules) if moved else None) or rule
 
     def _rule(self, assessment: Assessment) -> ResolvedRule:
-        rule = self._reference.rule_of(assessment.rule_key)
+        rule = self._resolved.rule_of(assessment.rule_key)
         if rule is None:
             raise AssessmentError(
                 "The rule this assessment was begun under is no longer in the settings: put back a rule with its"
@@ -298,10 +300,10 @@ class WriteBackWorkflow:
         return rule
 
     def _template(self, assessment: Assessment) -> FormTemplate:
-        return self._reference.templates[self._rule(assessment).form_template]
+        return self._resolved.templates[self._rule(assessment).form_template]
 
     @property
-    def _reference(self) -> Reference:
-        if self._known_reference is None:
-            self._known_reference = stored_reference(self._ledger, templates=True)
-        return self._known_reference
+    def _resolved(self) -> ResolvedSettings:
+        if self._known_resolved is None:
+            self._known_resolved = stored_resolved(self._ledger, templates=True)
+        return self._known_resolved

@@ -6,18 +6,18 @@ from collections.abc import Callable
 
 from lever_imocha.ledger.values import NewDelivery
 
+from tests.model.harness import SECOND, Harness
 from tests.model.model import ENDED, TRIGGER, Candidate
-from tests.model.scene import SECOND, Scene
 
 TAGS = {101: "iMocha: Python Developer [101]", 102: "iMocha: SQL Basics [102]", 999: "iMocha: Forgotten [999]"}
 EMAILS = ("ann@example.com", "bob@example.com", "cid@example.com", "dee@example.com")
 
 
-class People:
+class Actors:
     """Each deed is done to the `who`-th opportunity, or not at all when it makes no sense."""
 
-    def __init__(self, scene: Scene) -> None:
-        self._scene, self._town = scene, scene.town
+    def __init__(self, harness: Harness) -> None:
+        self._scene, self._town = harness, harness.world
 
     def add(self, email: str | None, tests: tuple[int, ...], stage: str) -> None:
         """Somebody applies."""
@@ -28,13 +28,13 @@ class People:
         self._scene.model.add(added["id"], Candidate(email=email, wants=wants, held=999 in tests), stage)
         self._town.announce("candidateStageChange", added)
 
-    def do(self, deed: str, who: int) -> None:
+    def do(self, action: str, who: int) -> None:
         """One deed, a second later than the one before."""
         self._town.shift += SECOND
         self._town.expire()
         self._scene.see(answered=True)
         if self._scene.keys:
-            DEEDS[deed](self, self._scene.keys[who % len(self._scene.keys)], who)
+            ACTIONS[action](self, self._scene.keys[who % len(self._scene.keys)], who)
 
     def _person(self, key: str) -> Candidate:
         return self._scene.model.people[key]
@@ -135,10 +135,10 @@ class People:
         self._scene.ledger.record_delivery(delivery)
 
 
-DEEDS: dict[str, Callable[[People, str, int], None]] = {
-    deed.__name__: deed
-    for deed in (
-        People.enter, People.move_out, People.archive, People.take_back, People.delete, People.mend,
-        People.change_link, People.start, People.finish, People.make_reports, People.expire,
+ACTIONS: dict[str, Callable[[Actors, str, int], None]] = {
+    action.__name__: action
+    for action in (
+        Actors.enter, Actors.move_out, Actors.archive, Actors.take_back, Actors.delete, Actors.mend,
+        Actors.change_link, Actors.start, Actors.finish, Actors.make_reports, Actors.expire,
     )
 }  # fmt: skip

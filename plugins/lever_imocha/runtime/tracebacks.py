@@ -12,7 +12,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-def plain_errors(method: Callable[P, R]) -> Callable[P, R]:
+def without_traceback(method: Callable[P, R]) -> Callable[P, R]:
     """Let errors of ours reach Airflow without the frames of our package.
 
     Airflow logs every failure with its trace. Our messages say what to do, and a trace would bury them; a bug,

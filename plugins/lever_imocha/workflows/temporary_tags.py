@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lever_imocha.domain.opportunities import Opportunity
+from lever_imocha.domain.lever import Opportunity
 from lever_imocha.ledger.repository import Ledger
 
 _KEY = "tags.borrowed"
@@ -16,23 +16,23 @@ _KEY = "tags.borrowed"
 
 def remember(ledger: Ledger, opportunity_id: str, tags: Sequence[str]) -> None:
     """These tags are about to be put on."""
-    ledger.put_reference(_KEY, {"opportunity_id": opportunity_id, "tags": list(tags)})
+    ledger.put_cached(_KEY, {"opportunity_id": opportunity_id, "tags": list(tags)})
 
 
 def forget(ledger: Ledger) -> None:
     """They are off."""
-    ledger.put_reference(_KEY, {})
+    ledger.put_cached(_KEY, {})
 
 
-def left_behind(ledger: Ledger) -> tuple[str, list[str]] | None:
+def temporary_tags(ledger: Ledger) -> tuple[str, list[str]] | None:
     """The opportunity and the tags that a sync did not come to take off."""
-    found = ledger.get_reference(_KEY)
+    found = ledger.get_cached(_KEY)
     return (found["opportunity_id"], found["tags"]) if found else None
 
 
-def own_tags(opportunity: Opportunity, ledger: Ledger) -> tuple[str, ...]:
+def lasting_tags(opportunity: Opportunity, ledger: Ledger) -> tuple[str, ...]:
     """The tags an opportunity carries for itself."""
-    borrowed = left_behind(ledger)
+    borrowed = temporary_tags(ledger)
     if borrowed is None or borrowed[0] != opportunity.id:
         return opportunity.tags
     return tuple(tag for tag in opportunity.tags if tag not in borrowed[1])

@@ -61,7 +61,7 @@ def deadline(interval: timedelta) -> DeadlineAlert | None:
     return DeadlineAlert(DeadlineReference.DAGRUN_QUEUED_AT, interval, AsyncCallback(SettingsNotifier))
 
 
-def tell_overdue(settings: Settings) -> None:
+def alert_overdue(settings: Settings) -> None:
     """Tell of what waits too long, once each. Never raises.
 
     A report may take as long as `write_back.report_retry` gives it before it counts as waiting.

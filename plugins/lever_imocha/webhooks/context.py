@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Desk:
+class ReceiverContext:
     """Where deliveries are kept, and the secrets that prove them."""
 
     ledger: Ledger
@@ -27,13 +27,13 @@ class Desk:
     callback_secret: str | None = field(default=None, repr=False)
 
 
-def open_desk() -> Desk:
+def open_context() -> ReceiverContext:
     """The desk as connections and settings are now.
 
     :raises LeverImochaError: the settings or the ledger cannot be used.
     """
     settings = load_settings()
-    return Desk(
+    return ReceiverContext(
         ledger=Ledger(engine=ledger_engine()),
         limits=settings.webhooks,
         shows_status=settings.explain.status_tags,

@@ -9,11 +9,18 @@ from datetime import datetime, timedelta
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_fixed
 
 from lever_imocha.clients.imocha import ImochaClient
-from lever_imocha.domain.attempts import AttemptStatus, Invitation, read_status
 from lever_imocha.domain.decisions import Action, Decision, Reason, ResolvedRule
-from lever_imocha.domain.links import UTC_ZONE, InviteSettings, default_link, settings_of
+from lever_imocha.domain.imocha import (
+    UTC_ZONE,
+    AttemptStatus,
+    Invitation,
+    InviteSettings,
+    default_link,
+    read_status,
+    settings_of,
+)
+from lever_imocha.domain.lever import Opportunity
 from lever_imocha.domain.metrics import Metrics
-from lever_imocha.domain.opportunities import Opportunity
 from lever_imocha.domain.signatures import callback_url
 from lever_imocha.errors import NotFoundError, NotPermittedError, OutcomeUnknownError, RequestRejectedError
 from lever_imocha.ledger.repository import Ledger
@@ -23,7 +30,7 @@ from lever_imocha.settings import Settings
 log = logging.getLogger(__name__)
 
 
-class Inviter:
+class InvitationSender:
     """What is done at iMocha for one assessment.
 
     iMocha keys an invitation by e-mail within a test's link: inviting again is an upsert (imocha.md 5.3). So a
@@ -248,7 +255,7 @@ class Inviter:
         """
         self._event("invitation_replaced", opportunity, test_id, new, f"was {old}")
         log.warning("opportunity %s: invitation %s replaces %s", opportunity.id, new, old)
-        if self._ledger.sharing(old) != [opportunity.id]:
+        if self._ledger.opportunities_of_invitation(old) != [opportunity.id]:
             return
         try:
             self._imocha.cancel(old)

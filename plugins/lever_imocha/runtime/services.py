@@ -15,25 +15,25 @@ from lever_imocha.clients.lever import LeverClient
 from lever_imocha.hooks.imocha import ImochaHook
 from lever_imocha.hooks.ledger import ledger_engine
 from lever_imocha.hooks.lever import LeverHook
-from lever_imocha.hooks.metrics import AirflowMetrics
-from lever_imocha.ledger.attendance import Attendance
 from lever_imocha.ledger.limiter import SharedLimiter
 from lever_imocha.ledger.repository import Ledger
+from lever_imocha.ledger.worker_locks import WorkerLock
+from lever_imocha.runtime.metrics import AirflowMetrics
 from lever_imocha.settings import Settings, load_settings
-from lever_imocha.workflows.attempts import AttemptWatch
+from lever_imocha.workflows.attempt_sweep import AttemptSweep
 from lever_imocha.workflows.invite import InviteWorkflow
 from lever_imocha.workflows.sync_tags import SyncTagsWorkflow
 from lever_imocha.workflows.write_back import WriteBackWorkflow
 
 
 @lru_cache(maxsize=4)
-def _attendance(engine: Engine, process: int) -> Attendance:
+def _worker_lock(engine: Engine, process: int) -> WorkerLock:
     """This process's name in claims, attended for as long as it lives; a forked child gets a name of its own."""
-    return Attendance(engine, f"{socket.gethostname()}:{process}:{uuid.uuid4().hex[:8]}")
+    return WorkerLock(engine, f"{socket.gethostname()}:{process}:{uuid.uuid4().hex[:8]}")
 
 
 @dataclass(frozen=True)
-class Workshop:
+class Services:
     """Clients, ledger and settings of one task."""
 
     lever: LeverClient
@@ -44,7 +44,7 @@ class Workshop:
     callback_secret: str | None = None
 
     @classmethod
-    def open(cls, *, lever_conn_id: str, imocha_conn_id: str) -> Workshop:
+    def open(cls, *, lever_conn_id: str, imocha_conn_id: str) -> Services:
         """Read settings and connections.
 
         :raises SettingsError: the settings or a connection cannot be used.
@@ -53,13 +53,15 @@ class Workshop:
         settings, engine = load_settings(), ledger_engine()
         limits = settings.rate_limits
         imocha = ImochaHook(imocha_conn_id)
-        attendance = _attendance(engine, os.getpid())
+        worker_lock = _worker_lock(engine, os.getpid())
         return cls(
-            lever=LeverHook(lever_conn_id).client(SharedLimiter(engine=engine, name="lever", rate=limits.lever)),
-            imocha=imocha.client(SharedLimiter(engine=engine, name="imocha", rate=limits.imocha)),
-            ledger=Ledger(engine=engine, attend=attendance.renew),
+            lever=LeverHook(lever_conn_id).client(
+                SharedLimiter(engine=engine, name="lever", rate=limits.lever), AirflowMetrics()
+            ),
+            imocha=imocha.client(SharedLimiter(engine=engine, name="imocha", rate=limits.imocha), AirflowMetrics()),
+            ledger=Ledger(engine=engine, lock_worker=worker_lock.renew),
             settings=settings,
-            worker=attendance.worker,
+            worker=worker_lock.worker,
             callback_secret=imocha.callback_secret,
         )
 
@@ -75,9 +77,9 @@ class Workshop:
             metrics=AirflowMetrics(),
         )
 
-    def attempt_watch(self) -> AttemptWatch:
+    def attempt_sweep(self) -> AttemptSweep:
         """Notice ended attempts."""
-        return AttemptWatch(imocha=self.imocha, ledger=self.ledger, settings=self.settings)
+        return AttemptSweep(imocha=self.imocha, ledger=self.ledger, settings=self.settings)
 
     def write_back_workflow(self) -> WriteBackWorkflow:
         """Write reports back."""

@@ -12,10 +12,10 @@ from sqlalchemy import (
     or_,
 )
 
-from lever_imocha.ledger.attendance import is_attended
+from lever_imocha.ledger.worker_locks import is_alive
 
 
-class Store:
+class LedgerPart:
     """A part of the ledger; every method is one short transaction.
 
     :param clock: aware UTC now.
@@ -27,20 +27,20 @@ class Store:
         *,
         engine: Engine,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
-        attend: Callable[[], None] = lambda: None,
+        lock_worker: Callable[[], None] = lambda: None,
     ) -> None:
-        self._engine, self._clock, self._attend = engine, clock, attend
+        self._engine, self._clock, self._stay_alive = engine, clock, lock_worker
 
     def _update(self, statement: Any) -> None:
         with self._engine.begin() as connection:
             connection.execute(statement)
 
 
-def unheld(table: Any, now: datetime) -> Any:
+def unclaimed(table: Any, now: datetime) -> Any:
     """Nobody holds it, or its holder's lease is over, or its holder is dead."""
-    return or_(table.c.claimed_until.is_(None), table.c.claimed_until < now, ~is_attended(table.c.claimed_by))
+    return or_(table.c.claimed_until.is_(None), table.c.claimed_until < now, ~is_alive(table.c.claimed_by))
 
 
-def free(table: Any, now: datetime) -> Any:
+def claimable(table: Any, now: datetime) -> Any:
     """Nobody holds it, and it is time to try."""
-    return and_(unheld(table, now), or_(table.c.not_before.is_(None), table.c.not_before <= now))
+    return and_(unclaimed(table, now), or_(table.c.not_before.is_(None), table.c.not_before <= now))

@@ -19,7 +19,7 @@ _KEY = "lever"
 _FRESH = timedelta(minutes=15)
 
 
-class Reference(BaseModel):
+class ResolvedSettings(BaseModel):
     """What the settings' names stand for in Lever. Ids and template fields only, nothing personal."""
 
     model_config = ConfigDict(frozen=True)
@@ -122,7 +122,7 @@ def _complete(
     return template
 
 
-def resolve(lever: LeverClient, settings: Settings, *, templates: bool) -> Reference:
+def resolve(lever: LeverClient, settings: Settings, *, templates: bool) -> ResolvedSettings:
     """Look up every name of the settings in Lever.
 
     :param templates: also the form templates, which are created or completed as the settings allow.
@@ -144,33 +144,33 @@ def resolve(lever: LeverClient, settings: Settings, *, templates: bool) -> Refer
                 ready[name] = template
     if problems:
         raise SettingsError(problems)
-    return Reference(perform_as=user.id, rules=rules, templates=ready)
+    return ResolvedSettings(perform_as=user.id, rules=rules, templates=ready)
 
 
-def refresh_reference(ledger: Ledger, lever: LeverClient, settings: Settings, *, templates: bool) -> Reference:
+def refresh_resolved(ledger: Ledger, lever: LeverClient, settings: Settings, *, templates: bool) -> ResolvedSettings:
     """Resolve the names anew and keep them for the run's other tasks."""
     reference = resolve(lever, settings, templates=templates)
-    ledger.put_reference(_KEY + (".templates" if templates else ""), reference.model_dump(mode="json"))
+    ledger.put_cached(_KEY + (".templates" if templates else ""), reference.model_dump(mode="json"))
     return reference
 
 
-def current_reference(ledger: Ledger, lever: LeverClient, settings: Settings) -> Reference:
+def current_resolved(ledger: Ledger, lever: LeverClient, settings: Settings) -> ResolvedSettings:
     """The names as a run of the last minutes resolved them, or resolved anew.
 
     :raises SettingsError: a name is unknown to Lever.
     """
-    found = ledger.get_reference(_KEY, younger_than=_FRESH)
+    found = ledger.get_cached(_KEY, younger_than=_FRESH)
     if found is not None:
-        return Reference.model_validate(found)
-    return refresh_reference(ledger, lever, settings, templates=False)
+        return ResolvedSettings.model_validate(found)
+    return refresh_resolved(ledger, lever, settings, templates=False)
 
 
-def stored_reference(ledger: Ledger, *, templates: bool) -> Reference:
+def stored_resolved(ledger: Ledger, *, templates: bool) -> ResolvedSettings:
     """The names as the run's first task resolved them.
 
     :raises LedgerError: no run has resolved them yet.
     """
-    found = ledger.get_reference(_KEY + (".templates" if templates else ""))
+    found = ledger.get_cached(_KEY + (".templates" if templates else ""))
     if found is None:
         raise LedgerError("The run's first task has not looked up Lever's stages yet: clear it, not only this task.")
-    return Reference.model_validate(found)
+    return ResolvedSettings.model_validate(found)

@@ -16,7 +16,7 @@ _CLASS = 76_105_109  # sets these locks apart from others in the database
 _LOCKS = table("pg_locks", *(column(name) for name in ("locktype", "classid", "objid", "granted")))
 
 
-def attend(engine: Engine, worker: str) -> psycopg.Connection[Any]:
+def lock_worker(engine: Engine, worker: str) -> psycopg.Connection[Any]:
     """Hold the lock on a worker's name until the connection is closed, at the latest when the process ends."""
     url = engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
     connection: psycopg.Connection[Any] = psycopg.connect(url, autocommit=True)
@@ -24,23 +24,23 @@ def attend(engine: Engine, worker: str) -> psycopg.Connection[Any]:
     return connection
 
 
-class Attendance:
+class WorkerLock:
     """A worker's lock for as long as its process lives, also after PostgreSQL was restarted."""
 
     def __init__(self, engine: Engine, worker: str) -> None:
         self.worker = worker
         self._engine = engine
-        self._connection = attend(engine, worker)
+        self._connection = lock_worker(engine, worker)
 
     def renew(self) -> None:
         """Take the lock again if the connection that held it is lost."""
         try:
             self._connection.execute("SELECT 1")
         except psycopg.Error:
-            self._connection = attend(self._engine, self.worker)
+            self._connection = lock_worker(self._engine, self.worker)
 
 
-def is_attended(worker: ColumnElement[Any]) -> ColumnElement[bool]:
+def is_alive(worker: ColumnElement[Any]) -> ColumnElement[bool]:
     """SQL: the worker of that name is alive. PostgreSQL shows a lock's signed numbers as unsigned ones."""
     held = select(cast(_LOCKS.c.objid, BigInteger)).where(
         _LOCKS.c.locktype == "advisory", _LOCKS.c.granted, cast(_LOCKS.c.classid, BigInteger) == _CLASS

@@ -8,13 +8,13 @@ from tenacity import Retrying, retry, retry_if_exception_type, stop_after_attemp
 
 from lever_imocha.errors import OutcomeUnknownError
 
-sent_again_when_lost = retry(
+repeat_when_answer_lost = retry(
     retry=retry_if_exception_type(OutcomeUnknownError), stop=stop_after_attempt(3), wait=wait_fixed(0.5), reraise=True
 )
 """For a call whose repetition changes nothing more: it is sent again when its answer was lost."""
 
 
-def once(make: Callable[[], str], find: Callable[[], str | None], *, look_first: bool) -> str:
+def create_once(make: Callable[[], str], find: Callable[[], str | None], *, look_first: bool) -> str:
     """Make something exactly once: look for it before making it again.
 
     :param make: returns the id of what it made.

@@ -10,7 +10,7 @@ from lever_imocha.errors import CredentialsError, LedgerError, LeverImochaError,
 log = logging.getLogger(__name__)
 
 
-def work_through(items: Iterable[tuple[str, Callable[[], str | None]]]) -> dict[str, int]:
+def run_batch(items: Iterable[tuple[str, Callable[[], str | None]]]) -> dict[str, int]:
     """Do each piece of work and count the outcomes.
 
     :param items: an opportunity id and what to do about it.

@@ -20,15 +20,15 @@ import requests
 from lever_imocha.clients.imocha import ImochaClient
 from lever_imocha.clients.lever import LeverClient
 from lever_imocha.clients.transport import ApiClient
-from lever_imocha.domain.attempts import read_status
+from lever_imocha.domain.imocha import read_status
 from lever_imocha.errors import LeverImochaError
-from lever_imocha.ledger.attendance import attend
 from lever_imocha.ledger.database import engine_for
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.tables import metadata
-from lever_imocha.operators.work import work_through
+from lever_imocha.ledger.worker_locks import lock_worker
+from lever_imocha.runtime.batch_run import run_batch
 from lever_imocha.settings import Settings, parse_settings
-from lever_imocha.workflows.attempts import AttemptWatch
+from lever_imocha.workflows.attempt_sweep import AttemptSweep
 from lever_imocha.workflows.invite import InviteWorkflow
 from lever_imocha.workflows.write_back import WriteBackWorkflow
 from requests.adapters import HTTPAdapter
@@ -49,7 +49,7 @@ class Crash(BaseException):
     """The worker's process is gone; nothing may catch this but the scene."""
 
 
-class Town(World):
+class ManualClockWorld(World):
     """A sandbox whose clock moves only when it is told to, and that remembers what Lever would announce."""
 
     announced: list[tuple[str, str]]
@@ -65,7 +65,7 @@ class Town(World):
         if by_api and event == "candidateStageChange":
             self.moved_by_api.append((opportunity["id"], data["toStageId"]))
 
-    def begin_anew(self) -> None:
+    def reset(self) -> None:
         """Nobody there, and the clock at the start."""
         fresh = type(self)()
         fresh.seed()
@@ -75,7 +75,7 @@ class Town(World):
 
 
 @dataclass
-class Mishap:
+class InjectedFault:
     """Something that strikes once: at the `number`-th call (before it is sent, or after), or write to the ledger."""
 
     at: str  # call, answer or write
@@ -100,13 +100,13 @@ class Unlimited:
 class Wire(HTTPAdapter):
     """The line to the vendors, where the scene sees every call."""
 
-    def __init__(self, scene: Scene) -> None:
+    def __init__(self, harness: Harness) -> None:
         super().__init__()
-        self._scene = scene
+        self._scene = harness
 
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
         """One call; its effect is seen before its answer can be lost."""
-        self._scene.strike("call")
+        self._scene.reach("call")
         answered = False
         try:
             response = super().send(request, *args, **kwargs)
@@ -115,24 +115,24 @@ class Wire(HTTPAdapter):
             self._scene.see(answered=answered)
         if request.method != "GET" and "testattempts" not in str(request.url):
             self._scene.writes += 1
-        self._scene.strike("answer")
+        self._scene.reach("answer")
         return response
 
 
-class Scene:
+class Harness:
     """Vendors, ledger and workers, and the model beside them.
 
     :param url: the sandbox's address.
     """
 
-    def __init__(self, *, town: Town, url: str, engine: Engine, settings: Settings) -> None:
-        self.town, self.settings, self._engine = town, settings, engine
-        self.ledger = Ledger(engine=engine, clock=town.now)
+    def __init__(self, *, world: ManualClockWorld, url: str, engine: Engine, settings: Settings) -> None:
+        self.world, self.settings, self._engine = world, settings, engine
+        self.ledger = Ledger(engine=engine, clock=world.now)
         self.lever = LeverClient(self._client("Lever", f"{url}/lever/v1", auth=("lever-key", "")))
         imocha = self._client("iMocha", f"{url}/imocha/v3", headers={"X-API-KEY": "imocha-key"})
         self.imocha = ImochaClient(imocha, self._session())
         self._workers: list[tuple[str, psycopg.Connection[Any]]] = []
-        event.listen(engine, "commit", lambda _connection: self.strike("write"))
+        event.listen(engine, "commit", lambda _connection: self.reach("write"))
 
     def _session(self) -> requests.Session:
         session = requests.Session()
@@ -150,11 +150,11 @@ class Scene:
 
     # One example after another
 
-    def begin_anew(self) -> None:
+    def reset(self) -> None:
         """Empty vendors, an empty ledger, two new workers."""
-        self.mishap: Mishap | None = None
+        self.injected: InjectedFault | None = None
         self.close()
-        self.town.begin_anew()
+        self.world.reset()
         with self._engine.begin() as connection:
             tables = ", ".join(table.fullname for table in metadata.sorted_tables)
             connection.execute(text(f"TRUNCATE {tables} RESTART IDENTITY"))
@@ -164,25 +164,25 @@ class Scene:
         self._mails = self._moves = self._posted = 0
         self._last_mail: tuple[str, int] | None = None
         self._hired = 0
-        self._workers = [self._hire(), self._hire()]
+        self._workers = [self._start_worker(), self._start_worker()]
 
     def close(self) -> None:
         """The workers go home."""
-        for _, attendance in self._workers:
-            attendance.close()
+        for _, worker_lock in self._workers:
+            worker_lock.close()
         self._workers = []
 
-    def _hire(self) -> tuple[str, psycopg.Connection[Any]]:
+    def _start_worker(self) -> tuple[str, psycopg.Connection[Any]]:
         self._hired += 1
         name = f"worker {self._hired}"
-        return name, attend(self._engine, name)
+        return name, lock_worker(self._engine, name)
 
-    def _bury(self, index: int) -> None:
+    def _replace_worker(self, index: int) -> None:
         """The dead worker's connections close, as the system does for a killed process; another takes its place."""
-        _, attendance = self._workers[index]
-        pid = attendance.info.backend_pid
-        attendance.close()
-        self._workers[index] = self._hire()
+        _, worker_lock = self._workers[index]
+        pid = worker_lock.info.backend_pid
+        worker_lock.close()
+        self._workers[index] = self._start_worker()
         still = text("SELECT true FROM pg_stat_activity WHERE pid = :pid")
         with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             while connection.execute(still, {"pid": pid}).first():  # PostgreSQL needs a moment to notice
@@ -190,39 +190,39 @@ class Scene:
 
     # Runs
 
-    def work(self, kind: str, who: int = 0, *, mishap: Mishap | None = None, worker: int = 0) -> None:
+    def work(self, kind: str, who: int = 0, *, injected: InjectedFault | None = None, worker: int = 0) -> None:
         """One run of the work of a DAG, or of one task cleared by hand."""
         outer = self.model.begin()
         if outer:
-            self.mishap, self._last_mail = mishap, None
+            self.injected, self._last_mail = injected, None
         try:
             getattr(self, f"_{kind}")(self._workers[worker][0], who)
         except LeverImochaError:
             pass
         except Crash:
-            self._bury(worker)
+            self._replace_worker(worker)
             if self._last_mail:
                 self.model.lost(*self._last_mail)
         finally:
             if outer:
-                self.mishap = None
+                self.injected = None
                 self.model.end()
 
     def _invite_workflow(self, worker: str) -> InviteWorkflow:
         return InviteWorkflow(
             lever=self.lever, imocha=self.imocha, ledger=self.ledger, settings=self.settings, worker=worker,
-            clock=self.town.now,
+            clock=self.world.now,
         )  # fmt: skip
 
     def _write_back_workflow(self, worker: str) -> WriteBackWorkflow:
         return WriteBackWorkflow(
             lever=self.lever, imocha=self.imocha, ledger=self.ledger, settings=self.settings, worker=worker,
-            clock=self.town.now,
+            clock=self.world.now,
         )  # fmt: skip
 
     def _collect_and_act(self, worker: str, **how: bool) -> None:
         workflow = self._invite_workflow(worker)
-        work_through((key, partial(workflow.act, key)) for key in workflow.collect(**how))
+        run_batch((key, partial(workflow.act, key)) for key in workflow.collect(**how))
 
     def _sweep(self, worker: str, _who: int) -> None:
         self._collect_and_act(worker)
@@ -240,13 +240,13 @@ class Scene:
         workflow = self._write_back_workflow(worker)
         if due:
             workflow.prepare()
-        work_through((key, partial(workflow.write_back, key)) for key in due)
+        run_batch((key, partial(workflow.write_back, key)) for key in due)
 
-    def _watch(self) -> AttemptWatch:
-        return AttemptWatch(imocha=self.imocha, ledger=self.ledger, settings=self.settings, clock=self.town.now)
+    def _watch(self) -> AttemptSweep:
+        return AttemptSweep(imocha=self.imocha, ledger=self.ledger, settings=self.settings, clock=self.world.now)
 
     def _look(self, worker: str, _who: int) -> None:
-        self._write_due(worker, self._watch().look())
+        self._write_due(worker, self._watch().poll())
 
     def _called_back(self, worker: str, _who: int) -> None:
         self._write_due(worker, self._watch().due())
@@ -256,30 +256,30 @@ class Scene:
 
     # What is seen at the vendors
 
-    def strike(self, at: str) -> None:
+    def reach(self, at: str) -> None:
         """A moment at which a run can be struck. A mishap that lets something happen strikes nothing within it."""
-        if self.mishap is not None:
-            self.mishap.pass_by(at)
+        if self.injected is not None:
+            self.injected.pass_by(at)
 
     def see(self, *, answered: bool) -> None:
         """Tell the model every effect of a call."""
-        self.town.shift += SECOND / 20
-        for mail in self.town.mails[self._mails :]:
+        self.world.shift += SECOND / 20
+        for mail in self.world.mails[self._mails :]:
             self._mails += 1
-            self._last_mail = mail["to"], self.town.invitations[mail["invitation"]].test_id
+            self._last_mail = mail["to"], self.world.invitations[mail["invitation"]].test_id
             self.model.mailed(*self._last_mail)
             if not answered:
                 self.model.lost(*self._last_mail)
         self._see_invitations()
         for key, person in self.model.people.items():
             self._see_profile(key, person)
-        for key, stage in self.town.moved_by_api[self._moves :]:
+        for key, stage in self.world.moved_by_api[self._moves :]:
             self._moves += 1
-            self.model.moved(key, next(item["text"] for item in self.town.stages if item["id"] == stage))
+            self.model.moved(key, next(item["text"] for item in self.world.stages if item["id"] == stage))
 
     def _see_invitations(self) -> None:
         live = set[tuple[str, int]]()
-        for invitation in self.town.invitations.values():
+        for invitation in self.world.invitations.values():
             name = invitation.email, invitation.test_id
             attempt = self.model.attempt(*name)
             assert not (invitation.state in ("Pending", "In Progress") and name in live), (
@@ -291,13 +291,13 @@ class Scene:
             attempt.state, attempt.ready = invitation.state, invitation.report_ready
 
     def _see_profile(self, key: str, person: Candidate) -> None:
-        forms = [{field["text"]: field["value"] for field in form["fields"]} for form in self.town.forms.get(key, [])]
+        forms = [{field["text"]: field["value"] for field in form["fields"]} for form in self.world.forms.get(key, [])]
         names = [
-            file["name"].removeprefix("iMocha report ").removesuffix(".pdf") for file in self.town.files.get(key, [])
+            file["name"].removeprefix("iMocha report ").removesuffix(".pdf") for file in self.world.files.get(key, [])
         ]
         for kind, ids in (("form", [form["Invitation"] for form in forms]), ("file", names)):
             for invitation_id in ids[self._counts.get((key, kind), 0) :]:
-                invitation = self.town.invitations[int(invitation_id)]
+                invitation = self.world.invitations[int(invitation_id)]
                 assert invitation.email == person.email, f"{key} was given another person's {kind}"
                 self.model.wrote(key, kind, invitation.test_id)
             self._counts[key, kind] = len(ids)
@@ -306,10 +306,10 @@ class Scene:
 
     def settle(self) -> None:
         """Nothing goes wrong any more: the sweeps alone bring everything to where it belongs, and then write nothing."""
-        self.town.faults.clear()
+        self.world.faults.clear()
         for _ in range(8):
             self.writes = 0
-            self.town.shift += LONG
+            self.world.shift += LONG
             self.work("full_sweep")
             self.work("look")
             if not self.writes:
@@ -322,9 +322,9 @@ class Scene:
         """Both vendors and the ledger are as the model says."""
         for key, person in self.model.people.items():
             if person.left != "deleted":
-                stage = self.town.opportunities[key]["stage"]
-                assert next(item["text"] for item in self.town.stages if item["id"] == stage) == person.stage
-        for invitation in self.town.invitations.values():
+                stage = self.world.opportunities[key]["stage"]
+                assert next(item["text"] for item in self.world.stages if item["id"] == stage) == person.stage
+        for invitation in self.world.invitations.values():
             known, state = self.ledger.invitation_status(invitation.id), invitation.state
             if known is not None and invitation.report_ready:
                 assert read_status(known) is read_status(state), f"the ledger says {known}, iMocha {state}"
@@ -332,7 +332,7 @@ class Scene:
 
 
 @contextmanager
-def open_scene(ledger_url: str) -> Iterator[Scene]:
+def open_harness(ledger_url: str) -> Iterator[Harness]:
     """A scene with a sandbox on a port, before a migrated ledger.
 
     Nothing is waited for: neither tenacity's pauses between tries, which its manual says how to skip, nor the disk
@@ -342,12 +342,12 @@ def open_scene(ledger_url: str) -> Iterator[Scene]:
     with engine.begin() as connection:
         connection.execute(text(f'ALTER DATABASE "{engine.url.database}" SET synchronous_commit = off'))
     engine.dispose()
-    town = Town()
-    town.begin_anew()
-    with serve(create_app(town)) as url, patch("tenacity.nap.time"):
-        scene = Scene(town=town, url=url, engine=engine, settings=parse_settings(SETTINGS))
+    world = ManualClockWorld()
+    world.reset()
+    with serve(create_app(world)) as url, patch("tenacity.nap.time"):
+        harness = Harness(world=world, url=url, engine=engine, settings=parse_settings(SETTINGS))
         try:
-            yield scene
+            yield harness
         finally:
-            scene.close()
+            harness.close()
             engine.dispose()

@@ -148,7 +148,7 @@ def test_who_is_forgotten_in_lever_is_forgotten_here_and_masked_at_imocha(
         stack.world.archive(opportunity, REASON)
         stack.world.anonymise(opportunity)
     stack.run_invite(full=True)
-    assert stack.ledger.named([opportunity]) == set()
+    assert stack.ledger.with_stored_name([opportunity]) == set()
     assert stack.world.invitations == {}
     asked = [call for call in stack.world.calls if "gdpr" in call["path"]]
     stack.run_invite(full=True)
@@ -173,7 +173,7 @@ def test_masking_survives_a_lost_answer(stack: Stack) -> None:
     stack.fault(vendor="imocha", method="POST", path_contains="/gdpr", status=500, apply=True)
     stack.world.delete(opportunity)
     stack.run_invite(full=True)
-    assert stack.ledger.named([opportunity]) == set()
+    assert stack.ledger.with_stored_name([opportunity]) == set()
 
 
 def test_an_invitation_shared_with_another_opportunity_is_kept(stack: Stack) -> None:

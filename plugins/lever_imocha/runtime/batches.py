@@ -7,10 +7,10 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-MOST_TASKS = 32
+MAX_TASKS = 32
 
 
-def slices(items: Sequence[T], most: int = MOST_TASKS) -> list[list[T]]:
+def batches(items: Sequence[T], most: int = MAX_TASKS) -> list[list[T]]:
     """One item a task up to `most`, beyond that `most` tasks of even size, so that thousands stay few tasks."""
     count = min(len(items), most)
     return [list(items[number::count]) for number in range(count)]

@@ -11,8 +11,8 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 from asgiref.sync import sync_to_async
 
 from lever_imocha.errors import ApiError, CredentialsError, LeverImochaError, NotPermittedError
-from lever_imocha.hooks.factory import Workshop
-from lever_imocha.triggers.bell import Bell
+from lever_imocha.runtime.services import Services
+from lever_imocha.triggers.listener import NotificationListener
 
 SETTLING = 3.0
 """Seconds before it first fires. A task that resumes before the scheduler has seen it defer is taken for lost, and
@@ -20,7 +20,7 @@ retried a minute later (Airflow 3.3.2: "Executor reported that the task instance
 task instance's state attribute is running")."""
 
 
-class ImochaAttemptTrigger(BaseTrigger):
+class EndedAttemptsTrigger(BaseTrigger):
     """Polls iMocha for the whole account and fires when the ledger has something to write back.
 
     :param lever_conn_id: connection of type ``lever``.
@@ -37,7 +37,7 @@ class ImochaAttemptTrigger(BaseTrigger):
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Class path and keyword arguments."""
         return (
-            "lever_imocha.triggers.imocha.ImochaAttemptTrigger",
+            "lever_imocha.triggers.ended_attempts.ImochaAttemptTrigger",
             {
                 "lever_conn_id": self.lever_conn_id,
                 "imocha_conn_id": self.imocha_conn_id,
@@ -52,7 +52,7 @@ class ImochaAttemptTrigger(BaseTrigger):
         ends = loop.time() + self.wait
         sweep_at = loop.time() + self.poll_interval
         due: list[str] = []
-        async with Bell("imocha") as bell:
+        async with NotificationListener("imocha") as bell:
             await asyncio.sleep(min(SETTLING, self.poll_interval))
             while True:
                 sweep = loop.time() >= sweep_at
@@ -71,7 +71,7 @@ class ImochaAttemptTrigger(BaseTrigger):
         yield TriggerEvent({"due": due})
 
     def _look(self, *, sweep: bool) -> list[str]:
-        shop = Workshop.open(lever_conn_id=self.lever_conn_id, imocha_conn_id=self.imocha_conn_id)
-        watch = shop.attempt_watch()
+        services = Services.open(lever_conn_id=self.lever_conn_id, imocha_conn_id=self.imocha_conn_id)
+        watch = services.attempt_sweep()
         # Two runs may wait at once: one sweep serves both.
-        return watch.look(rested=timedelta(seconds=self.poll_interval / 2)) if sweep else watch.due()
+        return watch.poll(rested=timedelta(seconds=self.poll_interval / 2)) if sweep else watch.due()

@@ -24,7 +24,7 @@ _NO_VARIABLES = (AirflowRuntimeError, ImportError)
 
 
 @contextmanager
-def witnessed(ledger: Ledger) -> Iterator[None]:
+def detect_restore(ledger: Ledger) -> Iterator[None]:
     """See that the ledger still knows what it knew last, and remember its last event when the work is done.
 
     The work goes on when Airflow cannot keep the sign.
@@ -32,7 +32,7 @@ def witnessed(ledger: Ledger) -> Iterator[None]:
     seen: dict[str, Any] = {}
     with suppress(*_NO_VARIABLES):
         seen = Variable.get(VARIABLE, default={}, deserialize_json=True)
-    if not ledger.remembers(seen):
+    if not ledger.is_same_history(seen):
         log.warning("a backup of the ledger was put back: what is there at Lever and iMocha is looked up and adopted")
         ledger.mark_restored()
     try:

@@ -1,61 +1,17 @@
-"""PostgreSQL tells at once when a delivery waits; triggers listen."""
+"""Starts a DAG run when a vendor's delivery waits in the ledger."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import suppress
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
-import psycopg
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 from asgiref.sync import sync_to_async
-from psycopg import sql
 
-from lever_imocha.errors import LedgerError
 from lever_imocha.hooks.ledger import ledger_engine
-from lever_imocha.ledger.deliveries import bell
 from lever_imocha.ledger.repository import Ledger
-
-
-class Bell:
-    """Listens for deliveries of one vendor from the moment it is entered.
-
-    It never fails: at worst it is silent, and the caller's poll remains.
-    """
-
-    def __init__(self, vendor: str) -> None:
-        self._vendor = vendor
-        self._connection: psycopg.AsyncConnection[Any] | None = None
-
-    async def __aenter__(self) -> Self:
-        with suppress(psycopg.Error, LedgerError):
-            self._connection = await self._listen()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._connection is not None:
-            await self._connection.close()
-
-    async def wait(self, seconds: float) -> None:
-        """Return when the bell rings, or when the time is over."""
-        try:
-            connection = self._connection = self._connection or await self._listen()
-            async for _ in connection.notifies(timeout=seconds, stop_after=1):
-                pass
-        except (psycopg.Error, LedgerError):
-            self._connection = None
-            await asyncio.sleep(seconds)
-
-    async def _listen(self) -> psycopg.AsyncConnection[Any]:
-        engine = await sync_to_async(ledger_engine, thread_sensitive=False)()
-        url = engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
-        connection = await psycopg.AsyncConnection.connect(url, autocommit=True)
-        await connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(bell(self._vendor))))
-        return connection
+from lever_imocha.triggers.listener import NotificationListener
 
 
 class DeliveryTrigger(BaseEventTrigger):
@@ -74,7 +30,7 @@ class DeliveryTrigger(BaseEventTrigger):
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Class path and keyword arguments."""
         return (
-            "lever_imocha.triggers.bell.DeliveryTrigger",
+            "lever_imocha.triggers.listener.DeliveryTrigger",
             {
                 "vendor": self.vendor,
                 "poll_interval": self.poll_interval,
@@ -84,13 +40,13 @@ class DeliveryTrigger(BaseEventTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Ring for as long as Airflow lets it."""
-        async with Bell(self.vendor) as bell:
+        async with NotificationListener(self.vendor) as channel:
             while True:
                 if await sync_to_async(self._waits, thread_sensitive=False)():
                     yield TriggerEvent({"vendor": self.vendor})
                     await asyncio.sleep(self.repeat_interval)
                 else:
-                    await bell.wait(self.poll_interval)
+                    await channel.wait(self.poll_interval)
 
     def _waits(self) -> bool:
         try:

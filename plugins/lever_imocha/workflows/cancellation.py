@@ -11,12 +11,12 @@ from lever_imocha.domain.decisions import Departure
 from lever_imocha.errors import NotFoundError, NotPermittedError, RequestRejectedError
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.settings import Settings
-from lever_imocha.workflows.once import sent_again_when_lost
+from lever_imocha.workflows.idempotency import repeat_when_answer_lost
 
 log = logging.getLogger(__name__)
 
 
-class Leaver:
+class Cancellation:
     """What is done at iMocha and in the ledger when an opportunity is archived, deleted or moved out of its stage.
 
     :param departure_of: reads how another opportunity has left; None when it has not.
@@ -54,11 +54,11 @@ class Leaver:
         return departure is not None and bool(getattr(self._settings.cancel_when, departure.value))
 
     def _others(self, invitation_id: int, opportunity_id: str) -> list[str]:
-        return [key for key in self._ledger.sharing(invitation_id) if key != opportunity_id]
+        return [key for key in self._ledger.opportunities_of_invitation(invitation_id) if key != opportunity_id]
 
     def _mask(self, opportunity_id: str) -> None:
         """Have iMocha mask what it holds of the opportunity's attempts; it asks for the e-mail address, kept nowhere."""
-        done = self._ledger.masked(opportunity_id)
+        done = self._ledger.masked_invitations(opportunity_id)
         for known in self._ledger.assessments_of(opportunity_id):
             number = known.invitation_id
             if number is None or number in done:
@@ -90,7 +90,7 @@ class Leaver:
                     return attempt.email
         return None
 
-    @sent_again_when_lost
+    @repeat_when_answer_lost
     def _ask_to_mask(self, email: str, invitation_id: int) -> None:
         try:
             self._imocha.create_gdpr_request(email, invitation_id=invitation_id)
@@ -113,7 +113,7 @@ class Leaver:
             "cancelled", opportunity_id=opportunity_id, invitation_id=invitation_id, detail=departure.value
         )
 
-    @sent_again_when_lost
+    @repeat_when_answer_lost
     def _send(self, invitation_id: int) -> None:
         """Cancelling twice is refused the second time, which the caller takes for done."""
         self._imocha.cancel(invitation_id)

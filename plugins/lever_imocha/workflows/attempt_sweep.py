@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 
 from lever_imocha.clients.imocha import ImochaClient
-from lever_imocha.domain.attempts import AttemptStatus
+from lever_imocha.domain.imocha import AttemptStatus
 from lever_imocha.errors import NotFoundError, NotPermittedError, RequestRejectedError
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.settings import Settings
@@ -18,7 +18,7 @@ _SWEEP = "imocha.attempts"
 _CHECKS_AT_ONCE = 20
 
 
-class AttemptWatch:
+class AttemptSweep:
     """Notices at iMocha what became of the invitations in the ledger."""
 
     def __init__(
@@ -31,7 +31,7 @@ class AttemptWatch:
     ) -> None:
         self._imocha, self._ledger, self._settings, self._clock = imocha, ledger, settings, clock
 
-    def look(self, *, rested: timedelta | None = None) -> list[str]:
+    def poll(self, *, rested: timedelta | None = None) -> list[str]:
         """Sweep Retrieve Invites since the last time, look at a few reports directly, and return what is due.
 
         The sweep's timestamp and window are not documented (imocha.md 6.4): windows overlap, and each open
@@ -40,7 +40,7 @@ class AttemptWatch:
         :param rested: do not sweep when somebody else did within this time.
         :return: opportunity ids with something to write back.
         """
-        self._heed_callbacks()
+        self._read_callbacks()
         now, swept = self._clock(), self._ledger.watermark(_SWEEP)
         if rested is None or swept is None or now - swept >= rested:
             self._sweep(swept, now)
@@ -61,10 +61,10 @@ class AttemptWatch:
 
     def due(self) -> list[str]:
         """What is due as far as callbacks tell, without a sweep; for when one has just rung."""
-        self._heed_callbacks()
+        self._read_callbacks()
         return self._ledger.due_write_backs()
 
-    def _heed_callbacks(self) -> None:
+    def _read_callbacks(self) -> None:
         """A callback is a hint (imocha.md 6.2): the report says whether the attempt has ended."""
         callbacks = self._ledger.callbacks()
         for invitation_id in dict.fromkeys(callbacks.values()):

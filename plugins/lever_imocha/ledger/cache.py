@@ -1,0 +1,30 @@
+"""What was looked up at a vendor, kept for the other tasks of a run."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
+
+from lever_imocha.ledger.base import LedgerPart
+from lever_imocha.ledger.tables import reference
+
+
+class Cache(LedgerPart):
+    """Keeps JSON values under a key."""
+
+    def put_cached(self, key: str, value: dict[str, Any]) -> None:
+        """Keep reference data for other tasks."""
+        values = {"value": value, "read_at": self._clock()}
+        statement = insert(reference).values(key=key, **values)
+        self._update(statement.on_conflict_do_update(index_elements=["key"], set_=values))
+
+    def get_cached(self, key: str, *, younger_than: timedelta | None = None) -> dict[str, Any] | None:
+        """Reference data kept by `put_reference`."""
+        query = select(reference.c.value).where(reference.c.key == key)
+        if younger_than is not None:
+            query = query.where(reference.c.read_at > self._clock() - younger_than)
+        with self._engine.connect() as connection:
+            return connection.execute(query).scalar_one_or_none()

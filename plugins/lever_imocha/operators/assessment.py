@@ -1,0 +1,245 @@
+"""The workflow's own operators and sensor: what the three DAGs run. They need the ledger and the settings file.
+
+Modules that only a running task needs are imported when it runs: the DAG processor parses these DAGs every 30 seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseOperator, BaseSensorOperator
+
+from lever_imocha.errors import LeverImochaError, WaitFailedError
+from lever_imocha.operators.links import LeverCandidateLink
+from lever_imocha.runtime.batch_run import run_batch
+from lever_imocha.runtime.batches import batches
+from lever_imocha.runtime.tracebacks import without_traceback
+from lever_imocha.triggers.ended_attempts import EndedAttemptsTrigger
+
+if TYPE_CHECKING:
+    from lever_imocha.runtime.services import Services
+    from lever_imocha.workflows.invite import InviteWorkflow
+
+AT_ONCE = 3
+
+
+def _open_services(lever_conn_id: str, imocha_conn_id: str) -> Services:
+    from lever_imocha.runtime.services import Services
+
+    return Services.open(lever_conn_id=lever_conn_id, imocha_conn_id=imocha_conn_id)
+
+
+class AssessmentOperator(BaseOperator):
+    """Base of the operators that work with both vendors and the ledger.
+
+    :param lever_conn_id: connection of type ``lever``.
+    :param imocha_conn_id: connection of type ``imocha``.
+    """
+
+    def __init__(
+        self, *, lever_conn_id: str = "lever_default", imocha_conn_id: str = "imocha_default", **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.lever_conn_id, self.imocha_conn_id = lever_conn_id, imocha_conn_id
+
+    @contextmanager
+    def services(self) -> Iterator[Services]:
+        """Open clients, ledger and settings for this task; detect a restored backup of the ledger."""
+        from lever_imocha.runtime.restore_check import detect_restore
+
+        services = _open_services(self.lever_conn_id, self.imocha_conn_id)
+        with detect_restore(services.ledger):
+            yield services
+
+
+class CandidatesOperator(AssessmentOperator):
+    """Base of the operators that work on a batch of candidates.
+
+    :param opportunity_ids: Lever's ids of the batch.
+    """
+
+    template_fields = ("opportunity_ids",)
+    operator_extra_links = (LeverCandidateLink(),)
+
+    def __init__(self, *, opportunity_ids: list[str], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.opportunity_ids = opportunity_ids
+
+    @property
+    def label(self) -> str:
+        """Name the row in Airflow's grid."""
+        return self.opportunity_ids[0] if len(self.opportunity_ids) == 1 else f"{len(self.opportunity_ids)} candidates"
+
+
+class CollectStageEntriesOperator(AssessmentOperator):
+    """Sweep Lever's trigger stages and return who is waiting, in batches of opportunity ids.
+
+    A run that a webhook started skips the sweep and processes up to 3 candidates in this task, because starting a
+    mapped task costs 1 to 2 seconds. Those that failed are passed on to the mapped tasks like everybody else.
+
+    :param full: look at everyone in the stages, however long ago they came; a template.
+    """
+
+    template_fields = ("full",)
+
+    def __init__(self, *, full: bool | str = False, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.full = full
+
+    @without_traceback
+    def execute(self, context: Any) -> list[list[str]]:
+        """Return batches of opportunity ids."""
+        from lever_imocha.notifications.notifier import alert_overdue
+
+        by_webhook = context["dag_run"].run_type == "asset_triggered"
+        with self.services() as services:
+            workflow = services.invite_workflow()
+            try:
+                waiting = workflow.collect(full=str(self.full) == "True", sweep=not by_webhook)
+            finally:
+                if not by_webhook:
+                    alert_overdue(services.settings)
+            self.log.info("%s opportunities to decide about", len(waiting))
+            if by_webhook:
+                failed = [key for key in waiting[:AT_ONCE] if not self._processed(workflow, key)]
+                waiting = failed + waiting[AT_ONCE:]
+        return batches(waiting)
+
+    def _processed(self, workflow: InviteWorkflow, opportunity_id: str) -> bool:
+        try:
+            outcome = workflow.act(opportunity_id)
+        except LeverImochaError as error:
+            self.log.warning("opportunity %s: %s", opportunity_id, error)
+            return False
+        self.log.info("opportunity %s: %s", opportunity_id, outcome)
+        return True
+
+
+class InviteCandidatesOperator(CandidatesOperator):
+    """Decide about opportunities in a trigger stage and invite, refresh, hold or leave alone."""
+
+    @without_traceback
+    def execute(self, context: Any) -> dict[str, int]:
+        """Return how many came to which decision."""
+        with self.services() as services:
+            workflow = services.invite_workflow()
+            return run_batch((key, partial(workflow.act, key)) for key in self.opportunity_ids)
+
+
+class WaitForAttemptsSensor(BaseSensorOperator):
+    """Poll iMocha once, then wait in the triggerer until there is something to write back.
+
+    :param lever_conn_id: connection of type ``lever``.
+    :param imocha_conn_id: connection of type ``imocha``.
+    :param wait: False polls once and does not wait; a template.
+    """
+
+    template_fields = ("wait",)
+
+    def __init__(
+        self,
+        *,
+        lever_conn_id: str = "lever_default",
+        imocha_conn_id: str = "imocha_default",
+        wait: bool | str = True,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.lever_conn_id, self.imocha_conn_id, self.wait = lever_conn_id, imocha_conn_id, wait
+
+    @without_traceback
+    def execute(self, context: Any) -> list[list[str]]:
+        """Return batches of opportunity ids to write back, now or after waiting."""
+        services = _open_services(self.lever_conn_id, self.imocha_conn_id)
+        sweep = services.attempt_sweep()
+        due = sweep.due() or sweep.poll()
+        if not due and str(self.wait) == "True":
+            poll = services.settings.poll
+            self.defer(
+                trigger=EndedAttemptsTrigger(
+                    lever_conn_id=self.lever_conn_id,
+                    imocha_conn_id=self.imocha_conn_id,
+                    poll_interval=poll.attempts.total_seconds(),
+                    wait=poll.wait.total_seconds(),
+                ),
+                method_name="execute_complete",
+            )
+        return self._prepared(services, due)
+
+    @without_traceback
+    def execute_complete(self, context: Any, event: dict[str, Any]) -> list[list[str]]:
+        """Go on after the trigger fired.
+
+        :raises WaitFailedError: the trigger could not poll, or fired with something else than it promises.
+        """
+        if "due" not in event:
+            raise WaitFailedError(str(event.get("error", "the trigger fired without a reason")))
+        return self._prepared(_open_services(self.lever_conn_id, self.imocha_conn_id), event["due"])
+
+    def _prepared(self, services: Services, due: list[str]) -> list[list[str]]:
+        if due:
+            services.write_back_workflow().prepare()
+        self.log.info("%s opportunities to write back", len(due))
+        return batches(due)
+
+
+class WriteBackReportsOperator(CandidatesOperator):
+    """Write ended attempts back to Lever: form, file, tags, stage."""
+
+    @without_traceback
+    def execute(self, context: Any) -> dict[str, int]:
+        """Return how many came to which outcome."""
+        with self.services() as services:
+            workflow = services.write_back_workflow()
+            return run_batch((key, partial(workflow.write_back, key)) for key in self.opportunity_ids)
+
+
+class SyncTagsOperator(AssessmentOperator):
+    """Create in Lever the tag of every active iMocha test.
+
+    :param opportunity: id of an opportunity that carries new tags for a moment.
+    :param posting: or the name or id of a posting whose first active opportunity does.
+    :param preview: only say what would be created (`dry_run` is an attribute that Airflow operators have already).
+    :param keep_on_opportunity: leave the tags there.
+    """
+
+    template_fields = ("opportunity", "posting", "preview", "keep_on_opportunity")
+
+    def __init__(
+        self,
+        *,
+        opportunity: str = "",
+        posting: str = "",
+        preview: bool | str = False,
+        keep_on_opportunity: bool | str = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.opportunity, self.posting = opportunity, posting
+        self.preview, self.keep_on_opportunity = preview, keep_on_opportunity
+
+    @without_traceback
+    def execute(self, context: Any) -> dict[str, object]:
+        """Return the tags created, present, stale and vanished."""
+        with self.services() as services:
+            result = services.sync_tags_workflow().sync(
+                opportunity_id=_given(self.opportunity),
+                posting=_given(self.posting),
+                dry_run=str(self.preview) == "True",
+                keep_on_opportunity=str(self.keep_on_opportunity) == "True",
+            )
+        for kind in ("created", "present", "stale", "vanished"):
+            for tag in getattr(result, kind):
+                self.log.info("%s%s: %s", kind, " (dry run)" if result.dry_run else "", tag)
+        if result.vanished:
+            self.log.warning(
+                "Lever forgets a tag that nobody carries: run again with keep_on_opportunity to leave them in place."
+            )
+        return result.as_dict()
+
+
+def _given(text: str | None) -> str | None:
+    return text.strip() if text and text.strip() not in ("", "None") else None

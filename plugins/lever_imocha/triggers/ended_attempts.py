@@ -37,7 +37,7 @@ class EndedAttemptsTrigger(BaseTrigger):
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Class path and keyword arguments."""
         return (
-            "lever_imocha.triggers.ended_attempts.ImochaAttemptTrigger",
+            "lever_imocha.triggers.ended_attempts.EndedAttemptsTrigger",
             {
                 "lever_conn_id": self.lever_conn_id,
                 "imocha_conn_id": self.imocha_conn_id,

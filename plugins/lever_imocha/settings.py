@@ -16,7 +16,7 @@ import yaml
 from croniter import croniter
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from lever_imocha.domain.decisions import STATUS_TAGS
+from lever_imocha.domain.tags import STATUS_TAGS
 from lever_imocha.errors import SettingsError
 
 SETTINGS_VARIABLE = "LEVER_IMOCHA_SETTINGS"

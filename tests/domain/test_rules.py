@@ -8,19 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from lever_imocha.domain.decisions import (
-    Action,
-    Reason,
-    ResolvedRule,
-    StatusTag,
-    TagScheme,
-    decide,
-    eligibility,
-    near_misses,
-    screen,
-    select_rule,
-    wanted_tests,
-)
+from lever_imocha.domain.decisions import Reason
 from lever_imocha.domain.explanations import hold_note, status_tag
 from lever_imocha.domain.forms import (
     FormTemplate,
@@ -42,6 +30,8 @@ from lever_imocha.domain.imocha import (
     settings_of,
 )
 from lever_imocha.domain.lever import Opportunity
+from lever_imocha.domain.rules import ResolvedRule, select_rule
+from lever_imocha.domain.tags import StatusTag, TagScheme, near_misses, wanted_tests
 from lever_imocha.domain.types import parse_utc
 from lever_imocha.errors import AssessmentError, SettingsError, redact
 from lever_imocha.runtime.batches import batches
@@ -79,48 +69,6 @@ def test_tags_that_differ_in_capitals_only_are_told_apart_and_told() -> None:
 def test_a_tag_we_make_is_read_back_as_its_test(test_id: int, name: str) -> None:
     (wanted,) = wanted_tests([SCHEME.tag_for(test_id, name)], SCHEME)
     assert wanted.test_id == test_id
-
-
-@pytest.mark.parametrize(
-    ("status", "action"),
-    [
-        (None, Action.INVITE),
-        (AttemptStatus.PENDING, Action.REFRESH),
-        (AttemptStatus.CANCELLED, Action.REFRESH),
-        (AttemptStatus.EXPIRED, Action.REFRESH),
-        (AttemptStatus.UNKNOWN, Action.REFRESH),
-        (AttemptStatus.IN_PROGRESS, Action.IGNORE),
-        (AttemptStatus.COMPLETE, Action.IGNORE),
-        (AttemptStatus.TEST_LEFT, Action.IGNORE),
-        (AttemptStatus.TERMINATED, Action.IGNORE),
-    ],
-)
-def test_what_each_status_asks_for(status: AttemptStatus | None, action: Action) -> None:
-    assert decide(status).action is action
-    ended = status is not None and status.is_ended
-    assert decide(status, retake="reattempt").action is (Action.REATTEMPT if ended else action)
-
-
-def test_every_row_comes_in_its_order() -> None:
-    wanted = wanted_tests(["iMocha: a [1]"], SCHEME)
-    everything_wrong = opportunity(archived={"reason": "r"}, emails=[], isAnonymized=True)
-    assert str(screen(everything_wrong, rule=None, wanted=(), active=())) == "ignore: no assessment tag"
-    assert str(screen(everything_wrong, rule=None, wanted=wanted, active=())) == "ignore: archived"
-    assert str(screen(opportunity(emails=[]), rule=None, wanted=wanted, active=())) == "ignore: moved on"
-    assert "unknown test" in str(screen(opportunity(emails=[]), rule=RULE, wanted=wanted, active=()))
-    assert "no e-mail" in str(screen(opportunity(emails=[" "]), rule=RULE, wanted=wanted, active=(1,)))
-    assert "contacted" in str(screen(opportunity(isAnonymized=True), rule=RULE, wanted=wanted, active=(1,)))
-    assert screen(opportunity(), rule=RULE, wanted=wanted, active=(1,)) is None
-
-
-def test_eligibility_changes_with_what_the_decision_rests_on() -> None:
-    wanted = wanted_tests(["iMocha: a [1]", "iMocha: b [2]"], SCHEME)
-    seen = {
-        eligibility(opportunity(), rule=RULE, wanted=wanted[:count], active=active)
-        for count in (0, 1, 2)
-        for active in ((1,), (1, 2))
-    }
-    assert seen == {"ignore: no assessment tag", "tests [1]", "tests [1] unknown ['iMocha: b [2]']", "tests [1, 2]"}
 
 
 def test_the_first_rule_that_matches_counts() -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from lever_imocha.domain.decisions import Reason, StatusTag
+from lever_imocha.domain.decisions import Reason
 from lever_imocha.domain.imocha import AttemptStatus
+from lever_imocha.domain.tags import StatusTag
 
 
 def status_tag(statuses: Collection[AttemptStatus | None], *, on_hold: bool) -> StatusTag | None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lever_imocha.clients.lever import LeverClient
-from lever_imocha.domain.decisions import STATUS_TAGS, Action
+from lever_imocha.domain.decisions import Action
 from lever_imocha.domain.explanations import hold_note, status_tag
 from lever_imocha.domain.imocha import read_status
 from lever_imocha.domain.lever import Opportunity
+from lever_imocha.domain.tags import STATUS_TAGS
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.values import StageEntry
 from lever_imocha.settings import Settings

@@ -8,12 +8,14 @@ from datetime import UTC, datetime
 
 from lever_imocha.clients.imocha import ImochaClient
 from lever_imocha.clients.lever import LeverClient
-from lever_imocha.domain.decisions import ResolvedRule, may_move_on, select_rule, wanted_tests
+from lever_imocha.domain.decisions import may_move_on
 from lever_imocha.domain.explanations import failure_note
 from lever_imocha.domain.forms import FormTemplate, fill_form, is_same_form, report_file_name
 from lever_imocha.domain.imocha import Report, read_status
 from lever_imocha.domain.lever import Opportunity
 from lever_imocha.domain.metrics import Metrics, NoMetrics
+from lever_imocha.domain.rules import ResolvedRule, select_rule
+from lever_imocha.domain.tags import wanted_tests
 from lever_imocha.errors import (
     AssessmentError,
     LeverImochaError,

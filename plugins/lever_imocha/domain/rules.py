@@ -1,0 +1,41 @@
+"""Which rule of the settings is about an opportunity."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from lever_imocha.domain.lever import Opportunity
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResolvedRule:
+    """A rule of the settings whose names have become Lever's ids."""
+
+    trigger_stage_id: str
+    completed_stage_id: str
+    form_template: str
+    posting_ids: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    retake: Literal["never", "reattempt"] = "never"
+    validity_days: int | None = None
+    time_zone_id: int | None = None
+
+    @property
+    def key(self) -> str:
+        """By which an assessment remembers the rule it was begun under."""
+        return f"{self.trigger_stage_id}|{self.completed_stage_id}|{self.form_template}"
+
+    def matches(self, opportunity: Opportunity) -> bool:
+        """This rule is about this opportunity as it is now."""
+        return (
+            opportunity.stage == self.trigger_stage_id
+            and (not self.posting_ids or bool(set(self.posting_ids) & set(opportunity.posting_ids)))
+            and (not self.tags or bool(set(self.tags) & set(opportunity.tags)))
+        )
+
+
+def select_rule(opportunity: Opportunity, rules: Sequence[ResolvedRule]) -> ResolvedRule | None:
+    """The first rule that matches."""
+    return next((rule for rule in rules if rule.matches(opportunity)), None)

@@ -8,7 +8,6 @@ from urllib.parse import urlsplit
 from airflow.sdk import BaseOperatorLink
 
 from lever_imocha.errors import LeverImochaError
-from lever_imocha.hooks.lever import LeverHook
 
 
 class LeverCandidateLink(BaseOperatorLink):
@@ -18,6 +17,8 @@ class LeverCandidateLink(BaseOperatorLink):
 
     def get_link(self, operator: Any, *, ti_key: Any) -> str:
         """The candidate's page on the site that belongs to the connection's API (lever.md 1.1, 4.2)."""
+        from lever_imocha.hooks.lever import LeverHook  # not needed to parse a DAG
+
         if len(operator.opportunity_ids) != 1:
             return ""
         try:

@@ -16,6 +16,7 @@ from typing import Any
 
 import requests
 from lever_imocha.domain.signatures import lever_signature
+from lever_imocha.settings import RateLimits
 
 from dev import postgres, services
 from dev.demo import PYTHON, Story, wait_for
@@ -61,6 +62,15 @@ class Bench(Story):
         """The candidate's invitation at iMocha."""
         return next((item for item in self.admin("GET", "invitations") if item["email"] == email), None)
 
+    def invited(self) -> set[str]:
+        """The addresses of everybody who is invited."""
+        return {item["email"] for item in self.admin("GET", "invitations")}
+
+    def completed(self) -> set[str]:
+        """The ids of everybody who was moved on."""
+        opportunities = self.admin("GET", "opportunities")
+        return {item["id"] for item in opportunities if item["stageText"] == "Assessment Complete"}
+
     def end(self, invitation: dict[str, Any]) -> float:
         """End the attempt and call back; returns when."""
         started = time.time()
@@ -103,15 +113,41 @@ def measure(bench: Bench, *, single: int, burst: int) -> None:
         _show("move -> invitation", to_invite[1:])
         _show("end -> completed stage", to_stage[1:])
     if burst:
-        people = bench.add_many(burst)
-        bench.admin("DELETE", "calls")
-        started = min(bench.enter(person["id"]) for person in people)
-        mine = {person["email"] for person in people}
-        wait_for(lambda: mine <= {item["email"] for item in bench.admin("GET", "invitations")}, "all", 300)
-        print(f"{burst} at once: all invited after {time.time() - started:.1f} s")
-        calls = [call for call in bench.admin("GET", "calls") if call["vendor"] == "lever"]
-        refused = sum(call["status"] == 429 for call in calls)
-        print(f"  Lever calls {len(calls)}, 429s {refused}, most in any second {_busiest([c['at'] for c in calls])}")
+        measure_burst(bench, burst)
+
+
+def measure_burst(bench: Bench, count: int) -> None:
+    """Many at once, and one more in the middle; then all of them end their attempts at once."""
+    people, (lone,) = bench.add_many(count), bench.add_many(1)
+    mine = {person["email"] for person in people}
+    bench.admin("DELETE", "calls")
+    started = min(bench.enter(person["id"]) for person in people)
+    wait_for(lambda: len(bench.invited() & mine) >= count // 3, "a third", 600)
+    lone_started = bench.enter(lone["id"])
+    wait_for(lambda: lone["email"] in bench.invited(), "the lone candidate", 600)
+    print(f"one who came in the middle: invited after {time.time() - lone_started:.1f} s")
+    wait_for(lambda: mine <= bench.invited(), "all invitations", 600)
+    _show_burst(bench, f"{count} moved at once: all invited", started, calls_each=1)
+    bench.admin("DELETE", "calls")
+    ids = {person["email"]: person["id"] for person in [*people, lone]}
+    invitations = [item for item in bench.admin("GET", "invitations") if item["email"] in ids]
+    started = min(bench.end(invitation) for invitation in invitations)
+    wait_for(lambda: set(ids.values()) <= bench.completed(), "all completed stages", 1500)
+    _show_burst(bench, f"{len(ids)} ended at once: all moved on", started, calls_each=4)
+
+
+def _show_burst(bench: Bench, what: str, started: float, *, calls_each: int) -> None:
+    took = time.time() - started
+    calls = [call for call in bench.admin("GET", "calls") if call["vendor"] == "lever"]
+    imocha = [call for call in bench.admin("GET", "calls") if call["vendor"] == "imocha"]
+    refused = sum(call["status"] == 429 for call in [*calls, *imocha])
+    count = int(what.split()[0])
+    bound = count * calls_each / RateLimits().lever
+    print(
+        f"{what} after {took:.1f} s, {took / bound:.2f} x the bound of {bound:.0f} s;"
+        f" calls each: Lever {len(calls) / count:.2f}, iMocha {len(imocha) / count:.2f};"
+        f" 429s {refused}, most Lever calls in any second {_busiest([call['at'] for call in calls])}"
+    )
 
 
 def main() -> None:

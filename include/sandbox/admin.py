@@ -57,6 +57,12 @@ def add_recruiter_routes(app: FastAPI, world: World) -> None:
         world.delete(key)
         return _DONE
 
+    @app.get("/admin/opportunities")
+    def stages_of_opportunities() -> list[dict[str, str]]:
+        with world.lock:
+            names = {stage["id"]: stage["text"] for stage in world.stages}
+            return [{"id": key, "stageText": names[item["stage"]]} for key, item in world.opportunities.items()]
+
     @app.get("/admin/opportunities/{key}")
     def opportunity(key: str) -> dict[str, Any]:
         with world.lock:

@@ -11,6 +11,8 @@ from multiprocessing import get_context
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from lever_imocha.domain.decisions import Action, Reason
+from lever_imocha.domain.rules import RuleKey
 from lever_imocha.errors import LedgerError
 from lever_imocha.ledger.database import check_schema, engine_for
 from lever_imocha.ledger.limiter import SharedLimiter
@@ -24,6 +26,8 @@ from dev import postgres
 ENTERED = datetime(2026, 7, 2, tzinfo=UTC)
 LEASE = timedelta(minutes=10)
 
+RULE = RuleKey(trigger_stage_id="lead-new", completed_stage_id="done", form_template="t")
+
 
 def arrival(opportunity_id: str = "op", *, eligibility: str = "tests [1]") -> NewEntry:
     return NewEntry(opportunity_id=opportunity_id, stage_id="lead-new", entered_at=ENTERED, eligibility=eligibility)
@@ -32,7 +36,7 @@ def arrival(opportunity_id: str = "op", *, eligibility: str = "tests [1]") -> Ne
 def invited(ledger: Ledger, *, invitation_id: int = 7, status: str = "pending", opportunity_id: str = "op") -> int:
     ledger.record_entries([arrival(opportunity_id)], seen_by="sweep")
     (entry,) = ledger.pending_entries(opportunity_id)
-    assessment_id = ledger.intend(opportunity_id, 1, entry_id=entry.id, rule_key="k")
+    assessment_id = ledger.intend(opportunity_id, 1, entry_id=entry.id, rule_key=RULE)
     ledger.record_invitation(
         assessment_id, invitation_id=invitation_id, test_id=1, status=status, entry_id=entry.id, refreshed=False
     )
@@ -43,7 +47,7 @@ def test_an_arrival_is_recorded_once_and_pending_again_when_its_basis_changes(le
     ledger.record_entries([arrival(), arrival("other")], seen_by="sweep")
     ledger.record_entries([arrival()], seen_by="webhook")
     (entry,) = ledger.pending_entries("op")
-    ledger.decide_entry(entry.id, decision="hold", reason="no e-mail address")
+    ledger.decide_entry(entry.id, decision=Action.HOLD, reason=Reason.NO_EMAIL)
     ledger.record_entries([arrival()], seen_by="sweep")
     assert ledger.waiting() == ["other"]
     ledger.record_entries([arrival(eligibility="tests [1, 2]")], seen_by="sweep")
@@ -95,7 +99,7 @@ def test_a_delivery_is_kept_once_and_waits_until_it_is_handled(ledger: Ledger) -
     called = NewDelivery(vendor="imocha", key="t", event="complete", invitation_id=7)
     assert not ledger.record_delivery(called), "the invitation is not ours"
     invited(ledger, opportunity_id="other")
-    ledger.decide_entry(ledger.pending_entries("other")[0].id, decision="invite")
+    ledger.decide_entry(ledger.pending_entries("other")[0].id, decision=Action.INVITE)
     assert ledger.record_delivery(called)
     assert ledger.waiting(deliveries_only=True) == ["op"]
     (number,) = ledger.deliveries_of("op")

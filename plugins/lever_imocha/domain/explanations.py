@@ -35,13 +35,12 @@ _FIXES = {
 }
 
 
-def hold_note(reason: str) -> str:
-    """Why nobody was invited, and what to do about it.
+def hold_note(why: str, reason: Reason) -> str:
+    """Say why nobody was invited, and what to do about it.
 
-    :param reason: as recorded with the decision: one of `Reason`, and what it is about in brackets.
+    :param why: the reason with what it is about.
     """
-    fix = next((fix for known, fix in _FIXES.items() if reason.startswith(known)), "")
-    return f"The iMocha assessment is on hold: {reason}. {fix} The invitation then goes out by itself."
+    return f"The iMocha assessment is on hold: {why}. {_FIXES.get(reason, '')} The invitation then goes out by itself."
 
 
 def failure_note(advice: str) -> str:

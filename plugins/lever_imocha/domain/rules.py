@@ -10,6 +10,15 @@ from lever_imocha.domain.lever import Opportunity
 
 
 @dataclass(frozen=True, kw_only=True)
+class RuleKey:
+    """By which an assessment remembers the rule it was begun under, also when the settings change."""
+
+    trigger_stage_id: str
+    completed_stage_id: str
+    form_template: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class ResolvedRule:
     """A rule of the settings whose names have become Lever's ids."""
 
@@ -23,9 +32,13 @@ class ResolvedRule:
     time_zone_id: int | None = None
 
     @property
-    def key(self) -> str:
-        """By which an assessment remembers the rule it was begun under."""
-        return f"{self.trigger_stage_id}|{self.completed_stage_id}|{self.form_template}"
+    def key(self) -> RuleKey:
+        """By which an assessment remembers this rule."""
+        return RuleKey(
+            trigger_stage_id=self.trigger_stage_id,
+            completed_stage_id=self.completed_stage_id,
+            form_template=self.form_template,
+        )
 
     def matches(self, opportunity: Opportunity) -> bool:
         """This rule is about this opportunity as it is now."""

@@ -17,6 +17,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import insert
 
+from lever_imocha.domain.decisions import Action, Reason
 from lever_imocha.ledger.base import LedgerPart, claimable, unclaimed
 from lever_imocha.ledger.tables import (
     deliveries,
@@ -29,7 +30,11 @@ _ENTRY = [stage_entries.c[name] for name in StageEntry.__dataclass_fields__]
 
 
 def _entry(row: Row[Any]) -> StageEntry:
-    return StageEntry(**row._mapping)
+    values = dict(row._mapping)
+    decision, reason = values.pop("decision"), values.pop("reason")
+    return StageEntry(
+        decision=Action(decision) if decision else None, reason=Reason(reason) if reason else None, **values
+    )
 
 
 def _put_names(connection: Connection, names: Mapping[str, str | None]) -> None:
@@ -94,10 +99,18 @@ class Entries(LedgerPart):
             return [_entry(row) for row in connection.execute(query)]
 
     def decide_entry(
-        self, entry_id: int, *, decision: str, reason: str | None = None, eligibility: str | None = None
+        self,
+        entry_id: int,
+        *,
+        decision: Action,
+        reason: Reason | None = None,
+        detail: str = "",
+        eligibility: str | None = None,
     ) -> None:
         """Record what was decided about an arrival, and what that rested on."""
-        values: dict[str, Any] = {"decision": decision, "reason": reason, "decided_at": self._clock()}
+        values: dict[str, Any] = {
+            "decision": decision.value, "reason": reason and reason.value, "detail": detail, "decided_at": self._clock(),
+        }  # fmt: skip
         if eligibility is not None:
             values["eligibility"] = eligibility
         self._update(update(stage_entries).where(stage_entries.c.id == entry_id).values(values))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
 
@@ -22,6 +23,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 
+from lever_imocha.domain.rules import RuleKey
 from lever_imocha.ledger.base import LedgerPart
 from lever_imocha.ledger.tables import (
     assessments,
@@ -54,12 +56,12 @@ class Invitations(LedgerPart):
         with self._engine.connect() as connection:
             return [Assessment(**row._mapping) for row in connection.execute(query)]
 
-    def intend(self, opportunity_id: str, test_id: int, *, entry_id: int, rule_key: str) -> int:
+    def intend(self, opportunity_id: str, test_id: int, *, entry_id: int, rule_key: RuleKey) -> int:
         """Record that an invitation is about to be sent, so that a crash after sending is known.
 
         :return: the assessment's id.
         """
-        values = {"entry_id": entry_id, "rule_key": rule_key, "intended_at": self._clock()}
+        values = {"entry_id": entry_id, "intended_at": self._clock(), **asdict(rule_key)}
         statement = insert(assessments).values(opportunity_id=opportunity_id, test_id=test_id, **values)
         with self._engine.begin() as connection:
             return int(

@@ -185,7 +185,7 @@ class InviteWorkflow:
                 id=entry.id,
                 stage_id=entry.stage_id,
                 entered_at=entry.entered_at,
-                decided=Action(entry.decision) if entry.decision else None,
+                decided=entry.decision,
             ),
             known=known,
             recently_restored=self._ledger.recently_restored(),
@@ -205,11 +205,11 @@ class InviteWorkflow:
         return Outcome.of(plan)
 
     def _record(self, entry: StageEntry, outcome: Outcome, situation: Situation | None = None) -> None:
-        reason = f"{outcome.reason} ({outcome.detail})" if outcome.detail else outcome.reason
         self._ledger.decide_entry(
             entry.id,
-            decision=outcome.action.value,
-            reason=str(reason) if reason else None,
+            decision=outcome.action,
+            reason=outcome.reason,
+            detail=outcome.detail,
             eligibility=situation.eligibility if situation else None,
         )
         if outcome.action is Action.HOLD and outcome.reason is not None:

@@ -105,6 +105,7 @@ assessments = Table(
     Column("invitation_id", BigInteger, ForeignKey(invitations.c.id)),
     _at("intended_at"),
     Column("handled_entry_id", BigInteger, ForeignKey(stage_entries.c.id)),
+    Column("left_as", Text),
     _at("written_at"),
     Column("reason", Text),
     *_claim(),

@@ -41,7 +41,7 @@ class Cancellation:
         :raises ApiError: a vendor could not be reached; nothing is forgotten yet.
         """
         if departure in self._cancel_when:
-            for _, invitation_id in self._ledger.open_invitations(opportunity_id):
+            for invitation_id in self._ledger.open_invitations(opportunity_id):
                 if may_cancel(
                     self._departures_of_others(invitation_id, opportunity_id, trigger_stages), self._cancel_when
                 ):

@@ -143,9 +143,11 @@ class InviteWorkflow:
             return self._deleted(opportunity_id)
         situation = self._situations.read(opportunity, self._resolved)
         outcome = self._decide_entries(situation)
-        if departure := departed(situation.opportunity, self._resolved.trigger_stages):
+        departure = departed(situation.opportunity, self._resolved.trigger_stages)
+        if departure is not None:
             self._sender.recover_invitations(situation.opportunity)
             self._cancellation.leave(opportunity_id, departure, self._resolved.trigger_stages)
+        self._ledger.record_departure(opportunity_id, departure)
         self._explain(situation)
         return outcome
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import datetime
 from functools import partial
 from itertools import chain
@@ -52,7 +52,7 @@ class StageSweep:
         now = self._clock()
         since = self._narrowed_since(now, full=full)
         in_stage = self._record_entries(resolved, since)
-        left = self._who_left(resolved.trigger_stages, since, in_stage)
+        left = self._who_left(resolved.trigger_stages, since, in_stage, again=full)
         for opportunity_id in dict.fromkeys([*left, *self._to_forget(since)]):
             self._ledger.record_delivery(
                 NewDelivery(
@@ -94,26 +94,38 @@ class StageSweep:
                 seen_ids.add(item.id)
                 yield item
 
-    def _who_left(self, stages: Sequence[str], since: datetime | None, in_stage: Collection[str]) -> list[str]:
-        """Return the opportunities with an open invitation that are in no trigger stage any more."""
-        pending = dict.fromkeys(opportunity_id for opportunity_id, _ in self._ledger.open_invitations())
-        if since is None:
-            return [opportunity_id for opportunity_id in pending if opportunity_id not in in_stage]
+    def _who_left(
+        self, stages: Sequence[str], since: datetime | None, in_stage: Collection[str], *, again: bool
+    ) -> list[str]:
+        """Return the opportunities with an open invitation that have left, each way the settings care about.
+
+        A full sweep finds who is in no trigger stage any more, and has not been read since they left.
+
+        :param again: also those who were read since.
+        """
+        pending = self._ledger.with_open_invitation()
         cancel = self._settings.cancel_when
-        listings: list[Iterable[Opportunity]] = []
-        if pending and cancel.archived:
-            listings.append(self._lever.list_opportunities(archived=True, archived_at_start=since))
-        if pending and cancel.stage_left:
+        found = []
+        if since is None:
+            found = [key for key, left in pending.items() if key not in in_stage and (again or left is None)]
+        elif pending and cancel.stage_left:
             moved = self._lever.list_opportunities(archived=False, advanced_at_start=since)
-            listings.append(item for item in moved if item.stage not in stages)
-        return [item.id for listing in listings for item in listing if item.id in pending]
+            found = [item.id for item in moved if item.id in pending and item.stage not in stages]
+        if pending and cancel.archived and (start := self._looked_back(since)) is not None:
+            archived = self._lever.list_opportunities(archived=True, archived_at_start=start)
+            found += [item.id for item in archived if item.id in pending]
+        return found
+
+    def _looked_back(self, since: datetime | None) -> datetime | None:
+        """Return since when a listing of what happened is read: a full sweep reads since the last full one."""
+        last_full = self._ledger.watermark(_FULL_SWEEP)
+        return since or (last_full - self._settings.poll.overlap if last_full else None)
 
     def _to_forget(self, since: datetime | None) -> list[str]:
         """Return the opportunities deleted or anonymised since, of whom the ledger keeps a name."""
-        last_full = self._ledger.watermark(_FULL_SWEEP)
-        if last_full is None:
+        start = self._looked_back(since)
+        if start is None:
             return []
-        start = since or last_full - self._settings.poll.overlap
         gone = [item.id for item in self._deleted_since(start)]
         if since is None:  # only archived opportunities can be anonymised (lever.md 12)
             archived = self._lever.list_opportunities(archived=True, updated_at_start=start)

@@ -38,13 +38,6 @@ class Turns:
             limiter.acquire()
         return [round(wait, 6) for wait in self.waits]
 
-    def gap(self, limiter: SharedLimiter) -> float:
-        """Seconds between two turns, after the queue is empty."""
-        self.now += timedelta(seconds=1000)
-        first, second = self.take(limiter, 2)
-        self.now -= timedelta(seconds=1000)
-        return second - first
-
 
 @pytest.fixture
 def turns(ledger_url: str) -> Turns:
@@ -126,6 +119,17 @@ def test_a_turn_is_one_statement(turns: Turns) -> None:
     event.listen(engine, "before_cursor_execute", note)
     turns.take(limiter)
     assert len(statements) == 1
+
+
+def test_a_process_that_dies_while_it_waits_loses_its_own_turn_only(turns: Turns) -> None:
+    def die(_: float) -> None:
+        raise SystemExit
+
+    turns.take(turns.limiter())
+    dying = SharedLimiter(engine=engine_for(turns.url), name="imocha", rate=4, sleep=die, clock=lambda: turns.now)
+    with pytest.raises(SystemExit):
+        dying.acquire()
+    assert turns.take(turns.limiter(), 2) == [0.5, 0.75]
 
 
 def test_who_waits_holds_no_connection(ledger_url: str) -> None:

@@ -11,10 +11,10 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from lever_imocha.errors import LedgerError
-from lever_imocha.ledger.database import HEAD, alembic_config, check_schema, engine_for
+from lever_imocha.ledger.database import HEAD, alembic_config, check_schema, engine_for, upgrade
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.tables import SCHEMA, metadata
-from sqlalchemy import text
+from sqlalchemy import inspect, text
 from sqlalchemy.exc import IntegrityError, ProgrammingError
 
 from dev import postgres
@@ -131,3 +131,14 @@ def test_mistakes_of_our_own_stay_what_they_are(ledger_url: str) -> None:
         connection.rollback()
         with pytest.raises(IntegrityError):
             connection.execute(text(f"INSERT INTO {SCHEMA}.watermarks (name) VALUES ('w')"))  # noqa: S608
+
+
+def test_an_older_ledger_is_brought_to_this_version_and_loses_the_tables_of_the_old_limiter(postgres_url: str) -> None:
+    engine = engine_for(postgres.create_database(postgres_url, "older_ledger"))
+    with engine.begin() as connection:
+        connection.execute(text(f"CREATE SCHEMA {SCHEMA}"))
+        connection.execute(text(f"CREATE TABLE {SCHEMA}.lever (name varchar, item_timestamp timestamp)"))
+    upgrade(engine)
+    check_schema(engine)
+    assert "lever" not in inspect(engine).get_table_names(schema=SCHEMA)
+    engine.dispose()

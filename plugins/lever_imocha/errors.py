@@ -58,7 +58,14 @@ class SettingsError(LeverImochaError):
 
 
 class LedgerError(LeverImochaError):
-    """The ledger's database cannot be used; the message names the command that mends it."""
+    """The ledger's database cannot be used; the message says what to do.
+
+    :param temporary: trying again helps: the database was not reachable, or was too busy.
+    """
+
+    def __init__(self, message: str, *, temporary: bool = False) -> None:
+        self.temporary = temporary
+        super().__init__(message)
 
 
 class ApiError(LeverImochaError):

@@ -126,10 +126,13 @@ class PollSettings(_Section):
 
 
 class RateLimits(_Section):
-    """Requests a second, over all processes together."""
+    """Requests a second, over all processes together; after a 429 there are fewer for some minutes.
+
+    Lever documents 10. iMocha documents none.
+    """
 
     lever: Annotated[float, Field(gt=0, le=10)] = 8
-    imocha: Annotated[float, Field(gt=0, le=50)] = 5
+    imocha: Annotated[float, Field(gt=0, le=50)] = 10
 
 
 class AlertSettings(_Section):

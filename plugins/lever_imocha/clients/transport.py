@@ -204,6 +204,7 @@ class ApiClient:
         code, said = _said(body)
         detail = redact(said, hidden=call.hidden)
         if status == 429:
+            self._limiter.slow_down()
             self._metrics.count(f"rate_limited.{self.vendor.lower()}")
             return RateLimitedError(
                 vendor=self.vendor,

@@ -14,13 +14,14 @@ from lever_imocha.ledger.database import LEDGER_VARIABLE, check_schema, engine_f
 LEDGER_CONNECTION = "lever_imocha_ledger"
 
 
-def ledger_engine(url: str | None = None) -> Engine:
+def ledger_engine(url: str | None = None, *, pre_ping: bool = False) -> Engine:
     """The ledger's engine, its schema checked once a process.
 
     :param url: where the caller has looked it up already.
+    :param pre_ping: as for `engine_for`; for a server, which outlives restarts of the database.
     :raises LedgerError: none is named, it is not reachable, or it is not migrated.
     """
-    engine = engine_for(url or ledger_url())
+    engine = engine_for(url or ledger_url(), pre_ping=pre_ping)
     if engine not in _CHECKED:
         check_schema(engine)
         _CHECKED.add(engine)

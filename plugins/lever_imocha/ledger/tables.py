@@ -8,6 +8,7 @@ from sqlalchemy import (
     BigInteger,
     Column,
     DateTime,
+    Double,
     ForeignKey,
     Identity,
     Index,
@@ -174,3 +175,14 @@ reference = Table(
 alerts = Table("alerts", metadata, Column("key", Text, primary_key=True), _at("told_at", nullable=False))
 
 watermarks = Table("watermarks", metadata, Column("name", Text, primary_key=True), _at("at", nullable=False))
+
+limits = Table(
+    "limits",
+    metadata,
+    Column("name", Text, primary_key=True),
+    _at("turn_at", nullable=False),
+    Column("slowdown", Double, nullable=False, server_default="1"),
+    _at("slowed_at"),
+    # Lost in a crash of the server, which does no harm, and no turn waits for the disk.
+    prefixes=["UNLOGGED"],
+)

@@ -61,7 +61,8 @@ class EndedAttemptsTrigger(BaseTrigger):
                 try:
                     due = await sync_to_async(self._look, thread_sensitive=False)(sweep=sweep)
                 except LeverImochaError as error:
-                    if not isinstance(error, ApiError) or isinstance(error, CredentialsError | NotPermittedError):
+                    passes = isinstance(error, ApiError) or getattr(error, "temporary", False)
+                    if not passes or isinstance(error, CredentialsError | NotPermittedError):
                         yield TriggerEvent({"error": str(error)})
                         return
                     self.log.warning("%s", error)

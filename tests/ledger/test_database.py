@@ -150,7 +150,7 @@ def older_ledger(postgres_url: str) -> Iterator[Engine]:
         for reason in ("unknown test (iMocha: x (old) [1])", "no e-mail address", None):
             connection.execute(
                 text(
-                    f"INSERT INTO {SCHEMA}.stage_entries (opportunity_id, stage_id, entered_at, first_seen_by,"
+                    "INSERT INTO lever_imocha.stage_entries (opportunity_id, stage_id, entered_at, first_seen_by,"
                     " first_seen_at, pending_since, eligibility, decision, reason)"
                     " VALUES (coalesce(:reason, 'o'), 's', now(), 'sweep', now(), now(), '', :decision, :reason)"
                 ),
@@ -158,7 +158,7 @@ def older_ledger(postgres_url: str) -> Iterator[Engine]:
             )
         connection.execute(
             text(
-                f"INSERT INTO {SCHEMA}.assessments (opportunity_id, test_id, entry_id, rule_key)"
+                "INSERT INTO lever_imocha.assessments (opportunity_id, test_id, entry_id, rule_key)"
                 " SELECT 'o', 101, id, 'lead-new|uuid|A | B' FROM lever_imocha.stage_entries WHERE decision = 'invite'"
             )
         )

@@ -32,6 +32,7 @@ with DAG(
     deadline=deadline(timedelta(hours=1)),
     default_args={
         "retries": 3,
+        "execution_timeout": timedelta(hours=1),  # ends a worker that hangs, and with it its claims
         "retry_delay": timedelta(minutes=1),
         "retry_exponential_backoff": True,
         "retry_policy": VendorRetryPolicy(),

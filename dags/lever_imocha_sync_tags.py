@@ -24,6 +24,7 @@ with DAG(
     max_active_runs=1,
     default_args={
         "retries": 2,
+        "execution_timeout": timedelta(hours=1),
         "retry_delay": timedelta(minutes=1),
         "retry_policy": VendorRetryPolicy(),
         "on_failure_callback": SettingsNotifier(),

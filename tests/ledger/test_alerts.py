@@ -75,7 +75,9 @@ def test_a_report_waits_from_the_end_or_from_the_end_of_the_hold(
 ) -> None:
     arrive(ledger)
     (entry,) = ledger.pending_entries("op")
-    assessment = ledger.intend("op", 1, entry_id=entry.id, rule_key=RULE)
+    ledger.claim("op", worker="w")
+    assessment = ledger.intend("op", 1, entry_id=entry.id, rule_key=RULE, worker="w")
+    ledger.release("op", worker="w")
     ledger.record_invitation(
         assessment, invitation_id=7, test_id=1, status="pending", entry_id=entry.id, refreshed=False
     )

@@ -11,7 +11,7 @@ from multiprocessing import get_context
 import pytest
 from lever_imocha.domain.decisions import Action, Reason
 from lever_imocha.domain.rules import RuleKey
-from lever_imocha.errors import LedgerError
+from lever_imocha.errors import ClaimLostError, LedgerError
 from lever_imocha.ledger.database import engine_for
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.values import NewDelivery, NewEntry
@@ -20,7 +20,7 @@ from lever_imocha.ledger.worker_locks import WorkerLock, lock_worker
 from dev import postgres
 
 ENTERED = datetime(2026, 7, 2, tzinfo=UTC)
-LEASE = timedelta(minutes=10)
+A_WHILE = timedelta(minutes=10)
 
 RULE = RuleKey(trigger_stage_id="lead-new", completed_stage_id="done", form_template="t")
 
@@ -32,7 +32,9 @@ def arrival(opportunity_id: str = "op", *, eligibility: str = "tests [1]") -> Ne
 def invited(ledger: Ledger, *, invitation_id: int = 7, status: str = "pending", opportunity_id: str = "op") -> int:
     ledger.record_entries([arrival(opportunity_id)], seen_by="sweep")
     (entry,) = ledger.pending_entries(opportunity_id)
-    assessment_id = ledger.intend(opportunity_id, 1, entry_id=entry.id, rule_key=RULE)
+    ledger.claim(opportunity_id, worker="inviter")
+    assessment_id = ledger.intend(opportunity_id, 1, entry_id=entry.id, rule_key=RULE, worker="inviter")
+    ledger.release(opportunity_id, worker="inviter")
     ledger.record_invitation(
         assessment_id, invitation_id=invitation_id, test_id=1, status=status, entry_id=entry.id, refreshed=False
     )
@@ -59,30 +61,46 @@ def at_work(ledger_url: str) -> Iterator[None]:
         yield
 
 
-@pytest.mark.usefixtures("at_work")
-def test_a_claim_is_exclusive_until_its_lease_is_over(ledger_url: str) -> None:
+def test_a_claim_lasts_as_long_as_its_worker_lives(ledger_url: str) -> None:
     now = [ENTERED]
     ledger = Ledger(engine=engine_for(ledger_url), clock=lambda: now[0])
     ledger.record_entries([arrival()], seen_by="sweep")
-    assert ledger.claim("op", worker="a", lease=LEASE)
-    assert not ledger.claim("op", worker="b", lease=LEASE)
-    assert ledger.waiting() == []
-    now[0] += LEASE + timedelta(seconds=1)
-    assert ledger.waiting() == ["op"]
-    assert ledger.claim("op", worker="b", lease=LEASE)
-    ledger.release("op", worker="a", reason="late")
-    assert not ledger.claim("op", worker="c", lease=LEASE)
-    ledger.release("op", worker="b")
-    assert ledger.claim("op", worker="c", lease=LEASE)
+    with lock_worker(engine_for(ledger_url), "a"):
+        assert ledger.claim("op", worker="a")
+        now[0] += timedelta(days=1)
+        assert not ledger.claim("op", worker="b")
+        assert ledger.waiting() == []
+        ledger.release("op", worker="b", reason="not mine")
+        assert not ledger.claim("op", worker="b")
+        ledger.release("op", worker="a")
+    assert ledger.claim("op", worker="b")
+
+
+def test_only_the_holder_of_a_claim_may_start_a_step_or_an_invitation(ledger: Ledger) -> None:
+    invited(ledger, status="complete")
+    assert ledger.claim_write_back("op", worker="a")
+    assert ledger.claim_write_back("op", worker="b"), "a is dead: it holds no lock"
+    with pytest.raises(ClaimLostError):
+        ledger.start_step(7, "op", "form", worker="a")
+    assert ledger.step(7, "op", "form") is None
+    with pytest.raises(ClaimLostError):
+        ledger.check_write_back_claim("op", worker="a")
+    ledger.start_step(7, "op", "form", worker="b")
+    ledger.check_write_back_claim("op", worker="b")
+    (known,) = ledger.assessments_of("op")
+    assert ledger.claim("op", worker="b")
+    with pytest.raises(ClaimLostError):
+        ledger.intend("op", 1, entry_id=known.entry_id, rule_key=RULE, worker="a")
+    assert ledger.intend("op", 1, entry_id=known.entry_id, rule_key=RULE, worker="b") == known.id
 
 
 def test_failed_work_waits_its_time_unless_it_is_ordered(ledger: Ledger) -> None:
     ledger.record_entries([arrival()], seen_by="sweep")
-    assert ledger.claim("op", worker="a", lease=LEASE)
-    ledger.release("op", worker="a", reason="VendorDownError", not_before=datetime.now(UTC) + LEASE)
+    assert ledger.claim("op", worker="a")
+    ledger.release("op", worker="a", reason="VendorDownError", not_before=datetime.now(UTC) + A_WHILE)
     assert ledger.waiting() == []
     assert ledger.tries("op") == 1
-    assert ledger.claim("op", worker="a", lease=LEASE)
+    assert ledger.claim("op", worker="a")
     ledger.release("op", worker="a")
     assert ledger.tries("op") == 0
 
@@ -112,14 +130,14 @@ def test_a_delivery_is_kept_once_and_waits_until_it_is_handled(ledger: Ledger) -
 def test_the_claims_of_a_dead_worker_come_free_at_once(ledger: Ledger, ledger_url: str) -> None:
     invited(ledger, status="complete")
     with lock_worker(engine_for(ledger_url), "a"):
-        assert ledger.claim("op", worker="a", lease=LEASE)
-        assert ledger.claim_write_back("op", worker="a", lease=LEASE)
-        assert not ledger.claim("op", worker="b", lease=LEASE)
-        assert ledger.claim_write_back("op", worker="b", lease=LEASE) == []
+        assert ledger.claim("op", worker="a")
+        assert ledger.claim_write_back("op", worker="a")
+        assert not ledger.claim("op", worker="b")
+        assert ledger.claim_write_back("op", worker="b") == []
         assert ledger.waiting() == ledger.due_write_backs() == []
     assert ledger.waiting() == ledger.due_write_backs() == ["op"]
-    assert ledger.claim("op", worker="b", lease=LEASE)
-    assert ledger.claim_write_back("op", worker="b", lease=LEASE)
+    assert ledger.claim("op", worker="b")
+    assert ledger.claim_write_back("op", worker="b")
 
 
 _alive: list[object] = []
@@ -128,7 +146,7 @@ _alive: list[object] = []
 def _claim_all(url: str, worker: str) -> list[str]:
     ledger = Ledger(engine=engine_for(url))
     _alive.append(lock_worker(engine_for(url), worker))
-    return [key for key in ledger.waiting() if ledger.claim(key, worker=worker, lease=LEASE)]
+    return [key for key in ledger.waiting() if ledger.claim(key, worker=worker)]
 
 
 def test_several_processes_claim_each_opportunity_once(ledger: Ledger, ledger_url: str) -> None:
@@ -147,9 +165,9 @@ def test_an_ended_attempt_stays_ended_and_is_due(ledger: Ledger) -> None:
     assert ledger.set_status({7: "complete", 99: "complete"}) == [7]
     assert ledger.set_status({7: "expired"}) == []
     assert ledger.due_write_backs() == ["op"]
-    (mine,) = ledger.claim_write_back("op", worker="a", lease=LEASE)
+    (mine,) = ledger.claim_write_back("op", worker="a")
     assert mine.invitation_id == 7
-    assert ledger.claim_write_back("op", worker="b", lease=LEASE) == []
+    assert ledger.claim_write_back("op", worker="b") == []
     ledger.finish_write_back(mine.id)
     assert ledger.due_write_backs() == []
 
@@ -163,16 +181,17 @@ def test_two_opportunities_share_an_invitation_and_both_get_the_result(ledger: L
 
 def test_a_postponed_write_back_waits(ledger: Ledger) -> None:
     invited(ledger, status="complete")
-    (mine,) = ledger.claim_write_back("op", worker="a", lease=LEASE)
-    ledger.release_write_back(mine.id, reason="report not final", not_before=datetime.now(UTC) + LEASE)
+    (mine,) = ledger.claim_write_back("op", worker="a")
+    ledger.release_write_back(mine.id, worker="a", reason="report not final", not_before=datetime.now(UTC) + A_WHILE)
     assert ledger.due_write_backs() == []
 
 
 def test_steps_events_reference_and_watermarks(ledger: Ledger) -> None:
-    invited(ledger)
+    invited(ledger, status="complete")
+    assert ledger.claim_write_back("op", worker="a")
     assert ledger.step(7, "op", "form") is None
-    ledger.start_step(7, "op", "form")
-    ledger.start_step(7, "op", "form")
+    ledger.start_step(7, "op", "form", worker="a")
+    ledger.start_step(7, "op", "form", worker="a")
     ledger.finish_step(7, "op", "form", vendor_id="f1")
     step = ledger.step(7, "op", "form")
     assert step is not None
@@ -185,9 +204,10 @@ def test_steps_events_reference_and_watermarks(ledger: Ledger) -> None:
     assert ledger.get_cached("k") == {"a": 2}
     ledger.set_watermark("w", ENTERED)
     assert ledger.watermark("w") == ENTERED
-    assert ledger.invitations_to_check(older_than=LEASE, limit=5) == [7]
-    ledger.mark_checked(7)
-    assert ledger.invitations_to_check(older_than=LEASE, limit=5) == []
+    invited(ledger, invitation_id=8, opportunity_id="other")
+    assert ledger.invitations_to_check(older_than=A_WHILE, limit=5) == [8]
+    ledger.mark_checked(8)
+    assert ledger.invitations_to_check(older_than=A_WHILE, limit=5) == []
 
 
 def test_a_worker_whose_connection_was_cut_counts_as_alive_again_before_it_claims(
@@ -198,6 +218,6 @@ def test_a_worker_whose_connection_was_cut_counts_as_alive_again_before_it_claim
     mine = Ledger(engine=engine_for(ledger_url), lock_worker=attendance.renew)
     postgres.disconnect(postgres_url, str(engine_for(ledger_url).url.database))
     with pytest.raises(LedgerError):
-        mine.claim("op", worker="a", lease=LEASE)
-    assert mine.claim("op", worker="a", lease=LEASE)
-    assert not ledger.claim("op", worker="b", lease=LEASE)
+        mine.claim("op", worker="a")
+    assert mine.claim("op", worker="a")
+    assert not ledger.claim("op", worker="b")

@@ -47,7 +47,9 @@ def url(ledger: Ledger) -> Iterator[str]:
         [NewEntry(opportunity_id="op", stage_id="s", entered_at=datetime.now(UTC), eligibility="")], seen_by="sweep"
     )
     (entry,) = ledger.pending_entries("op")
-    number = ledger.intend("op", 101, entry_id=entry.id, rule_key=RULE)
+    ledger.claim("op", worker="w")
+    number = ledger.intend("op", 101, entry_id=entry.id, rule_key=RULE, worker="w")
+    ledger.release("op", worker="w")
     ledger.record_invitation(
         number, invitation_id=INVITATION, test_id=101, status="pending", entry_id=entry.id, refreshed=False
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from tempfile import SpooledTemporaryFile
 from typing import Any, BinaryIO, TypeVar, cast
@@ -72,6 +73,10 @@ class ImochaClient:
 
     def __init__(self, client: ApiClient, files: requests.Session) -> None:
         self._client, self._files = client, files
+
+    def guarded(self, guard: Callable[[], object]) -> AbstractContextManager[None]:
+        """Call `guard` before every write inside, after the turn was given; see `ApiClient.guarded`."""
+        return self._client.guarded(guard)
 
     def check(self) -> None:
         """A cheap read that needs a valid key: business units, or a page of tests when that is not permitted (8)."""

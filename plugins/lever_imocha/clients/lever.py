@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from datetime import datetime
 from typing import Any, BinaryIO, Protocol, TypeVar
 from urllib.parse import quote
@@ -80,6 +80,10 @@ class LeverClient:
 
     def __init__(self, client: ApiClient) -> None:
         self._client = client
+
+    def guarded(self, guard: Callable[[], object]) -> AbstractContextManager[None]:
+        """Call `guard` before every write inside, after the turn was given; see `ApiClient.guarded`."""
+        return self._client.guarded(guard)
 
     def check(self) -> None:
         """A cheap read that needs a valid key."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
@@ -154,18 +154,17 @@ class Entries(LedgerPart):
         with self._engine.connect() as connection:
             return list(connection.execute(query).scalars())
 
-    def claim(self, opportunity_id: str, *, worker: str, lease: timedelta) -> bool:
+    def claim(self, opportunity_id: str, *, worker: str) -> bool:
         """Take an opportunity to work on it; False while another worker holds it.
 
         An order to try again counts more than the time set for the next try.
         """
         self._stay_alive()
-        now = self._clock()
-        values = {"claimed_by": worker, "claimed_until": now + lease}
+        values = {"claimed_by": worker}
         statement = insert(opportunities).values(opportunity_id=opportunity_id, **values)
         with self._engine.begin() as connection:
             taken = statement.on_conflict_do_update(
-                index_elements=["opportunity_id"], set_=values, where=unclaimed(opportunities, now)
+                index_elements=["opportunity_id"], set_=values, where=unclaimed(opportunities)
             )
             return connection.execute(taken.returning(opportunities.c.opportunity_id)).first() is not None
 
@@ -177,7 +176,7 @@ class Entries(LedgerPart):
         self._update(
             update(opportunities)
             .where(opportunities.c.opportunity_id == opportunity_id, opportunities.c.claimed_by == worker)
-            .values(claimed_by=None, claimed_until=None, reason=reason, not_before=not_before, tries=tries)
+            .values(claimed_by=None, reason=reason, not_before=not_before, tries=tries)
         )
 
     def tries(self, opportunity_id: str) -> int:

@@ -25,11 +25,13 @@ from sqlalchemy.dialects.postgresql import ARRAY, insert
 
 from lever_imocha.domain.decisions import Departure
 from lever_imocha.domain.rules import RuleKey
+from lever_imocha.errors import ClaimLostError
 from lever_imocha.ledger.base import LedgerPart
 from lever_imocha.ledger.tables import (
     assessments,
     events,
     invitations,
+    opportunities,
     stage_entries,
 )
 from lever_imocha.ledger.values import ENDED, Assessment
@@ -57,21 +59,31 @@ class Invitations(LedgerPart):
         with self._engine.connect() as connection:
             return [Assessment(**row._mapping) for row in connection.execute(query)]
 
-    def intend(self, opportunity_id: str, test_id: int, *, entry_id: int, rule_key: RuleKey) -> int:
+    def intend(self, opportunity_id: str, test_id: int, *, entry_id: int, rule_key: RuleKey, worker: str) -> int:
         """Record that an invitation is about to be sent, so that a crash after sending is known.
 
+        One statement does this and makes sure that the worker still holds the claim.
+
         :return: the assessment's id.
+        :raises ClaimLostError: the worker does not hold the claim on the opportunity; nothing is recorded.
         """
-        values = {"entry_id": entry_id, "intended_at": self._clock(), **asdict(rule_key)}
-        statement = insert(assessments).values(opportunity_id=opportunity_id, test_id=test_id, **values)
-        with self._engine.begin() as connection:
-            return int(
-                connection.execute(
-                    statement.on_conflict_do_update(
-                        index_elements=["opportunity_id", "test_id"], set_=values
-                    ).returning(assessments.c.id)
-                ).scalar_one()
-            )
+        given = {"entry_id": entry_id, "intended_at": self._clock(), **asdict(rule_key)}
+        columns = ["opportunity_id", "test_id", *given]
+        claimed = select(
+            opportunities.c.opportunity_id,
+            literal(test_id, BigInteger),
+            *(literal(value, assessments.c[name].type) for name, value in given.items()),
+        ).where(opportunities.c.opportunity_id == opportunity_id, opportunities.c.claimed_by == worker)
+        statement = insert(assessments).from_select(columns, claimed)
+        with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            found = connection.execute(
+                statement.on_conflict_do_update(index_elements=["opportunity_id", "test_id"], set_=given).returning(
+                    assessments.c.id
+                )
+            ).scalar_one_or_none()
+        if found is None:
+            raise ClaimLostError(opportunity_id)
+        return int(found)
 
     def record_invitation(
         self, assessment_id: int, *, invitation_id: int, test_id: int, status: str, entry_id: int, refreshed: bool

@@ -42,10 +42,9 @@ def _at(name: str, *, nullable: bool = True) -> Column[Any]:
 
 
 def _claim() -> list[Column[Any]]:
-    """Who works on a row and until when; how often it was given back, and when to try again."""
+    """Who works on a row; how often it was given back, and when to try again."""
     return [
         Column("claimed_by", Text),
-        _at("claimed_until"),
         Column("tries", Integer, nullable=False, server_default="0"),
         _at("not_before"),
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_fixed
 
@@ -85,18 +86,23 @@ class InvitationSender:
         found = (attempt.status for attempt in attempts if attempt.test_invitation_id == invitation_id)
         return next(found, AttemptStatus.UNKNOWN)
 
-    def send(self, plan: Plan, situation: Situation, known: Assessment | None) -> Outcome:
+    def send(self, plan: Plan, situation: Situation, known: Assessment | None, *, worker: str) -> Outcome:
         """Invite, refresh or reattempt, and record the invitation before anything else can need it.
 
         :param plan: with one of these three actions, about one test.
         :param situation: with the stage entry it was decided for.
         :param known: what the ledger knew of the test when it was decided.
+        :param worker: holds the claim on the opportunity.
+        :raises ClaimLostError: it holds it no longer; nothing was sent.
         :raises ApiError: iMocha refused or could not be reached; the intention stays recorded.
         """
         opportunity, entry, rule, test_id = situation.opportunity, situation.entry, situation.rule, plan.test_id
         if entry is None or rule is None or test_id is None:
             raise ValueError(f"no invitation can be sent for {plan}")
-        assessment_id = self._ledger.intend(opportunity.id, test_id, entry_id=entry.id, rule_key=rule.key)
+        intend = partial(
+            self._ledger.intend, opportunity.id, test_id, entry_id=entry.id, rule_key=rule.key, worker=worker
+        )
+        assessment_id = intend()
         if known is not None and known.intended_at is not None:
             self._event("invite_repeated", opportunity, test_id, known.invitation_id, "an earlier answer was lost")
         if len(opportunity.emails) > 1:
@@ -105,7 +111,8 @@ class InvitationSender:
             )
         before = known.invitation_id if known is not None else None
         try:
-            invitation = self._call(plan, opportunity, rule, test_id, before, self._callback(assessment_id))
+            with self._imocha.guarded(intend):
+                invitation = self._call(plan, opportunity, rule, test_id, before, self._callback(assessment_id))
         except (RequestRejectedError, NotPermittedError) as error:
             if plan.action is not Action.REATTEMPT or "reattempt is not allowed" not in error.detail.casefold():
                 raise

@@ -27,7 +27,7 @@ from lever_imocha.domain.decisions import (
 from lever_imocha.domain.imocha import read_status
 from lever_imocha.domain.metrics import Metrics, NoMetrics
 from lever_imocha.domain.tags import near_misses
-from lever_imocha.errors import LeverImochaError, NotFoundError, RequestRejectedError, redact
+from lever_imocha.errors import ClaimLostError, LeverImochaError, NotFoundError, RequestRejectedError, redact
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.values import Assessment, NewDelivery, StageEntry
 from lever_imocha.settings import Settings
@@ -108,7 +108,7 @@ class InviteWorkflow:
         :return: what came of it, or None when another worker has it, or has done it.
         :raises LeverImochaError: it could not be done; it stays pending.
         """
-        if not self._ledger.claim(opportunity_id, worker=self._worker, lease=self._settings.poll.lease):
+        if not self._ledger.claim(opportunity_id, worker=self._worker):
             return None
         deliveries = self._ledger.deliveries_of(opportunity_id)
         if not deliveries and not self._ledger.pending_entries(opportunity_id):
@@ -116,6 +116,9 @@ class InviteWorkflow:
             return None
         try:
             outcome = self._handle(opportunity_id)
+        except ClaimLostError as error:
+            log.warning("%s", error)
+            return None
         except LeverImochaError as error:
             self._put_off(opportunity_id, error)
             raise
@@ -201,7 +204,7 @@ class InviteWorkflow:
     def _perform(self, plan: Plan, situation: Situation, assessments: Mapping[int, Assessment]) -> Outcome:
         known = assessments.get(plan.test_id) if plan.test_id is not None else None
         if plan.action in (Action.INVITE, Action.REFRESH, Action.REATTEMPT):
-            return self._sender.send(plan, situation, known)
+            return self._sender.send(plan, situation, known, worker=self._worker)
         if plan.reason is not Reason.ALREADY_HANDLED and known is not None and situation.entry is not None:
             self._ledger.mark_handled(known.id, situation.entry.id)
         return Outcome.of(plan)

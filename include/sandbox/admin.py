@@ -195,7 +195,7 @@ def add_delivery_routes(app: FastAPI, world: World) -> None:
 
     @app.post("/admin/deliveries/{number}/rerun")
     def rerun(number: int) -> dict[str, bool]:
-        world.outbox.again(number)
+        world.outbox.rerun(number)
         return _DONE
 
     @app.post("/admin/webhooks")
@@ -205,14 +205,14 @@ def add_delivery_routes(app: FastAPI, world: World) -> None:
             problem = webhooks.problem_with(body)
             if problem:
                 raise HTTPException(400, problem)
-            webhook = webhooks.register(world, body, token=body.get("signatureToken"))
+            webhook = world.webhooks.register(body, token=body.get("signatureToken"))
             return webhooks.shown(webhook, token=True)
 
     @app.post("/admin/webhooks/{key}/test")
     def send_test(key: str) -> dict[str, bool]:
         """The test request: signed, without data."""
         with world.lock:
-            world.outbox.put(webhooks.delivery_to(world, find("webhooks", world.webhooks, key), {}))
+            world.webhooks.send_test(find("webhooks", world.webhooks.entries, key))
         return _DONE
 
 
@@ -237,7 +237,7 @@ def add_tool_routes(app: FastAPI, world: World) -> None:
         return _DONE
 
     @app.delete("/admin/faults")
-    def forget_faults() -> dict[str, bool]:
+    def clear_faults() -> dict[str, bool]:
         world.faults.clear()
         return _DONE
 
@@ -246,7 +246,7 @@ def add_tool_routes(app: FastAPI, world: World) -> None:
         return world.calls
 
     @app.delete("/admin/calls")
-    def forget_calls() -> dict[str, bool]:
+    def clear_calls() -> dict[str, bool]:
         world.calls.clear()
         return _DONE
 
@@ -255,5 +255,5 @@ def add_tool_routes(app: FastAPI, world: World) -> None:
         with world.lock:
             world.shift += timedelta(seconds=body["seconds"])
             world.expire()
-        world.outbox.look()
+        world.outbox.wake()
         return _DONE

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,6 +13,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from include.sandbox.callbacks import ENDED, call_back, has_report
+from include.sandbox.errors import Refused, add_refusals
 from include.sandbox.faults import too_many
 from include.sandbox.pdf import report_pdf
 from include.sandbox.world import Invitation, World
@@ -19,14 +21,6 @@ from include.sandbox.world import Invitation, World
 _REPORT_WORDS = {"Test Left": "TestLeft"}
 _OPEN = ("Pending", "Cancelled", "Expired")
 _STATES = {"completed": ENDED, "cancelled": ("Cancelled",), "expired": ("Expired",)}
-
-
-class Refused(Exception):
-    """An answer that is an error, in one of the three envelopes (2.3)."""
-
-    def __init__(self, status: int, body: dict[str, Any]) -> None:
-        super().__init__(str(status))
-        self.status, self.body = status, body
 
 
 def _lower(body: dict[str, Any]) -> dict[str, Any]:
@@ -48,7 +42,7 @@ def create_imocha(world: World) -> FastAPI:
     _add_errors(app)
 
     @app.middleware("http")
-    async def _at_the_door(request: Request, call_next: Any) -> Response:
+    async def _check_request(request: Request, call_next: Any) -> Response:
         open_path = "/pdfreport/" in request.url.path
         key = request.headers.get("x-api-key", "")
         if not open_path and not secrets.compare_digest(key.encode(), world.imocha_key.encode()):
@@ -74,11 +68,8 @@ def create_imocha(world: World) -> FastAPI:
 
 
 def _add_errors(app: FastAPI) -> None:
-    """What the sources are silent about: unknown is 404, malformed 400 (11.8)."""
-
-    @app.exception_handler(Refused)
-    def _refused(_request: Request, error: Refused) -> JSONResponse:
-        return JSONResponse(error.body, error.status)
+    """Answer errors of the framework: 404 for unknown, 400 for malformed, which no source documents (imocha.md 11)."""
+    add_refusals(app)
 
     @app.exception_handler(RequestValidationError)
     def _invalid(_request: Request, error: RequestValidationError) -> JSONResponse:
@@ -194,6 +185,8 @@ def _upsert(world: World, test_id: int, link: dict[str, Any], body: dict[str, An
 
 
 def _make_pending(world: World, invitation: Invitation, given: dict[str, Any]) -> None:
+    if invitation.state in ("Cancelled", "Expired"):
+        world.former_invitations.append(replace(invitation))
     invitation.state, invitation.changed_at = "Pending", world.now()
     if not invitation.id:
         world.last_invitation += 1
@@ -350,9 +343,10 @@ def _result_routes(app: FastAPI, world: World) -> None:
         if state not in _STATES:
             raise Refused(401, {"result": None, "errors": ["state is not valid"]})
         with world.lock:
+            former = world.former_invitations if world.switches["attempts_keep_history"] else []
             rows = [
                 _attempt(world, invitation)
-                for invitation in world.invitations.values()
+                for invitation in (*former, *world.invitations.values())
                 if invitation.state in _STATES[state]
                 and invitation.changed_at
                 and start <= invitation.changed_at <= end
@@ -410,7 +404,7 @@ def _account_routes(app: FastAPI, world: World) -> None:
         return {"businessUnits": [unit], "count": 1}
 
     @app.post("/gdpr/requests")
-    def forget(body: dict[str, Any]) -> Any:
+    def erase(body: dict[str, Any]) -> Any:
         """Forget a person, or one invitation of theirs (8)."""
         with world.lock:
             given = _lower(body)
@@ -420,5 +414,6 @@ def _account_routes(app: FastAPI, world: World) -> None:
                 raise Refused(400, {"errors": [f"No records found for given Email address: {email}"]})
             for number in found:
                 del world.invitations[number]
+            world.former_invitations[:] = [one for one in world.former_invitations if one.id not in found]
             world.mails[:] = [mail for mail in world.mails if mail["invitation"] not in found]
             return {"result": "Request accepted for processing"}

@@ -9,15 +9,15 @@ from typing import Any
 from fastapi import FastAPI, Request
 
 from include.sandbox.lever_rules import (
-    acting,
-    bad,
+    acting_user,
+    bad_request,
     contact_of,
     find,
     opportunity_of,
     page,
     shown,
-    texts,
-    within,
+    text_list,
+    time_filter,
 )
 from include.sandbox.world import World, new_id
 
@@ -75,14 +75,14 @@ def _email(value: str) -> Check:
     """The contact's addresses, whatever their case; what is no address is refused."""
     wanted = value.strip().lower()
     if not re.fullmatch(r"[^@\s]+@[^@\s]+", wanted):
-        raise bad("Email address is not valid")
+        raise bad_request("Email address is not valid")
     return lambda one: wanted in [email.lower() for email in one["emails"]]
 
 
 def _confidentiality(world: World, asked: str) -> Check:
     """Confidential ones only when asked for, and never without access (1.4, 4.3)."""
     if asked not in ("all", "confidential", "non-confidential"):
-        raise bad("must be confidential, non-confidential or all at /confidentiality")
+        raise bad_request("must be confidential, non-confidential or all at /confidentiality")
     seen = {"confidential", "non-confidential"} if asked == "all" else {asked}
     if not world.switches["confidential_access"]:
         seen -= {"confidential"}
@@ -95,7 +95,7 @@ def _checks(world: World, request: Request) -> list[Check]:
     checks = [_confidentiality(world, query.get("confidentiality", "non-confidential"))]
     checks += [_many(name, set(query.getlist(name))) for name in _MANY if name in query]
     checks += [_flag(name, query[name]) for name in _FLAGS if name in query]
-    checks += [within(request, name, value) for name, value in _TIMES.items()]
+    checks += [time_filter(request, name, value) for name, value in _TIMES.items()]
     if "email" in query:
         checks.append(_email(query["email"]))
     return checks
@@ -145,18 +145,18 @@ def add_opportunity_routes(app: FastAPI, world: World) -> None:
     @app.post("/opportunities", status_code=201)
     def create(body: dict[str, Any], request: Request) -> Any:
         with world.lock:
-            acting(world, request, required=True)
+            acting_user(world, request, required=True)
             if body.get("stage") is not None:
                 find("stages", world.stages, body["stage"])
             if len(body.get("postings") or []) > 1:
-                raise bad("must be an array of one at /postings")
+                raise bad_request("must be an array of one at /postings")
             opportunity, deduped = create_opportunity(world, body)
             return {"deduped": deduped, "data": shown(world, request, opportunity, _EXPANDABLE)}
 
     @app.get("/opportunities/deleted")
     def list_deleted(request: Request) -> Any:
         with world.lock:
-            in_time = within(request, "deleted_at", lambda one: one["deletedAt"])
+            in_time = time_filter(request, "deleted_at", lambda one: one["deletedAt"])
             rows = [([-one["deletedAt"], one["id"]], one) for one in world.deleted if in_time(one)]
             return page(world, request, rows)
 
@@ -173,7 +173,7 @@ def add_opportunity_routes(app: FastAPI, world: World) -> None:
     @app.put("/opportunities/{key}/stage")
     def update_stage(key: str, body: dict[str, Any], request: Request) -> Any:
         with world.lock:
-            opportunity, user = opportunity_of(world, key), acting(world, request)
+            opportunity, user = opportunity_of(world, key), acting_user(world, request)
             stage = find("stages", world.stages, body.get("stage"))
             world.move(key, stage["id"], user, by_api=True)
             return _without_contact(world, request, opportunity)
@@ -181,9 +181,9 @@ def add_opportunity_routes(app: FastAPI, world: World) -> None:
     @app.put("/opportunities/{key}/archived")
     def update_archived(key: str, body: dict[str, Any], request: Request) -> Any:
         with world.lock:
-            opportunity, _ = opportunity_of(world, key), acting(world, request)
+            opportunity, _ = opportunity_of(world, key), acting_user(world, request)
             if "reason" not in body:
-                raise bad("is required at /reason")
+                raise bad_request("is required at /reason")
             if body["reason"] is not None:
                 find("archive_reasons", world.archive_reasons, body["reason"])
             world.archive(key, body["reason"], by_api=True)
@@ -199,7 +199,7 @@ def _add_list_routes(app: FastAPI, world: World, what: str) -> None:
 
     def change(key: str, body: dict[str, Any], request: Request, *, add: bool) -> Any:
         with world.lock:
-            opportunity, _, given = opportunity_of(world, key), acting(world, request), texts(body, what)
+            opportunity, _, given = opportunity_of(world, key), acting_user(world, request), text_list(body, what)
             own = opportunity[what]
             after = list(dict.fromkeys([*own, *given])) if add else [item for item in own if item not in given]
             if after != own:
@@ -222,7 +222,7 @@ def _add_link_routes(app: FastAPI, world: World) -> None:
 
     def change(key: str, body: dict[str, Any], request: Request, *, add: bool) -> Any:
         with world.lock:
-            opportunity, _, given = opportunity_of(world, key), acting(world, request), texts(body, "links")
+            opportunity, _, given = opportunity_of(world, key), acting_user(world, request), text_list(body, "links")
             own = opportunity["links"]
             after = list(dict.fromkeys([*own, *given])) if add else [item for item in own if item not in given]
             for one in world.opportunities.values():

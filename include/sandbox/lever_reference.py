@@ -9,7 +9,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 
 from include.sandbox import webhooks
-from include.sandbox.lever_rules import Row, bad, find, in_order, page, shown
+from include.sandbox.lever_rules import Row, bad_request, find, in_order, page, shown
 from include.sandbox.world import World
 
 _POSTING = ("user", "owner", "hiringManager", "followers")
@@ -89,15 +89,15 @@ def add_webhook_routes(app: FastAPI, world: World) -> None:
 
     @app.get("/webhooks")
     def list_webhooks() -> Any:
-        return {"data": [webhooks.shown(webhook) for webhook in world.webhooks]}
+        return {"data": [webhooks.shown(webhook) for webhook in world.webhooks.entries]}
 
     @app.post("/webhooks", status_code=201)
     def create_webhook(body: dict[str, Any]) -> Any:
         with world.lock:
             problem = webhooks.problem_with(body)
             if problem:
-                raise bad(problem)
-            return {"data": webhooks.shown(webhooks.register(world, body, token=secrets.token_hex(24)), token=True)}
+                raise bad_request(problem)
+            return {"data": webhooks.shown(world.webhooks.register(body, token=secrets.token_hex(24)), token=True)}
 
     @app.put("/webhooks")
     @app.put("/webhooks/")
@@ -105,12 +105,12 @@ def add_webhook_routes(app: FastAPI, world: World) -> None:
         with world.lock:
             changed = []
             for given in body.get("data") or []:
-                webhook = find("webhooks", world.webhooks, given.get("id"))
+                webhook = find("webhooks", world.webhooks.entries, given.get("id"))
                 origins = ((given.get("configuration") or {}).get("conditions") or {}).get("origins")
                 after = {"url": given.get("url", webhook["url"]), "origins": origins or webhook["origins"]}
                 problem = webhooks.problem_with({"event": webhook["event"], "url": after["url"]})
                 if problem:
-                    raise bad(problem)
+                    raise bad_request(problem)
                 webhook.update(after, updatedAt=world.now_ms())
                 changed.append(webhooks.shown(webhook))
             return {"data": changed}
@@ -118,4 +118,4 @@ def add_webhook_routes(app: FastAPI, world: World) -> None:
     @app.delete("/webhooks/{key}", status_code=204)
     def delete_webhook(key: str) -> None:
         with world.lock:
-            world.webhooks.remove(find("webhooks", world.webhooks, key))
+            world.webhooks.entries.remove(find("webhooks", world.webhooks.entries, key))

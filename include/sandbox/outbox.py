@@ -12,7 +12,7 @@ import requests
 
 _TIMEOUT = 5
 _AT_ONCE = datetime.min.replace(tzinfo=UTC)
-_LOOK = 0.2  # seconds after which the sandbox's clock is read again: somebody may have moved it
+_CLOCK_POLL = 0.2  # seconds after which the sandbox's clock is read again: somebody may have moved it
 
 
 @dataclass(eq=False)
@@ -62,7 +62,7 @@ class Outbox:
             if overtaken is not None:
                 overtaken.due = now + timedelta(microseconds=1)
 
-    def again(self, number: int) -> None:
+    def rerun(self, number: int) -> None:
         """Send an old delivery once more, as Lever's Rerun button does."""
         with self._changed:
             old = next((delivery for delivery in self._all if delivery.number == number), None)
@@ -76,7 +76,7 @@ class Outbox:
             self._changed.wait_for(self._is_quiet, timeout=wait)
             return list(self._all)
 
-    def look(self) -> None:
+    def wake(self) -> None:
         """The clock was moved: something may be due."""
         with self._changed:
             self._changed.notify_all()
@@ -115,7 +115,7 @@ class Outbox:
                 first = min(self._waiting, key=lambda d: (d.due, d.number))
                 if first.due <= now:
                     return first
-                self._changed.wait(min(_LOOK, (first.due - now).total_seconds()))
+                self._changed.wait(min(_CLOCK_POLL, (first.due - now).total_seconds()))
             self._thread = None
             return None
 

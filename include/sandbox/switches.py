@@ -28,6 +28,7 @@ SWITCHES: dict[str, Any] = {
     # iMocha's API
     "imocha_calls_a_minute": 0,  # more are answered 429; 0 = no limit
     "legacy_attempt_keys": False,  # Retrieve Invites says teststatus "Complete" instead of testStatus "Completed"
+    "attempts_keep_history": False,  # Retrieve Invites also lists what an invitation was before it was pending again
     "empty_sweep_is_404": False,  # Retrieve Invites without a result is 404
     "sweep_limit_days": 0,  # Retrieve Invites refuses a longer window; 0 = no limit
     "report_not_ready": "status",  # or 404, or errors: what a report says before it is final

@@ -10,7 +10,7 @@ from typing import Any
 
 from include.sandbox.outbox import Outbox
 from include.sandbox.switches import SWITCHES
-from include.sandbox.webhooks import deliveries_of
+from include.sandbox.webhooks import WebhookRegistry
 
 
 @dataclass
@@ -84,18 +84,18 @@ class World:
     deleted: list[dict[str, Any]] = field(default_factory=list)
     tags_ever: set[str] = field(default_factory=set)
     tokens: dict[tuple[str, str], list[Any]] = field(default_factory=dict)  # of pages: what was given out, where
-    webhooks: list[dict[str, Any]] = field(default_factory=list)
     tests: dict[int, dict[str, Any]] = field(default_factory=dict)
     links: dict[int, dict[str, Any]] = field(default_factory=dict)  # each test's Default link
     other_links: list[dict[str, Any]] = field(default_factory=list)
     invitations: dict[int, Invitation] = field(default_factory=dict)
+    former_invitations: list[Invitation] = field(default_factory=list)  # as they were before they were pending again
     mails: list[dict[str, Any]] = field(default_factory=list)
     last_invitation: int = 3178600
     buckets: dict[str, tuple[float, datetime]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """What either vendor sends by itself goes out by the same clock."""
         self.outbox = Outbox(self.now)
+        self.webhooks = WebhookRegistry(self.now_ms, self.switches, self.outbox)
 
     def now(self) -> datetime:
         """The sandbox's time; it can be moved on."""
@@ -177,11 +177,13 @@ class World:
         raise KeyError(f"archive reason {name}")
 
     def announce(self, event: str, opportunity: dict[str, Any], *, by_api: bool = False, **data: Any) -> None:
-        """Tell every webhook that is registered for an event; one registered twice is told twice (11)."""
-        if not self.switches["webhooks_enabled"] or (by_api and not self.switches["webhook_on_api_moves"]):
-            return
-        for delivery in deliveries_of(self, event, opportunity, data):
-            self.outbox.put(delivery, self.switches["webhook_delivery"])
+        """Send an event to the webhooks registered for it (lever.md 11), unless a switch prevents it.
+
+        :param by_api: whether a call of the API, not a person, caused the event.
+        :param data: what the body says besides the ids.
+        """
+        if self.switches["webhooks_enabled"] and (not by_api or self.switches["webhook_on_api_moves"]):
+            self.webhooks.announce(event, opportunity, data)
 
     def rank(self, stage_id: str) -> int:
         """A stage's place in the pipeline."""

@@ -23,7 +23,7 @@ from include.sandbox.world import World
 
 
 def create_app(world: World | None = None) -> FastAPI:
-    """The sandbox: Lever below ``/lever/v1``, iMocha below ``/imocha/v3``, admin calls below ``/admin``."""
+    """Make the application: Lever at ``/lever/v1``, iMocha at ``/imocha/v3``, admin calls at ``/admin``."""
     world = world or World()
     if not world.stages:
         world.seed()
@@ -44,7 +44,7 @@ def create_app(world: World | None = None) -> FastAPI:
 
     @app.exception_handler(KeyError)
     def _unknown_key(_request: Request, error: KeyError) -> JSONResponse:
-        return JSONResponse({"detail": f"There is no such thing, or a field is missing: {error.args[0]}"}, 404)
+        return JSONResponse({"detail": f"unknown id, or a field is missing: {error.args[0]}"}, 404)
 
     @app.exception_handler(Refused)
     def _refused(_request: Request, error: Refused) -> JSONResponse:

@@ -1,4 +1,4 @@
-"""iMocha's REST API v3 as its contract describes it (sections refer to imocha.md)."""
+"""iMocha's REST API v3, as imocha.md describes it."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ _STATES = {"completed": ENDED, "cancelled": ("Cancelled",), "expired": ("Expired
 
 
 def _lower(body: dict[str, Any]) -> dict[str, Any]:
-    """Input keys are read without regard to case (1)."""
+    """Return a body with its keys in lower case: iMocha accepts any case (imocha.md 1)."""
     return {key.lower(): value for key, value in body.items()}
 
 
 def _time(value: Any) -> datetime | None:
-    """ISO 8601, with a zone or in UTC (1)."""
+    """Read an ISO 8601 time; no zone means UTC (imocha.md 1)."""
     if not value:
         return None
     moment = datetime.fromisoformat(str(value).replace("Z", "+00:00"))
@@ -37,7 +37,7 @@ def _time(value: Any) -> datetime | None:
 
 
 def create_imocha(world: World) -> FastAPI:
-    """The API, to be mounted where the connection's host points."""
+    """Make the API as an application to be mounted."""
     app = FastAPI(title="iMocha (sandbox)")
     _add_errors(app)
 
@@ -82,12 +82,12 @@ def _add_errors(app: FastAPI) -> None:
 
 
 def _number(world: World, value: Any) -> Any:
-    """An id as a number or as text."""
+    """Give an id as a number or as text."""
     return str(value) if world.switches["numbers_as_text"] and value is not None else value
 
 
 def _score(world: World, value: float) -> Any:
-    """A score as 34, 34.0 or text."""
+    """Give a score as 34, 34.0 or text."""
     return _number(world, float(value) if world.switches["scores_as_floats"] else value)
 
 
@@ -110,12 +110,12 @@ def _test_routes(app: FastAPI, world: World) -> None:
 
 
 def _link(world: World, invitation: Invitation) -> dict[str, Any]:
-    """The link an invitation is on."""
+    """Find the link of an invitation."""
     return next(link for link in world.links_of(invitation.test_id) if link["testLinkId"] == invitation.link_id)
 
 
 def _take_window(world: World, invitation: Invitation, body: dict[str, Any]) -> None:
-    """Access time and zone: the request's, else the link's as they are now (5.1, 5.3)."""
+    """Set access time and zone: the request's, else the link's present ones (imocha.md 5.1, 5.3)."""
     details = _link(world, invitation)["invitationSchedule"]["scheduleDetails"]
     now, days = world.now(), int(details.get("invitationValidityInDays") or 7)
     try:
@@ -130,7 +130,7 @@ def _take_window(world: World, invitation: Invitation, body: dict[str, Any]) -> 
 
 
 def _take_settings(world: World, invitation: Invitation, body: dict[str, Any]) -> None:
-    """Proctoring and stakeholders: the request's, else the link's; "disable" means nobody."""
+    """Set proctoring and stakeholders: the request's, else the link's; "disable" means no stakeholders."""
     link = _link(world, invitation)
     invitation.proctoring = body.get("proctoringmode") or link["proctoringSettings"]["proctoringMode"]
     stakeholders = body.get("stakeholderemails", link["stakeholderEmails"])
@@ -160,7 +160,7 @@ def _invited(world: World, invitation: Invitation) -> dict[str, Any]:
 
 
 def _candidate(given: dict[str, Any]) -> tuple[str, str]:
-    """E-mail, which is the key and lower case, and name; random ones when they are not mandatory (5.1)."""
+    """Read e-mail address, in lower case, and name; both are made up if the request says they are optional (imocha.md 5.1)."""
     email, name = str(given.get("email") or "").strip().lower(), str(given.get("name") or "")
     if str(given.get("disablemandatoryfields")) == "1":
         random = secrets.token_hex(8)
@@ -171,7 +171,7 @@ def _candidate(given: dict[str, Any]) -> tuple[str, str]:
 
 
 def _upsert(world: World, test_id: int, link: dict[str, Any], body: dict[str, Any]) -> dict[str, Any]:
-    """Invite: a second time on one link it is the same invitation, revived unless begun or ended (5.3)."""
+    """Invite; a repeated invite on one link returns the same invitation, pending again unless started (imocha.md 5.3)."""
     given = _lower(body)
     email, name = _candidate(given)
     key = (test_id, link["testLinkId"], email)
@@ -196,7 +196,7 @@ def _make_pending(world: World, invitation: Invitation, given: dict[str, Any]) -
 
 
 def _refuse_reattempt(world: World, invitation: Invitation) -> None:
-    """Not while it runs; older servers refuse what is open as well (5.4)."""
+    """Refuse while the attempt runs; older servers refuse open invitations too (imocha.md 5.4)."""
     strict = world.switches["strict_reattempt"] and invitation.state in _OPEN
     if strict or invitation.state == "In Progress":
         state = invitation.state.replace(" ", "").lower()
@@ -205,7 +205,7 @@ def _refuse_reattempt(world: World, invitation: Invitation) -> None:
 
 
 def _retake(world: World, invitation: Invitation) -> Invitation:
-    """Of an ended attempt: the open reattempt if there is one, else a new one with the original's settings (5.4)."""
+    """Return the open reattempt of an ended attempt, or make one with the original's settings (imocha.md 5.4)."""
     for other in reversed(world.invitations.values()):
         if other.retake_of == invitation.id and other.state not in ENDED:
             if other.state == "In Progress":
@@ -221,7 +221,7 @@ def _retake(world: World, invitation: Invitation) -> Invitation:
 def _invitation_routes(app: FastAPI, world: World) -> None:
     @app.post("/tests/{test_id}/invite")
     def invite(test_id: int, body: dict[str, Any]) -> Any:
-        """On the Default link, which is made when it is missing."""
+        """Invite on the Default link, which is made when it is missing."""
         with world.lock:
             _test(world, test_id)
             if test_id not in world.links:
@@ -230,7 +230,7 @@ def _invitation_routes(app: FastAPI, world: World) -> None:
 
     @app.post("/tests/{test_id}/testlinks/{link_id}/invite")
     def invite_by_link(test_id: int, link_id: int, body: dict[str, Any]) -> Any:
-        """On a link of choice: another link is another attempt (5.3)."""
+        """Invite on a given link: another link is another invitation (imocha.md 5.3)."""
         with world.lock:
             links = [link for link in world.links_of(test_id) if link["testLinkId"] == link_id]
             if not links:
@@ -330,14 +330,14 @@ def _result_routes(app: FastAPI, world: World) -> None:
 
     @app.get("/pdfreport/{invitation_id}.pdf")
     def pdf(invitation_id: int) -> Response:
-        """Opens without a key (7.2)."""
+        """Return the PDF; no key is needed (imocha.md 7.2)."""
         if not has_report(_known(world, invitation_id)):
             raise Refused(404, {"errors": ["report not found"]})
         return Response(report_pdf(f"Report of invitation {invitation_id}"), media_type="application/pdf")
 
     @app.post("/candidates/testattempts")
     def attempts(body: dict[str, Any], state: str = "") -> Any:
-        """What ended, was cancelled or expired in a window, by the time of the last change; no pages (11.7)."""
+        """List invitations in a group of states whose last change lies in a window; there are no pages (imocha.md 6.4)."""
         given = _lower(body)
         start, end = _window(world, given)
         if state not in _STATES:
@@ -358,7 +358,7 @@ def _result_routes(app: FastAPI, world: World) -> None:
 
     @app.post("/callbacks/process")
     def process_callbacks(body: dict[str, Any], request: Request) -> Any:
-        """Queue callbacks again: all or none of the ids; what has nothing to say or no URL fails (6.3)."""
+        """Send callbacks again: an unknown id refuses all; an id without URL or report is listed as failed (imocha.md 6.3)."""
         ids = _lower(body).get("testinvitationids")
         if not isinstance(ids, list) or not ids or len(ids) > 100:
             raise Refused(401, {"result": None, "errors": ["testinvitationIds must be 1 to 100 ids"]})
@@ -373,7 +373,7 @@ def _result_routes(app: FastAPI, world: World) -> None:
 
 
 def _window(world: World, given: dict[str, Any]) -> tuple[datetime, datetime]:
-    """Both ends are needed; the largest window is a switch (6.4)."""
+    """Read the window, of which both ends are required; its greatest length is a switch (imocha.md 6.4)."""
     try:
         start, end = _time(given.get("startdatetime")), _time(given.get("enddatetime"))
     except ValueError:
@@ -405,7 +405,7 @@ def _account_routes(app: FastAPI, world: World) -> None:
 
     @app.post("/gdpr/requests")
     def erase(body: dict[str, Any]) -> Any:
-        """Forget a person, or one invitation of theirs (8)."""
+        """Erase a person's records, or one invitation (imocha.md 8)."""
         with world.lock:
             given = _lower(body)
             email, one = str(given.get("candidateemail") or "").strip().lower(), given.get("testinvitationid")

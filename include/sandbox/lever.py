@@ -1,4 +1,4 @@
-"""Lever's Data API v1 as its contract describes it (sections refer to lever.md)."""
+"""Lever's Data API v1, as lever.md describes it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from include.sandbox.world import World
 
 
 def create_lever(world: World) -> FastAPI:
-    """The API, to be mounted where the connection's host points."""
+    """Make the API as an application to be mounted."""
     app = FastAPI(title="Lever (sandbox)")
     _add_errors(app)
 
@@ -51,7 +51,7 @@ def create_lever(world: World) -> FastAPI:
 
 
 def _is_known(world: World, request: Request) -> bool:
-    """Basic auth: the key is the user name, the password is empty (1.2)."""
+    """Check Basic authentication: the key is the user name, the password is empty (lever.md 1.2)."""
     expected = "Basic " + base64.b64encode(f"{world.lever_key}:".encode()).decode()
     return secrets.compare_digest(request.headers.get("authorization", "").encode(), expected.encode())
 

@@ -1,4 +1,4 @@
-"""Lever's opportunities: found, made, moved, tagged, archived (lever.md 4 and 5)."""
+"""Lever's opportunities: list, read, create, move, tag, archive (lever.md 4, 5)."""
 
 from __future__ import annotations
 
@@ -62,17 +62,20 @@ _FLAGS: dict[str, Callable[[dict[str, Any]], bool]] = {
 
 
 def _many(name: str, values: set[str]) -> Check:
-    """Several values of one filter are alternatives; case counts (4.3)."""
+    """Make a filter of which one value must match exactly (lever.md 4.3)."""
     return lambda one: bool(values & _MANY[name](one))
 
 
 def _flag(name: str, value: str) -> Check:
-    """Set, true or false; unset means both."""
+    """Make a filter for true or false; without it both pass."""
     return lambda one: value == str(_FLAGS[name](one)).lower()
 
 
 def _email(value: str) -> Check:
-    """The contact's addresses, whatever their case; what is no address is refused."""
+    """Make a filter by e-mail address without regard to case.
+
+    :raises Refused: 400, the value is not an address.
+    """
     wanted = value.strip().lower()
     if not re.fullmatch(r"[^@\s]+@[^@\s]+", wanted):
         raise bad_request("Email address is not valid")
@@ -80,7 +83,7 @@ def _email(value: str) -> Check:
 
 
 def _confidentiality(world: World, asked: str) -> Check:
-    """Confidential ones only when asked for, and never without access (1.4, 4.3)."""
+    """Make a filter that lets confidential ones pass only if asked for and permitted (lever.md 1.4, 4.3)."""
     if asked not in ("all", "confidential", "non-confidential"):
         raise bad_request("must be confidential, non-confidential or all at /confidentiality")
     seen = {"confidential", "non-confidential"} if asked == "all" else {asked}
@@ -90,7 +93,7 @@ def _confidentiality(world: World, asked: str) -> Check:
 
 
 def _checks(world: World, request: Request) -> list[Check]:
-    """The filters of a query: different ones are conditions, all to be met (4.3)."""
+    """Read the filters of a query; all of them must match (lever.md 4.3)."""
     query = request.query_params
     checks = [_confidentiality(world, query.get("confidentiality", "non-confidential"))]
     checks += [_many(name, set(query.getlist(name))) for name in _MANY if name in query]
@@ -102,13 +105,16 @@ def _checks(world: World, request: Request) -> list[Check]:
 
 
 def _without_contact(world: World, request: Request, opportunity: dict[str, Any]) -> dict[str, Any]:
-    """What most writes answer: the opportunity, with blanks where the contact's data should be (5.1)."""
+    """Make the answer of most writes: the opportunity with the contact's data blank (lever.md 5.1)."""
     seen = shown(world, request, opportunity, _EXPANDABLE) | _BLANK
     return {"data": {key: value for key, value in seen.items() if key != "opportunityLocation"}}
 
 
 def create_opportunity(world: World, given: dict[str, Any]) -> tuple[dict[str, Any], bool]:
-    """A new opportunity, on the contact who has the address already if there is one (4.6)."""
+    """Create an opportunity, for the contact who already has the e-mail address if there is one (lever.md 4.6).
+
+    :return: the opportunity, and whether the contact was known.
+    """
     emails = {email.lower() for email in given.get("emails") or []}
     known = [one for one in world.opportunities.values() if emails & {email.lower() for email in one["emails"]}]
     names = (*_CONTACT, "tags", "sources", "origin", "owner", "followers", "createdAt", "opportunityLocation")
@@ -128,11 +134,11 @@ def create_opportunity(world: World, given: dict[str, Any]) -> tuple[dict[str, A
 
 
 def add_opportunity_routes(app: FastAPI, world: World) -> None:
-    """Reading, and every write that changes the opportunity itself."""
+    """Add calls that read opportunities or change them."""
 
     @app.get("/opportunities")
     def list_opportunities(request: Request) -> Any:
-        """By stage, then by what advanced last, as it is now: a move between two pages shifts them (3.3)."""
+        """List by stage, then last advanced first; a move while pages are read shifts the pages (lever.md 3.3)."""
         with world.lock:
             checks = _checks(world, request)
             rows = [
@@ -195,7 +201,7 @@ def add_opportunity_routes(app: FastAPI, world: World) -> None:
 
 
 def _add_list_routes(app: FastAPI, world: World, what: str) -> None:
-    """Tags and sources: new ones come into being and go to the end, repeating one changes nothing (5.1, 5.2)."""
+    """Add calls for tags or sources: new ones go to the end, repeated ones change nothing (lever.md 5.1, 5.2)."""
 
     def change(key: str, body: dict[str, Any], request: Request, *, add: bool) -> Any:
         with world.lock:
@@ -218,7 +224,7 @@ def _add_list_routes(app: FastAPI, world: World, what: str) -> None:
 
 
 def _add_link_routes(app: FastAPI, world: World) -> None:
-    """Links belong to the contact: all its opportunities show them, and the answer does too (5, 5.1)."""
+    """Add calls for links, which belong to the contact: all its opportunities show them (lever.md 5, 5.1)."""
 
     def change(key: str, body: dict[str, Any], request: Request, *, add: bool) -> Any:
         with world.lock:

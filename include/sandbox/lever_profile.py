@@ -1,4 +1,4 @@
-"""What Lever keeps on an opportunity's profile: forms, files, notes, feedback (lever.md 7 to 10)."""
+"""Lever's records on an opportunity's profile: forms, files, notes, feedback (lever.md 7 to 10)."""
 
 from __future__ import annotations
 
@@ -30,20 +30,20 @@ _KINDS: dict[str, Any] = {"date": int, "currency": (int, float), "multiple-selec
 
 
 def _as_switched(world: World, item: dict[str, Any]) -> dict[str, Any]:
-    """Forms, files and templates: times as numbers or as text, since no recording tells (7, 8)."""
+    """Give times as numbers or as text: which of them Lever does is not documented (lever.md 7, 8)."""
     if not world.switches["times_as_text"]:
         return item
     return item | {name: str(item[name]) for name in _TIMES if item.get(name) is not None}
 
 
 def _answer(world: World, item: dict[str, Any]) -> Any:
-    """... and wrapped in `data` or bare, for the same reason."""
+    """Wrap an item in `data` or not: which of them Lever does is not documented (lever.md 7, 8)."""
     item = _as_switched(world, item)
     return {"data": item} if world.switches["form_answers_wrapped"] else item
 
 
 def add_template_routes(app: FastAPI, world: World) -> None:
-    """Templates of profile forms (7.2)."""
+    """Add calls for templates of profile forms (lever.md 7.2)."""
 
     def save(key: str, body: dict[str, Any], known: dict[str, Any]) -> dict[str, Any]:
         fields = body.get("fields")
@@ -84,7 +84,10 @@ def add_template_routes(app: FastAPI, world: World) -> None:
 
 
 def _check_form(world: World, template: dict[str, Any], fields: list[dict[str, Any]]) -> None:
-    """All of the template's fields, in its order, with values that fit; or anything, when lenient (7.3)."""
+    """Check that a form has all the template's fields, in order, with fitting values (lever.md 7.3).
+
+    :raises Refused: 400, it has not; never with the switch `strict_forms` off.
+    """
     if not world.switches["strict_forms"]:
         return
     wanted = [(field["type"], field["text"]) for field in template["fields"]]
@@ -97,7 +100,7 @@ def _check_form(world: World, template: dict[str, Any], fields: list[dict[str, A
 
 
 def _check_value(own: dict[str, Any], value: Any, where: str) -> None:
-    """A value by its field's type (7.1)."""
+    """Check a value against its field's type (lever.md 7.1)."""
     if value is None:
         if own.get("required"):
             raise bad_request(f"value required {where}")
@@ -113,7 +116,7 @@ def _check_value(own: dict[str, Any], value: Any, where: str) -> None:
 
 
 def add_form_routes(app: FastAPI, world: World) -> None:
-    """Profile forms: made once, never changed (7.3)."""
+    """Add calls for profile forms, which cannot be changed once created (lever.md 7.3)."""
 
     @app.get("/opportunities/{key}/forms")
     def list_forms(key: str, request: Request) -> Any:
@@ -150,7 +153,7 @@ def add_form_routes(app: FastAPI, world: World) -> None:
 
 
 def add_file_routes(app: FastAPI, world: World) -> None:
-    """Files: uploads and deletions name the acting user (8)."""
+    """Add calls for files; uploads and deletions must name the acting user (lever.md 8)."""
 
     def seen(file: dict[str, Any]) -> dict[str, Any]:
         return _as_switched(world, {name: value for name, value in file.items() if name != "content"})
@@ -204,7 +207,7 @@ def add_file_routes(app: FastAPI, world: World) -> None:
 
 
 def _comment(world: World, given: dict[str, Any], stage: str, user: str | None) -> dict[str, Any]:
-    """One entry of a note's thread; its time may lie in the past only (9)."""
+    """Make one entry of a note's thread; its time must not lie in the future (lever.md 9)."""
     value, now = given.get("value"), world.now_ms()
     if not isinstance(value, str):
         raise bad_request("is required at /value")
@@ -217,7 +220,7 @@ def _comment(world: World, given: dict[str, Any], stage: str, user: str | None) 
 
 
 def add_note_routes(app: FastAPI, world: World) -> None:
-    """Notes: writing one does not move the opportunity's `updatedAt`, changing one does (4.2, 9)."""
+    """Add calls for notes; a new one leaves the opportunity's `updatedAt`, a changed one sets it (lever.md 4.2, 9)."""
 
     @app.get("/opportunities/{key}/notes")
     def list_notes(key: str, request: Request) -> Any:
@@ -270,7 +273,7 @@ def add_note_routes(app: FastAPI, world: World) -> None:
 
 
 def add_feedback_routes(app: FastAPI, world: World) -> None:
-    """Feedback: values are matched by field id; what is deleted stays readable (10)."""
+    """Add calls for feedback: values are matched by field id; deleted feedback stays readable (lever.md 10)."""
 
     @app.get("/feedback_templates")
     def list_templates(request: Request) -> Any:

@@ -1,4 +1,4 @@
-"""What Lever's other records refer to, and the registry of webhooks (lever.md 6 and 11.1)."""
+"""Records that Lever's other records refer to, and the registry of webhooks (lever.md 6, 11.1)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def _counted(texts: Counter[str]) -> list[Row]:
 
 
 def add_reference_routes(app: FastAPI, world: World) -> None:
-    """Stages, tags, sources, archive reasons, users, postings: all read only."""
+    """Add calls that read stages, tags, sources, archive reasons, users and postings."""
 
     @app.get("/stages")
     def list_stages(request: Request) -> Any:
@@ -32,7 +32,7 @@ def add_reference_routes(app: FastAPI, world: World) -> None:
 
     @app.get("/tags")
     def list_tags(request: Request) -> Any:
-        """Alphabetical whatever the case, though tags differ by case; one that nobody carries is gone (6.2)."""
+        """List tags in alphabetical order without regard to case; an unused tag is not listed (lever.md 6.2)."""
         with world.lock:
             counts = Counter(tag for one in world.opportunities.values() for tag in one["tags"])
             if not world.switches["unseen_tags_vanish"]:
@@ -56,7 +56,7 @@ def add_reference_routes(app: FastAPI, world: World) -> None:
 
     @app.get("/users")
     def list_users(request: Request) -> Any:
-        """Active ones, unless asked for all (6.4)."""
+        """List users: only active ones unless all are asked for (lever.md 6.4)."""
         email = request.query_params.get("email", "").strip().lower()
         gone_too = request.query_params.get("includeDeactivated") == "true"
         users = [user for user in world.users if gone_too or user.get("deactivatedAt") is None]
@@ -85,7 +85,7 @@ def add_reference_routes(app: FastAPI, world: World) -> None:
 
 
 def add_webhook_routes(app: FastAPI, world: World) -> None:
-    """The registry: nothing has to be unique, and the signature token is told once (11.1)."""
+    """Add the registry: nothing must be unique; only the creating answer has the signature token (lever.md 11.1)."""
 
     @app.get("/webhooks")
     def list_webhooks() -> Any:

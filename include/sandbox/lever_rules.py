@@ -1,4 +1,4 @@
-"""What holds for every call of Lever's API: errors, pages, include and expand, the acting user (lever.md 2, 3, 5.4)."""
+"""Rules for every call of Lever's API: errors, pages, include and expand, the acting user (lever.md 2, 3, 5.4)."""
 
 from __future__ import annotations
 
@@ -43,7 +43,10 @@ def find(kind: str, items: Iterable[dict[str, Any]], key: object) -> dict[str, A
 
 
 def opportunity_of(world: World, key: str) -> dict[str, Any]:
-    """An opportunity, when there is one and the key may see it (1.4)."""
+    """Find an opportunity.
+
+    :raises Refused: 404, there is none; 403, it is confidential and the key has no access (lever.md 1.4).
+    """
     if key not in world.opportunities:
         raise not_found("opportunities", key)
     opportunity = world.opportunities[key]
@@ -53,7 +56,10 @@ def opportunity_of(world: World, key: str) -> dict[str, Any]:
 
 
 def text_list(body: dict[str, Any], name: str) -> list[str]:
-    """A list of texts in a body."""
+    """Read a list of texts from a body.
+
+    :raises Refused: 400, it is anything else.
+    """
     value = body.get(name)
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
         raise bad_request(f"must be an array of strings at /{name}")
@@ -61,7 +67,10 @@ def text_list(body: dict[str, Any], name: str) -> list[str]:
 
 
 def whole_number(request: Request, name: str) -> int | None:
-    """A number or time in the query."""
+    """Read a number or time from the query; None if it is not there.
+
+    :raises Refused: 400, it is not a whole number.
+    """
     value = request.query_params.get(name)
     if value is not None and not value.isdecimal():
         raise bad_request(f"must be a whole number at /{name}")
@@ -69,7 +78,10 @@ def whole_number(request: Request, name: str) -> int | None:
 
 
 def acting_user(world: World, request: Request, *, required: bool = False) -> str | None:
-    """The user in `perform_as`; a deactivated one will do (5.4)."""
+    """Read the user id in `perform_as`, which may be a deactivated user's (lever.md 5.4).
+
+    :raises Refused: 400, it is required and missing; 404, no such user.
+    """
     user = request.query_params.get("perform_as")
     if user is None and (required or world.switches["perform_as_required"]):
         raise bad_request("Missing required parameter: perform_as")
@@ -81,7 +93,7 @@ def acting_user(world: World, request: Request, *, required: bool = False) -> st
 def time_filter(
     request: Request, name: str, time_of: Callable[[dict[str, Any]], int | None]
 ) -> Callable[[dict[str, Any]], bool]:
-    """A time filter, inclusive on both sides; what has no time passes only when none is asked for (4.3)."""
+    """Make a time filter, inclusive at both ends; an item without a time passes only if neither is given (lever.md 4.3)."""
     start, end = whole_number(request, f"{name}_start"), whole_number(request, f"{name}_end")
     if start is None and end is None:
         return lambda _: True
@@ -89,7 +101,10 @@ def time_filter(
 
 
 def contact_of(world: World, key: str) -> dict[str, Any]:
-    """The person behind opportunities, as the opportunities tell (4.7)."""
+    """Return a contact, taken from one of its opportunities (lever.md 4.7).
+
+    :raises Refused: 404, no opportunity has it.
+    """
     for opportunity in world.opportunities.values():
         if opportunity["contact"] == key:
             names = ("name", "headline", "isAnonymized", "emails", "phones", "dataProtection")
@@ -125,7 +140,11 @@ _EXPANDED: dict[str, Callable[[World, Any, dict[str, Any]], Any]] = {
 
 
 def shown(world: World, request: Request, item: dict[str, Any], expandable: Iterable[str] = ()) -> dict[str, Any]:
-    """An item as asked for: `expand` puts objects in the place of ids, `include` leaves all else out (3.4)."""
+    """Return an item as the query asks: `expand` replaces ids by objects, `include` selects fields (lever.md 3.4).
+
+    :param expandable: the fields that may be expanded.
+    :raises Refused: 400, another field shall be expanded.
+    """
     expand, include = request.query_params.getlist("expand"), request.query_params.getlist("include")
     for name in expand:
         if name not in expandable:
@@ -140,7 +159,10 @@ def shown(world: World, request: Request, item: dict[str, Any], expandable: Iter
 
 
 def page(world: World, request: Request, rows: Iterable[Row], expandable: Iterable[str] = ()) -> dict[str, Any]:
-    """A page of a list in its order of this moment; `next` is the key of the first row of the next one (3.3)."""
+    """Return a page of a list as it is now; the token in `next` names the next page's first row (lever.md 3.3).
+
+    :raises Refused: 400, wrong limit or unknown token.
+    """
     limit, token, path = whole_number(request, "limit"), request.query_params.get("offset"), request.url.path
     limit = 100 if limit is None else limit
     if not 1 <= limit <= 100:
@@ -158,7 +180,7 @@ def page(world: World, request: Request, rows: Iterable[Row], expandable: Iterab
 
 
 def _token(world: World, path: str, key: list[Any]) -> str:
-    """A key, percent-encoded; a number counts down in the order by being negative, and is given as it is."""
+    """Make a page token: the row's key, percent-encoded; a negative number in it stands for descending order."""
     given = [abs(part) if isinstance(part, int) else part for part in key]
     token = quote(json.dumps(given, separators=(",", ":")), safe="")
     world.tokens[path, token] = key
@@ -166,5 +188,5 @@ def _token(world: World, path: str, key: list[Any]) -> str:
 
 
 def in_order(items: Iterable[dict[str, Any]]) -> list[Row]:
-    """Rows of a list that keeps the order in which its items were made."""
+    """Return rows in the order in which the items were created."""
     return [([number, item["id"]], item) for number, item in enumerate(items)]

@@ -1,4 +1,4 @@
-"""What the contracts leave open, one switch each: every position is a way the vendors may really be."""
+"""Switches for vendor behaviour that is not documented: each position is possible behaviour of the real vendor."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ CHOICES: dict[str, tuple[Any, ...]] = {
 
 
 def problem_with(given: dict[str, Any]) -> str | None:
-    """What is wrong with new positions, in a line; None when nothing is."""
+    """Return what is wrong with new positions, in one line; None if nothing is."""
     for name, value in given.items():
         if name not in SWITCHES:
             return f"no such switch: {name}; there are: {', '.join(SWITCHES)}"

@@ -1,4 +1,4 @@
-"""The ledger, from an Airflow connection or an environment variable."""
+"""Finds the ledger's database by an Airflow connection or an environment variable."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ LEDGER_CONNECTION = "lever_imocha_ledger"
 
 
 def ledger_engine(url: str | None = None) -> Engine:
-    """The ledger's engine, its schema checked once a process.
+    """Return the ledger's engine; its schema is checked once per process.
 
-    :param url: where the caller has looked it up already.
-    :raises LedgerError: none is named, it is not reachable, or it is not migrated.
+    :param url: if the caller has looked it up already.
+    :raises LedgerError: no URL is set, the database cannot be reached, or it is not migrated.
     """
     engine = engine_for(url or ledger_url())
     if engine not in _CHECKED:
@@ -31,9 +31,9 @@ _CHECKED: set[Engine] = set()
 
 
 def ledger_url() -> str:
-    """The connection `lever_imocha_ledger`, else the variable LEVER_IMOCHA_LEDGER.
+    """Return the URL of the connection `lever_imocha_ledger`, else the variable LEVER_IMOCHA_LEDGER.
 
-    :raises LedgerError: neither is there.
+    :raises LedgerError: neither is set.
     """
     try:
         return str(BaseHook.get_connection(LEDGER_CONNECTION).get_uri())
@@ -42,7 +42,7 @@ def ledger_url() -> str:
 
 
 def url_from_environment() -> str:
-    """The variable LEVER_IMOCHA_LEDGER.
+    """Return the variable LEVER_IMOCHA_LEDGER.
 
     :raises LedgerError: it is not set.
     """

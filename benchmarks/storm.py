@@ -309,7 +309,7 @@ class Server:
             .group_by(deliveries.c.key)
         )
         with self._engine.connect() as connection:
-            return Counter({key: count for key, count in connection.execute(query)})
+            return Counter(dict(connection.execute(query).tuples().all()))
 
 
 def run(server: Server, name: str, *, rate: int, seconds: int, seed: int) -> list[str]:

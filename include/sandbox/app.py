@@ -15,7 +15,7 @@ from include.sandbox.admin import (
     add_recruiter_routes,
     add_tool_routes,
 )
-from include.sandbox.errors import Refused
+from include.sandbox.errors import RefusedError
 from include.sandbox.faults import Faults
 from include.sandbox.imocha import create_imocha
 from include.sandbox.lever import create_lever
@@ -46,8 +46,8 @@ def create_app(world: World | None = None) -> FastAPI:
     def _unknown_key(_request: Request, error: KeyError) -> JSONResponse:
         return JSONResponse({"detail": f"unknown id, or a field is missing: {error.args[0]}"}, 404)
 
-    @app.exception_handler(Refused)
-    def _refused(_request: Request, error: Refused) -> JSONResponse:
+    @app.exception_handler(RefusedError)
+    def _refused(_request: Request, error: RefusedError) -> JSONResponse:
         return JSONResponse({"detail": error.body["message"]}, error.status)
 
     @app.get("/", response_class=HTMLResponse)

@@ -8,7 +8,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """Raised inside a route: the answer is an error.
 
     :param status: HTTP status.
@@ -21,8 +21,8 @@ class Refused(Exception):
 
 
 def add_refusals(app: FastAPI) -> None:
-    """Have an application answer `Refused` with its status and body."""
+    """Have an application answer `RefusedError` with its status and body."""
 
-    @app.exception_handler(Refused)
-    def _refused(_request: Request, error: Refused) -> JSONResponse:
+    @app.exception_handler(RefusedError)
+    def _refused(_request: Request, error: RefusedError) -> JSONResponse:
         return JSONResponse(error.body, error.status)

@@ -5,21 +5,24 @@ from __future__ import annotations
 import secrets
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from include.sandbox.callbacks import ENDED, call_back, has_report
-from include.sandbox.errors import Refused, add_refusals
+from include.sandbox.errors import RefusedError, add_refusals
 from include.sandbox.faults import too_many
 from include.sandbox.pdf import report_pdf
 from include.sandbox.world import Invitation, World
 
 _REPORT_WORDS = {"Test Left": "TestLeft"}
 _OPEN = ("Pending", "Cancelled", "Expired")
+_PageNo = Annotated[int, Query(alias="pageNo")]
+_PageSize = Annotated[int, Query(alias="pageSize")]
+_Labels = Annotated[str, Query(alias="labelsFilter")]
 _STATES = {"completed": ENDED, "cancelled": ("Cancelled",), "expired": ("Expired",)}
 
 
@@ -32,7 +35,7 @@ def _time(value: Any) -> datetime | None:
     """Read an ISO 8601 time; no zone means UTC (imocha.md 1)."""
     if not value:
         return None
-    moment = datetime.fromisoformat(str(value).replace("Z", "+00:00"))
+    moment = datetime.fromisoformat(str(value))
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
@@ -93,15 +96,15 @@ def _score(world: World, value: float) -> Any:
 
 def _test(world: World, test_id: int) -> dict[str, Any]:
     if test_id not in world.tests:
-        raise Refused(404, {"errors": ["test not found"]})
+        raise RefusedError(404, {"errors": ["test not found"]})
     return world.tests[test_id]
 
 
 def _test_routes(app: FastAPI, world: World) -> None:
     @app.get("/tests")
-    def list_tests(pageNo: int = 1, pageSize: int = 100, labelsFilter: str = "") -> Any:
-        found = [test for test in world.tests.values() if labelsFilter in ("", *test["labels"])]
-        page = found[(pageNo - 1) * pageSize : pageNo * pageSize]
+    def list_tests(page_no: _PageNo = 1, page_size: _PageSize = 100, labels_filter: _Labels = "") -> Any:
+        found = [test for test in world.tests.values() if labels_filter in ("", *test["labels"])]
+        page = found[(page_no - 1) * page_size : page_no * page_size]
         return {"tests": [test | {"testId": _number(world, test["testId"])} for test in page], "count": len(found)}
 
     @app.get("/tests/{test_id}/testlinks")
@@ -122,7 +125,7 @@ def _take_window(world: World, invitation: Invitation, body: dict[str, Any]) -> 
         start = _time(body.get("startdatetime")) or _time(details.get("startDateTime")) or now
         end = _time(body.get("enddatetime")) or _time(details.get("endDateTime")) or now + timedelta(days=days)
     except ValueError:
-        raise Refused(400, {"errors": ["startDateTime or endDateTime is invalid"]}) from None
+        raise RefusedError(400, {"errors": ["startDateTime or endDateTime is invalid"]}) from None
     invitation.start, invitation.end = start, end
     invitation.time_zone_id = body.get("timezoneid") or details.get("timeZoneId")
     invitation.callback_url = body.get("callbackurl") or invitation.callback_url
@@ -166,7 +169,7 @@ def _candidate(given: dict[str, Any]) -> tuple[str, str]:
         random = secrets.token_hex(8)
         return email or f"{random}@random.example", name or random
     if not name or "@" not in email:
-        raise Refused(400, {"errors": ["email and name are required"]})
+        raise RefusedError(400, {"errors": ["email and name are required"]})
     return email, name
 
 
@@ -201,7 +204,7 @@ def _refuse_reattempt(world: World, invitation: Invitation) -> None:
     if strict or invitation.state == "In Progress":
         state = invitation.state.replace(" ", "").lower()
         text = f"Reattempt is not allowed on Test invitation id: {invitation.id} which is in {state} state."
-        raise Refused(int(world.switches["refused_reattempt"]), {"errors": [text]})
+        raise RefusedError(int(world.switches["refused_reattempt"]), {"errors": [text]})
 
 
 def _retake(world: World, invitation: Invitation) -> Invitation:
@@ -234,7 +237,7 @@ def _invitation_routes(app: FastAPI, world: World) -> None:
         with world.lock:
             links = [link for link in world.links_of(test_id) if link["testLinkId"] == link_id]
             if not links:
-                raise Refused(404, {"errors": ["test link not found"]})
+                raise RefusedError(404, {"errors": ["test link not found"]})
             return _upsert(world, test_id, links[0], body)
 
     @app.post("/invitations/{invitation_id}/reattempt")
@@ -259,14 +262,14 @@ def _invitation_routes(app: FastAPI, world: World) -> None:
             invitation = _known(world, invitation_id)
             if invitation.state != "Pending":
                 text = "Testinvitation state in inprogress, complete, and expired can not be cancelled."
-                raise Refused(400, {"statusCode": 400, "message": text})
+                raise RefusedError(400, {"statusCode": 400, "message": text})
             invitation.state, invitation.changed_at = "Cancelled", world.now()
             return {"testInvitationId": _number(world, invitation_id), "status": "cancelled"}
 
 
 def _known(world: World, invitation_id: int) -> Invitation:
     if invitation_id not in world.invitations:
-        raise Refused(404, {"errors": ["invitation not found"]})
+        raise RefusedError(404, {"errors": ["invitation not found"]})
     return world.invitations[invitation_id]
 
 
@@ -298,9 +301,9 @@ def _report(world: World, invitation: Invitation, base: str) -> dict[str, Any]:
 def _not_ready(world: World, invitation: Invitation) -> dict[str, Any]:
     how = world.switches["report_not_ready"]
     if how == 404:
-        raise Refused(404, {"statusCode": 404, "message": "Resource not found"})
+        raise RefusedError(404, {"statusCode": 404, "message": "Resource not found"})
     if how == "errors":
-        raise Refused(400, {"errors": ["report is not available"]})
+        raise RefusedError(400, {"errors": ["report is not available"]})
     state = "In Progress" if invitation.state in ENDED else invitation.state
     numbers = {"testInvitationId": _number(world, invitation.id), "testId": _number(world, invitation.test_id)}
     return numbers | {"status": state}
@@ -332,7 +335,7 @@ def _result_routes(app: FastAPI, world: World) -> None:
     def pdf(invitation_id: int) -> Response:
         """Return the PDF; no key is needed (imocha.md 7.2)."""
         if not has_report(_known(world, invitation_id)):
-            raise Refused(404, {"errors": ["report not found"]})
+            raise RefusedError(404, {"errors": ["report not found"]})
         return Response(report_pdf(f"Report of invitation {invitation_id}"), media_type="application/pdf")
 
     @app.post("/candidates/testattempts")
@@ -341,7 +344,7 @@ def _result_routes(app: FastAPI, world: World) -> None:
         given = _lower(body)
         start, end = _window(world, given)
         if state not in _STATES:
-            raise Refused(401, {"result": None, "errors": ["state is not valid"]})
+            raise RefusedError(401, {"result": None, "errors": ["state is not valid"]})
         with world.lock:
             former = world.former_invitations if world.switches["attempts_keep_history"] else []
             rows = [
@@ -353,7 +356,7 @@ def _result_routes(app: FastAPI, world: World) -> None:
                 and str(given.get("testid") or invitation.test_id) == str(invitation.test_id)
             ]
         if not rows and world.switches["empty_sweep_is_404"]:
-            raise Refused(404, {"result": None, "errors": ["no records found"]})
+            raise RefusedError(404, {"result": None, "errors": ["no records found"]})
         return {"result": {"testAttempts": rows}, "errors": None}
 
     @app.post("/callbacks/process")
@@ -361,12 +364,12 @@ def _result_routes(app: FastAPI, world: World) -> None:
         """Send callbacks again: an unknown id refuses all; an id without URL or report is listed as failed (imocha.md 6.3)."""
         ids = _lower(body).get("testinvitationids")
         if not isinstance(ids, list) or not ids or len(ids) > 100:
-            raise Refused(401, {"result": None, "errors": ["testinvitationIds must be 1 to 100 ids"]})
+            raise RefusedError(401, {"result": None, "errors": ["testinvitationIds must be 1 to 100 ids"]})
         with world.lock:
             unknown = [str(number) for number in ids if number not in world.invitations]
             if unknown:
                 text = "testinvitationIds does not belong to account or not found"
-                raise Refused(401, {"result": None, "errors": [text, *unknown]})
+                raise RefusedError(401, {"result": None, "errors": [text, *unknown]})
             sent = [number for number in ids if call_back(world, world.invitations[number], _base(request))]
         failed = [number for number in ids if number not in sent]
         return {"result": {"testinvitationIds": {"successful": sent, "failed": failed}}, "errors": None}
@@ -380,7 +383,7 @@ def _window(world: World, given: dict[str, Any]) -> tuple[datetime, datetime]:
         start = end = None
     limit = int(world.switches["sweep_limit_days"])
     if start is None or end is None or (limit and end - start > timedelta(days=limit)):
-        raise Refused(401, {"result": None, "errors": ["Date & time is not valid"]})
+        raise RefusedError(401, {"result": None, "errors": ["Date & time is not valid"]})
     return start, end
 
 
@@ -411,7 +414,7 @@ def _account_routes(app: FastAPI, world: World) -> None:
             email, one = str(given.get("candidateemail") or "").strip().lower(), given.get("testinvitationid")
             found = [item.id for item in world.invitations.values() if item.email == email and one in (None, item.id)]
             if not found:
-                raise Refused(400, {"errors": [f"No records found for given Email address: {email}"]})
+                raise RefusedError(400, {"errors": [f"No records found for given Email address: {email}"]})
             for number in found:
                 del world.invitations[number]
             world.former_invitations[:] = [one for one in world.former_invitations if one.id not in found]

@@ -74,7 +74,7 @@ def _flag(name: str, value: str) -> Check:
 def _email(value: str) -> Check:
     """Make a filter by e-mail address without regard to case.
 
-    :raises Refused: 400, the value is not an address.
+    :raises RefusedError: 400, the value is not an address.
     """
     wanted = value.strip().lower()
     if not re.fullmatch(r"[^@\s]+@[^@\s]+", wanted):

@@ -86,7 +86,7 @@ def add_template_routes(app: FastAPI, world: World) -> None:
 def _check_form(world: World, template: dict[str, Any], fields: list[dict[str, Any]]) -> None:
     """Check that a form has all the template's fields, in order, with fitting values (lever.md 7.3).
 
-    :raises Refused: 400, it has not; never with the switch `strict_forms` off.
+    :raises RefusedError: 400, it has not; never with the switch `strict_forms` off.
     """
     if not world.switches["strict_forms"]:
         return

@@ -9,23 +9,23 @@ from urllib.parse import quote
 
 from fastapi import Request
 
-from include.sandbox.errors import Refused
+from include.sandbox.errors import RefusedError
 from include.sandbox.world import World
 
 Row = tuple[list[Any], dict[str, Any]]  # what a list is ordered by, and the item
 
 
-def refused(status: int, code: str, message: str) -> Refused:
+def refused(status: int, code: str, message: str) -> RefusedError:
     """Make an error answer in Lever's format (lever.md 2.3)."""
-    return Refused(status, {"code": code, "message": message})
+    return RefusedError(status, {"code": code, "message": message})
 
 
-def not_found(kind: str, key: object) -> Refused:
+def not_found(kind: str, key: object) -> RefusedError:
     """Make the 404 for an unknown id."""
     return refused(404, "ResourceNotFound", f"{kind} {key} was not found")
 
 
-def bad_request(message: str) -> Refused:
+def bad_request(message: str) -> RefusedError:
     """Make the 400 for a wrong parameter or body."""
     return refused(400, "BadRequestError", message)
 
@@ -34,7 +34,7 @@ def find(kind: str, items: Iterable[dict[str, Any]], key: object) -> dict[str, A
     """Return the item with an id.
 
     :param kind: what the items are, for the error text.
-    :raises Refused: 404, there is none.
+    :raises RefusedError: 404, there is none.
     """
     for item in items:
         if item["id"] == key:
@@ -45,7 +45,7 @@ def find(kind: str, items: Iterable[dict[str, Any]], key: object) -> dict[str, A
 def opportunity_of(world: World, key: str) -> dict[str, Any]:
     """Find an opportunity.
 
-    :raises Refused: 404, there is none; 403, it is confidential and the key has no access (lever.md 1.4).
+    :raises RefusedError: 404, there is none; 403, it is confidential and the key has no access (lever.md 1.4).
     """
     if key not in world.opportunities:
         raise not_found("opportunities", key)
@@ -58,7 +58,7 @@ def opportunity_of(world: World, key: str) -> dict[str, Any]:
 def text_list(body: dict[str, Any], name: str) -> list[str]:
     """Read a list of texts from a body.
 
-    :raises Refused: 400, it is anything else.
+    :raises RefusedError: 400, it is anything else.
     """
     value = body.get(name)
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
@@ -69,7 +69,7 @@ def text_list(body: dict[str, Any], name: str) -> list[str]:
 def whole_number(request: Request, name: str) -> int | None:
     """Read a number or time from the query; None if it is not there.
 
-    :raises Refused: 400, it is not a whole number.
+    :raises RefusedError: 400, it is not a whole number.
     """
     value = request.query_params.get(name)
     if value is not None and not value.isdecimal():
@@ -80,7 +80,7 @@ def whole_number(request: Request, name: str) -> int | None:
 def acting_user(world: World, request: Request, *, required: bool = False) -> str | None:
     """Read the user id in `perform_as`, which may be a deactivated user's (lever.md 5.4).
 
-    :raises Refused: 400, it is required and missing; 404, no such user.
+    :raises RefusedError: 400, it is required and missing; 404, no such user.
     """
     user = request.query_params.get("perform_as")
     if user is None and (required or world.switches["perform_as_required"]):
@@ -103,7 +103,7 @@ def time_filter(
 def contact_of(world: World, key: str) -> dict[str, Any]:
     """Return a contact, taken from one of its opportunities (lever.md 4.7).
 
-    :raises Refused: 404, no opportunity has it.
+    :raises RefusedError: 404, no opportunity has it.
     """
     for opportunity in world.opportunities.values():
         if opportunity["contact"] == key:
@@ -143,7 +143,7 @@ def shown(world: World, request: Request, item: dict[str, Any], expandable: Iter
     """Return an item as the query asks: `expand` replaces ids by objects, `include` selects fields (lever.md 3.4).
 
     :param expandable: the fields that may be expanded.
-    :raises Refused: 400, another field shall be expanded.
+    :raises RefusedError: 400, another field shall be expanded.
     """
     expand, include = request.query_params.getlist("expand"), request.query_params.getlist("include")
     for name in expand:
@@ -161,7 +161,7 @@ def shown(world: World, request: Request, item: dict[str, Any], expandable: Iter
 def page(world: World, request: Request, rows: Iterable[Row], expandable: Iterable[str] = ()) -> dict[str, Any]:
     """Return a page of a list as it is now; the token in `next` names the next page's first row (lever.md 3.3).
 
-    :raises Refused: 400, wrong limit or unknown token.
+    :raises RefusedError: 400, wrong limit or unknown token.
     """
     limit, token, path = whole_number(request, "limit"), request.query_params.get("offset"), request.url.path
     limit = 100 if limit is None else limit

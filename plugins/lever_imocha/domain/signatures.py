@@ -24,7 +24,8 @@ def is_signed(signature: str, signature_tokens: Sequence[str], token: str, trigg
     :param signature_tokens: one for each registered webhook.
     """
     made = [lever_signature(key, token, triggered_at) for key in signature_tokens]
-    return any([hmac.compare_digest(mac.encode(), signature.encode()) for mac in made])
+    matches = [hmac.compare_digest(mac.encode(), signature.encode()) for mac in made]  # compare with all of them
+    return any(matches)
 
 
 def _mac(assessment_id: int, secret: str) -> str:

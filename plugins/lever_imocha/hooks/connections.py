@@ -29,7 +29,8 @@ class ConnectionLike(Protocol):
     password: str | None
 
     @property
-    def extra_dejson(self) -> dict[str, Any]: ...
+    def extra_dejson(self) -> dict[str, Any]:
+        """The extra field, read as JSON."""
 
 
 def find_connection(read: Callable[[str], Any], conn_id: str, conn_type: str) -> ConnectionLike:

@@ -163,7 +163,7 @@ def _invited(world: World, invitation: Invitation) -> dict[str, Any]:
 
 
 def _candidate(given: dict[str, Any]) -> tuple[str, str]:
-    """Read e-mail address, in lower case, and name; both are made up if the request says they are optional (imocha.md 5.1)."""
+    """Read e-mail address, in lower case, and name; make them up if they are optional (imocha.md 5.1)."""
     email, name = str(given.get("email") or "").strip().lower(), str(given.get("name") or "")
     if str(given.get("disablemandatoryfields")) == "1":
         random = secrets.token_hex(8)
@@ -361,7 +361,7 @@ def _result_routes(app: FastAPI, world: World) -> None:
 
     @app.post("/callbacks/process")
     def process_callbacks(body: dict[str, Any], request: Request) -> Any:
-        """Send callbacks again: an unknown id refuses all; an id without URL or report is listed as failed (imocha.md 6.3)."""
+        """Send callbacks again: an unknown id refuses all; one without URL or report has failed (imocha.md 6.3)."""
         ids = _lower(body).get("testinvitationids")
         if not isinstance(ids, list) or not ids or len(ids) > 100:
             raise RefusedError(401, {"result": None, "errors": ["testinvitationIds must be 1 to 100 ids"]})

@@ -12,7 +12,7 @@ import requests
 
 _TIMEOUT = 5
 _AT_ONCE = datetime.min.replace(tzinfo=UTC)
-_CLOCK_POLL = 0.2  # seconds after which the sandbox's clock is read again: somebody may have moved it
+_CLOCK_POLL = 0.2  # seconds after which the sandbox's clock is read again, since it can be moved
 
 
 @dataclass(eq=False)

@@ -1,6 +1,6 @@
-"""What parsing our DAG files costs, beside an empty one and one with a single HttpOperator.
+"""Measures the parsing of our DAG files, compared with an empty one and one with a single HttpOperator.
 
-Each file is parsed in a forked child of a process that has loaded what Airflow's DAG processor has, as there. Run:
+As in Airflow's DAG processor, each file is parsed in a forked child of a process that has loaded Airflow. Run:
 ``python -m benchmarks.dag_parse``.
 """
 
@@ -22,7 +22,10 @@ _HTTP = (
 
 
 def cost(path: Path) -> tuple[float, int]:
-    """Return milliseconds of CPU time, and modules imported, of parsing one file."""
+    """Measure the parsing of one file.
+
+    :return: milliseconds of CPU time, and the number of modules imported.
+    """
     read, write = os.pipe()
     if not (child := os.fork()):
         started, before = time.process_time(), len(sys.modules)
@@ -38,7 +41,7 @@ def cost(path: Path) -> tuple[float, int]:
 
 
 def main() -> None:
-    """Print a table."""
+    """Print the table."""
     import airflow.dag_processing.dagbag
     import airflow.dag_processing.processor  # noqa: F401 - what the DAG processor's child has loaded
 

@@ -1,4 +1,4 @@
-"""How long from a move in Lever to the invitation at iMocha, and from an attempt's end to the completed stage.
+"""Measures the time from a move in Lever to the invitation, and from an attempt's end to the completed stage.
 
 ``python -m benchmarks.latency --single 10 --burst 100``: real Airflow on this machine against the sandbox, deliveries
 and callbacks posted to the receivers as the vendors would.
@@ -19,14 +19,14 @@ from lever_imocha.domain.signatures import lever_signature
 from lever_imocha.settings import RateLimits
 
 from dev import postgres, services
-from dev.demo import PYTHON, Story, wait_for
+from dev.demo import PYTHON, Scenario, wait_for
 from dev.environment import RUN, prepare
 
 PREFIX, KEY, SECRET = "bench_", "signature-token", "callback-secret"
 
 
-class Bench(Story):
-    """The sandbox, Airflow, and what the vendors post."""
+class Bench(Scenario):
+    """Drives the sandbox and Airflow, and posts what the vendors would."""
 
     def __init__(self, sandbox: str, airflow: str) -> None:
         super().__init__(sandbox, airflow)
@@ -34,7 +34,7 @@ class Bench(Story):
         self._count = 0
 
     def add_many(self, count: int) -> list[dict[str, str]]:
-        """Tagged candidates who wait in another stage."""
+        """Add candidates with a test's tag, in a stage before the trigger stage."""
         people = []
         for _ in range(count):
             self._count += 1
@@ -44,7 +44,10 @@ class Bench(Story):
         return people
 
     def enter(self, opportunity_id: str) -> float:
-        """Move to Assessment and deliver the webhook; returns when."""
+        """Move a candidate to Assessment and post the webhook.
+
+        :return: the time of the move, in seconds since 1970.
+        """
         self.admin("POST", f"candidates/{opportunity_id}/move", {"stage": "Assessment"})
         started, token = time.time(), f"{opportunity_id}{time.time_ns()}"
         at = int(started * 1000)
@@ -59,7 +62,7 @@ class Bench(Story):
         return started
 
     def invitation_of(self, email: str) -> dict[str, Any] | None:
-        """The candidate's invitation at iMocha."""
+        """Find the candidate's invitation at iMocha; None if there is none."""
         return next((item for item in self.admin("GET", "invitations") if item["email"] == email), None)
 
     def invited(self) -> set[str]:
@@ -72,7 +75,10 @@ class Bench(Story):
         return {item["id"] for item in opportunities if item["stageText"] == "Assessment Complete"}
 
     def end(self, invitation: dict[str, Any]) -> float:
-        """End the attempt and call back; returns when."""
+        """End the attempt and post the callback.
+
+        :return: the time of the end, in seconds since 1970.
+        """
         started = time.time()
         self.admin("POST", f"invitations/{invitation['id']}/finish", {"score": 34, "total": 50})
         body = {"TestInvitationId": invitation["id"], "Status": "Complete", "AttemptedOnUtc": str(datetime.now())}  # noqa: DTZ005
@@ -87,12 +93,12 @@ def _show(what: str, seconds: list[float]) -> None:
 
 
 def _busiest(moments: list[float]) -> int:
-    """The most calls within any one second, wherever it begins."""
+    """Return the greatest number of calls within any period of one second."""
     return max((sum(at <= other < at + 1 for other in moments) for at in moments), default=0)
 
 
 def measure(bench: Bench, *, single: int, burst: int) -> None:
-    """One at a time, then all at once."""
+    """Measure candidates one after the other, then all at once."""
     to_invite: list[float] = []
     to_stage: list[float] = []
     for person in bench.add_many(single + 1):
@@ -151,7 +157,7 @@ def _show_burst(bench: Bench, what: str, started: float, *, calls_each: int) -> 
 
 
 def main() -> None:
-    """Start everything, measure, stop."""
+    """Start Airflow and the sandbox, measure, stop them."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.latency", description=__doc__)
     parser.add_argument("--single", type=int, default=10)
     parser.add_argument("--burst", type=int, default=100)

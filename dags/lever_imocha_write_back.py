@@ -1,11 +1,11 @@
 """
 ### Write reports back when attempts end
 
-Waits, without holding a worker, until an attempt has ended at iMocha; then writes the report to Lever: profile form,
-PDF file, tags, and last the stage. A report that is not final yet is tried again later.
+Waits, without occupying a worker, until an attempt has ended at iMocha. Then writes the report to Lever: profile form,
+PDF file, tags, and last the stage. A report that is not final is read again later.
 
-**When it fails:** the failed row's log ends with one line that says what to do. Clear the row: the steps that are
-done are not done again. With `wait` off a run only looks once.
+**When it fails:** the last line of the failed row's log says what to do. Clear the row: finished steps are not
+repeated. Without `wait`, a run checks once and ends.
 """
 
 from __future__ import annotations

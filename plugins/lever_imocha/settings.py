@@ -307,7 +307,7 @@ def _read(path: Path) -> str:
 
 
 def schedule(path: Path | None = None) -> str:
-    """The cron schedule for the DAG file, which must parse even when the settings are wrong: tasks then say why."""
+    """Return the cron schedule for the DAG file; the default if the settings are wrong, which tasks then report."""
     try:
         return load_settings(path).poll.schedule
     except SettingsError:
@@ -315,7 +315,10 @@ def schedule(path: Path | None = None) -> str:
 
 
 def longest_run(path: Path | None = None) -> timedelta:
-    """How long a run of `lever_imocha_write_back` may take: its wait, and an hour for the work. Like `schedule`."""
+    """Return how long a run of `lever_imocha_write_back` may take: its wait, and one hour for the work.
+
+    Uses the default, like `schedule`, if the settings are wrong.
+    """
     try:
         return load_settings(path).poll.wait + timedelta(hours=1)
     except SettingsError:

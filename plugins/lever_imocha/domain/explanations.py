@@ -1,4 +1,4 @@
-"""What a recruiter, who sees only Lever, is told: one tag for how an assessment stands, one note for each problem."""
+"""Texts for the recruiter, who sees only Lever: a tag for the state of an assessment, a note for each problem."""
 
 from __future__ import annotations
 
@@ -10,10 +10,13 @@ from lever_imocha.domain.tags import StatusTag
 
 
 def status_tag(statuses: Collection[AttemptStatus | None], *, on_hold: bool) -> StatusTag | None:
-    """The tag of an opportunity: what needs a person first, then what is going on.
+    """Return the tag that shows the state of an opportunity's assessments.
 
-    :param statuses: of its assessments; None where nothing was sent yet.
-    :param on_hold: its last arrival in the stage waits for a person.
+    The most urgent state is shown: on hold, then started, invited, expired, and complete if all have ended.
+
+    :param statuses: of its assessments; None where no invitation was sent yet.
+    :param on_hold: whether its last entry into the stage waits for a person.
+    :return: None if there is nothing to show.
     """
     if on_hold:
         return StatusTag.ON_HOLD
@@ -44,5 +47,8 @@ def hold_note(why: str, reason: Reason) -> str:
 
 
 def failure_note(advice: str) -> str:
-    """Why a report is missing, and what to do about it."""
+    """Return the note that says that a report is missing.
+
+    :param advice: how to correct it, as a sentence.
+    """
     return f"The iMocha report could not be put here yet. {advice}"

@@ -1,4 +1,4 @@
-"""Which rule of the settings is about an opportunity."""
+"""Which rule of the settings applies to an opportunity."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class RuleKey:
 
 @dataclass(frozen=True, kw_only=True)
 class ResolvedRule:
-    """A rule of the settings whose names have become Lever's ids."""
+    """A rule of the settings, with Lever's ids in place of names."""
 
     trigger_stage_id: str
     completed_stage_id: str
@@ -41,7 +41,7 @@ class ResolvedRule:
         )
 
     def matches(self, opportunity: Opportunity) -> bool:
-        """This rule is about this opportunity as it is now."""
+        """Return whether the opportunity is in the trigger stage and has one of the rule's postings and tags, if any."""
         return (
             opportunity.stage == self.trigger_stage_id
             and (not self.posting_ids or bool(set(self.posting_ids) & set(opportunity.posting_ids)))
@@ -50,5 +50,5 @@ class ResolvedRule:
 
 
 def select_rule(opportunity: Opportunity, rules: Sequence[ResolvedRule]) -> ResolvedRule | None:
-    """The first rule that matches."""
+    """Return the first rule that matches, in the order of the settings."""
     return next((rule for rule in rules if rule.matches(opportunity)), None)

@@ -1,4 +1,4 @@
-"""What a Lever tag means to us: which test it names, or which status it shows."""
+"""Lever tags: which test a tag names, and the tags that show a status."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ class TagScheme:
     mapping: Mapping[str, int]
 
     def tag_for(self, test_id: int, test_name: str) -> str:
-        """The tag of a test, as the tag sync creates it."""
+        """Return the tag of a test, as the tag sync creates it."""
         return f"{self.prefix} {' '.join(test_name.split())} [{test_id}]"
 
 
 class StatusTag(StrEnum):
-    """The tags by which a recruiter sees how an assessment stands (settings `explain`); they never name a test."""
+    """The tags that show a recruiter the state of an assessment (settings `explain`); they never name a test."""
 
     INVITED = "iMocha: invited"
     STARTED = "iMocha: started"
@@ -37,16 +37,16 @@ STATUS_TAGS = frozenset(tag.value for tag in StatusTag)
 
 @dataclass(frozen=True)
 class WantedTest:
-    """A tag of ours and the test it names; None when it names none."""
+    """A tag in our format and the id of the test it names; None if it names none."""
 
     tag: str
     test_id: int | None
 
 
 def wanted_tests(tags: Sequence[str], scheme: TagScheme) -> tuple[WantedTest, ...]:
-    """The tests an opportunity's tags ask for, each once, in the tags' order.
+    """Return the tests that an opportunity's tags name, each once, in the order of the tags.
 
-    Tags are compared exactly: Lever keeps tags apart that differ in case only (lever.md 5.2).
+    Tags are compared exactly: for Lever, tags that differ in case only are different (lever.md 5.2).
     """
     wanted: dict[object, WantedTest] = {}
     for tag in tags:
@@ -64,7 +64,7 @@ def wanted_tests(tags: Sequence[str], scheme: TagScheme) -> tuple[WantedTest, ..
 
 
 def near_misses(tags: Sequence[str], scheme: TagScheme) -> list[str]:
-    """Tags that would be ours but for capitals: somebody may wonder why they ask for nothing (lever.md 5.2)."""
+    """Return the tags that would name a test if case made no difference, for a warning (lever.md 5.2)."""
     known = {tag.casefold() for tag in scheme.mapping}
     return [
         tag

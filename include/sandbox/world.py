@@ -97,6 +97,30 @@ class World:
         """What either vendor sends by itself goes out by the same clock."""
         self.outbox = Outbox(self.now)
 
+    def reset(self) -> None:
+        """Forget everything and seed anew, behind the same server: making an application takes 0.1 s."""
+        self.outbox.close()
+        vars(self).update(vars(type(self)()))
+        self.__post_init__()
+        self.seed()
+
+    def finish(
+        self,
+        invitation: Invitation,
+        state: str = "Complete",
+        *,
+        points: float = 34,
+        total: float = 50,
+        ready: bool = True,
+    ) -> None:
+        """The candidate ends an attempt; no callback is sent.
+
+        :param ready: iMocha has made the report.
+        """
+        invitation.state, invitation.report_ready = state, ready
+        invitation.attempted_on = invitation.changed_at = self.now()
+        invitation.points, invitation.total = points, total
+
     def now(self) -> datetime:
         """The sandbox's time; it can be moved on."""
         return datetime.now(UTC) + self.shift

@@ -206,8 +206,8 @@ def test_steps_events_reference_and_watermarks(ledger: Ledger) -> None:
     assert ledger.invitations_to_check(older_than=LEASE, limit=5) == []
 
 
-def test_migrations_make_exactly_the_tables_in_code(ledger_url: str) -> None:
-    with engine_for(ledger_url).connect() as connection:
+def test_migrations_make_exactly_the_tables_in_code(own_ledger_url: str) -> None:
+    with engine_for(own_ledger_url).connect() as connection:
         context = MigrationContext.configure(
             connection,
             opts={

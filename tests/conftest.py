@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 import os
 import shutil
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -44,9 +46,12 @@ _numbers = itertools.count()
 
 @pytest.fixture(scope="session")
 def postgres_url() -> Iterator[str]:
+    """The server's address. A process beside this one stops the server, also when this one is killed."""
     directory = Path(tempfile.mkdtemp(prefix="pg")) / "d"
+    command = [sys.executable, "-m", "dev.postgres", "guard", str(directory)]
+    guard = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, start_new_session=True)
     yield postgres.start(directory)
-    postgres.stop(directory, mode="immediate")
+    guard.communicate()
     shutil.rmtree(directory.parent, ignore_errors=True)
 
 

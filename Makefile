@@ -6,7 +6,7 @@ UV_VERSION := 0.13.9
 RELEASED_BEFORE := 2026-09-18
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup test lint lock
+.PHONY: setup test test-all lint lock
 .DEFAULT_GOAL := setup
 
 setup: $(VENV)/.ready ## Everything installed in .venv
@@ -25,8 +25,15 @@ lint: setup
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
 
-test: lint ## Lint, types, import contracts, tests with branch coverage
-	$(VENV)/bin/pytest -n auto --dist worksteal --cov --cov-report=term
+PYTEST := $(VENV)/bin/pytest -n auto --dist loadgroup
+
+test: setup ## Lint, types, import contracts beside the tests, without the slow ones
+	@log=$$(mktemp); $(MAKE) lint >$$log 2>&1 & lint=$$!; \
+	$(PYTEST); tests=$$?; wait $$lint; lint=$$?; \
+	cat $$log; rm $$log; exit $$((tests + lint))
+
+test-all: lint ## All of it, the kill tests and more schedules too, with branch coverage
+	$(PYTEST) -m "" --cov --cov-report=term
 
 lock: setup ## Pin requirements-dev.txt anew
 	$(UV) pip compile --quiet --universal --python-version 3.11 --exclude-newer $(RELEASED_BEFORE) --no-emit-index-url --custom-compile-command "make lock" requirements-dev.txt -o requirements.lock

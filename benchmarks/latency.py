@@ -66,11 +66,11 @@ class Bench(Scenario):
         return next((item for item in self.admin("GET", "invitations") if item["email"] == email), None)
 
     def invited(self) -> set[str]:
-        """The addresses of everybody who is invited."""
+        """Return the addresses of everybody who is invited."""
         return {item["email"] for item in self.admin("GET", "invitations")}
 
     def completed(self) -> set[str]:
-        """The ids of everybody who was moved on."""
+        """Return the ids of everybody who was moved on."""
         opportunities = self.admin("GET", "opportunities")
         return {item["id"] for item in opportunities if item["stageText"] == "Assessment Complete"}
 

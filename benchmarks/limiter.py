@@ -47,7 +47,7 @@ def work(url: str, rate: float, seconds: float, start: Barrier, done: Queue[Work
 
 
 def busiest_second(moments: list[float]) -> int:
-    """The most turns in any second."""
+    """Return the most turns in any second."""
     first = most = 0
     for last, moment in enumerate(moments):
         while moments[first] <= moment - 1:

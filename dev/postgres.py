@@ -67,13 +67,16 @@ def stop(directory: Path, *, mode: str = "fast") -> None:
 
 
 def main() -> None:
-    """Run ``python -m dev.postgres start | stop DIRECTORY``."""
+    """Run ``python -m dev.postgres start | stop | guard DIRECTORY``; guard stops it when its standard input ends."""
     parser = argparse.ArgumentParser(prog="python -m dev.postgres", description=__doc__)
-    parser.add_argument("command", choices=["start", "stop"])
+    parser.add_argument("command", choices=["start", "stop", "guard"])
     parser.add_argument("directory", type=Path)
     arguments = parser.parse_args()
     if arguments.command == "start":
         sys.stdout.write(f"{start(arguments.directory)}\n")
+    elif arguments.command == "guard":
+        sys.stdin.read()
+        stop(arguments.directory, mode="immediate")
     else:
         stop(arguments.directory)
 

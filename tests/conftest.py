@@ -1,10 +1,12 @@
-"""A PostgreSQL server for the whole run, and a fresh, migrated ledger for every test that asks for one."""
+"""One PostgreSQL server, ledger and sandbox for all tests of a process; each test finds the last two empty."""
 
 from __future__ import annotations
 
 import itertools
 import os
 import shutil
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +14,10 @@ from pathlib import Path
 import pytest
 from lever_imocha.ledger.database import engine_for, upgrade
 from lever_imocha.ledger.repository import Ledger
+
+from include.sandbox.app import create_app
+from include.sandbox.server import serve
+from include.sandbox.world import World
 
 ROOT = Path(__file__).parents[1]
 HOME = tempfile.mkdtemp(prefix="airflow")
@@ -26,6 +32,7 @@ os.environ.update(  # Airflow reads these when it is imported
 )
 
 from dev import postgres
+from tests.support import empty_ledger
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -39,9 +46,12 @@ _numbers = itertools.count()
 
 @pytest.fixture(scope="session")
 def postgres_url() -> Iterator[str]:
+    """The server's address. A process beside this one stops the server, also when this one is killed."""
     directory = Path(tempfile.mkdtemp(prefix="pg")) / "d"
+    command = [sys.executable, "-m", "dev.postgres", "guard", str(directory)]
+    guard = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, start_new_session=True)
     yield postgres.start(directory)
-    postgres.stop(directory, mode="immediate")
+    guard.communicate()
     shutil.rmtree(directory.parent, ignore_errors=True)
 
 
@@ -53,9 +63,47 @@ def ledger_template(postgres_url: str) -> str:
     return "template_ledger"
 
 
+@pytest.fixture(scope="session")
+def _shared_ledger(postgres_url: str, ledger_template: str) -> str:
+    return postgres.create_database(postgres_url, "ledger", template=ledger_template)
+
+
 @pytest.fixture
-def ledger_url(postgres_url: str, ledger_template: str) -> str:
+def ledger_url(postgres_url: str, _shared_ledger: str) -> str:
+    """An empty ledger. Connections of earlier tests are ended: they may hold locks."""
+    postgres.disconnect(postgres_url, "ledger")
+    engine = engine_for(_shared_ledger)
+    engine.dispose()
+    empty_ledger(engine)
+    return _shared_ledger
+
+
+@pytest.fixture
+def own_ledger_url(postgres_url: str, ledger_template: str) -> str:
+    """A database of its own, for a test that copies or drops it."""
     return postgres.create_database(postgres_url, f"ledger{next(_numbers)}", template=ledger_template)
+
+
+@pytest.fixture(scope="session")
+def _shared_sandbox() -> Iterator[tuple[World, str]]:
+    world = World()
+    with serve(create_app(world)) as url:
+        yield world, url
+
+
+@pytest.fixture
+def sandbox_world(_shared_sandbox: tuple[World, str]) -> Iterator[World]:
+    """What the sandbox knows: nothing yet."""
+    world, _ = _shared_sandbox
+    world.reset()
+    yield world
+    world.outbox.close()
+
+
+@pytest.fixture
+def sandbox_url(_shared_sandbox: tuple[World, str], sandbox_world: World) -> str:
+    """The sandbox's address."""
+    return _shared_sandbox[1]
 
 
 @pytest.fixture

@@ -97,6 +97,30 @@ class World:
         self.outbox = Outbox(self.now)
         self.webhooks = WebhookRegistry(self.now_ms, self.switches, self.outbox)
 
+    def reset(self) -> None:
+        """Forget everything and seed anew, behind the same server: making an application takes 0.1 s."""
+        self.outbox.close()
+        vars(self).update(vars(type(self)()))
+        self.__post_init__()
+        self.seed()
+
+    def finish(
+        self,
+        invitation: Invitation,
+        state: str = "Complete",
+        *,
+        points: float = 34,
+        total: float = 50,
+        ready: bool = True,
+    ) -> None:
+        """End an attempt, as the candidate does; no callback is sent.
+
+        :param ready: iMocha has made the report.
+        """
+        invitation.state, invitation.report_ready = state, ready
+        invitation.attempted_on = invitation.changed_at = self.now()
+        invitation.points, invitation.total = points, total
+
     def now(self) -> datetime:
         """Return the sandbox's time, in UTC: the real time plus `shift`."""
         return datetime.now(UTC) + self.shift

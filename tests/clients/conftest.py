@@ -17,8 +17,6 @@ from lever_imocha.clients.lever import LeverClient
 from lever_imocha.clients.limits import InProcessLimiter
 from lever_imocha.clients.transport import ApiClient
 
-from include.sandbox.app import create_app
-from include.sandbox.server import serve
 from include.sandbox.world import World
 
 Answer = tuple[int, dict[str, str], str | bytes]
@@ -139,8 +137,6 @@ class Sandbox:
 
 
 @pytest.fixture
-def sandbox() -> Iterator[Sandbox]:
-    world = World()
-    world.switches["rate_limit"] = False
-    with serve(create_app(world)) as url:
-        yield Sandbox(world, url)
+def sandbox(sandbox_world: World, sandbox_url: str) -> Sandbox:
+    sandbox_world.switches["rate_limit"] = False
+    return Sandbox(sandbox_world, sandbox_url)

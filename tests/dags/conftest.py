@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from include.sandbox.app import create_app
-from include.sandbox.server import serve
 from include.sandbox.world import World
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run these tests in one worker: the first `dag.test()` of a process takes seconds more than the others."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.xdist_group("airflow"))
 
 
 @pytest.fixture(scope="session")
@@ -28,14 +33,12 @@ def dags() -> Any:
 
 
 @pytest.fixture
-def world(ledger_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    world = World()
-    with serve(create_app(world)) as url:
-        for vendor, path in (("lever", "lever/v1"), ("imocha", "imocha/v3")):
-            connection = {"conn_type": vendor, "host": f"{url}/{path}", "password": f"{vendor}-key"}
-            monkeypatch.setenv(f"AIRFLOW_CONN_{vendor.upper()}_DEFAULT", json.dumps(connection))
-        monkeypatch.setenv("LEVER_IMOCHA_LEDGER", ledger_url)
-        yield world
+def world(ledger_url: str, sandbox_world: World, sandbox_url: str, monkeypatch: pytest.MonkeyPatch) -> World:
+    for vendor, path in (("lever", "lever/v1"), ("imocha", "imocha/v3")):
+        connection = {"conn_type": vendor, "host": f"{sandbox_url}/{path}", "password": f"{vendor}-key"}
+        monkeypatch.setenv(f"AIRFLOW_CONN_{vendor.upper()}_DEFAULT", json.dumps(connection))
+    monkeypatch.setenv("LEVER_IMOCHA_LEDGER", ledger_url)
+    return sandbox_world
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from include.sandbox.world import World
+from tests.support import PYTHON
 
-PYTHON = "iMocha: Python Developer [101]"
 IDS = ["lever_imocha_invite", "lever_imocha_sync_tags", "lever_imocha_write_back"]
 
 
@@ -57,8 +57,7 @@ def test_a_candidate_from_the_move_to_the_report(
     assert state(dags.dags["lever_imocha_invite"].test()) == "success"
     (invitation,) = world.invitations.values()
     assert len(world.mails) == 1
-    invitation.state, invitation.points, invitation.total = "Complete", 34, 50
-    invitation.attempted_on = invitation.changed_at = world.now()
+    world.finish(invitation)
     assert state(dags.dags["lever_imocha_write_back"].test()) == "success"
     assert opportunity["stage"] == world.stage_id("Assessment Complete")
     assert len(world.forms[opportunity["id"]]) == len(world.files[opportunity["id"]]) == 1

@@ -11,8 +11,7 @@ from airflow.sdk.observability import stats
 from airflow.sdk.observability.metrics.stats_utils import get_stats_factory
 
 from include.sandbox.world import Fault, World
-
-PYTHON = "iMocha: Python Developer [101]"
+from tests.support import PYTHON
 
 
 @pytest.fixture
@@ -49,8 +48,7 @@ def test_counts_and_times_from_the_move_to_the_report(
     world.faults.append(Fault(vendor="imocha", status=429, retry_after=0))
     assert str(dags.dags["lever_imocha_invite"].test().state.value) == "success"
     (invitation,) = world.invitations.values()
-    invitation.state, invitation.points, invitation.total = "Complete", 34, 50
-    invitation.attempted_on = invitation.changed_at = world.now()
+    world.finish(invitation)
     assert str(dags.dags["lever_imocha_write_back"].test().state.value) == "success"
     got = received()
     once = {name: got.get(name) for name in ("invited", "held.no_email", "written_back", "rate_limited.imocha")}

@@ -12,8 +12,7 @@ from sqlalchemy import make_url
 
 from dev import postgres
 from include.sandbox.world import World
-
-PYTHON = "iMocha: Python Developer [101]"
+from tests.support import PYTHON
 
 
 class Story:
@@ -44,8 +43,7 @@ class Story:
 
     def finish(self) -> None:
         for invitation in self.world.invitations.values():
-            invitation.state, invitation.points, invitation.total = "Complete", 34, 50
-            invitation.attempted_on = invitation.changed_at = self.world.now()
+            self.world.finish(invitation)
 
     def outcome(self) -> tuple[int, int, int, str]:
         key = self.opportunity["id"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 
 import pytest
 from airflow.providers_manager import ProvidersManager
@@ -14,20 +13,17 @@ from lever_imocha.hooks.lever import LeverHook
 from lever_imocha.operators.assessment import WriteBackReportsOperator
 from lever_imocha.operators.links import LeverCandidateLink
 
-from include.sandbox.app import create_app
-from include.sandbox.server import serve
 from include.sandbox.world import Fault, World
 
 
 @pytest.fixture
-def world() -> World:
-    return World()
+def world(sandbox_world: World) -> World:
+    return sandbox_world
 
 
 @pytest.fixture
-def url(world: World) -> Iterator[str]:
-    with serve(create_app(world)) as base:
-        yield base
+def url(sandbox_url: str) -> str:
+    return sandbox_url
 
 
 def connect(monkeypatch: pytest.MonkeyPatch, vendor: str, **given: object) -> None:

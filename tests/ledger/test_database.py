@@ -24,8 +24,8 @@ from sqlalchemy.exc import IntegrityError, ProgrammingError
 from dev import postgres
 
 
-def test_migrations_make_exactly_the_tables_in_code(ledger_url: str) -> None:
-    with engine_for(ledger_url).connect() as connection:
+def test_migrations_make_exactly_the_tables_in_code(own_ledger_url: str) -> None:
+    with engine_for(own_ledger_url).connect() as connection:
         context = MigrationContext.configure(
             connection,
             opts={
@@ -47,8 +47,8 @@ def test_a_task_does_not_load_alembic() -> None:
     assert subprocess.run([sys.executable, "-c", code], env=environment, check=False).returncode == 0
 
 
-def test_a_migrated_ledger_is_ready(ledger_url: str) -> None:
-    check_schema(engine_for(ledger_url))
+def test_a_migrated_ledger_is_ready(own_ledger_url: str) -> None:
+    check_schema(engine_for(own_ledger_url))
 
 
 def test_an_address_that_is_none_of_postgresql_is_refused() -> None:
@@ -67,8 +67,8 @@ def test_an_unmigrated_ledger_names_the_command_and_is_not_tried_again(postgres_
     assert not caught.value.temporary
 
 
-def test_a_ledger_of_another_version_is_not_tried_again(ledger_url: str) -> None:
-    engine = engine_for(ledger_url)
+def test_a_ledger_of_another_version_is_not_tried_again(own_ledger_url: str) -> None:
+    engine = engine_for(own_ledger_url)
     with engine.begin() as connection:
         connection.execute(text(f"UPDATE {SCHEMA}.alembic_version SET version_num = '0001'"))  # noqa: S608
     with pytest.raises(LedgerError, match=f"is at version 0001, this package needs {HEAD}") as caught:
@@ -100,16 +100,16 @@ def test_a_connection_lost_between_two_statements_fails_once_and_is_tried_again(
     assert ledger.waiting() == []
 
 
-def test_a_connection_that_is_asked_first_is_replaced_unseen(ledger_url: str, postgres_url: str) -> None:
-    engine = engine_for(ledger_url, pre_ping=True)
+def test_a_connection_that_is_asked_first_is_replaced_unseen(own_ledger_url: str, postgres_url: str) -> None:
+    engine = engine_for(own_ledger_url, pre_ping=True)
     check_schema(engine)
     postgres.disconnect(postgres_url, str(engine.url.database))
     check_schema(engine)
     engine.dispose()
 
 
-def test_a_full_pool_is_tried_again(ledger_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    engine = engine_for(ledger_url)
+def test_a_full_pool_is_tried_again(own_ledger_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = engine_for(own_ledger_url)
     monkeypatch.setattr(engine.pool, "_timeout", 0)  # the pool's own setting; nobody waits in a test
     with ExitStack() as stack:
         for _ in range(6):
@@ -119,8 +119,8 @@ def test_a_full_pool_is_tried_again(ledger_url: str, monkeypatch: pytest.MonkeyP
     assert caught.value.temporary
 
 
-def test_a_statement_that_lasts_too_long_is_ended_and_tried_again(ledger_url: str) -> None:
-    engine = engine_for(f"{ledger_url}&options=-c%20statement_timeout%3D50ms")
+def test_a_statement_that_lasts_too_long_is_ended_and_tried_again(own_ledger_url: str) -> None:
+    engine = engine_for(f"{own_ledger_url}&options=-c%20statement_timeout%3D50ms")
     with engine.connect() as connection:
         assert connection.scalar(text("SHOW lock_timeout")) == "10s"
         with pytest.raises(LedgerError, match="QueryCanceled") as caught:
@@ -128,8 +128,8 @@ def test_a_statement_that_lasts_too_long_is_ended_and_tried_again(ledger_url: st
     assert caught.value.temporary
 
 
-def test_mistakes_of_our_own_stay_what_they_are(ledger_url: str) -> None:
-    with engine_for(ledger_url).connect() as connection:
+def test_mistakes_of_our_own_stay_what_they_are(own_ledger_url: str) -> None:
+    with engine_for(own_ledger_url).connect() as connection:
         with pytest.raises(ProgrammingError):
             connection.execute(text("SELEC 1"))
         connection.rollback()

@@ -8,8 +8,9 @@ from lever_imocha.ledger.values import NewDelivery
 
 from tests.model.harness import SECOND, Harness
 from tests.model.model import ENDED, TRIGGER, Candidate
+from tests.support import PYTHON, SQL
 
-TAGS = {101: "iMocha: Python Developer [101]", 102: "iMocha: SQL Basics [102]", 999: "iMocha: Forgotten [999]"}
+TAGS = {101: PYTHON, 102: SQL, 999: "iMocha: Forgotten [999]"}
 EMAILS = ("ann@example.com", "bob@example.com", "cid@example.com", "dee@example.com")
 
 
@@ -96,9 +97,7 @@ class Actors:
         """The candidate ends the first open test; the report may take a while."""
         for invitation in self._town.invitations.values():
             if invitation.email == self._person(key).email and invitation.state in ("Pending", "In Progress"):
-                invitation.state, invitation.report_ready = ENDED[who % 3], who % 4 != 3
-                invitation.attempted_on = invitation.changed_at = self._town.now()
-                invitation.points, invitation.total = 34, 50
+                self._town.finish(invitation, ENDED[who % 3], ready=who % 4 != 3)
                 return self._tell(invitation.state, invitation.id)
         return None
 

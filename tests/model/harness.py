@@ -24,7 +24,6 @@ from lever_imocha.domain.imocha import read_status
 from lever_imocha.errors import LeverImochaError
 from lever_imocha.ledger.database import engine_for
 from lever_imocha.ledger.repository import Ledger
-from lever_imocha.ledger.tables import metadata
 from lever_imocha.ledger.worker_locks import lock_worker
 from lever_imocha.runtime.batch_run import run_batch
 from lever_imocha.settings import Settings, parse_settings
@@ -38,6 +37,7 @@ from include.sandbox.app import create_app
 from include.sandbox.server import serve
 from include.sandbox.world import World
 from tests.model.model import Candidate, Model
+from tests.support import empty_ledger
 
 SETTINGS = "perform_as: people-ops@example.com\n"
 START = datetime(2026, 7, 1, 9, tzinfo=UTC)
@@ -67,11 +67,9 @@ class ManualClockWorld(World):
 
     def reset(self) -> None:
         """Nobody there, and the clock at the start."""
-        fresh = type(self)()
-        fresh.seed()
-        fresh.switches["rate_limit"] = False
-        fresh.announced, fresh.moved_by_api = [], []
-        vars(self).update(vars(fresh))
+        super().reset()
+        self.switches["rate_limit"] = False
+        self.announced, self.moved_by_api = [], []
 
 
 @dataclass
@@ -158,9 +156,7 @@ class Harness:
         self.injected: InjectedFault | None = None
         self.close()
         self.world.reset()
-        with self._engine.begin() as connection:
-            tables = ", ".join(table.fullname for table in metadata.sorted_tables)
-            connection.execute(text(f"TRUNCATE {tables} RESTART IDENTITY"))
+        empty_ledger(self._engine)
         self.model, self.keys, self.writes = Model(), list[str](), 0
         self.callbacks: list[tuple[str, int]] = []
         self._counts: dict[tuple[str, str], int] = {}

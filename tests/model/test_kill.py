@@ -14,8 +14,7 @@ from typing import Any
 
 import pytest
 from lever_imocha.ledger.database import engine_for
-from lever_imocha.ledger.tables import metadata
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dev import postgres
@@ -23,8 +22,8 @@ from include.sandbox.app import create_app
 from include.sandbox.server import serve
 from tests.model import task
 from tests.model.harness import ManualClockWorld
+from tests.support import PYTHON, empty_ledger
 
-PYTHON = "iMocha: Python Developer [101]"
 SETTINGS = """
 perform_as: people-ops@example.com
 write_back: {tags: [assessed], note: true}
@@ -82,9 +81,7 @@ class KillHarness:
     def reset(self) -> str:
         """One tagged candidate, and nothing else."""
         self.world.reset()
-        with self.engine.begin() as connection:
-            tables = ", ".join(table.fullname for table in metadata.sorted_tables)
-            connection.execute(text(f"TRUNCATE {tables} RESTART IDENTITY"))
+        empty_ledger(self.engine)
         emails = ["ann@example.com"]
         return str(self.world.add_opportunity(stage="Assessment", tags=[PYTHON], emails=emails, name="Ann")["id"])
 
@@ -102,8 +99,7 @@ class KillHarness:
     def end_attempt(self) -> None:
         """The candidate takes the test."""
         (invitation,) = self.world.invitations.values()
-        invitation.state, invitation.points, invitation.total = "Complete", 34, 50
-        invitation.attempted_on = invitation.changed_at = self.world.now()
+        self.world.finish(invitation)
 
 
 @pytest.fixture(scope="session")
@@ -125,6 +121,7 @@ def kill_harness(
         yield KillHarness(world, killer, engine_for(ledger), environment)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 def test_killed_while_inviting(kill_harness: KillHarness, after: bool) -> None:
     number, survived = 0, False
@@ -139,6 +136,7 @@ def test_killed_while_inviting(kill_harness: KillHarness, after: bool) -> None:
     assert number > 5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 def test_killed_while_writing_back(kill_harness: KillHarness, after: bool) -> None:
     number, survived = 0, False

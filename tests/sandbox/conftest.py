@@ -13,11 +13,6 @@ from typing import Any
 
 import pytest
 import requests
-from starlette.types import Receive, Scope, Send
-
-from include.sandbox.app import create_app
-from include.sandbox.server import serve
-from include.sandbox.world import World
 
 
 @dataclass
@@ -97,33 +92,13 @@ class Sandbox:
         return found
 
 
-class Front:
-    """One server for all tests, with a sandbox of its own for each: starting a server takes longer than most tests."""
-
-    def __init__(self) -> None:
-        self.app = create_app()
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self.app(scope, receive, send)
-
-
-@pytest.fixture(scope="module")
-def front() -> Iterator[tuple[Front, str]]:
-    made = Front()
-    with serve(made) as url:
-        yield made, url
-
-
 @pytest.fixture
-def sandbox(front: tuple[Front, str]) -> Iterator[Sandbox]:
-    (server, url), world = front, World()
-    server.app = create_app(world)
-    made = Sandbox(Api(f"{url}/lever/v1"), Api(f"{url}/imocha/v3"), Api(f"{url}/admin"))
+def sandbox(sandbox_url: str) -> Sandbox:
+    made = Sandbox(Api(f"{sandbox_url}/lever/v1"), Api(f"{sandbox_url}/imocha/v3"), Api(f"{sandbox_url}/admin"))
     made.lever.session.auth = ("lever-key", "")
     made.imocha.session.headers["X-API-KEY"] = "imocha-key"
     made.switch(rate_limit=False)
-    yield made
-    world.outbox.close()
+    return made
 
 
 @dataclass

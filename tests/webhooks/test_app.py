@@ -19,6 +19,7 @@ from lever_imocha.webhooks.app import MAX_BODY, create_app
 from lever_imocha.webhooks.context import ReceiverContext
 
 from include.sandbox.server import serve
+from tests.support import AppServer
 
 KEYS = ["81358960e95ed76bf1def200692c2f95", "another"]
 SECRET = "callback-secret"
@@ -41,8 +42,15 @@ def delivery(key: str = KEYS[0], **given: Any) -> dict[str, Any]:
     return body | {"signature": lever_signature(key, str(body["token"]), body["triggeredAt"])}
 
 
+@pytest.fixture(scope="module")
+def server() -> Iterator[tuple[AppServer, str]]:
+    receiver = AppServer()
+    with serve(receiver) as address:
+        yield receiver, address
+
+
 @pytest.fixture
-def url(ledger: Ledger) -> Iterator[str]:
+def url(ledger: Ledger, server: tuple[AppServer, str]) -> str:
     ledger.record_entries(
         [NewEntry(opportunity_id="op", stage_id="s", entered_at=datetime.now(UTC), eligibility="")], seen_by="sweep"
     )
@@ -55,8 +63,9 @@ def url(ledger: Ledger) -> Iterator[str]:
     )
     ledger.decide_entry(entry.id, decision=Action.INVITE)
     desk = ReceiverContext(ledger=ledger, webhook_tokens=KEYS, callback_secret=SECRET)
-    with serve(create_app(lambda: desk)) as address:
-        yield f"{address}/webhooks"
+    receiver, address = server
+    receiver.app = create_app(lambda: desk)
+    return f"{address}/webhooks"
 
 
 def post(url: str, body: Any) -> requests.Response:
@@ -137,11 +146,12 @@ def test_a_test_request_and_other_events_ask_for_nothing(url: str, ledger: Ledge
     assert ledger.waiting() == []
 
 
-def test_without_a_signature_token_everything_is_refused(ledger: Ledger) -> None:
-    with serve(create_app(lambda: ReceiverContext(ledger=ledger))) as address:
-        answer = post(f"{address}/webhooks/lever", delivery())
-        assert (answer.status_code, "webhook_tokens" in answer.text) == (401, True)
-        assert post(f"{address}/webhooks/imocha/1-x", {}).status_code == 404
+def test_without_a_signature_token_everything_is_refused(ledger: Ledger, server: tuple[AppServer, str]) -> None:
+    receiver, address = server
+    receiver.app = create_app(lambda: ReceiverContext(ledger=ledger))
+    answer = post(f"{address}/webhooks/lever", delivery())
+    assert (answer.status_code, "webhook_tokens" in answer.text) == (401, True)
+    assert post(f"{address}/webhooks/imocha/1-x", {}).status_code == 404
 
 
 def test_a_failing_database_asks_for_the_delivery_again() -> None:

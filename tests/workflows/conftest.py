@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-import requests
 from lever_imocha.clients.imocha import ImochaClient
 from lever_imocha.clients.lever import LeverClient
-from lever_imocha.clients.limits import InProcessLimiter
-from lever_imocha.clients.transport import ApiClient
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.settings import Settings, parse_settings
 from lever_imocha.workflows.attempt_sweep import AttemptSweep
 from lever_imocha.workflows.invite import InviteWorkflow
 from lever_imocha.workflows.write_back import WriteBackWorkflow
 
-from include.sandbox.app import create_app
-from include.sandbox.server import serve
 from include.sandbox.world import Fault, Invitation, World
+from tests.clients.conftest import imocha_client, lever_client
 
 SETTINGS = "perform_as: people-ops@example.com\n"
 
@@ -36,7 +31,6 @@ class Stack:
     settings: Settings = field(default_factory=lambda: parse_settings(SETTINGS))
 
     def candidate(self, *tags: str, stage: str = "Assessment", **given: Any) -> str:
-        self.world.shift = self.world.shift
         given.setdefault("emails", [f"ann{len(self.world.opportunities)}@example.com"])
         given.setdefault("name", "Ann Example")
         return str(self.world.add_opportunity(stage=stage, tags=list(tags), **given)["id"])
@@ -74,9 +68,7 @@ class Stack:
     def finish(self, state: str = "Complete", *, ready: bool = True) -> None:
         for invitation in self.world.invitations.values():
             if invitation.state in ("Pending", "In Progress"):
-                invitation.state, invitation.report_ready = state, ready
-                invitation.attempted_on = invitation.changed_at = self.world.now()
-                invitation.points, invitation.total = 34, 50
+                self.world.finish(invitation, state, ready=ready)
 
     def stage(self, opportunity_id: str) -> str:
         stage = self.world.opportunities[opportunity_id]["stage"]
@@ -99,26 +91,11 @@ def imocha(stack: Stack) -> ImochaClient:
 
 
 @pytest.fixture
-def stack(ledger: Ledger) -> Iterator[Stack]:
-    world = World()
-    with serve(create_app(world)) as url:
-
-        def client(vendor: str, path: str, session: requests.Session) -> ApiClient:
-            return ApiClient(
-                vendor=vendor,
-                base_url=url + path,
-                session=session,
-                limiter=InProcessLimiter(1000),
-                sleep=lambda _: None,
-            )
-
-        lever_session, imocha_session = requests.Session(), requests.Session()
-        lever_session.auth = ("lever-key", "")
-        imocha_session.headers["X-API-KEY"] = "imocha-key"
-        world.switches["rate_limit"] = False
-        yield Stack(
-            world=world,
-            ledger=ledger,
-            lever=LeverClient(client("Lever", "/lever/v1", lever_session)),
-            imocha=ImochaClient(client("iMocha", "/imocha/v3", imocha_session), requests.Session()),
-        )
+def stack(ledger: Ledger, sandbox_world: World, sandbox_url: str) -> Stack:
+    sandbox_world.switches["rate_limit"] = False
+    return Stack(
+        world=sandbox_world,
+        ledger=ledger,
+        lever=lever_client(f"{sandbox_url}/lever/v1"),
+        imocha=imocha_client(f"{sandbox_url}/imocha/v3"),
+    )

@@ -12,9 +12,9 @@ from lever_imocha.errors import ApiError, OutcomeUnknownError
 from lever_imocha.ledger.values import NewDelivery
 from lever_imocha.settings import parse_settings
 
+from tests.support import PYTHON
 from tests.workflows.conftest import SETTINGS, Stack
 
-PYTHON = "iMocha: Python Developer [101]"
 REASON = "Withdrew"
 
 

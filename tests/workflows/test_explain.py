@@ -7,9 +7,9 @@ from lever_imocha.domain.tags import STATUS_TAGS
 from lever_imocha.errors import ApiError, ReportFileError
 from lever_imocha.settings import parse_settings
 
+from tests.support import PYTHON
 from tests.workflows.conftest import SETTINGS, Stack
 
-PYTHON = "iMocha: Python Developer [101]"
 GONE = "iMocha: Gone [999]"
 
 

@@ -8,10 +8,8 @@ from typing import Any
 import pytest
 from lever_imocha.settings import parse_settings
 
+from tests.support import PYTHON, SQL
 from tests.workflows.conftest import SETTINGS, Stack
-
-PYTHON = "iMocha: Python Developer [101]"
-SQL = "iMocha: SQL Basics [102]"
 
 
 def test_a_tagged_candidate_is_invited_and_mailed_once(stack: Stack) -> None:
@@ -103,7 +101,7 @@ def test_an_address_added_later_is_noticed(stack: Stack) -> None:
     assert stack.run_invite() == ["invite"]
 
 
-def test_moved_on_or_archived_between_sweep_and_invitation(stack: Stack) -> None:
+def test_who_is_archived_or_in_another_stage_is_not_invited(stack: Stack) -> None:
     opportunity = stack.candidate(PYTHON, stage="applicant-new")
     stack.run_invite()
     assert stack.world.invitations == {}
@@ -138,7 +136,7 @@ def test_a_lost_answer_makes_no_second_invitation(stack: Stack, mode: str) -> No
     assert len(stack.world.mails) == 2
 
 
-def test_three_hundred_are_found_page_by_page_with_one_read_each(stack: Stack) -> None:
+def test_all_are_found_page_by_page_with_one_read_each(stack: Stack) -> None:
     for _ in range(120):
         stack.candidate(PYTHON)
     assert stack.run_invite() == ["invite"] * 120

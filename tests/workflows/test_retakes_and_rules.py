@@ -8,9 +8,8 @@ import pytest
 from lever_imocha.errors import SettingsError
 from lever_imocha.settings import Settings, parse_settings
 
+from tests.support import PYTHON
 from tests.workflows.conftest import SETTINGS, Stack
-
-PYTHON = "iMocha: Python Developer [101]"
 
 
 def rules(text: str) -> Settings:

@@ -6,9 +6,8 @@ import pytest
 from lever_imocha.errors import ApiError, SettingsError
 from lever_imocha.workflows.sync_tags import SyncTagsWorkflow
 
+from tests.support import PYTHON, SQL
 from tests.workflows.conftest import Stack
-
-PYTHON, SQL = "iMocha: Python Developer [101]", "iMocha: SQL Basics [102]"
 
 
 def workflow(stack: Stack) -> SyncTagsWorkflow:

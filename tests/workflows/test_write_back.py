@@ -8,10 +8,8 @@ import pytest
 from lever_imocha.errors import AssessmentError, NotPermittedError, RequestRejectedError, SettingsError
 from lever_imocha.settings import parse_settings
 
+from tests.support import PYTHON, SQL
 from tests.workflows.conftest import SETTINGS, Stack
-
-PYTHON = "iMocha: Python Developer [101]"
-SQL = "iMocha: SQL Basics [102]"
 
 
 def ended(stack: Stack, *tags: str, state: str = "Complete") -> str:
@@ -254,8 +252,7 @@ def test_a_test_no_longer_asked_for_is_not_waited_for(stack: Stack, when: str) -
     opportunity = stack.candidate(PYTHON, SQL)
     stack.run_invite()
     first = next(item for item in stack.world.invitations.values() if item.test_id == 101)
-    first.state, first.points, first.total = "Complete", 34, 50
-    first.attempted_on = first.changed_at = stack.world.now()
+    stack.world.finish(first)
     if when == "after the report":
         stack.run_write_back()
         assert stack.stage(opportunity) == "Assessment"

@@ -1,0 +1,29 @@
+"""What several packages of tests share."""
+
+from __future__ import annotations
+
+from lever_imocha.ledger.tables import metadata
+from sqlalchemy import Engine, text
+from starlette.applications import Starlette
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+PYTHON, SQL = "iMocha: Python Developer [101]", "iMocha: SQL Basics [102]"
+"""Tags of the two tests that a new sandbox has."""
+
+
+def empty_ledger(engine: Engine) -> None:
+    """Delete every row; takes a tenth of what a new database takes."""
+    tables = ", ".join(table.fullname for table in metadata.sorted_tables)
+    with engine.begin() as connection:
+        connection.execute(text(f"TRUNCATE {tables} RESTART IDENTITY"))
+
+
+class AppServer:
+    """What a server serves while the application behind it changes from test to test: ending a server takes 0.2 s."""
+
+    def __init__(self) -> None:
+        self.app: ASGIApp = Starlette()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on to the application of the moment."""
+        await self.app(scope, receive, send)

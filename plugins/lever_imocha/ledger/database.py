@@ -54,7 +54,6 @@ class _Pool(QueuePool):
             raise LedgerError(message, temporary=True) from None
 
 
-@lru_cache(maxsize=8)
 def engine_for(url: str, *, pre_ping: bool = False) -> Engine:
     """The engine of a database, one per process; any PostgreSQL URL is driven by psycopg 3.
 
@@ -66,6 +65,11 @@ def engine_for(url: str, *, pre_ping: bool = False) -> Engine:
         it, the first statement after a restart of the database fails, and the next one works.
     :raises LedgerError: the URL is not a PostgreSQL URL.
     """
+    return _engine_for(url, pre_ping)
+
+
+@lru_cache(maxsize=8)
+def _engine_for(url: str, pre_ping: bool) -> Engine:
     try:
         parsed = make_url(url)
     except ArgumentError:

@@ -347,9 +347,9 @@ def test_every_hold_is_explained_with_its_fix() -> None:
         assert hold_note("x", reason) != hold_note("x", Reason.NO_TAG)
 
 
-@given(st.lists(st.integers(), max_size=200), st.integers(1, 40))
-def test_slices_keep_everything_and_are_even(items: list[int], most: int) -> None:
-    parts = batches(items, most)
+@given(st.lists(st.integers(), max_size=200), st.integers(1, 40), st.integers(1, 40))
+def test_batches_keep_everything_and_are_even(items: list[int], singles: int, most: int) -> None:
+    parts = batches(items, singles, most)
     assert sorted(item for part in parts for item in part) == sorted(items)
-    assert len(parts) == min(len(items), most)
+    assert len(parts) == (len(items) if len(items) <= singles else min(len(items), most))
     assert not parts or max(map(len, parts)) - min(map(len, parts)) <= 1

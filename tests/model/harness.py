@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from typing import Any
 from unittest.mock import patch
 
@@ -221,7 +220,7 @@ class Harness:
 
     def _collect_and_act(self, worker: str, **how: bool) -> None:
         workflow = self._invite_workflow(worker)
-        run_batch((key, partial(workflow.act, key)) for key in workflow.collect(**how))
+        run_batch(workflow.collect(**how), workflow.act)
 
     def _sweep(self, worker: str, _who: int) -> None:
         self._collect_and_act(worker)
@@ -239,7 +238,7 @@ class Harness:
         workflow = self._write_back_workflow(worker)
         if due:
             workflow.prepare()
-        run_batch((key, partial(workflow.write_back, key)) for key in due)
+        run_batch(due, workflow.write_back)
 
     def _watch(self) -> AttemptSweep:
         return AttemptSweep(imocha=self.imocha, ledger=self.ledger, settings=self.settings, clock=self.world.now)

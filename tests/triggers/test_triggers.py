@@ -12,6 +12,8 @@ from lever_imocha.ledger.values import NewDelivery
 from lever_imocha.triggers.deliveries import DeliveryTrigger
 from lever_imocha.triggers.listener import NotificationListener
 
+from tests.ledger.test_repository import invited
+
 
 @pytest.fixture(autouse=True)
 def _ledger_in_environment(ledger_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -19,6 +21,8 @@ def _ledger_in_environment(ledger_url: str, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def told(vendor: str = "lever") -> NewDelivery:
+    if vendor == "imocha":
+        return NewDelivery(vendor=vendor, key="t", event="complete", invitation_id=7)
     return NewDelivery(vendor=vendor, key="t", event="candidateStageChange", opportunity_id="op")
 
 
@@ -38,6 +42,9 @@ def _somebody_listens(url: str) -> bool:
 def test_a_delivery_rings_within_a_second_although_the_poll_is_slow(
     ledger: Ledger, ledger_url: str, vendor: str
 ) -> None:
+    invited(ledger)
+    ledger.handle_deliveries(ledger.deliveries_of("op"))
+
     async def story() -> tuple[dict[str, str], float]:
         rung = asyncio.create_task(_first(DeliveryTrigger(vendor=vendor, poll_interval=30)))
         async with asyncio.timeout(20):

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 
 import pytest
 from lever_imocha.clients.imocha import ImochaClient
+from lever_imocha.domain.decisions import Outcome
 from lever_imocha.domain.signatures import read_callback_token
-from lever_imocha.errors import ApiError, OutcomeUnknownError
+from lever_imocha.errors import ApiError, OutcomeUnknownError, WorkFailedError
 from lever_imocha.ledger.values import NewDelivery
+from lever_imocha.runtime.batch_run import run_batch
 from lever_imocha.settings import parse_settings
+from lever_imocha.workflows.invite import InviteWorkflow
 
-from tests.support import PYTHON
+from tests.support import PYTHON, SQL
 from tests.workflows.conftest import SETTINGS, Stack
 
 REASON = "Withdrew"
@@ -260,14 +264,105 @@ def test_a_callback_is_heeded_without_a_sweep_and_only_for_what_the_report_says(
     invitation = stack.invitation()
     hint = NewDelivery(vendor="imocha", key="1", event="complete", invitation_id=invitation.id)
     stack.ledger.record_delivery(hint)
-    assert stack.run_write_back(sweep=False) == []
+    assert stack.run_write_back(sweep=False) == ["waits for the report"]
     assert stack.ledger.callbacks() == {}
+    assert stack.run_write_back(sweep=False) == []
     stack.finish()
     stack.ledger.record_delivery(NewDelivery(vendor="imocha", key="2", event="complete", invitation_id=invitation.id))
     stack.world.calls.clear()
     assert stack.run_write_back(sweep=False) == ["written back and moved on"]
-    assert not any("testattempts" in call["path"] for call in stack.world.calls)
+    calls = [call["path"].partition("?")[0] for call in stack.world.calls if call["vendor"] == "imocha"]
+    assert len(calls) == 2, "the report and its PDF, each once"
     assert stack.stage(opportunity) == "Assessment Complete"
+    late = NewDelivery(vendor="imocha", key="3", event="complete", invitation_id=invitation.id)
+    assert stack.ledger.record_delivery(late)
+    assert stack.ledger.callbacks() == {}, "what is written has nothing left to be told about"
+
+
+def test_a_callback_that_cannot_be_followed_waits_and_does_not_hold_up_others(stack: Stack) -> None:
+    stack.candidate(PYTHON)
+    stack.run_invite()
+    invitation = stack.invitation()
+    stack.finish()
+    stack.ledger.record_delivery(NewDelivery(vendor="imocha", key="1", event="complete", invitation_id=invitation.id))
+    stack.fault(vendor="imocha", path_contains=f"reports/{invitation.id}", status=500, times=50)
+    with pytest.raises(ApiError, match="get_report"):
+        stack.run_write_back(sweep=False)
+    assert stack.ledger.callbacks() == {}, "it starts no run after run"
+    stack.world.faults.clear()
+    assert stack.run_write_back() == ["written back and moved on"]
+
+
+def moved(opportunity_id: str, to_stage_id: str, key: str) -> NewDelivery:
+    return NewDelivery(
+        vendor="lever", key=key, event="candidateStageChange", opportunity_id=opportunity_id, to_stage_id=to_stage_id
+    )
+
+
+def test_a_move_that_concerns_nobody_of_ours_costs_no_call(stack: Stack) -> None:
+    """Our own move to the completed stage, and every move of the account between other stages."""
+    stack.run_invite()
+    world, ledger = stack.world, stack.ledger
+    trigger, other = world.stage_id("Assessment"), world.stage_id("Assessment Complete")
+    stranger, opportunity = stack.candidate(stage="Offer"), stack.candidate(PYTHON)
+    ledger.record_delivery(moved(stranger, other, "1"))
+    assert ledger.waiting(deliveries_only=True) == []
+    ledger.record_delivery(moved(opportunity, trigger, "2"))
+    assert stack.run_invite(sweep=False) == ["invite"]
+    ledger.record_delivery(moved(opportunity, other, "3"))
+    assert ledger.waiting(deliveries_only=True) == [opportunity], "its invitation is open"
+    assert stack.run_invite(sweep=False) == ["ignore: already handled"]
+    stack.finish()
+    assert stack.run_write_back() == ["written back and moved on"]
+    ledger.record_delivery(moved(opportunity, other, "4"))
+    assert ledger.waiting(deliveries_only=True) == []
+
+
+def test_a_move_out_of_the_stage_is_looked_at_while_a_hold_or_nothing_is_decided(stack: Stack) -> None:
+    stack.run_invite()
+    opportunity = stack.candidate(PYTHON, emails=[])
+    stack.run_invite()
+    stack.ledger.record_delivery(moved(opportunity, stack.world.stage_id("Offer"), "1"))
+    assert stack.ledger.waiting(deliveries_only=True) == [opportunity]
+
+
+def test_what_was_refused_is_not_sent_again_by_a_retry_of_the_batch(stack: Stack) -> None:
+    """Airflow tries a batch again when it helps some of it."""
+    refused, unlucky = stack.candidate(PYTHON), stack.candidate(SQL)
+    workflow = InviteWorkflow(
+        lever=stack.lever, imocha=stack.imocha, ledger=stack.ledger, settings=stack.settings, worker="w"
+    )
+    due = workflow.collect()
+    stack.fault(vendor="imocha", method="POST", path_contains="/tests/101/invite", status=400, times=50)
+    stack.fault(vendor="lever", path_contains=unlucky, status=503, times=6)
+    with pytest.raises(WorkFailedError):
+        run_batch(due, workflow.act)
+    assert run_batch(due, partial(workflow.act, only_due=True)) == {"nothing to do": 1, "invite": 1}
+    assert sum("/tests/101/invite" in write for write in stack.writes()) == 1
+    stack.world.faults.clear()
+    assert run_batch([refused], workflow.act) == {"invite": 1}, "a person's order counts more than the time"
+
+
+def test_one_who_comes_alone_during_a_burst_overtakes_it(stack: Stack) -> None:
+    stack.run_invite()
+    burst = [stack.candidate(PYTHON) for _ in range(4)]
+    for opportunity in burst:
+        tell(stack, opportunity, key=opportunity)
+    workflow = InviteWorkflow(
+        lever=stack.lever, imocha=stack.imocha, ledger=stack.ledger, settings=stack.settings, worker="w"
+    )
+    invited: list[str] = []
+
+    def work(opportunity_id: str) -> Outcome | None:
+        if not invited:
+            tell(stack, stack.candidate(PYTHON, emails=["lone@example.com"]), key="lone")
+        invited.append(opportunity_id)
+        return workflow.act(opportunity_id)
+
+    assert run_batch(burst, work, newest=workflow.newest) == {"invite": 5}
+    assert [mail["to"] for mail in stack.world.mails].index("lone@example.com") == 1
+    assert invited[0] == burst[0]
+    assert invited[2:] == burst[1:]
 
 
 def test_a_ledger_restored_from_before_the_invitation_adopts_it(stack: Stack, imocha: ImochaClient) -> None:

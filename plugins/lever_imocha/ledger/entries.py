@@ -154,17 +154,39 @@ class Entries(LedgerPart):
         with self._engine.connect() as connection:
             return list(connection.execute(query).scalars())
 
-    def claim(self, opportunity_id: str, *, worker: str) -> bool:
-        """Take an opportunity to work on it; False while another worker holds it.
+    def newest_waiting(self, *, since: datetime) -> str | None:
+        """Return the opportunity that Lever sent a webhook about last, after a time, if nobody works on it."""
+        now = self._clock()
+        query = (
+            select(deliveries.c.opportunity_id)
+            .outerjoin(opportunities, opportunities.c.opportunity_id == deliveries.c.opportunity_id)
+            .where(
+                deliveries.c.vendor == "lever",
+                deliveries.c.handled_at.is_(None),
+                deliveries.c.opportunity_id.is_not(None),
+                deliveries.c.received_at > since,
+                or_(deliveries.c.not_before.is_(None), deliveries.c.not_before <= now),
+                claimable(opportunities, now),
+            )
+            .order_by(deliveries.c.id.desc())
+            .limit(1)
+        )
+        with self._engine.connect() as connection:
+            return connection.execute(query).scalar_one_or_none()
 
-        An order to try again counts more than the time set for the next try.
+    def claim(self, opportunity_id: str, *, worker: str, only_due: bool = False) -> bool:
+        """Take an opportunity to work on it; return False while another worker holds it.
+
+        :param only_due: not before the time set for the next try; a person's order counts more than that time.
         """
         self._stay_alive()
         values = {"claimed_by": worker}
         statement = insert(opportunities).values(opportunity_id=opportunity_id, **values)
         with self._engine.begin() as connection:
             taken = statement.on_conflict_do_update(
-                index_elements=["opportunity_id"], set_=values, where=unclaimed(opportunities)
+                index_elements=["opportunity_id"],
+                set_=values,
+                where=claimable(opportunities, self._clock()) if only_due else unclaimed(opportunities),
             )
             return connection.execute(taken.returning(opportunities.c.opportunity_id)).first() is not None
 

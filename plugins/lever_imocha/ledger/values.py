@@ -73,9 +73,10 @@ class Assessment:
 
 @dataclass(frozen=True, kw_only=True)
 class NewDelivery:
-    """What a vendor told us: a hint, never more. `key` is the same for the same delivery sent again.
+    """What a vendor sent us: a hint, never more. `key` is the same for the same delivery sent again.
 
     :param vendor: ``lever`` or ``imocha``.
+    :param to_stage_id: where a stage change led to.
     :param handled: nothing is to be done about it.
     """
 
@@ -84,6 +85,7 @@ class NewDelivery:
     event: str
     opportunity_id: str | None = None
     invitation_id: int | None = None
+    to_stage_id: str | None = None
     handled: bool = False
 
 

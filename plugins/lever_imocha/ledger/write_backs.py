@@ -11,6 +11,7 @@ from sqlalchemy import (
     and_,
     func,
     literal,
+    or_,
     select,
     true,
     update,
@@ -19,6 +20,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from lever_imocha.errors import ClaimLostError
 from lever_imocha.ledger.base import LedgerPart, claimable, unclaimed
+from lever_imocha.ledger.deliveries import called_back
 from lever_imocha.ledger.invitations import select_assessments
 from lever_imocha.ledger.tables import (
     assessments,
@@ -33,17 +35,21 @@ from lever_imocha.ledger.values import ENDED, Assessment, Step
 class WriteBacks(LedgerPart):
     """Write-backs, their steps, and notices."""
 
-    def _ended(self) -> Any:
+    def _to_write(self) -> Any:
+        """SQL: unwritten, and ended as far as is known, or iMocha has called back: the report then says."""
         return and_(
             assessments.c.written_at.is_(None),
-            assessments.c.invitation_id.in_(select(invitations.c.id).where(invitations.c.status.in_(ENDED))),
+            or_(
+                assessments.c.invitation_id.in_(select(invitations.c.id).where(invitations.c.status.in_(ENDED))),
+                assessments.c.invitation_id.in_(select(called_back(self._clock()).c.invitation_id)),
+            ),
         )
 
     def due_write_backs(self, limit: int = 5000) -> list[str]:
-        """Opportunities with an ended attempt that is not written back, nobody works on, and whose time has come."""
+        """Return the opportunities with an attempt to write back that nobody works on, and whose time has come."""
         query = (
             select(assessments.c.opportunity_id)
-            .where(self._ended(), claimable(assessments, self._clock()))
+            .where(self._to_write(), claimable(assessments, self._clock()))
             .group_by(assessments.c.opportunity_id)
             .order_by(func.min(assessments.c.id))
             .limit(limit)
@@ -51,10 +57,25 @@ class WriteBacks(LedgerPart):
         with self._engine.connect() as connection:
             return list(connection.execute(query).scalars())
 
-    def claim_write_back(self, opportunity_id: str, *, worker: str) -> list[Assessment]:
-        """Take all that has ended and is unwritten; empty when another worker works on any of it.
+    def newest_write_back(self, *, since: datetime) -> str | None:
+        """Return the opportunity that iMocha called back about last, after a time, if nobody works on it."""
+        news = called_back(self._clock())
+        query = (
+            select(assessments.c.opportunity_id)
+            .join(news, news.c.invitation_id == assessments.c.invitation_id)
+            .where(
+                news.c.received_at > since, assessments.c.written_at.is_(None), claimable(assessments, self._clock())
+            )
+            .order_by(news.c.id.desc())
+            .limit(1)
+        )
+        with self._engine.connect() as connection:
+            return connection.execute(query).scalar_one_or_none()
 
-        An order to try again counts more than the time set for the next try.
+    def claim_write_back(self, opportunity_id: str, *, worker: str, only_due: bool = False) -> list[Assessment]:
+        """Take all that is to be written back; empty when another worker works on any of it.
+
+        :param only_due: not before the time set for the next try; a person's order counts more than that time.
         """
         self._stay_alive()
         with self._engine.begin() as connection:
@@ -64,7 +85,11 @@ class WriteBacks(LedgerPart):
                 return []
             claimed = connection.execute(
                 update(assessments)
-                .where(assessments.c.opportunity_id == opportunity_id, self._ended())
+                .where(
+                    assessments.c.opportunity_id == opportunity_id,
+                    self._to_write(),
+                    claimable(assessments, self._clock()) if only_due else true(),
+                )
                 .values(claimed_by=worker)
                 .returning(assessments.c.id)
             ).scalars()

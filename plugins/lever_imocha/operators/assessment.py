@@ -15,6 +15,7 @@ from airflow.sdk import BaseOperator, BaseSensorOperator
 from lever_imocha.errors import LeverImochaError, WaitFailedError
 from lever_imocha.operators.links import LeverCandidateLink
 from lever_imocha.runtime.batches import batches
+from lever_imocha.runtime.retry_policy import is_automatic_retry
 from lever_imocha.runtime.tracebacks import without_traceback
 from lever_imocha.triggers.ended_attempts import EndedAttemptsTrigger
 
@@ -127,7 +128,8 @@ class InviteCandidatesOperator(CandidatesOperator):
 
         with self.services() as services:
             workflow = services.invite_workflow()
-            return run_batch((key, partial(workflow.act, key)) for key in self.opportunity_ids)
+            work = partial(workflow.act, only_due=is_automatic_retry(context, self.retries or 0))
+            return run_batch(self.opportunity_ids, work, newest=workflow.newest)
 
 
 class WaitForAttemptsSensor(BaseSensorOperator):
@@ -197,7 +199,8 @@ class WriteBackReportsOperator(CandidatesOperator):
 
         with self.services() as services:
             workflow = services.write_back_workflow()
-            return run_batch((key, partial(workflow.write_back, key)) for key in self.opportunity_ids)
+            work = partial(workflow.write_back, only_due=is_automatic_retry(context, self.retries or 0))
+            return run_batch(self.opportunity_ids, work, newest=workflow.newest)
 
 
 class SyncTagsOperator(AssessmentOperator):

@@ -1,9 +1,10 @@
-"""Working through a slice: on past a failing candidate, failing at the end with the names of those that did."""
+"""Works through a batch of candidates: goes on past one that fails, and fails at the end with those that did."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime
 
 from lever_imocha.domain.decisions import Outcome
 from lever_imocha.errors import CredentialsError, LedgerError, LeverImochaError, SettingsError, WorkFailedError
@@ -11,18 +12,25 @@ from lever_imocha.errors import CredentialsError, LedgerError, LeverImochaError,
 log = logging.getLogger(__name__)
 
 
-def run_batch(items: Iterable[tuple[str, Callable[[], Outcome | str | None]]]) -> dict[str, int]:
-    """Do each piece of work and count the outcomes.
+def run_batch(
+    opportunity_ids: Iterable[str],
+    work: Callable[[str], Outcome | str | None],
+    *,
+    newest: Callable[[datetime], str | None] = lambda since: None,
+) -> dict[str, int]:
+    """Work on each candidate and count the outcomes.
 
-    :param items: an opportunity id and what to do about it.
+    :param work: does the work on one opportunity and says what came of it.
+    :param newest: who came last, after a time, and waits. Before each candidate of the batch, one who came since the
+        batch began is worked on: who comes alone during a burst does not wait for its end.
     :raises WorkFailedError: some failed; the others are done.
     :raises LeverImochaError: what would fail for all of them (key, settings, ledger), at once.
     """
     outcomes: dict[str, int] = {}
     failures: dict[str, LeverImochaError] = {}
-    for opportunity_id, act in items:
+    for opportunity_id in _in_turn(opportunity_ids, newest):
         try:
-            outcome: Outcome | str = act() or "nothing to do"
+            outcome: Outcome | str = work(opportunity_id) or "nothing to do"
         except (CredentialsError, SettingsError, LedgerError):
             raise
         except LeverImochaError as error:
@@ -31,8 +39,19 @@ def run_batch(items: Iterable[tuple[str, Callable[[], Outcome | str | None]]]) -
             outcome = "failed"
         else:
             log.info("opportunity %s: %s", opportunity_id, outcome)
-        kind = str(outcome.action) if isinstance(outcome, Outcome) else outcome
+        kind = str(outcome.action) if isinstance(outcome, Outcome) else outcome.partition(":")[0]
         outcomes[kind] = outcomes.get(kind, 0) + 1
     if failures:
         raise WorkFailedError(failures)
     return outcomes
+
+
+def _in_turn(opportunity_ids: Iterable[str], newest: Callable[[datetime], str | None]) -> Iterator[str]:
+    began, newcomers = datetime.now(UTC), set[str]()
+    for opportunity_id in opportunity_ids:
+        newcomer = newest(began)
+        if newcomer is not None and newcomer not in newcomers:
+            newcomers.add(newcomer)
+            yield newcomer
+        if opportunity_id not in newcomers:
+            yield opportunity_id

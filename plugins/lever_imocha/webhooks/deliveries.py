@@ -70,8 +70,14 @@ def read_lever_delivery(
         key=webhook.token,
         event=webhook.event,
         opportunity_id=opportunity_id,
+        to_stage_id=_to_stage_id(webhook),
         handled=not acted_on,
     )
+
+
+def _to_stage_id(webhook: _LeverWebhook) -> str | None:
+    stage_id = webhook.data.get("toStageId") if webhook.event == "candidateStageChange" else None
+    return stage_id if isinstance(stage_id, str) and re.fullmatch(_WORD, stage_id) else None
 
 
 def read_imocha_callback(body: bytes) -> tuple[Callback, NewDelivery]:

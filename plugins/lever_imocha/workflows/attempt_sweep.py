@@ -40,7 +40,6 @@ class AttemptSweep:
         :param rested: do not sweep when somebody else did within this time.
         :return: opportunity ids with something to write back.
         """
-        self._read_callbacks()
         now, swept = self._clock(), self._ledger.watermark(_SWEEP)
         if rested is None or swept is None or now - swept >= rested:
             self._sweep(swept, now)
@@ -60,17 +59,8 @@ class AttemptSweep:
             self._ledger.set_watermark(_SWEEP, min(end, now))
 
     def due(self) -> list[str]:
-        """What is due as far as callbacks tell, without a sweep; for when one has just rung."""
-        self._read_callbacks()
+        """Return what is to be written back as far as is known, callbacks included; asks iMocha nothing."""
         return self._ledger.due_write_backs()
-
-    def _read_callbacks(self) -> None:
-        """A callback is a hint (imocha.md 6.2): the report says whether the attempt has ended."""
-        callbacks = self._ledger.callbacks()
-        for invitation_id in dict.fromkeys(callbacks.values()):
-            self._check(invitation_id)
-            self._ledger.recheck(invitation_id)
-        self._ledger.handle_deliveries(list(callbacks))
 
     def _check(self, invitation_id: int) -> None:
         try:

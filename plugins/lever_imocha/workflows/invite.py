@@ -102,13 +102,19 @@ class InviteWorkflow:
         ).run(self._resolved, full=full)
         return self._ledger.waiting()
 
-    def act(self, opportunity_id: str) -> Outcome | None:
+    def newest(self, since: datetime) -> str | None:
+        """Return who was moved last, after a time, as a webhook said: one who comes alone overtakes a burst."""
+        return self._ledger.newest_waiting(since=since)
+
+    def act(self, opportunity_id: str, *, only_due: bool = False) -> Outcome | None:
         """Read one opportunity afresh, decide about it and do it.
+
+        :param only_due: leave it alone before the time that a refusal set for the next try.
 
         :return: what came of it, or None when another worker has it, or has done it.
         :raises LeverImochaError: it could not be done; it stays pending.
         """
-        if not self._ledger.claim(opportunity_id, worker=self._worker):
+        if not self._ledger.claim(opportunity_id, worker=self._worker, only_due=only_due):
             return None
         deliveries = self._ledger.deliveries_of(opportunity_id)
         if not deliveries and not self._ledger.pending_entries(opportunity_id):

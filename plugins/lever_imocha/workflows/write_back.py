@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from lever_imocha.clients.imocha import ImochaClient
@@ -12,7 +12,7 @@ from lever_imocha.clients.lever import LeverClient
 from lever_imocha.domain.decisions import may_move_on
 from lever_imocha.domain.explanations import failure_note
 from lever_imocha.domain.forms import FormTemplate, fill_form, is_same_form, report_file_name
-from lever_imocha.domain.imocha import Report, read_status
+from lever_imocha.domain.imocha import AttemptStatus, Report, read_status
 from lever_imocha.domain.lever import Opportunity
 from lever_imocha.domain.metrics import Metrics, NoMetrics
 from lever_imocha.domain.rules import ResolvedRule, select_rule
@@ -37,6 +37,14 @@ from lever_imocha.workflows.temporary_tags import lasting_tags
 log = logging.getLogger(__name__)
 
 _PUT_OFF = (RequestRejectedError, ReportFileError, AssessmentError)
+
+
+_CALLBACK_AGAIN = timedelta(minutes=1)
+"""How long a callback waits to be acted on again, when iMocha or Lever could not be asked."""
+
+
+def _invitations(assessments: Iterable[Assessment]) -> list[int]:
+    return [known.invitation_id for known in assessments if known.invitation_id is not None]
 
 
 class WriteBackWorkflow:
@@ -69,13 +77,18 @@ class WriteBackWorkflow:
         """
         self._known_resolved = refresh_resolved(self._ledger, self._lever, self._settings, templates=True)
 
-    def write_back(self, opportunity_id: str) -> str | None:
+    def write_back(self, opportunity_id: str, *, only_due: bool = False) -> str | None:
         """Write back all that is due of one opportunity.
+
+        :param only_due: leave it alone before the time that a failure set for the next try.
 
         :return: what happened, or None when another worker has it or nothing is due.
         :raises LeverImochaError: a step failed; the steps done stay done, the rest is due again.
         """
-        claimed = self._ledger.claim_write_back(opportunity_id, worker=self._worker)
+        claimed = self._ledger.claim_write_back(opportunity_id, worker=self._worker, only_due=only_due)
+        if not claimed:
+            return None
+        callbacks = self._ledger.callbacks_about(_invitations(claimed))
         written: list[Assessment] = []
         try:
             for assessment in claimed:
@@ -87,20 +100,31 @@ class WriteBackWorkflow:
             return None
         except LeverImochaError as error:
             if isinstance(error, NotFoundError) and self._is_gone(opportunity_id):
+                self._ledger.handle_deliveries(callbacks)
                 return self._let_go(claimed)
-            for assessment in claimed:
-                self._ledger.release_write_back(
-                    assessment.id,
-                    worker=self._worker,
-                    reason=type(error).__name__,
-                    not_before=self._later(assessment, error),
-                )
-            self._explain(claimed[0], error)
+            self._put_off(claimed, callbacks, error)
             raise
         for assessment in written:
             self._ledger.finish_write_back(assessment.id)
             self._count(assessment)
-        return outcome or ("waits for the report" if claimed else None)
+        # A callback that came meanwhile about what is written now has nothing left to say.
+        self._ledger.handle_deliveries([*callbacks, *self._ledger.callbacks_about(_invitations(written))])
+        return outcome or "waits for the report"
+
+    def _put_off(self, claimed: Sequence[Assessment], callbacks: Sequence[int], error: LeverImochaError) -> None:
+        self._ledger.postpone_deliveries(callbacks, not_before=self._clock() + _CALLBACK_AGAIN)
+        for assessment in claimed:
+            self._ledger.release_write_back(
+                assessment.id,
+                worker=self._worker,
+                reason=type(error).__name__,
+                not_before=self._later(assessment, error),
+            )
+        self._explain(claimed[0], error)
+
+    def newest(self, since: datetime) -> str | None:
+        """Return who was called back about last, after a time: so that one who comes alone overtakes a burst."""
+        return self._ledger.newest_write_back(since=since)
 
     def _explain(self, assessment: Assessment, error: LeverImochaError) -> None:
         """Tell the recruiter of what only a person can mend; it must not hide what went wrong."""
@@ -144,13 +168,14 @@ class WriteBackWorkflow:
         return "deleted in Lever"
 
     def _write(self, assessment: Assessment) -> bool:
-        """Report, form, file and note of one attempt; False when the report is not final yet."""
+        """Write the form, the file and the note of one attempt; return False when its report is not final yet.
+
+        What made it due may be a callback, which is a hint (imocha.md 6.2): the report read here decides.
+        """
         invitation_id = int(assessment.invitation_id or 0)
-        report = self._final_report(invitation_id)
-        if report is None:
-            self._ledger.release_write_back(
-                assessment.id, worker=self._worker, reason="report not final", not_before=self._later(assessment)
-            )
+        report = self._report(invitation_id)
+        if report is None or not report.is_final:
+            self._wait(assessment, report.status if report is not None else AttemptStatus.UNKNOWN)
             return False
         self._ledger.set_status({invitation_id: report.status.value})
         self._form(assessment, invitation_id, report)
@@ -159,12 +184,28 @@ class WriteBackWorkflow:
             self._note(assessment, invitation_id)
         return True
 
-    def _final_report(self, invitation_id: int) -> Report | None:
+    def _wait(self, assessment: Assessment, status: AttemptStatus) -> None:
+        """Give back an attempt whose report is not final: it waits if it has ended; else the sweep looks at it soon."""
+        invitation_id = int(assessment.invitation_id or 0)
+        if status not in (AttemptStatus.PENDING, AttemptStatus.UNKNOWN):
+            changed = self._ledger.set_status({invitation_id: status.value})
+            if self._settings.explain.status_tags:
+                self._ledger.announce(changed)
+        ended = status.is_ended or read_status(assessment.status).is_ended
+        if not ended:
+            self._ledger.recheck(invitation_id)
+        self._ledger.release_write_back(
+            assessment.id,
+            worker=self._worker,
+            reason="report not final",
+            not_before=self._later(assessment) if ended else None,
+        )
+
+    def _report(self, invitation_id: int) -> Report | None:
         try:
-            report = self._imocha.get_report(invitation_id)
+            return self._imocha.get_report(invitation_id)
         except (NotFoundError, RequestRejectedError):
             return None
-        return report if report.is_final else None
 
     def _form(self, assessment: Assessment, invitation_id: int, report: Report) -> None:
         template = self._template(assessment)

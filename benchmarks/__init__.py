@@ -1,1 +1,1 @@
-"""What claims about speed are made from; run by hand, never by the tests."""
+"""Measurements behind every claim about speed; run by hand, not by the tests."""

@@ -1,4 +1,4 @@
-"""What a storm is made of: good, forged, replayed and malformed deliveries of both vendors."""
+"""Deliveries for the load test: good, forged, replayed and malformed ones of both vendors."""
 
 from __future__ import annotations
 
@@ -20,10 +20,11 @@ SHARES: dict[Kind, int] = {"good": 70, "forged": 10, "replayed": 10, "malformed"
 
 @dataclass(frozen=True, kw_only=True)
 class Delivery:
-    """One request, and what must become of it.
+    """One request and its expected result.
 
-    :param key: of the row in the ledger that it makes, or that it must not make.
-    :param accepts: the answers that are right.
+    :param what: a variant of the kind, named in the report.
+    :param key: of the ledger's row that a good one must make and any other must not.
+    :param accepts: lowest and highest HTTP status that is correct.
     """
 
     kind: Kind
@@ -37,7 +38,11 @@ class Delivery:
 
 
 def lever_body(token: Any = None, at: Any = None, **changed: Any) -> dict[str, Any]:
-    """A body that Lever signed."""
+    """Make a body with Lever's signature.
+
+    :param at: time of the signature, in milliseconds since 1970; None for now.
+    :param changed: fields to change after signing.
+    """
     token = uuid.uuid4().hex if token is None else token
     at = int(time.time() * 1000) if at is None else at
     return {
@@ -146,7 +151,7 @@ BROKEN_IMOCHA = BROKEN | {
 
 
 class Lever:
-    """Lever's deliveries."""
+    """Makes Lever's deliveries."""
 
     path = "/lever-imocha/webhooks/lever"
     vendor = "lever"
@@ -155,7 +160,7 @@ class Lever:
         self._chance = chance
 
     def good(self) -> Delivery:
-        """Signed, of a kind we act on or not, with any content type, chunked or not."""
+        """Make a signed delivery; event, content type and chunking vary."""
         chance, body = self._chance, lever_body()
         if chance.random() < 0.2:
             body |= {"event": "interviewCreated", "data": {"interviewId": "x"}}
@@ -166,7 +171,7 @@ class Lever:
         )  # fmt: skip
 
     def forged(self) -> Delivery:
-        """Signed by somebody else."""
+        """Make a delivery with a wrong signature."""
         body = lever_body()
         token, at = body["token"], body["triggeredAt"]
         what, signature = self._chance.choice(
@@ -184,7 +189,7 @@ class Lever:
         )
 
     def replayed(self, kept: Delivery) -> Delivery:
-        """What was kept before, with other data: the signature does not cover them."""
+        """Make a copy of a stored delivery, in half of the cases with other data, which Lever does not sign."""
         body = json.loads(kept.body)
         if self._chance.random() < 0.5:
             body["data"] = {"opportunityId": str(uuid.uuid4())}
@@ -194,13 +199,13 @@ class Lever:
         )  # fmt: skip
 
     def malformed(self) -> Delivery:
-        """Broken in one of many ways, by somebody who knows the key."""
+        """Make a signed delivery with a malformed body."""
         what, body = self._chance.choice(list(BROKEN_LEVER.items()))
         return _broken(what, self.path, body(), self._chance)
 
 
 class Imocha:
-    """iMocha's callbacks.
+    """Makes iMocha's callbacks.
 
     :param invitations: ids that the ledger knows, one for each good callback.
     """
@@ -215,7 +220,7 @@ class Imocha:
         return f"/lever-imocha/webhooks/imocha/{token}"
 
     def good(self) -> Delivery:
-        """About an invitation that is known, at its own address."""
+        """Make a callback about a known invitation, to its own URL."""
         invitation = self._invitations.pop()
         status, word = self._chance.choice(
             [("Complete", "complete"), ("Test Left", "test_left"), ("In Progress", "in_progress")]
@@ -227,7 +232,7 @@ class Imocha:
         )  # fmt: skip
 
     def forged(self) -> Delivery:
-        """At an address we never gave away."""
+        """Make a callback to a URL that is not one of ours."""
         what, token = self._chance.choice(
             [
                 ("another secret", callback_token(1, "another")),
@@ -245,13 +250,13 @@ class Imocha:
         )
 
     def replayed(self, kept: Delivery) -> Delivery:
-        """iMocha sends it again when our answer was lost: taken, and kept once."""
+        """Make the same callback again, as iMocha does when our answer was lost."""
         return Delivery(
             kind="replayed", what="callback", path=kept.path, body=kept.body, key=kept.key, accepts=(200, 299)
         )
 
     def malformed(self) -> Delivery:
-        """Broken in one of many ways, at a real address."""
+        """Make a malformed callback to a real URL."""
         what, body = self._chance.choice(list(BROKEN_IMOCHA.items()))
         return _broken(what, self._path(callback_token(1, CALLBACK_SECRET)), body(), self._chance)
 

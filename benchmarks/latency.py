@@ -1,4 +1,4 @@
-"""How long from a move in Lever to the invitation at iMocha, and from an attempt's end to the completed stage.
+"""Measures the time from a move in Lever to the invitation, and from an attempt's end to the completed stage.
 
 ``python -m benchmarks.latency --single 10 --burst 100``: real Airflow on this machine against the sandbox, deliveries
 and callbacks posted to the receivers as the vendors would.
@@ -16,16 +16,17 @@ from typing import Any
 
 import requests
 from lever_imocha.domain.signatures import lever_signature
+from lever_imocha.settings import RateLimits
 
 from dev import postgres, services
-from dev.demo import PYTHON, Story, wait_for
+from dev.demo import PYTHON, Scenario, wait_for
 from dev.environment import RUN, prepare
 
 PREFIX, KEY, SECRET = "bench_", "signature-token", "callback-secret"
 
 
-class Bench(Story):
-    """The sandbox, Airflow, and what the vendors post."""
+class Bench(Scenario):
+    """Drives the sandbox and Airflow, and posts what the vendors would."""
 
     def __init__(self, sandbox: str, airflow: str) -> None:
         super().__init__(sandbox, airflow)
@@ -33,7 +34,7 @@ class Bench(Story):
         self._count = 0
 
     def add_many(self, count: int) -> list[dict[str, str]]:
-        """Tagged candidates who wait in another stage."""
+        """Add candidates with a test's tag, in a stage before the trigger stage."""
         people = []
         for _ in range(count):
             self._count += 1
@@ -43,7 +44,10 @@ class Bench(Story):
         return people
 
     def enter(self, opportunity_id: str) -> float:
-        """Move to Assessment and deliver the webhook; returns when."""
+        """Move a candidate to Assessment and post the webhook.
+
+        :return: the time of the move, in seconds since 1970.
+        """
         self.admin("POST", f"candidates/{opportunity_id}/move", {"stage": "Assessment"})
         started, token = time.time(), f"{opportunity_id}{time.time_ns()}"
         at = int(started * 1000)
@@ -58,11 +62,23 @@ class Bench(Story):
         return started
 
     def invitation_of(self, email: str) -> dict[str, Any] | None:
-        """The candidate's invitation at iMocha."""
+        """Find the candidate's invitation at iMocha; None if there is none."""
         return next((item for item in self.admin("GET", "invitations") if item["email"] == email), None)
 
+    def invited(self) -> set[str]:
+        """Return the addresses of everybody who is invited."""
+        return {item["email"] for item in self.admin("GET", "invitations")}
+
+    def completed(self) -> set[str]:
+        """Return the ids of everybody who was moved on."""
+        opportunities = self.admin("GET", "opportunities")
+        return {item["id"] for item in opportunities if item["stageText"] == "Assessment Complete"}
+
     def end(self, invitation: dict[str, Any]) -> float:
-        """End the attempt and call back; returns when."""
+        """End the attempt and post the callback.
+
+        :return: the time of the end, in seconds since 1970.
+        """
         started = time.time()
         self.admin("POST", f"invitations/{invitation['id']}/finish", {"score": 34, "total": 50})
         body = {"TestInvitationId": invitation["id"], "Status": "Complete", "AttemptedOnUtc": str(datetime.now())}  # noqa: DTZ005
@@ -77,12 +93,12 @@ def _show(what: str, seconds: list[float]) -> None:
 
 
 def _busiest(moments: list[float]) -> int:
-    """The most calls within any one second, wherever it begins."""
+    """Return the greatest number of calls within any period of one second."""
     return max((sum(at <= other < at + 1 for other in moments) for at in moments), default=0)
 
 
 def measure(bench: Bench, *, single: int, burst: int) -> None:
-    """One at a time, then all at once."""
+    """Measure candidates one after the other, then all at once."""
     to_invite: list[float] = []
     to_stage: list[float] = []
     for person in bench.add_many(single + 1):
@@ -103,19 +119,45 @@ def measure(bench: Bench, *, single: int, burst: int) -> None:
         _show("move -> invitation", to_invite[1:])
         _show("end -> completed stage", to_stage[1:])
     if burst:
-        people = bench.add_many(burst)
-        bench.admin("DELETE", "calls")
-        started = min(bench.enter(person["id"]) for person in people)
-        mine = {person["email"] for person in people}
-        wait_for(lambda: mine <= {item["email"] for item in bench.admin("GET", "invitations")}, "all", 300)
-        print(f"{burst} at once: all invited after {time.time() - started:.1f} s")
-        calls = [call for call in bench.admin("GET", "calls") if call["vendor"] == "lever"]
-        refused = sum(call["status"] == 429 for call in calls)
-        print(f"  Lever calls {len(calls)}, 429s {refused}, most in any second {_busiest([c['at'] for c in calls])}")
+        measure_burst(bench, burst)
+
+
+def measure_burst(bench: Bench, count: int) -> None:
+    """Many at once, and one more in the middle; then all of them end their attempts at once."""
+    people, (lone,) = bench.add_many(count), bench.add_many(1)
+    mine = {person["email"] for person in people}
+    bench.admin("DELETE", "calls")
+    started = min(bench.enter(person["id"]) for person in people)
+    wait_for(lambda: len(bench.invited() & mine) >= count // 3, "a third", 600)
+    lone_started = bench.enter(lone["id"])
+    wait_for(lambda: lone["email"] in bench.invited(), "the lone candidate", 600)
+    print(f"one who came in the middle: invited after {time.time() - lone_started:.1f} s")
+    wait_for(lambda: mine <= bench.invited(), "all invitations", 600)
+    _show_burst(bench, f"{count} moved at once: all invited", started, calls_each=1)
+    bench.admin("DELETE", "calls")
+    ids = {person["email"]: person["id"] for person in [*people, lone]}
+    invitations = [item for item in bench.admin("GET", "invitations") if item["email"] in ids]
+    started = min(bench.end(invitation) for invitation in invitations)
+    wait_for(lambda: set(ids.values()) <= bench.completed(), "all completed stages", 1500)
+    _show_burst(bench, f"{len(ids)} ended at once: all moved on", started, calls_each=4)
+
+
+def _show_burst(bench: Bench, what: str, started: float, *, calls_each: int) -> None:
+    took = time.time() - started
+    calls = [call for call in bench.admin("GET", "calls") if call["vendor"] == "lever"]
+    imocha = [call for call in bench.admin("GET", "calls") if call["vendor"] == "imocha"]
+    refused = sum(call["status"] == 429 for call in [*calls, *imocha])
+    count = int(what.split()[0])
+    bound = count * calls_each / RateLimits().lever
+    print(
+        f"{what} after {took:.1f} s, {took / bound:.2f} x the bound of {bound:.0f} s;"
+        f" calls each: Lever {len(calls) / count:.2f}, iMocha {len(imocha) / count:.2f};"
+        f" 429s {refused}, most Lever calls in any second {_busiest([call['at'] for call in calls])}"
+    )
 
 
 def main() -> None:
-    """Start everything, measure, stop."""
+    """Start Airflow and the sandbox, measure, stop them."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.latency", description=__doc__)
     parser.add_argument("--single", type=int, default=10)
     parser.add_argument("--burst", type=int, default=100)

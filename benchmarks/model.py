@@ -1,7 +1,7 @@
-"""How much the workflow survives: random schedules of people, faults, crashes and overlapping workers.
+"""Tests the workflow with many random schedules of actions, faults, crashes and overlapping workers.
 
-``python -m benchmarks.model --examples 500``: the machine of tests/model, with schedules that are others every time.
-What breaks it is printed as the shortest schedule that does.
+``python -m benchmarks.model --examples 500``: the state machine of tests/model, with new schedules each time.
+A failure is printed as the shortest schedule that causes it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from tests.model.machine import play
 
 
 def main() -> None:
-    """Start PostgreSQL and the sandbox, play, stop."""
+    """Start PostgreSQL and the sandbox, run the schedules, stop them."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.model", description=__doc__)
     parser.add_argument("--examples", type=int, default=500)
     parser.add_argument("--steps", type=int, default=50, help="of one example, at most")

@@ -1,7 +1,7 @@
-"""A storm of webhooks on Airflow's api server: what is kept, what is refused, how fast, and what survives a crash.
+"""A load test of the webhook receivers: what is stored, what is refused, how fast, and what survives a crash.
 
 ``python -m benchmarks.storm --rate 200 --seconds 60``: 70 % good deliveries, 10 % forged, 10 % replayed, 10 %
-malformed, in five storms:
+malformed, in five load tests:
 
 =========  =============================================================
 lever      Lever's deliveries, nothing goes wrong
@@ -11,9 +11,9 @@ outage     PostgreSQL is stopped in the middle and started again
 hang       PostgreSQL stops answering in the middle, connections stay open
 =========  =============================================================
 
-Exits 1 when a rule is broken: every good one answered 2xx is in the ledger, once; what is not good is refused with a
-4xx and kept nowhere; no 5xx but 503, and that only while the ledger is away; 95 % answered within 100 ms, and within
-seconds whatever is broken; whatever was not taken is taken when the vendor sends it again.
+Exits 1 if a rule is broken: every good delivery answered with 2xx is in the ledger, once; any other is refused with a
+4xx and not stored; the only 5xx is 503, while the ledger cannot be reached; 95 % are answered within 100 ms, and all
+within seconds during a fault; what was not accepted is accepted when the vendor sends it again.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ FIRST_INVITATION = 1_000_000
 
 @dataclass(frozen=True)
 class Answer:
-    """What became of one request; status 0 is a connection that broke, or nothing within half a minute."""
+    """The answer to one request; status 0 is a broken connection, or no answer within 30 s."""
 
     delivery: Delivery
     status: int
@@ -61,16 +61,16 @@ class Answer:
 
     @property
     def is_right(self) -> bool:
-        """As it must be when nothing is broken."""
+        """Whether the status is correct for a server without a fault."""
         low, high = self.delivery.accepts
         return low <= self.status <= high
 
 
 @dataclass
 class Storm:
-    """One storm: sends at a steady rate, whether or not answers come.
+    """One load test: sends at a steady rate, whether or not answers come.
 
-    :param fault: what goes wrong, from a third of the time on; it returns when all is mended.
+    :param fault: called after a third of the time; returns when the fault is over.
     """
 
     airflow: str
@@ -83,10 +83,10 @@ class Storm:
     kept: list[Delivery] = field(default_factory=list)
     latest_start: float = 0
     broken_from: float = float("inf")
-    mended_at: float = float("inf")
+    recovered_at: float = float("inf")
 
-    async def rage(self) -> None:
-        """Send everything, then what was not taken once more, as the vendors do."""
+    async def send_all(self) -> None:
+        """Send everything; then, as the vendors do, send again what was not accepted."""
         connector = aiohttp.TCPConnector(limit=0)
         timeout = aiohttp.ClientTimeout(total=30)
         async with aiohttp.ClientSession(self.airflow, connector=connector, timeout=timeout) as session:
@@ -105,7 +105,7 @@ class Storm:
         await asyncio.sleep(self.seconds / 3)
         self.broken_from = time.monotonic()
         await asyncio.to_thread(fault)
-        self.mended_at = time.monotonic()
+        self.recovered_at = time.monotonic()
 
     def _next(self) -> Delivery:
         kind: Kind = self.chance.choices(list(SHARES), weights=list(SHARES.values()))[0]
@@ -134,7 +134,7 @@ class Storm:
         return took
 
     async def _send_again(self, session: aiohttp.ClientSession) -> None:
-        """A delivery that was kept although its answer was lost may be refused as a replay."""
+        """Send good deliveries again; 409 is correct for one that was stored although its answer was lost."""
         taken = {delivery.key for delivery in self.kept}
         for answer in [item for item in self.answers if item.delivery.kind == "good"]:
             if answer.delivery.key not in taken:
@@ -146,7 +146,10 @@ class Storm:
     # Judging
 
     def verdict(self, stored: Counter[str]) -> list[str]:
-        """What is wrong."""
+        """List what is wrong.
+
+        :param stored: how often each delivery's key is in the ledger.
+        """
         taken = {delivery.key for delivery in self.kept}
         good = {answer.delivery.key for answer in self.answers if answer.delivery.kind == "good"}
         wrong = [answer for answer in self.answers if not answer.is_right and not self._is_excused(answer)]
@@ -155,7 +158,7 @@ class Storm:
         if lost := taken - stored.keys():
             problems.append(f"{len(lost)} acknowledged, but not in the ledger")
         if missing := good - stored.keys():
-            problems.append(f"{len(missing)} good ones not in the ledger in the end")
+            problems.append(f"{len(missing)} good ones not in the ledger at the end")
         if extra := stored.keys() - good:
             problems.append(f"{len(extra)} in the ledger that were not good")
         if twice := sum(count > 1 for count in stored.values()):
@@ -163,9 +166,9 @@ class Storm:
         return problems + self._too_slow()
 
     def _is_excused(self, answer: Answer) -> bool:
-        """While the server or the ledger was away, and until it could have noticed that they are back."""
+        """Return whether a fault explains the answer: it came during the fault or the recovery after it."""
         ends = answer.sent_at + answer.seconds
-        away = self.broken_from <= ends and answer.sent_at <= self.mended_at + RECOVERY
+        away = self.broken_from <= ends and answer.sent_at <= self.recovered_at + RECOVERY
         return away and answer.status in (NO_ANSWER, 503) and (answer.seconds < LONGEST)
 
     def _too_slow(self) -> list[str]:
@@ -179,25 +182,27 @@ class Storm:
         return [answer.seconds for answer in self.answers]
 
     def report(self, name: str) -> None:
-        """Print what was sent and how it was answered."""
+        """Print how many were sent and how they were answered."""
         times = self._seconds()
         shown = ", ".join(f"p{at} {_percentile(times, at) * 1000:.0f}" for at in (50, 95, 99))
         print(f"{name}: {len(times)} sent, {shown}, max {max(times) * 1000:.0f} ms; load {os.getloadavg()[0]:.1f}")
         for kind in SHARES:
             statuses = Counter(answer.status for answer in self.answers if answer.delivery.kind == kind)
-            told = ", ".join(f"{count} x {status or 'no answer'}" for status, count in sorted(statuses.items()))
-            print(f"  {kind:<10} {told}")
+            statuses_shown = ", ".join(
+                f"{count} x {status or 'no answer'}" for status, count in sorted(statuses.items())
+            )
+            print(f"  {kind:<10} {statuses_shown}")
         if self.fault:
-            print(f"  broken after {self.seconds / 3:.0f} s for {self.mended_at - self.broken_from:.1f} s", end="")
-            print(f"; taken again {self._recovered():.1f} s after it was mended")
+            print(f"  broken after {self.seconds / 3:.0f} s for {self.recovered_at - self.broken_from:.1f} s", end="")
+            print(f"; accepted again {self._recovered():.1f} s after the fault")
         if self.latest_start > 0.05:
             print(f"  (the sender itself was up to {self.latest_start * 1000:.0f} ms late)")
 
     def _recovered(self) -> float:
-        """From the mending to the moment from which all good ones are taken."""
-        sent = [item for item in self.answers if item.delivery.kind == "good" and item.sent_at > self.mended_at]
+        """Return the seconds from the end of the fault until all good deliveries were accepted again."""
+        sent = [item for item in self.answers if item.delivery.kind == "good" and item.sent_at > self.recovered_at]
         refused = [item.sent_at + item.seconds for item in sent if not item.is_right]
-        return max(refused, default=self.mended_at) - self.mended_at
+        return max(refused, default=self.recovered_at) - self.recovered_at
 
 
 def _percentile(values: list[float], at: int) -> float:
@@ -206,7 +211,10 @@ def _percentile(values: list[float], at: int) -> float:
 
 
 class Server:
-    """The api server and its PostgreSQL, and how they break."""
+    """The api server and its PostgreSQL, with the faults.
+
+    :param away: how long a fault of PostgreSQL lasts, in seconds.
+    """
 
     def __init__(self, away: int) -> None:
         self._away = away
@@ -243,7 +251,7 @@ class Server:
                 await asyncio.sleep(0.2)
 
     def cpu(self) -> float:
-        """Seconds of processor time the api server has used, all its processes together."""
+        """Return the CPU time that all processes of the api server have used, in seconds."""
         group = int((RUN / "pids" / "api-server").read_text())
         used = 0
         for stat in Path("/proc").glob("[0-9]*/stat"):
@@ -253,7 +261,7 @@ class Server:
         return used / os.sysconf("SC_CLK_TCK")
 
     def crash(self) -> None:
-        """Kill the api server, and start it again."""
+        """Kill the api server and start it again."""
         os.killpg(int((RUN / "pids" / "api-server").read_text()), signal.SIGKILL)
         self.start()
 
@@ -266,7 +274,7 @@ class Server:
         )
 
     def hang(self) -> None:
-        """Have every process of PostgreSQL stand still for a while."""
+        """Suspend every process of PostgreSQL for a while."""
         parent = int((RUN / "postgres" / "postmaster.pid").read_text().split()[0])
         children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
         pids = [parent, *map(int, children)]
@@ -279,7 +287,10 @@ class Server:
                 os.kill(pid, signal.SIGCONT)
 
     def invite(self, count: int) -> list[int]:
-        """Make invitations that the ledger knows."""
+        """Add invitations to the ledger.
+
+        :return: their ids.
+        """
         now = datetime.now(UTC)
         ids = list(range(FIRST_INVITATION, FIRST_INVITATION + count))
         rows = [
@@ -291,24 +302,24 @@ class Server:
         return ids
 
     def stored(self, vendor: str, since: datetime) -> Counter[str]:
-        """How often each delivery is in the ledger."""
+        """Count the ledger's rows for each delivery."""
         query = (
             select(deliveries.c.key, func.count())
             .where(deliveries.c.vendor == vendor, deliveries.c.received_at >= since)
             .group_by(deliveries.c.key)
         )
         with self._engine.connect() as connection:
-            return Counter({key: count for key, count in connection.execute(query)})
+            return Counter(dict(connection.execute(query).tuples().all()))
 
 
 def run(server: Server, name: str, *, rate: int, seconds: int, seed: int) -> list[str]:
-    """One storm; returns what is wrong."""
+    """Run one load test, print its report, and return what is wrong."""
     chance, since = random.Random(seed), datetime.now(UTC)
     source = Imocha(chance, server.invite(rate * seconds)) if name == "imocha" else Lever(chance)
     fault = {"crash": server.crash, "outage": server.outage, "hang": server.hang}.get(name)
     storm = Storm(server.url, source, rate, seconds, chance, fault)
     before = server.cpu()
-    asyncio.run(storm.rage())
+    asyncio.run(storm.send_all())
     storm.report(name)
     if name != "crash":
         print(
@@ -321,7 +332,7 @@ def run(server: Server, name: str, *, rate: int, seconds: int, seed: int) -> lis
 
 
 def main() -> None:
-    """Start the api server, let the storms rage, stop."""
+    """Start the api server, run the load tests, stop it."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.storm", description=__doc__)
     parser.add_argument("--rate", type=int, default=200, help="deliveries a second")
     parser.add_argument("--seconds", type=int, default=60, help="how long each storm lasts")

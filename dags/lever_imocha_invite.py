@@ -1,11 +1,11 @@
 """
 ### Invite candidates who entered the assessment stage
 
-Sweeps Lever for opportunities in the trigger stage, and for each that carries an iMocha tag invites the candidate to
-the test, or refreshes a pending invitation. One row per candidate in the grid, up to 32; beyond that in slices.
+Reads Lever's opportunities in the trigger stage. For each one with an iMocha tag, it invites the candidate to the test
+or refreshes a pending invitation. The grid has one row per candidate; above 32 candidates, several share a row.
 
-**When it fails:** the failed row's log ends with one line that says what to do. Then clear that row, or wait: what is
-pending is tried again by the next run. `full` looks at everyone in the stage, however long ago they came.
+**When it fails:** the last line of the failed row's log says what to do. Then clear that row, or wait: the next run tries
+again. With `full`, the run reads all candidates in the stage, not only those who entered it since the last run.
 """
 
 from __future__ import annotations
@@ -32,12 +32,13 @@ with DAG(
     deadline=deadline(timedelta(hours=1)),
     default_args={
         "retries": 3,
+        "execution_timeout": timedelta(hours=1),  # ends a worker that hangs, and with it its claims
         "retry_delay": timedelta(minutes=1),
         "retry_exponential_backoff": True,
         "retry_policy": VendorRetryPolicy(),
         "on_failure_callback": SettingsNotifier(),
     },
-    params={"full": Param(False, type="boolean", description="Look at everyone in the stage")},
+    params={"full": Param(False, type="boolean", description="Read all candidates in the stage")},
     doc_md=__doc__,
     tags=["lever", "imocha"],
 ):

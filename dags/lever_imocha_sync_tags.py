@@ -1,11 +1,12 @@
 """
 ### Create a Lever tag for every active iMocha test
 
-Started by hand. Lever has no call that creates a tag: the missing ones are put on one opportunity for a moment. Name
-that opportunity, or a posting whose first active opportunity is used. The log and the task's result list the tags
-created, present, stale (their test is gone or renamed) and vanished (Lever forgot them: `keep_on_opportunity`).
+Started by hand. Lever has no call that creates a tag, so the missing tags are added to one opportunity and removed again.
+Name that opportunity, or a posting whose first active opportunity is used. The log and the task's result list the tags
+created, present, stale (their test was deleted or renamed) and vanished (Lever no longer lists them; then use
+`keep_on_opportunity`).
 
-**When it fails:** nothing is half done that a second run would not finish; the log's last line says what to do.
+**When it fails:** the last line of the log says what to do. Run it again: a second run finishes what the first began.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ with DAG(
     max_active_runs=1,
     default_args={
         "retries": 2,
+        "execution_timeout": timedelta(hours=1),
         "retry_delay": timedelta(minutes=1),
         "retry_policy": VendorRetryPolicy(),
         "on_failure_callback": SettingsNotifier(),
@@ -31,7 +33,7 @@ with DAG(
     params={
         "posting": Param(None, type=["null", "string"], description="A posting's name or id"),
         "opportunity": Param(None, type=["null", "string"], description="Or an opportunity's id"),
-        "dry_run": Param(False, type="boolean", description="Only say what would be created"),
+        "dry_run": Param(False, type="boolean", description="List what would be created; change nothing"),
         "keep_on_opportunity": Param(False, type="boolean", description="Leave the tags on the opportunity"),
     },
     doc_md=__doc__,

@@ -1,11 +1,11 @@
 """
 ### Write reports back when attempts end
 
-Waits, without holding a worker, until an attempt has ended at iMocha; then writes the report to Lever: profile form,
-PDF file, tags, and last the stage. A report that is not final yet is tried again later.
+Waits, without occupying a worker, until an attempt has ended at iMocha. Then writes the report to Lever: profile form,
+PDF file, tags, and last the stage. A report that is not final is read again later.
 
-**When it fails:** the failed row's log ends with one line that says what to do. Clear the row: the steps that are
-done are not done again. With `wait` off a run only looks once.
+**When it fails:** the last line of the failed row's log says what to do. Clear the row: finished steps are not
+repeated. Without `wait`, a run checks once and ends.
 """
 
 from __future__ import annotations
@@ -28,10 +28,11 @@ with DAG(
     schedule=AssetOrTimeSchedule(timetable=CronTriggerTimetable("* * * * *", timezone="UTC"), assets=[attempt_ended]),
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
-    max_active_runs=2,  # while one is held up by a worker that died, which Airflow notices after minutes, one works
+    max_active_runs=3,  # while some are held up, by a worker that died or by Airflow, one works
     deadline=deadline(longest_run()),
     default_args={
         "retries": 3,
+        "execution_timeout": timedelta(hours=1),  # ends a worker that hangs, and with it its claims
         "retry_delay": timedelta(minutes=1),
         "retry_exponential_backoff": True,
         "retry_policy": VendorRetryPolicy(),
@@ -41,7 +42,14 @@ with DAG(
     doc_md=__doc__,
     tags=["lever", "imocha"],
 ):
-    ended = WaitForAttemptsSensor(task_id="wait_for_attempts", wait="{{ params.wait }}")
+    ended = WaitForAttemptsSensor(
+        task_id="wait_for_attempts",
+        wait="{{ params.wait }}",
+        execution_timeout=longest_run(),
+        # Airflow may take a task that resumes early for lost; then it is tried again at once, not in a minute.
+        retry_delay=timedelta(seconds=2),
+        retry_exponential_backoff=0,
+    )
     WriteBackReportsOperator.partial(
         task_id="write_back", map_index_template="{{ task.label }}", max_active_tis_per_dagrun=8
     ).expand(opportunity_ids=ended.output)

@@ -1,4 +1,4 @@
-"""The whole story, live: real Airflow against the sandbox, seven candidates, and a table of what became of each."""
+"""A demonstration: real Airflow against the sandbox, seven candidates, and a table of expected and actual results."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ console = Console()
 
 @dataclass
 class Candidate:
-    """Someone in the story."""
+    """A candidate of the demonstration: expected and actual result."""
 
     name: str
     expected: str
@@ -40,7 +40,7 @@ class Candidate:
     ok: bool = field(default=False)
 
 
-class Story:
+class Scenario:
     """Drives the sandbox as recruiter and candidates, and Airflow through its public REST API."""
 
     def __init__(self, sandbox: str, airflow: str) -> None:
@@ -50,13 +50,13 @@ class Story:
         self._headers = {"Authorization": f"Bearer {token.json()['access_token']}"}
 
     def admin(self, method: str, path: str, body: Any = None) -> Any:
-        """One admin call to the sandbox."""
+        """Send an admin call to the sandbox."""
         answer = requests.request(method, f"{self._sandbox}/admin/{path}", json=body, timeout=10)
         answer.raise_for_status()
         return answer.json()
 
     def api(self, method: str, path: str, body: Any = None) -> Any:
-        """One call to Airflow's REST API."""
+        """Send a call to Airflow's REST API."""
         url = f"{self._airflow}/api/v2/dags/{path}"
         answer = requests.request(method, url, json=body, headers=self._headers, timeout=10)
         answer.raise_for_status()
@@ -72,7 +72,7 @@ class Story:
         console.print(f"    [dim]{dag_id}: {state}[/dim]")
 
     def is_known(self, dag_id: str) -> bool:
-        """Airflow has read the DAG."""
+        """Return whether Airflow has parsed the DAG."""
         try:
             self.api("GET", dag_id)
         except requests.HTTPError:
@@ -80,30 +80,30 @@ class Story:
         return True
 
     def add(self, candidate: Candidate) -> None:
-        """A recruiter adds a candidate and moves them to Assessment."""
+        """Add a candidate and move them to Assessment, as a recruiter does."""
         given = {"name": candidate.name, "emails": candidate.emails, "tags": candidate.tags}
         candidate.id = self.admin("POST", "candidates", given)["id"]
         self.move(candidate, "Assessment")
 
     def move(self, candidate: Candidate, stage: str) -> None:
-        """A recruiter moves a candidate."""
+        """Move a candidate, as a recruiter does."""
         self.admin("POST", f"candidates/{candidate.id}/move", {"stage": stage})
 
     def move_back(self, candidate: Candidate) -> None:
-        """A recruiter moves a candidate out and into Assessment again."""
+        """Move a candidate out of Assessment and in again, as a recruiter does."""
         self.move(candidate, "Recruiter screen")
         self.move(candidate, "Assessment")
 
     def invitations(self, candidate: Candidate) -> list[dict[str, Any]]:
-        """A candidate's invitations at iMocha."""
+        """List a candidate's invitations at iMocha."""
         return [item for item in self.admin("GET", "invitations") if item["email"] in candidate.emails]
 
     def mails(self, candidate: Candidate) -> int:
-        """How many e-mails a candidate got."""
+        """Count the e-mails that a candidate got."""
         return sum(mail["to"] in candidate.emails for mail in self.admin("GET", "mails"))
 
-    def judge(self, candidate: Candidate) -> None:
-        """Read off both vendors what became of a candidate."""
+    def compare(self, candidate: Candidate) -> None:
+        """Read a candidate's result from both vendors and compare it with the expected one."""
         seen = self.admin("GET", f"opportunities/{candidate.id}")
         own = self.invitations(candidate)
         parts = [f"{len(own)} invitation{'s' if len(own) != 1 else ''}", f"{self.mails(candidate)} e-mails"]
@@ -115,7 +115,11 @@ class Story:
 
 
 def wait_for(ready: Callable[[], bool], what: str, seconds: float = 90) -> None:
-    """Wait until something is so."""
+    """Wait until a condition is met.
+
+    :param what: named in the error.
+    :raises TimeoutError: it was not met in time.
+    """
     ends = time.monotonic() + seconds
     while not ready():
         if time.monotonic() > ends:
@@ -123,8 +127,8 @@ def wait_for(ready: Callable[[], bool], what: str, seconds: float = 90) -> None:
         time.sleep(0.3)
 
 
-def cast() -> dict[str, Candidate]:
-    """The seven candidates and what must become of them."""
+def candidates() -> dict[str, Candidate]:
+    """Return the seven candidates with their expected results."""
 
     def mail(name: str) -> list[str]:
         return [f"{name}@example.com"]
@@ -141,46 +145,46 @@ def cast() -> dict[str, Candidate]:
     }  # fmt: skip
 
 
-def tell(story: Story, people: dict[str, Candidate]) -> None:
-    """The story, from the first move to the last report."""
+def run_scenario(scenario: Scenario, people: dict[str, Candidate]) -> None:
+    """Run the scenario, from the first move to the last report."""
     for dag_id in ("lever_imocha_invite", "lever_imocha_write_back"):
-        wait_for(lambda dag_id=dag_id: story.is_known(dag_id), f"{dag_id} to be read")  # type: ignore[misc]
-        story.api("PATCH", dag_id, {"is_paused": False})
+        wait_for(lambda dag_id=dag_id: scenario.is_known(dag_id), f"{dag_id} to be read")  # type: ignore[misc]
+        scenario.api("PATCH", dag_id, {"is_paused": False})
     console.print("[bold]1[/bold] The recruiter moves seven candidates to Assessment")
     for candidate in people.values():
-        story.add(candidate)
-    story.run("lever_imocha_invite")
+        scenario.add(candidate)
+    scenario.run("lever_imocha_invite")
     console.print("[bold]2[/bold] Bo starts the test; iMocha's Default link now asks for video proctoring")
-    story.admin("POST", f"invitations/{story.invitations(people['busy'])[0]['id']}/start")
-    story.admin("PATCH", "links/101", {"proctoringMode": "video", "validityDays": 14})
+    scenario.admin("POST", f"invitations/{scenario.invitations(people['busy'])[0]['id']}/start")
+    scenario.admin("PATCH", "links/101", {"proctoringMode": "video", "validityDays": 14})
     console.print("[bold]3[/bold] Alex and Bo are moved back into Assessment: one refreshed, one left alone")
-    story.move_back(people["again"])
-    story.move_back(people["busy"])
-    story.run("lever_imocha_invite")
+    scenario.move_back(people["again"])
+    scenario.move_back(people["busy"])
+    scenario.run("lever_imocha_invite")
     console.print("[bold]4[/bold] Dana and Toni take their tests; the waiting run wakes and writes back")
     for key in ("done", "both"):
-        for invitation in story.invitations(people[key]):
-            story.admin("POST", f"invitations/{invitation['id']}/finish", {"score": 34, "total": 50})
+        for invitation in scenario.invitations(people[key]):
+            scenario.admin("POST", f"invitations/{invitation['id']}/finish", {"score": 34, "total": 50})
 
     def arrived() -> bool:
         ids = (people["done"].id, people["both"].id)
-        return all(story.admin("GET", f"opportunities/{key}")["stageText"] == "Assessment Complete" for key in ids)
+        return all(scenario.admin("GET", f"opportunities/{key}")["stageText"] == "Assessment Complete" for key in ids)
 
     wait_for(arrived, "the reports to be in Lever", 150)
     console.print("[bold]5[/bold] Another sweep changes nothing")
-    before = _writes(story)
-    story.run("lever_imocha_invite", {"full": True})
-    if _writes(story) != before:
+    before = _writes(scenario)
+    scenario.run("lever_imocha_invite", {"full": True})
+    if _writes(scenario) != before:
         raise AssertionError("a second sweep wrote to a vendor")
 
 
-def _writes(story: Story) -> int:
-    calls = story.admin("GET", "calls")
+def _writes(scenario: Scenario) -> int:
+    calls = scenario.admin("GET", "calls")
     return sum(call["method"] != "GET" and "testattempts" not in call["path"] for call in calls)
 
 
 def show(people: dict[str, Candidate]) -> bool:
-    """Print the table; True when all is as expected."""
+    """Print the table; return whether every result is the expected one."""
     table = Table("Candidate", "Expected", "What happened", "")
     for candidate in people.values():
         mark = "[green]ok[/green]" if candidate.ok else "[red]differs[/red]"
@@ -189,8 +193,8 @@ def show(people: dict[str, Candidate]) -> bool:
     return all(candidate.ok for candidate in people.values())
 
 
-def play() -> bool:
-    """Start everything, tell the story, judge it."""
+def run() -> bool:
+    """Start everything, run the scenario, compare the results."""
     base_url = postgres.start(RUN / "postgres")
     for name in ("airflow", "ledger"):
         postgres.drop_database(base_url, PREFIX + name)
@@ -207,25 +211,25 @@ def play() -> bool:
     services.start_airflow(environment)
     user, password = login()
     console.print(f"Airflow {environment['AIRFLOW__API__BASE_URL']} ({user} / {password}), sandbox {sandbox}")
-    story, people = Story(sandbox, environment["AIRFLOW__API__BASE_URL"]), cast()
+    scenario, people = Scenario(sandbox, environment["AIRFLOW__API__BASE_URL"]), candidates()
     try:
-        tell(story, people)
+        run_scenario(scenario, people)
     except TimeoutError as error:
         console.print(f"[red]{error}[/red]; logs are in .run/logs")
     for candidate in people.values():
-        story.judge(candidate)
+        scenario.compare(candidate)
     return show(people)
 
 
 def main() -> None:
-    """``python -m dev.demo [--keep]``: 0 when everything became as expected."""
+    """Run ``python -m dev.demo [--keep]``; exit with 0 if every result is the expected one."""
     parser = argparse.ArgumentParser(prog="python -m dev.demo", description=__doc__)
     parser.add_argument("--keep", action="store_true", help="leave everything running")
     keep = parser.parse_args().keep
     services.stop()
     good = False
     try:
-        good = play()
+        good = run()
     finally:
         if keep and good:
             console.print("Left running; stop with: make down")

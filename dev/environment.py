@@ -1,4 +1,4 @@
-"""The environment that every local Airflow process runs in: one PostgreSQL, one home below ``.run``, loopback only."""
+"""The environment of every local Airflow process: one PostgreSQL, files in ``.run``, loopback only."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ USER = "admin"
 
 
 def _secret(name: str) -> str:
-    """A secret made once and kept in .run, readable by its owner only."""
+    """Return a secret that is made once and kept in ``.run``, readable by its owner only."""
     path = RUN / "secrets" / name
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -39,12 +39,17 @@ def _fernet_key() -> str:
 
 
 def login() -> tuple[str, str]:
-    """User and password of the local Airflow UI."""
+    """Return user and password of the local Airflow UI."""
     return USER, _secret("ui-password")
 
 
 def variables(base_url: str, *, prefix: str = "", port: int = 18080) -> dict[str, str]:
-    """Airflow's settings and the ledger's address; databases, with a prefix to their names, are made on the way."""
+    """Return Airflow's settings and the ledger's URL; create the databases if they do not exist.
+
+    :param base_url: of the PostgreSQL server.
+    :param prefix: of the databases' names.
+    :param port: of Airflow's API server.
+    """
     home = RUN / "airflow"
     home.mkdir(parents=True, exist_ok=True)
     passwords = RUN / "secrets" / "passwords.json"
@@ -83,12 +88,14 @@ def variables(base_url: str, *, prefix: str = "", port: int = 18080) -> dict[str
 
 
 def prepare(*, prefix: str = "", port: int = 18080) -> dict[str, str]:
-    """Start PostgreSQL, migrate Airflow's metadata and the ledger, and return the environment."""
+    """Start PostgreSQL, migrate Airflow's metadata and the ledger, and return the environment variables."""
     RUN.mkdir(exist_ok=True)
     own = variables(postgres.start(RUN / "postgres"), prefix=prefix, port=port)
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"} | own
     for command in (["airflow", "db", "migrate"], ["python", "-m", "lever_imocha.ledger", "upgrade"]):
-        done = subprocess.run([BIN / command[0], *command[1:]], env=environment, capture_output=True, text=True)
+        done = subprocess.run(
+            [BIN / command[0], *command[1:]], env=environment, capture_output=True, text=True, check=False
+        )
         if done.returncode:
             sys.stderr.write(done.stdout[-4000:] + done.stderr[-4000:])
             sys.exit(f"{' '.join(command)} failed; see above")
@@ -96,7 +103,7 @@ def prepare(*, prefix: str = "", port: int = 18080) -> dict[str, str]:
 
 
 def main() -> None:
-    """``python -m dev.environment``: get everything ready and print what a shell must export."""
+    """Run ``python -m dev.environment``: prepare everything and print ``export`` lines for a shell."""
     for key, value in prepare().items():
         sys.stdout.write(f"export {key}={shlex.quote(value)}\n")
 

@@ -1,4 +1,4 @@
-"""A PostgreSQL server of our own, from a wheel: no root, no system package, on a Unix socket only."""
+"""A local PostgreSQL server from a wheel: no root, no system package, on a Unix socket only."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from psycopg import sql
 
 
 def start(directory: Path) -> str:
-    """Start the server of a data directory, or find it running; it outlives this process.
+    """Start the server of a data directory, unless it runs; it goes on running after this process.
 
     :return: the URL of its database ``postgres``.
     """
@@ -24,8 +24,8 @@ def start(directory: Path) -> str:
 def create_database(base_url: str, name: str, *, template: str = "template1") -> str:
     """Create a database unless it is there.
 
-    Whoever idles in a transaction for a minute is cut off: when Airflow's scheduler alone is killed, the workers it
-    forked live on with its connection, and PostgreSQL would keep its locks on the runs, which nobody could go on with.
+    A session that idles in a transaction for a minute is ended. Reason: if only Airflow's scheduler is killed, the
+    workers that it forked keep its connection open, and its locks would block the runs for ever.
 
     :return: its URL.
     """
@@ -40,7 +40,7 @@ def create_database(base_url: str, name: str, *, template: str = "template1") ->
 
 
 def drop_database(base_url: str, name: str) -> None:
-    """Drop a database, whoever is connected to it."""
+    """Drop a database and end its connections."""
     with psycopg.connect(base_url, autocommit=True) as connection:
         connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
 
@@ -54,7 +54,7 @@ def disconnect(base_url: str, name: str) -> None:
 def stop(directory: Path, *, mode: str = "fast") -> None:
     """Stop the server of a data directory if it runs.
 
-    :param mode: ``fast``, or ``immediate`` for data that nobody will want again.
+    :param mode: ``fast``, or ``immediate`` if the data is no longer needed.
     """
     if (directory / "postmaster.pid").exists():
         server = get_server(directory, cleanup_mode=None, start=False)
@@ -67,7 +67,7 @@ def stop(directory: Path, *, mode: str = "fast") -> None:
 
 
 def main() -> None:
-    """``python -m dev.postgres start | stop | guard DIRECTORY``; guard stops it once its own standard input ends."""
+    """Run ``python -m dev.postgres start | stop | guard DIRECTORY``; guard stops it when its standard input ends."""
     parser = argparse.ArgumentParser(prog="python -m dev.postgres", description=__doc__)
     parser.add_argument("command", choices=["start", "stop", "guard"])
     parser.add_argument("directory", type=Path)

@@ -1,4 +1,4 @@
-"""Airflow's four services, each a process group of its own with a log and a pid file in ``.run``."""
+"""Starts and stops Airflow's four services, each a process group with a log and a pid file in ``.run``."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _PIDS = RUN / "pids"
 
 
 def free_port(wanted: int) -> int:
-    """The port wanted, or any free one when it is taken."""
+    """Return the port wanted, or any free one if it is in use."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -39,7 +39,10 @@ def free_port(wanted: int) -> int:
 
 
 def start(name: str, command: Sequence[str], environment: dict[str, str]) -> None:
-    """Start one service in the background."""
+    """Start one service in the background.
+
+    :param name: of its log and pid file.
+    """
     _PIDS.mkdir(parents=True, exist_ok=True)
     (RUN / "logs").mkdir(exist_ok=True)
     inherited = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
@@ -67,12 +70,12 @@ def start_airflow(environment: dict[str, str]) -> None:
 
 
 def _warm_up(environment: dict[str, str]) -> None:
-    """Have the api server make the API that tasks call: it does so when first asked, and for 8 s answers nobody else."""
+    """Let the api server build the API for tasks: it does so at the first call, which blocks all others for 8 s."""
     requests.get(f"{environment['AIRFLOW__CORE__EXECUTION_API_SERVER_URL']}health", timeout=120)
 
 
 def _alive(pid: int) -> bool:
-    """Still running; a child that has ended is collected on the way."""
+    """Return whether a process group runs; reap it if it is an ended child."""
     with contextlib.suppress(ChildProcessError):
         os.waitpid(pid, os.WNOHANG)
     try:
@@ -100,7 +103,7 @@ def stop() -> None:
 
 
 def main() -> None:
-    """``python -m dev.services up | down``."""
+    """Run ``python -m dev.services up | down``."""
     parser = argparse.ArgumentParser(prog="python -m dev.services", description=__doc__)
     parser.add_argument("command", choices=["up", "down"])
     if parser.parse_args().command == "down":

@@ -72,7 +72,9 @@ def _shared_ledger(postgres_url: str, ledger_template: str) -> str:
 def ledger_url(postgres_url: str, _shared_ledger: str) -> str:
     """An empty ledger. Connections of earlier tests are ended: they may hold locks."""
     postgres.disconnect(postgres_url, "ledger")
-    empty_ledger(engine_for(_shared_ledger))
+    engine = engine_for(_shared_ledger)
+    engine.dispose()
+    empty_ledger(engine)
     return _shared_ledger
 
 

@@ -16,13 +16,13 @@ def test_the_compose_file_has_every_service_and_no_password_of_its_own() -> None
     wanted = {"postgres", "redis", "init", "api-server", "scheduler", "dag-processor", "triggerer", "worker"}
     assert set(services) == wanted
     assert all("init" in services[name]["depends_on"] for name in wanted - {"postgres", "redis", "init"})
-    assert not re.search(r"^\s*\w*(PASSWORD|SECRET|KEY)\w*: (?!\$\{\w+:\?)", text, re.M)
+    assert not re.search(r"^\s*\w*(PASSWORD|SECRET|KEY)\w*: (?!\$\{\w+:\?)", text, re.MULTILINE)
 
 
 def test_the_image_is_pinned_and_leaves_the_sandbox_out() -> None:
-    image = re.search(r"^FROM apache/airflow:(\S+)", (ROOT / "Dockerfile").read_text(), re.M)
+    image = re.search(r"^FROM apache/airflow:(\S+)", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
     assert image is not None
-    locked = re.search(r"^apache-airflow==(\S+)", (ROOT / "requirements.lock").read_text(), re.M)
+    locked = re.search(r"^apache-airflow==(\S+)", (ROOT / "requirements.lock").read_text(), re.MULTILINE)
     assert locked is not None
     assert image[1] == f"{locked[1]}-python3.11"
     assert "include/sandbox" in (ROOT / ".dockerignore").read_text().splitlines()

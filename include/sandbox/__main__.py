@@ -10,7 +10,7 @@ from include.sandbox.app import create_app
 
 
 def main() -> None:
-    """Serve until stopped."""
+    """Serve on the port given until stopped."""
     parser = argparse.ArgumentParser(prog="python -m include.sandbox", description=__doc__)
     parser.add_argument("--port", type=int, default=18090)
     uvicorn.run(create_app(), host="127.0.0.1", port=parser.parse_args().port, log_level="warning")

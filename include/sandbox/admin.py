@@ -1,4 +1,4 @@
-"""What a recruiter, a candidate and a tester do in the sandbox: calls that neither vendor has."""
+"""Calls that neither vendor has: what a recruiter, a candidate or a tester does in the sandbox."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _DONE = {"ok": True}
 
 
 def add_recruiter_routes(app: FastAPI, world: World) -> None:
-    """Lever by hand."""
+    """Add what a recruiter does in Lever's pages."""
 
     @app.post("/admin/candidates")
     def add_candidate(body: dict[str, Any]) -> dict[str, str]:
@@ -40,7 +40,7 @@ def add_recruiter_routes(app: FastAPI, world: World) -> None:
 
     @app.post("/admin/candidates/{key}/archive")
     def archive(key: str, body: dict[str, str | None]) -> dict[str, bool]:
-        """With a reason by text or id; null takes it back."""
+        """Archive with a reason, given by text or id; null un-archives."""
         world.archive(key, body["reason"])
         return _DONE
 
@@ -56,6 +56,12 @@ def add_recruiter_routes(app: FastAPI, world: World) -> None:
     def delete(key: str) -> dict[str, bool]:
         world.delete(key)
         return _DONE
+
+    @app.get("/admin/opportunities")
+    def stages_of_opportunities() -> list[dict[str, str]]:
+        with world.lock:
+            names = {stage["id"]: stage["text"] for stage in world.stages}
+            return [{"id": key, "stageText": names[item["stage"]]} for key, item in world.opportunities.items()]
 
     @app.get("/admin/opportunities/{key}")
     def opportunity(key: str) -> dict[str, Any]:
@@ -84,7 +90,7 @@ def add_recruiter_routes(app: FastAPI, world: World) -> None:
 
 
 def add_candidate_routes(app: FastAPI, world: World) -> None:
-    """iMocha by hand: the candidate takes the test, iMocha makes the report."""
+    """Add what a candidate does, and what iMocha's administrator changes."""
 
     def base(request: Request) -> str:
         return f"{request.base_url}imocha/v3"
@@ -126,7 +132,7 @@ def add_candidate_routes(app: FastAPI, world: World) -> None:
 
     @app.post("/admin/invitations/{key}/report")
     def release_report(key: int, request: Request) -> dict[str, bool]:
-        """Make the report of a test that ended without one."""
+        """Make the report of an attempt that ended without one."""
         with world.lock:
             invitation = world.invitations[key]
             if not invitation.report_ready:
@@ -143,7 +149,7 @@ def add_candidate_routes(app: FastAPI, world: World) -> None:
 
     @app.post("/admin/tests")
     def add_test(body: dict[str, Any]) -> dict[str, bool]:
-        """A test, with a Default link unless told otherwise."""
+        """Add a test, with a Default link unless `defaultLink` is false."""
         with world.lock:
             world.add_test(body["testId"], body["testName"], status=body.get("status", "Active"))
             if not body.get("defaultLink", True):
@@ -152,7 +158,7 @@ def add_candidate_routes(app: FastAPI, world: World) -> None:
 
     @app.post("/admin/links")
     def add_link(body: dict[str, Any]) -> dict[str, Any]:
-        """A second link of a test."""
+        """Add another link to a test."""
         with world.lock:
             link = world.new_link(body["testId"], 800000 + len(world.other_links), body.get("name", "Second"))
             world.other_links.append(link)
@@ -160,7 +166,7 @@ def add_candidate_routes(app: FastAPI, world: World) -> None:
 
     @app.patch("/admin/links/{test_id}")
     def change_link(test_id: int, body: dict[str, Any]) -> dict[str, Any]:
-        """The Default link's settings."""
+        """Change the Default link's settings."""
         with world.lock:
             link = world.links[test_id]
             if "proctoringMode" in body:
@@ -186,38 +192,41 @@ def _as_json(invitation: Invitation) -> dict[str, Any]:
 
 
 def add_delivery_routes(app: FastAPI, world: World) -> None:
-    """What the vendors send by themselves."""
+    """Add calls for webhooks and callbacks."""
 
     @app.get("/admin/deliveries")
     def deliveries(vendor: str = "", wait: float = 0) -> list[dict[str, Any]]:
-        """Webhooks and callbacks, oldest first; waits so many seconds at most until none is on its way."""
+        """List webhooks and callbacks, oldest first.
+
+        :param wait: wait until none is to be sent within a minute, for at most so many seconds.
+        """
         return [one.shown() for one in world.outbox.deliveries(wait) if vendor in ("", one.vendor)]
 
     @app.post("/admin/deliveries/{number}/rerun")
     def rerun(number: int) -> dict[str, bool]:
-        world.outbox.again(number)
+        world.outbox.rerun(number)
         return _DONE
 
     @app.post("/admin/webhooks")
     def register(body: dict[str, Any]) -> dict[str, Any]:
-        """As in Lever's own pages: the signature token is yours to choose, and null means none."""
+        """Register a webhook as in Lever's own pages: the body names the signature token; null means none."""
         with world.lock:
             problem = webhooks.problem_with(body)
             if problem:
                 raise HTTPException(400, problem)
-            webhook = webhooks.register(world, body, token=body.get("signatureToken"))
+            webhook = world.webhooks.register(body, token=body.get("signatureToken"))
             return webhooks.shown(webhook, token=True)
 
     @app.post("/admin/webhooks/{key}/test")
     def send_test(key: str) -> dict[str, bool]:
-        """The test request: signed, without data."""
+        """Send the test request: signed, without data (lever.md 11.5)."""
         with world.lock:
-            world.outbox.put(webhooks.delivery_to(world, find("webhooks", world.webhooks, key), {}))
+            world.webhooks.send_test(find("webhooks", world.webhooks.entries, key))
         return _DONE
 
 
 def add_tool_routes(app: FastAPI, world: World) -> None:
-    """Switches, faults, the clock, and the log of calls."""
+    """Add calls for switches, faults, the clock and the log of calls."""
 
     @app.get("/admin/switches")
     def show_switches() -> dict[str, Any]:
@@ -237,7 +246,7 @@ def add_tool_routes(app: FastAPI, world: World) -> None:
         return _DONE
 
     @app.delete("/admin/faults")
-    def forget_faults() -> dict[str, bool]:
+    def clear_faults() -> dict[str, bool]:
         world.faults.clear()
         return _DONE
 
@@ -246,7 +255,7 @@ def add_tool_routes(app: FastAPI, world: World) -> None:
         return world.calls
 
     @app.delete("/admin/calls")
-    def forget_calls() -> dict[str, bool]:
+    def clear_calls() -> dict[str, bool]:
         world.calls.clear()
         return _DONE
 
@@ -255,5 +264,5 @@ def add_tool_routes(app: FastAPI, world: World) -> None:
         with world.lock:
             world.shift += timedelta(seconds=body["seconds"])
             world.expire()
-        world.outbox.look()
+        world.outbox.wake()
         return _DONE

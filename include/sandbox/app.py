@@ -15,25 +15,25 @@ from include.sandbox.admin import (
     add_recruiter_routes,
     add_tool_routes,
 )
+from include.sandbox.errors import RefusedError
 from include.sandbox.faults import Faults
 from include.sandbox.imocha import create_imocha
 from include.sandbox.lever import create_lever
-from include.sandbox.lever_rules import Refused
 from include.sandbox.world import World
 
 
 def create_app(world: World | None = None) -> FastAPI:
-    """The sandbox: Lever below ``/lever/v1``, iMocha below ``/imocha/v3``, admin calls below ``/admin``."""
+    """Make the application: Lever at ``/lever/v1``, iMocha at ``/imocha/v3``, admin calls at ``/admin``."""
     world = world or World()
     if not world.stages:
         world.seed()
 
     @asynccontextmanager
-    async def until_the_end(_app: FastAPI) -> AsyncIterator[None]:
+    async def _lifespan(_app: FastAPI) -> AsyncIterator[None]:
         yield
         world.outbox.close()
 
-    app = FastAPI(title="Lever and iMocha sandbox", lifespan=until_the_end)
+    app = FastAPI(title="Lever and iMocha sandbox", lifespan=_lifespan)
     app.mount("/lever/v1", Faults(create_lever(world), world, "lever"))
     app.mount("/imocha/v3", Faults(create_imocha(world), world, "imocha"))
     app.state.world = world
@@ -43,12 +43,12 @@ def create_app(world: World | None = None) -> FastAPI:
     add_tool_routes(app, world)
 
     @app.exception_handler(KeyError)
-    def _no_such_thing(_request: Request, error: KeyError) -> JSONResponse:
-        return JSONResponse({"detail": f"There is no such thing, or a field is missing: {error.args[0]}"}, 404)
+    def _unknown_key(_request: Request, error: KeyError) -> JSONResponse:
+        return JSONResponse({"detail": f"unknown id, or a field is missing: {error.args[0]}"}, 404)
 
-    @app.exception_handler(Refused)
-    def _refused(_request: Request, error: Refused) -> JSONResponse:
-        return JSONResponse({"detail": str(error)}, error.status)
+    @app.exception_handler(RefusedError)
+    def _refused(_request: Request, error: RefusedError) -> JSONResponse:
+        return JSONResponse({"detail": error.body["message"]}, error.status)
 
     @app.get("/", response_class=HTMLResponse)
     def page() -> str:

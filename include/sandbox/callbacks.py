@@ -1,4 +1,4 @@
-"""iMocha's callbacks: when, what and where (imocha.md 6)."""
+"""iMocha's callbacks: when they are sent, what they say and where they go (imocha.md 6)."""
 
 from __future__ import annotations
 
@@ -13,12 +13,16 @@ _ZONES = {1200: timedelta(0), 1720: timedelta(hours=5, minutes=30)}
 
 
 def has_report(invitation: Invitation) -> bool:
-    """Ended, and the report is made."""
+    """Return whether the attempt has ended and its report exists."""
     return invitation.state in ENDED and invitation.report_ready
 
 
 def call_back(world: World, invitation: Invitation, base: str) -> bool:
-    """Post to the invitation's URL; False when it has none, or nothing to say: not begun, no report, lapsed (6.1)."""
+    """Post to the invitation's callback URL (imocha.md 6.1).
+
+    :param base: URL of the sandbox's iMocha API, for the report's link.
+    :return: False if nothing was sent: no URL, or an attempt that has not started or has no report.
+    """
     if not invitation.callback_url or not (invitation.state == "In Progress" or has_report(invitation)):
         return False
     delivery = Delivery(
@@ -34,7 +38,7 @@ def call_back(world: World, invitation: Invitation, base: str) -> bool:
 
 
 def _body(world: World, invitation: Invitation, base: str) -> dict[str, Any]:
-    """No test, no percentage, no signature; the first time is local and says no zone."""
+    """Make the body: no test, no percentage, no signature; `AttemptedOn` is local time without a zone."""
     at, final = invitation.attempted_on or world.now(), invitation.state in ENDED
     local = at + _ZONES.get(invitation.time_zone_id or 1200, timedelta(0))
     body = {

@@ -1,4 +1,4 @@
-"""Between the network and a vendor's API: the log of calls, and what goes wrong on request."""
+"""A middleware before each vendor's API: logs the calls and applies the faults that a tester asked for."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from include.sandbox.world import Fault, World
 
 
 class Faults:
-    """Records every call, and applies the world's faults: before the call takes effect, or after."""
+    """Logs every call and applies the world's faults, before or after the call takes effect."""
 
     def __init__(self, app: ASGIApp, world: World, vendor: str) -> None:
         self._app, self._world, self._vendor = app, world, vendor
@@ -50,14 +50,19 @@ class Faults:
         await send({"type": "http.response.body", "body": json.dumps(self._body(fault)).encode()})
 
     def _body(self, fault: Fault) -> dict[str, Any]:
-        """The vendor's envelope."""
+        """Make the error body in the vendor's format."""
         if self._vendor == "lever":
             return {"code": "Fault", "message": fault.message}
         return {"statusCode": fault.status, "message": fault.message}
 
 
 def too_many(world: World, body: dict[str, Any], *, seconds: int) -> Response:
-    """A 429: when to come back, and a body, are switches for either vendor."""
+    """Make a 429.
+
+    Whether it has a Retry-After header and a JSON body are switches.
+
+    :param seconds: for Retry-After.
+    """
     headers = {"Retry-After": str(seconds)} if world.switches["retry_after"] else {}
     if not world.switches["error_json"]:
         return Response(status_code=429, headers=headers)
@@ -65,7 +70,10 @@ def too_many(world: World, body: dict[str, Any], *, seconds: int) -> Response:
 
 
 def _transport_of(send: Any) -> Any:
-    """Uvicorn's socket: its `send` is a method of the request cycle, maybe wrapped by frameworks on the way."""
+    """Return Uvicorn's transport, to close the connection without an answer.
+
+    Uvicorn's `send` is a method of the request cycle; frameworks may have wrapped it in closures.
+    """
     seen = send
     while not hasattr(seen, "__self__"):
         cells = [cell.cell_contents for cell in seen.__closure__ or ()]

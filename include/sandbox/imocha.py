@@ -1,54 +1,51 @@
-"""iMocha's REST API v3 as its contract describes it (sections refer to imocha.md)."""
+"""iMocha's REST API v3, as imocha.md describes it."""
 
 from __future__ import annotations
 
 import secrets
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from include.sandbox.callbacks import ENDED, call_back, has_report
+from include.sandbox.errors import RefusedError, add_refusals
 from include.sandbox.faults import too_many
 from include.sandbox.pdf import report_pdf
 from include.sandbox.world import Invitation, World
 
 _REPORT_WORDS = {"Test Left": "TestLeft"}
 _OPEN = ("Pending", "Cancelled", "Expired")
+_PageNo = Annotated[int, Query(alias="pageNo")]
+_PageSize = Annotated[int, Query(alias="pageSize")]
+_Labels = Annotated[str, Query(alias="labelsFilter")]
 _STATES = {"completed": ENDED, "cancelled": ("Cancelled",), "expired": ("Expired",)}
 
 
-class Refused(Exception):
-    """An answer that is an error, in one of the three envelopes (2.3)."""
-
-    def __init__(self, status: int, body: dict[str, Any]) -> None:
-        super().__init__(str(status))
-        self.status, self.body = status, body
-
-
 def _lower(body: dict[str, Any]) -> dict[str, Any]:
-    """Input keys are read without regard to case (1)."""
+    """Return a body with its keys in lower case: iMocha accepts any case (imocha.md 1)."""
     return {key.lower(): value for key, value in body.items()}
 
 
 def _time(value: Any) -> datetime | None:
-    """ISO 8601, with a zone or in UTC (1)."""
+    """Read an ISO 8601 time; no zone means UTC (imocha.md 1)."""
     if not value:
         return None
-    moment = datetime.fromisoformat(str(value).replace("Z", "+00:00"))
+    moment = datetime.fromisoformat(str(value))
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def create_imocha(world: World) -> FastAPI:
-    """The API, to be mounted where the connection's host points."""
+    """Make the API as an application to be mounted."""
     app = FastAPI(title="iMocha (sandbox)")
     _add_errors(app)
 
     @app.middleware("http")
-    async def _at_the_door(request: Request, call_next: Any) -> Response:
+    async def _check_request(request: Request, call_next: Any) -> Response:
         open_path = "/pdfreport/" in request.url.path
         key = request.headers.get("x-api-key", "")
         if not open_path and not secrets.compare_digest(key.encode(), world.imocha_key.encode()):
@@ -74,11 +71,8 @@ def create_imocha(world: World) -> FastAPI:
 
 
 def _add_errors(app: FastAPI) -> None:
-    """What the sources are silent about: unknown is 404, malformed 400 (11.8)."""
-
-    @app.exception_handler(Refused)
-    def _refused(_request: Request, error: Refused) -> JSONResponse:
-        return JSONResponse(error.body, error.status)
+    """Answer errors of the framework: 404 for unknown, 400 for malformed, which no source documents (imocha.md 11)."""
+    add_refusals(app)
 
     @app.exception_handler(RequestValidationError)
     def _invalid(_request: Request, error: RequestValidationError) -> JSONResponse:
@@ -91,26 +85,26 @@ def _add_errors(app: FastAPI) -> None:
 
 
 def _number(world: World, value: Any) -> Any:
-    """An id as a number or as text."""
+    """Give an id as a number or as text."""
     return str(value) if world.switches["numbers_as_text"] and value is not None else value
 
 
 def _score(world: World, value: float) -> Any:
-    """A score as 34, 34.0 or text."""
+    """Give a score as 34, 34.0 or text."""
     return _number(world, float(value) if world.switches["scores_as_floats"] else value)
 
 
 def _test(world: World, test_id: int) -> dict[str, Any]:
     if test_id not in world.tests:
-        raise Refused(404, {"errors": ["test not found"]})
+        raise RefusedError(404, {"errors": ["test not found"]})
     return world.tests[test_id]
 
 
 def _test_routes(app: FastAPI, world: World) -> None:
     @app.get("/tests")
-    def list_tests(pageNo: int = 1, pageSize: int = 100, labelsFilter: str = "") -> Any:
-        found = [test for test in world.tests.values() if labelsFilter in ("", *test["labels"])]
-        page = found[(pageNo - 1) * pageSize : pageNo * pageSize]
+    def list_tests(page_no: _PageNo = 1, page_size: _PageSize = 100, labels_filter: _Labels = "") -> Any:
+        found = [test for test in world.tests.values() if labels_filter in ("", *test["labels"])]
+        page = found[(page_no - 1) * page_size : page_no * page_size]
         return {"tests": [test | {"testId": _number(world, test["testId"])} for test in page], "count": len(found)}
 
     @app.get("/tests/{test_id}/testlinks")
@@ -119,19 +113,19 @@ def _test_routes(app: FastAPI, world: World) -> None:
 
 
 def _link(world: World, invitation: Invitation) -> dict[str, Any]:
-    """The link an invitation is on."""
+    """Find the link of an invitation."""
     return next(link for link in world.links_of(invitation.test_id) if link["testLinkId"] == invitation.link_id)
 
 
 def _take_window(world: World, invitation: Invitation, body: dict[str, Any]) -> None:
-    """Access time and zone: the request's, else the link's as they are now (5.1, 5.3)."""
+    """Set access time and zone: the request's, else the link's present ones (imocha.md 5.1, 5.3)."""
     details = _link(world, invitation)["invitationSchedule"]["scheduleDetails"]
     now, days = world.now(), int(details.get("invitationValidityInDays") or 7)
     try:
         start = _time(body.get("startdatetime")) or _time(details.get("startDateTime")) or now
         end = _time(body.get("enddatetime")) or _time(details.get("endDateTime")) or now + timedelta(days=days)
     except ValueError:
-        raise Refused(400, {"errors": ["startDateTime or endDateTime is invalid"]}) from None
+        raise RefusedError(400, {"errors": ["startDateTime or endDateTime is invalid"]}) from None
     invitation.start, invitation.end = start, end
     invitation.time_zone_id = body.get("timezoneid") or details.get("timeZoneId")
     invitation.callback_url = body.get("callbackurl") or invitation.callback_url
@@ -139,7 +133,7 @@ def _take_window(world: World, invitation: Invitation, body: dict[str, Any]) -> 
 
 
 def _take_settings(world: World, invitation: Invitation, body: dict[str, Any]) -> None:
-    """Proctoring and stakeholders: the request's, else the link's; "disable" means nobody."""
+    """Set proctoring and stakeholders: the request's, else the link's; "disable" means no stakeholders."""
     link = _link(world, invitation)
     invitation.proctoring = body.get("proctoringmode") or link["proctoringSettings"]["proctoringMode"]
     stakeholders = body.get("stakeholderemails", link["stakeholderEmails"])
@@ -169,18 +163,18 @@ def _invited(world: World, invitation: Invitation) -> dict[str, Any]:
 
 
 def _candidate(given: dict[str, Any]) -> tuple[str, str]:
-    """E-mail, which is the key and lower case, and name; random ones when they are not mandatory (5.1)."""
+    """Read e-mail address, in lower case, and name; make them up if they are optional (imocha.md 5.1)."""
     email, name = str(given.get("email") or "").strip().lower(), str(given.get("name") or "")
     if str(given.get("disablemandatoryfields")) == "1":
         random = secrets.token_hex(8)
         return email or f"{random}@random.example", name or random
     if not name or "@" not in email:
-        raise Refused(400, {"errors": ["email and name are required"]})
+        raise RefusedError(400, {"errors": ["email and name are required"]})
     return email, name
 
 
 def _upsert(world: World, test_id: int, link: dict[str, Any], body: dict[str, Any]) -> dict[str, Any]:
-    """Invite: a second time on one link it is the same invitation, revived unless begun or ended (5.3)."""
+    """Invite; a repeated invite on one link returns the same invitation, pending again unless started (imocha.md 5.3)."""
     given = _lower(body)
     email, name = _candidate(given)
     key = (test_id, link["testLinkId"], email)
@@ -194,6 +188,8 @@ def _upsert(world: World, test_id: int, link: dict[str, Any], body: dict[str, An
 
 
 def _make_pending(world: World, invitation: Invitation, given: dict[str, Any]) -> None:
+    if invitation.state in ("Cancelled", "Expired"):
+        world.former_invitations.append(replace(invitation))
     invitation.state, invitation.changed_at = "Pending", world.now()
     if not invitation.id:
         world.last_invitation += 1
@@ -203,16 +199,16 @@ def _make_pending(world: World, invitation: Invitation, given: dict[str, Any]) -
 
 
 def _refuse_reattempt(world: World, invitation: Invitation) -> None:
-    """Not while it runs; older servers refuse what is open as well (5.4)."""
+    """Refuse while the attempt runs; older servers refuse open invitations too (imocha.md 5.4)."""
     strict = world.switches["strict_reattempt"] and invitation.state in _OPEN
     if strict or invitation.state == "In Progress":
         state = invitation.state.replace(" ", "").lower()
         text = f"Reattempt is not allowed on Test invitation id: {invitation.id} which is in {state} state."
-        raise Refused(int(world.switches["refused_reattempt"]), {"errors": [text]})
+        raise RefusedError(int(world.switches["refused_reattempt"]), {"errors": [text]})
 
 
 def _retake(world: World, invitation: Invitation) -> Invitation:
-    """Of an ended attempt: the open reattempt if there is one, else a new one with the original's settings (5.4)."""
+    """Return the open reattempt of an ended attempt, or make one with the original's settings (imocha.md 5.4)."""
     for other in reversed(world.invitations.values()):
         if other.retake_of == invitation.id and other.state not in ENDED:
             if other.state == "In Progress":
@@ -228,7 +224,7 @@ def _retake(world: World, invitation: Invitation) -> Invitation:
 def _invitation_routes(app: FastAPI, world: World) -> None:
     @app.post("/tests/{test_id}/invite")
     def invite(test_id: int, body: dict[str, Any]) -> Any:
-        """On the Default link, which is made when it is missing."""
+        """Invite on the Default link, which is made when it is missing."""
         with world.lock:
             _test(world, test_id)
             if test_id not in world.links:
@@ -237,11 +233,11 @@ def _invitation_routes(app: FastAPI, world: World) -> None:
 
     @app.post("/tests/{test_id}/testlinks/{link_id}/invite")
     def invite_by_link(test_id: int, link_id: int, body: dict[str, Any]) -> Any:
-        """On a link of choice: another link is another attempt (5.3)."""
+        """Invite on a given link: another link is another invitation (imocha.md 5.3)."""
         with world.lock:
             links = [link for link in world.links_of(test_id) if link["testLinkId"] == link_id]
             if not links:
-                raise Refused(404, {"errors": ["test link not found"]})
+                raise RefusedError(404, {"errors": ["test link not found"]})
             return _upsert(world, test_id, links[0], body)
 
     @app.post("/invitations/{invitation_id}/reattempt")
@@ -266,14 +262,14 @@ def _invitation_routes(app: FastAPI, world: World) -> None:
             invitation = _known(world, invitation_id)
             if invitation.state != "Pending":
                 text = "Testinvitation state in inprogress, complete, and expired can not be cancelled."
-                raise Refused(400, {"statusCode": 400, "message": text})
+                raise RefusedError(400, {"statusCode": 400, "message": text})
             invitation.state, invitation.changed_at = "Cancelled", world.now()
             return {"testInvitationId": _number(world, invitation_id), "status": "cancelled"}
 
 
 def _known(world: World, invitation_id: int) -> Invitation:
     if invitation_id not in world.invitations:
-        raise Refused(404, {"errors": ["invitation not found"]})
+        raise RefusedError(404, {"errors": ["invitation not found"]})
     return world.invitations[invitation_id]
 
 
@@ -305,9 +301,9 @@ def _report(world: World, invitation: Invitation, base: str) -> dict[str, Any]:
 def _not_ready(world: World, invitation: Invitation) -> dict[str, Any]:
     how = world.switches["report_not_ready"]
     if how == 404:
-        raise Refused(404, {"statusCode": 404, "message": "Resource not found"})
+        raise RefusedError(404, {"statusCode": 404, "message": "Resource not found"})
     if how == "errors":
-        raise Refused(400, {"errors": ["report is not available"]})
+        raise RefusedError(400, {"errors": ["report is not available"]})
     state = "In Progress" if invitation.state in ENDED else invitation.state
     numbers = {"testInvitationId": _number(world, invitation.id), "testId": _number(world, invitation.test_id)}
     return numbers | {"status": state}
@@ -337,56 +333,57 @@ def _result_routes(app: FastAPI, world: World) -> None:
 
     @app.get("/pdfreport/{invitation_id}.pdf")
     def pdf(invitation_id: int) -> Response:
-        """Opens without a key (7.2)."""
+        """Return the PDF; no key is needed (imocha.md 7.2)."""
         if not has_report(_known(world, invitation_id)):
-            raise Refused(404, {"errors": ["report not found"]})
+            raise RefusedError(404, {"errors": ["report not found"]})
         return Response(report_pdf(f"Report of invitation {invitation_id}"), media_type="application/pdf")
 
     @app.post("/candidates/testattempts")
     def attempts(body: dict[str, Any], state: str = "") -> Any:
-        """What ended, was cancelled or expired in a window, by the time of the last change; no pages (11.7)."""
+        """List invitations in a group of states whose last change lies in a window; there are no pages (imocha.md 6.4)."""
         given = _lower(body)
         start, end = _window(world, given)
         if state not in _STATES:
-            raise Refused(401, {"result": None, "errors": ["state is not valid"]})
+            raise RefusedError(401, {"result": None, "errors": ["state is not valid"]})
         with world.lock:
+            former = world.former_invitations if world.switches["attempts_keep_history"] else []
             rows = [
                 _attempt(world, invitation)
-                for invitation in world.invitations.values()
+                for invitation in (*former, *world.invitations.values())
                 if invitation.state in _STATES[state]
                 and invitation.changed_at
                 and start <= invitation.changed_at <= end
                 and str(given.get("testid") or invitation.test_id) == str(invitation.test_id)
             ]
         if not rows and world.switches["empty_sweep_is_404"]:
-            raise Refused(404, {"result": None, "errors": ["no records found"]})
+            raise RefusedError(404, {"result": None, "errors": ["no records found"]})
         return {"result": {"testAttempts": rows}, "errors": None}
 
     @app.post("/callbacks/process")
     def process_callbacks(body: dict[str, Any], request: Request) -> Any:
-        """Queue callbacks again: all or none of the ids; what has nothing to say or no URL fails (6.3)."""
+        """Send callbacks again: an unknown id refuses all; one without URL or report has failed (imocha.md 6.3)."""
         ids = _lower(body).get("testinvitationids")
         if not isinstance(ids, list) or not ids or len(ids) > 100:
-            raise Refused(401, {"result": None, "errors": ["testinvitationIds must be 1 to 100 ids"]})
+            raise RefusedError(401, {"result": None, "errors": ["testinvitationIds must be 1 to 100 ids"]})
         with world.lock:
             unknown = [str(number) for number in ids if number not in world.invitations]
             if unknown:
                 text = "testinvitationIds does not belong to account or not found"
-                raise Refused(401, {"result": None, "errors": [text, *unknown]})
+                raise RefusedError(401, {"result": None, "errors": [text, *unknown]})
             sent = [number for number in ids if call_back(world, world.invitations[number], _base(request))]
         failed = [number for number in ids if number not in sent]
         return {"result": {"testinvitationIds": {"successful": sent, "failed": failed}}, "errors": None}
 
 
 def _window(world: World, given: dict[str, Any]) -> tuple[datetime, datetime]:
-    """Both ends are needed; the largest window is a switch (6.4)."""
+    """Read the window, of which both ends are required; its greatest length is a switch (imocha.md 6.4)."""
     try:
         start, end = _time(given.get("startdatetime")), _time(given.get("enddatetime"))
     except ValueError:
         start = end = None
     limit = int(world.switches["sweep_limit_days"])
     if start is None or end is None or (limit and end - start > timedelta(days=limit)):
-        raise Refused(401, {"result": None, "errors": ["Date & time is not valid"]})
+        raise RefusedError(401, {"result": None, "errors": ["Date & time is not valid"]})
     return start, end
 
 
@@ -410,15 +407,16 @@ def _account_routes(app: FastAPI, world: World) -> None:
         return {"businessUnits": [unit], "count": 1}
 
     @app.post("/gdpr/requests")
-    def forget(body: dict[str, Any]) -> Any:
-        """Forget a person, or one invitation of theirs (8)."""
+    def erase(body: dict[str, Any]) -> Any:
+        """Erase a person's records, or one invitation (imocha.md 8)."""
         with world.lock:
             given = _lower(body)
             email, one = str(given.get("candidateemail") or "").strip().lower(), given.get("testinvitationid")
             found = [item.id for item in world.invitations.values() if item.email == email and one in (None, item.id)]
             if not found:
-                raise Refused(400, {"errors": [f"No records found for given Email address: {email}"]})
+                raise RefusedError(400, {"errors": [f"No records found for given Email address: {email}"]})
             for number in found:
                 del world.invitations[number]
+            world.former_invitations[:] = [one for one in world.former_invitations if one.id not in found]
             world.mails[:] = [mail for mail in world.mails if mail["invitation"] not in found]
             return {"result": "Request accepted for processing"}

@@ -1,4 +1,4 @@
-"""Lever's Data API v1 as its contract describes it (sections refer to lever.md)."""
+"""Lever's Data API v1, as lever.md describes it."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
+from include.sandbox.errors import add_refusals
 from include.sandbox.faults import too_many
 from include.sandbox.lever_opportunities import add_opportunity_routes
 from include.sandbox.lever_profile import (
@@ -21,17 +22,16 @@ from include.sandbox.lever_profile import (
     add_template_routes,
 )
 from include.sandbox.lever_reference import add_reference_routes, add_webhook_routes
-from include.sandbox.lever_rules import Refused
 from include.sandbox.world import World
 
 
 def create_lever(world: World) -> FastAPI:
-    """The API, to be mounted where the connection's host points."""
+    """Make the API as an application to be mounted."""
     app = FastAPI(title="Lever (sandbox)")
     _add_errors(app)
 
     @app.middleware("http")
-    async def _at_the_door(request: Request, call_next: Any) -> Response:
+    async def _check_request(request: Request, call_next: Any) -> Response:
         if not _is_known(world, request):
             return JSONResponse({"code": "Unauthorized", "message": "Invalid API key"}, 401)
         if world.switches["rate_limit"] and not world.take_token("lever", a_second=10, burst=20):
@@ -51,17 +51,14 @@ def create_lever(world: World) -> FastAPI:
 
 
 def _is_known(world: World, request: Request) -> bool:
-    """Basic auth: the key is the user name, the password is empty (1.2)."""
+    """Check Basic authentication: the key is the user name, the password is empty (lever.md 1.2)."""
     expected = "Basic " + base64.b64encode(f"{world.lever_key}:".encode()).decode()
     return secrets.compare_digest(request.headers.get("authorization", "").encode(), expected.encode())
 
 
 def _add_errors(app: FastAPI) -> None:
-    """Every error is a code and a message (2.3)."""
-
-    @app.exception_handler(Refused)
-    def _refused(_request: Request, error: Refused) -> JSONResponse:
-        return JSONResponse(error.body, error.status)
+    """Answer every error with a code and a message (lever.md 2.3)."""
+    add_refusals(app)
 
     @app.exception_handler(RequestValidationError)
     def _invalid(_request: Request, error: RequestValidationError) -> JSONResponse:

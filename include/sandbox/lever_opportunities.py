@@ -1,4 +1,4 @@
-"""Lever's opportunities: found, made, moved, tagged, archived (lever.md 4 and 5)."""
+"""Lever's opportunities: list, read, create, move, tag, archive (lever.md 4, 5)."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import Any
 from fastapi import FastAPI, Request
 
 from include.sandbox.lever_rules import (
-    acting,
-    bad,
+    acting_user,
+    bad_request,
     contact_of,
     find,
     opportunity_of,
     page,
     shown,
-    texts,
-    within,
+    text_list,
+    time_filter,
 )
 from include.sandbox.world import World, new_id
 
@@ -62,27 +62,30 @@ _FLAGS: dict[str, Callable[[dict[str, Any]], bool]] = {
 
 
 def _many(name: str, values: set[str]) -> Check:
-    """Several values of one filter are alternatives; case counts (4.3)."""
+    """Make a filter of which one value must match exactly (lever.md 4.3)."""
     return lambda one: bool(values & _MANY[name](one))
 
 
 def _flag(name: str, value: str) -> Check:
-    """Set, true or false; unset means both."""
+    """Make a filter for true or false; without it both pass."""
     return lambda one: value == str(_FLAGS[name](one)).lower()
 
 
 def _email(value: str) -> Check:
-    """The contact's addresses, whatever their case; what is no address is refused."""
+    """Make a filter by e-mail address without regard to case.
+
+    :raises RefusedError: 400, the value is not an address.
+    """
     wanted = value.strip().lower()
     if not re.fullmatch(r"[^@\s]+@[^@\s]+", wanted):
-        raise bad("Email address is not valid")
+        raise bad_request("Email address is not valid")
     return lambda one: wanted in [email.lower() for email in one["emails"]]
 
 
 def _confidentiality(world: World, asked: str) -> Check:
-    """Confidential ones only when asked for, and never without access (1.4, 4.3)."""
+    """Make a filter that lets confidential ones pass only if asked for and permitted (lever.md 1.4, 4.3)."""
     if asked not in ("all", "confidential", "non-confidential"):
-        raise bad("must be confidential, non-confidential or all at /confidentiality")
+        raise bad_request("must be confidential, non-confidential or all at /confidentiality")
     seen = {"confidential", "non-confidential"} if asked == "all" else {asked}
     if not world.switches["confidential_access"]:
         seen -= {"confidential"}
@@ -90,25 +93,28 @@ def _confidentiality(world: World, asked: str) -> Check:
 
 
 def _checks(world: World, request: Request) -> list[Check]:
-    """The filters of a query: different ones are conditions, all to be met (4.3)."""
+    """Read the filters of a query; all of them must match (lever.md 4.3)."""
     query = request.query_params
     checks = [_confidentiality(world, query.get("confidentiality", "non-confidential"))]
     checks += [_many(name, set(query.getlist(name))) for name in _MANY if name in query]
     checks += [_flag(name, query[name]) for name in _FLAGS if name in query]
-    checks += [within(request, name, value) for name, value in _TIMES.items()]
+    checks += [time_filter(request, name, value) for name, value in _TIMES.items()]
     if "email" in query:
         checks.append(_email(query["email"]))
     return checks
 
 
 def _without_contact(world: World, request: Request, opportunity: dict[str, Any]) -> dict[str, Any]:
-    """What most writes answer: the opportunity, with blanks where the contact's data should be (5.1)."""
+    """Make the answer of most writes: the opportunity with the contact's data blank (lever.md 5.1)."""
     seen = shown(world, request, opportunity, _EXPANDABLE) | _BLANK
     return {"data": {key: value for key, value in seen.items() if key != "opportunityLocation"}}
 
 
 def create_opportunity(world: World, given: dict[str, Any]) -> tuple[dict[str, Any], bool]:
-    """A new opportunity, on the contact who has the address already if there is one (4.6)."""
+    """Create an opportunity, for the contact who already has the e-mail address if there is one (lever.md 4.6).
+
+    :return: the opportunity, and whether the contact was known.
+    """
     emails = {email.lower() for email in given.get("emails") or []}
     known = [one for one in world.opportunities.values() if emails & {email.lower() for email in one["emails"]}]
     names = (*_CONTACT, "tags", "sources", "origin", "owner", "followers", "createdAt", "opportunityLocation")
@@ -128,11 +134,11 @@ def create_opportunity(world: World, given: dict[str, Any]) -> tuple[dict[str, A
 
 
 def add_opportunity_routes(app: FastAPI, world: World) -> None:
-    """Reading, and every write that changes the opportunity itself."""
+    """Add calls that read opportunities or change them."""
 
     @app.get("/opportunities")
     def list_opportunities(request: Request) -> Any:
-        """By stage, then by what advanced last, as it is now: a move between two pages shifts them (3.3)."""
+        """List by stage, then last advanced first; a move while pages are read shifts the pages (lever.md 3.3)."""
         with world.lock:
             checks = _checks(world, request)
             rows = [
@@ -145,18 +151,18 @@ def add_opportunity_routes(app: FastAPI, world: World) -> None:
     @app.post("/opportunities", status_code=201)
     def create(body: dict[str, Any], request: Request) -> Any:
         with world.lock:
-            acting(world, request, required=True)
+            acting_user(world, request, required=True)
             if body.get("stage") is not None:
                 find("stages", world.stages, body["stage"])
             if len(body.get("postings") or []) > 1:
-                raise bad("must be an array of one at /postings")
+                raise bad_request("must be an array of one at /postings")
             opportunity, deduped = create_opportunity(world, body)
             return {"deduped": deduped, "data": shown(world, request, opportunity, _EXPANDABLE)}
 
     @app.get("/opportunities/deleted")
     def list_deleted(request: Request) -> Any:
         with world.lock:
-            in_time = within(request, "deleted_at", lambda one: one["deletedAt"])
+            in_time = time_filter(request, "deleted_at", lambda one: one["deletedAt"])
             rows = [([-one["deletedAt"], one["id"]], one) for one in world.deleted if in_time(one)]
             return page(world, request, rows)
 
@@ -173,7 +179,7 @@ def add_opportunity_routes(app: FastAPI, world: World) -> None:
     @app.put("/opportunities/{key}/stage")
     def update_stage(key: str, body: dict[str, Any], request: Request) -> Any:
         with world.lock:
-            opportunity, user = opportunity_of(world, key), acting(world, request)
+            opportunity, user = opportunity_of(world, key), acting_user(world, request)
             stage = find("stages", world.stages, body.get("stage"))
             world.move(key, stage["id"], user, by_api=True)
             return _without_contact(world, request, opportunity)
@@ -181,9 +187,9 @@ def add_opportunity_routes(app: FastAPI, world: World) -> None:
     @app.put("/opportunities/{key}/archived")
     def update_archived(key: str, body: dict[str, Any], request: Request) -> Any:
         with world.lock:
-            opportunity, _ = opportunity_of(world, key), acting(world, request)
+            opportunity, _ = opportunity_of(world, key), acting_user(world, request)
             if "reason" not in body:
-                raise bad("is required at /reason")
+                raise bad_request("is required at /reason")
             if body["reason"] is not None:
                 find("archive_reasons", world.archive_reasons, body["reason"])
             world.archive(key, body["reason"], by_api=True)
@@ -195,11 +201,11 @@ def add_opportunity_routes(app: FastAPI, world: World) -> None:
 
 
 def _add_list_routes(app: FastAPI, world: World, what: str) -> None:
-    """Tags and sources: new ones come into being and go to the end, repeating one changes nothing (5.1, 5.2)."""
+    """Add calls for tags or sources: new ones go to the end, repeated ones change nothing (lever.md 5.1, 5.2)."""
 
     def change(key: str, body: dict[str, Any], request: Request, *, add: bool) -> Any:
         with world.lock:
-            opportunity, _, given = opportunity_of(world, key), acting(world, request), texts(body, what)
+            opportunity, _, given = opportunity_of(world, key), acting_user(world, request), text_list(body, what)
             own = opportunity[what]
             after = list(dict.fromkeys([*own, *given])) if add else [item for item in own if item not in given]
             if after != own:
@@ -218,11 +224,11 @@ def _add_list_routes(app: FastAPI, world: World, what: str) -> None:
 
 
 def _add_link_routes(app: FastAPI, world: World) -> None:
-    """Links belong to the contact: all its opportunities show them, and the answer does too (5, 5.1)."""
+    """Add calls for links, which belong to the contact: all its opportunities show them (lever.md 5, 5.1)."""
 
     def change(key: str, body: dict[str, Any], request: Request, *, add: bool) -> Any:
         with world.lock:
-            opportunity, _, given = opportunity_of(world, key), acting(world, request), texts(body, "links")
+            opportunity, _, given = opportunity_of(world, key), acting_user(world, request), text_list(body, "links")
             own = opportunity["links"]
             after = list(dict.fromkeys([*own, *given])) if add else [item for item in own if item not in given]
             for one in world.opportunities.values():

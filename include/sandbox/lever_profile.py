@@ -1,4 +1,4 @@
-"""What Lever keeps on an opportunity's profile: forms, files, notes, feedback (lever.md 7 to 10)."""
+"""Lever's records on an opportunity's profile: forms, files, notes, feedback (lever.md 7 to 10)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,17 @@ from typing import Any
 
 from fastapi import FastAPI, Request, Response, UploadFile
 
-from include.sandbox.lever_rules import Refused, acting, bad, find, in_order, opportunity_of, page, shown, within
+from include.sandbox.lever_rules import (
+    acting_user,
+    bad_request,
+    find,
+    in_order,
+    opportunity_of,
+    page,
+    refused,
+    shown,
+    time_filter,
+)
 from include.sandbox.world import World, new_id
 
 _MAX_FILE = 30 * 1024 * 1024
@@ -20,28 +30,28 @@ _KINDS: dict[str, Any] = {"date": int, "currency": (int, float), "multiple-selec
 
 
 def _as_switched(world: World, item: dict[str, Any]) -> dict[str, Any]:
-    """Forms, files and templates: times as numbers or as text, since no recording tells (7, 8)."""
+    """Give times as numbers or as text: which of them Lever does is not documented (lever.md 7, 8)."""
     if not world.switches["times_as_text"]:
         return item
     return item | {name: str(item[name]) for name in _TIMES if item.get(name) is not None}
 
 
 def _answer(world: World, item: dict[str, Any]) -> Any:
-    """... and wrapped in `data` or bare, for the same reason."""
+    """Wrap an item in `data` or not: which of them Lever does is not documented (lever.md 7, 8)."""
     item = _as_switched(world, item)
     return {"data": item} if world.switches["form_answers_wrapped"] else item
 
 
 def add_template_routes(app: FastAPI, world: World) -> None:
-    """Templates of profile forms (7.2)."""
+    """Add calls for templates of profile forms (lever.md 7.2)."""
 
     def save(key: str, body: dict[str, Any], known: dict[str, Any]) -> dict[str, Any]:
         fields = body.get("fields")
         if not body.get("text") or not isinstance(fields, list) or not fields:
-            raise bad("text and at least one field are required")
+            raise bad_request("text and at least one field are required")
         for number, field in enumerate(fields):
             if field.get("type") not in _FORM_TYPES or not field.get("text"):
-                raise bad(f"unknown type or no text at /fields/{number}")
+                raise bad_request(f"unknown type or no text at /fields/{number}")
         made = [{"id": new_id(), "required": False} | field for field in fields]
         blank = {"instructions": "", "group": None, "secretByDefault": False}
         world.templates[key] = {"id": key, "createdAt": world.now_ms()} | blank | body | known | {"fields": made}
@@ -74,36 +84,39 @@ def add_template_routes(app: FastAPI, world: World) -> None:
 
 
 def _check_form(world: World, template: dict[str, Any], fields: list[dict[str, Any]]) -> None:
-    """All of the template's fields, in its order, with values that fit; or anything, when lenient (7.3)."""
+    """Check that a form has all the template's fields, in order, with fitting values (lever.md 7.3).
+
+    :raises RefusedError: 400, it has not; never with the switch `strict_forms` off.
+    """
     if not world.switches["strict_forms"]:
         return
     wanted = [(field["type"], field["text"]) for field in template["fields"]]
     if [(field.get("type"), field.get("text")) for field in fields] != wanted:
-        raise bad("fields do not match the template at /fields")
+        raise bad_request("fields do not match the template at /fields")
     for number, (field, own) in enumerate(zip(fields, template["fields"], strict=True)):
         if "id" in field and not world.switches["form_ids_allowed"]:
-            raise bad(f"unexpected key id at /fields/{number}")
+            raise bad_request(f"unexpected key id at /fields/{number}")
         _check_value(own, field.get("value"), f"at /fields/{number}")
 
 
 def _check_value(own: dict[str, Any], value: Any, where: str) -> None:
-    """A value by its field's type (7.1)."""
+    """Check a value against its field's type (lever.md 7.1)."""
     if value is None:
         if own.get("required"):
-            raise bad(f"value required {where}")
+            raise bad_request(f"value required {where}")
         return
     if not isinstance(value, _KINDS.get(own["type"], str)) or (own["type"] == "text" and "\n" in value):
-        raise bad(f"value has the wrong type {where}")
+        raise bad_request(f"value has the wrong type {where}")
     options = [option["text"] for option in own.get("options") or []]
     chosen = {"dropdown": [value], "multiple-choice": [value], "multiple-select": value}.get(own["type"], [])
     if own["type"] == "yes-no":
         options, chosen = ["yes", "no"], [value]
     if any(choice not in options for choice in chosen):
-        raise bad(f"no such option {where}")
+        raise bad_request(f"no such option {where}")
 
 
 def add_form_routes(app: FastAPI, world: World) -> None:
-    """Profile forms: made once, never changed (7.3)."""
+    """Add calls for profile forms, which cannot be changed once created (lever.md 7.3)."""
 
     @app.get("/opportunities/{key}/forms")
     def list_forms(key: str, request: Request) -> Any:
@@ -122,11 +135,11 @@ def add_form_routes(app: FastAPI, world: World) -> None:
     def create_form(key: str, body: dict[str, Any], request: Request) -> Any:
         with world.lock:
             opportunity_of(world, key)
-            user = acting(world, request)
+            user = acting_user(world, request)
             template = find("form_templates", world.templates.values(), body.get("baseTemplateId"))
             fields = body.get("fields")
             if not isinstance(fields, list):
-                raise bad("is required at /fields")
+                raise bad_request("is required at /fields")
             _check_form(world, template, fields)
             form = {
                 "id": new_id(), "type": "form", "text": template["text"], "instructions": template["instructions"],
@@ -140,7 +153,7 @@ def add_form_routes(app: FastAPI, world: World) -> None:
 
 
 def add_file_routes(app: FastAPI, world: World) -> None:
-    """Files: uploads and deletions name the acting user (8)."""
+    """Add calls for files; uploads and deletions must name the acting user (lever.md 8)."""
 
     def seen(file: dict[str, Any]) -> dict[str, Any]:
         return _as_switched(world, {name: value for name, value in file.items() if name != "content"})
@@ -152,7 +165,7 @@ def add_file_routes(app: FastAPI, world: World) -> None:
     def list_files(key: str, request: Request) -> Any:
         with world.lock:
             opportunity_of(world, key)
-            in_time = within(request, "uploaded_at", lambda file: file["uploadedAt"])
+            in_time = time_filter(request, "uploaded_at", lambda file: file["uploadedAt"])
             files = [seen(file) for file in world.files.get(key, []) if in_time(file)]
             answer = page(world, request, in_order(files))
             return answer if world.switches["form_answers_wrapped"] else answer["data"]
@@ -162,9 +175,9 @@ def add_file_routes(app: FastAPI, world: World) -> None:
         content, ext = file.file.read(), PurePath(file.filename or "").suffix
         with world.lock:
             opportunity_of(world, key)
-            acting(world, request, required=True)
+            acting_user(world, request, required=True)
             if len(content) > _MAX_FILE:
-                raise bad("file is larger than 30 MB")
+                raise bad_request("file is larger than 30 MB")
             new, status = new_id(), "processed" if ext.lower() in _FORMATS else "unsupported"
             stored = {
                 "id": new, "name": file.filename, "ext": ext, "status": status, "size": len(content),
@@ -182,24 +195,24 @@ def add_file_routes(app: FastAPI, world: World) -> None:
     def download_file(key: str, file: str) -> Response:
         stored = found(key, file)
         if stored["status"] != "processed":
-            raise Refused(422, "UnprocessableEntity", "The file could not be processed")
+            raise refused(422, "UnprocessableEntity", "The file could not be processed")
         return Response(stored["content"], media_type="application/pdf")
 
     @app.delete("/opportunities/{key}/files/{file}", status_code=204)
     def delete_file(key: str, file: str, request: Request) -> None:
         with world.lock:
             stored = found(key, file)
-            acting(world, request, required=True)
+            acting_user(world, request, required=True)
             world.files[key].remove(stored)
 
 
 def _comment(world: World, given: dict[str, Any], stage: str, user: str | None) -> dict[str, Any]:
-    """One entry of a note's thread; its time may lie in the past only (9)."""
+    """Make one entry of a note's thread; its time must not lie in the future (lever.md 9)."""
     value, now = given.get("value"), world.now_ms()
     if not isinstance(value, str):
-        raise bad("is required at /value")
+        raise bad_request("is required at /value")
     if given.get("createdAt", now) > now:
-        raise bad("must be in the past at /createdAt")
+        raise bad_request("must be in the past at /createdAt")
     return {
         "type": "note", "text": "Comment", "value": value, "stage": stage, "user": user,
         "score": given.get("score"), "createdAt": given.get("createdAt", now),
@@ -207,7 +220,7 @@ def _comment(world: World, given: dict[str, Any], stage: str, user: str | None) 
 
 
 def add_note_routes(app: FastAPI, world: World) -> None:
-    """Notes: writing one does not move the opportunity's `updatedAt`, changing one does (4.2, 9)."""
+    """Add calls for notes; a new one leaves the opportunity's `updatedAt`, a changed one sets it (lever.md 4.2, 9)."""
 
     @app.get("/opportunities/{key}/notes")
     def list_notes(key: str, request: Request) -> Any:
@@ -223,7 +236,11 @@ def add_note_routes(app: FastAPI, world: World) -> None:
     @app.post("/opportunities/{key}/notes", status_code=201)
     def create_note(key: str, body: dict[str, Any], request: Request) -> Any:
         with world.lock:
-            opportunity, user, thread = opportunity_of(world, key), acting(world, request), world.notes.get(key, [])
+            opportunity, user, thread = (
+                opportunity_of(world, key),
+                acting_user(world, request),
+                world.notes.get(key, []),
+            )
             field = _comment(world, body, opportunity["stage"], user)
             opportunity["lastInteractionAt"] = world.now_ms()
             if "note_id" in request.query_params:
@@ -241,10 +258,10 @@ def add_note_routes(app: FastAPI, world: World) -> None:
     @app.put("/opportunities/{key}/notes/{note}")
     def update_note(key: str, note: str, body: dict[str, Any], request: Request) -> Any:
         with world.lock:
-            opportunity, user = opportunity_of(world, key), acting(world, request)
+            opportunity, user = opportunity_of(world, key), acting_user(world, request)
             known, values = find("notes", world.notes.get(key, []), note), body.get("values")
             if not isinstance(values, list) or not values:
-                raise bad("is required at /values")
+                raise bad_request("is required at /values")
             known["fields"] = [_comment(world, value, opportunity["stage"], user) for value in values]
             opportunity["updatedAt"] = world.now_ms()
             return {"data": known}
@@ -256,7 +273,7 @@ def add_note_routes(app: FastAPI, world: World) -> None:
 
 
 def add_feedback_routes(app: FastAPI, world: World) -> None:
-    """Feedback: values are matched by field id; what is deleted stays readable (10)."""
+    """Add calls for feedback: values are matched by field id; deleted feedback stays readable (lever.md 10)."""
 
     @app.get("/feedback_templates")
     def list_templates(request: Request) -> Any:
@@ -268,7 +285,7 @@ def add_feedback_routes(app: FastAPI, world: World) -> None:
         with world.lock:
             fields = [field | {"id": new_id()} for field in body.get("fields") or []]
             if not body.get("text") or [field.get("type") for field in fields].count("score-system") != 1:
-                raise bad("text and exactly one score-system field are required")
+                raise bad_request("text and exactly one score-system field are required")
             template = body | {"id": new_id(), "fields": fields, "createdAt": world.now_ms()}
             world.feedback_templates[template["id"]] = template
             return {"data": template}
@@ -291,7 +308,7 @@ def add_feedback_routes(app: FastAPI, world: World) -> None:
     def create_feedback(key: str, body: dict[str, Any], request: Request) -> Any:
         with world.lock:
             opportunity_of(world, key)
-            user, now = acting(world, request, required=True), world.now_ms()
+            user, now = acting_user(world, request, required=True), world.now_ms()
             template = find("feedback_templates", world.feedback_templates.values(), body.get("baseTemplateId"))
             feedback = {
                 "id": new_id(), "type": "interview", "text": template["text"], "baseTemplateId": template["id"],
@@ -305,7 +322,7 @@ def add_feedback_routes(app: FastAPI, world: World) -> None:
     @app.put("/opportunities/{key}/feedback/{feedback}")
     def update_feedback(key: str, feedback: str, body: dict[str, Any], request: Request) -> Any:
         with world.lock:
-            acting(world, request, required=True)
+            acting_user(world, request, required=True)
             known = find("feedback", world.feedback.get(key, []), feedback)
             known.update(fields=filled(known["fields"], body), updatedAt=world.now_ms())
             return {"data": known}
@@ -313,5 +330,5 @@ def add_feedback_routes(app: FastAPI, world: World) -> None:
     @app.delete("/opportunities/{key}/feedback/{feedback}", status_code=204)
     def delete_feedback(key: str, feedback: str, request: Request) -> None:
         with world.lock:
-            acting(world, request, required=True)
+            acting_user(world, request, required=True)
             find("feedback", world.feedback.get(key, []), feedback)["deletedAt"] = world.now_ms()

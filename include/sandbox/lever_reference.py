@@ -1,4 +1,4 @@
-"""What Lever's other records refer to, and the registry of webhooks (lever.md 6 and 11.1)."""
+"""Records that Lever's other records refer to, and the registry of webhooks (lever.md 6, 11.1)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 
 from include.sandbox import webhooks
-from include.sandbox.lever_rules import Row, bad, find, in_order, page, shown
+from include.sandbox.lever_rules import Row, bad_request, find, in_order, page, shown
 from include.sandbox.world import World
 
 _POSTING = ("user", "owner", "hiringManager", "followers")
@@ -20,7 +20,7 @@ def _counted(texts: Counter[str]) -> list[Row]:
 
 
 def add_reference_routes(app: FastAPI, world: World) -> None:
-    """Stages, tags, sources, archive reasons, users, postings: all read only."""
+    """Add calls that read stages, tags, sources, archive reasons, users and postings."""
 
     @app.get("/stages")
     def list_stages(request: Request) -> Any:
@@ -32,7 +32,7 @@ def add_reference_routes(app: FastAPI, world: World) -> None:
 
     @app.get("/tags")
     def list_tags(request: Request) -> Any:
-        """Alphabetical whatever the case, though tags differ by case; one that nobody carries is gone (6.2)."""
+        """List tags in alphabetical order without regard to case; an unused tag is not listed (lever.md 6.2)."""
         with world.lock:
             counts = Counter(tag for one in world.opportunities.values() for tag in one["tags"])
             if not world.switches["unseen_tags_vanish"]:
@@ -56,7 +56,7 @@ def add_reference_routes(app: FastAPI, world: World) -> None:
 
     @app.get("/users")
     def list_users(request: Request) -> Any:
-        """Active ones, unless asked for all (6.4)."""
+        """List users: only active ones unless all are asked for (lever.md 6.4)."""
         email = request.query_params.get("email", "").strip().lower()
         gone_too = request.query_params.get("includeDeactivated") == "true"
         users = [user for user in world.users if gone_too or user.get("deactivatedAt") is None]
@@ -85,19 +85,19 @@ def add_reference_routes(app: FastAPI, world: World) -> None:
 
 
 def add_webhook_routes(app: FastAPI, world: World) -> None:
-    """The registry: nothing has to be unique, and the signature token is told once (11.1)."""
+    """Add the registry: nothing must be unique; only the creating answer has the signature token (lever.md 11.1)."""
 
     @app.get("/webhooks")
     def list_webhooks() -> Any:
-        return {"data": [webhooks.shown(webhook) for webhook in world.webhooks]}
+        return {"data": [webhooks.shown(webhook) for webhook in world.webhooks.entries]}
 
     @app.post("/webhooks", status_code=201)
     def create_webhook(body: dict[str, Any]) -> Any:
         with world.lock:
             problem = webhooks.problem_with(body)
             if problem:
-                raise bad(problem)
-            return {"data": webhooks.shown(webhooks.register(world, body, token=secrets.token_hex(24)), token=True)}
+                raise bad_request(problem)
+            return {"data": webhooks.shown(world.webhooks.register(body, token=secrets.token_hex(24)), token=True)}
 
     @app.put("/webhooks")
     @app.put("/webhooks/")
@@ -105,12 +105,12 @@ def add_webhook_routes(app: FastAPI, world: World) -> None:
         with world.lock:
             changed = []
             for given in body.get("data") or []:
-                webhook = find("webhooks", world.webhooks, given.get("id"))
+                webhook = find("webhooks", world.webhooks.entries, given.get("id"))
                 origins = ((given.get("configuration") or {}).get("conditions") or {}).get("origins")
                 after = {"url": given.get("url", webhook["url"]), "origins": origins or webhook["origins"]}
                 problem = webhooks.problem_with({"event": webhook["event"], "url": after["url"]})
                 if problem:
-                    raise bad(problem)
+                    raise bad_request(problem)
                 webhook.update(after, updatedAt=world.now_ms())
                 changed.append(webhooks.shown(webhook))
             return {"data": changed}
@@ -118,4 +118,4 @@ def add_webhook_routes(app: FastAPI, world: World) -> None:
     @app.delete("/webhooks/{key}", status_code=204)
     def delete_webhook(key: str) -> None:
         with world.lock:
-            world.webhooks.remove(find("webhooks", world.webhooks, key))
+            world.webhooks.entries.remove(find("webhooks", world.webhooks.entries, key))

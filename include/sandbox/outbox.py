@@ -1,4 +1,4 @@
-"""What the vendors send by themselves: posted by a thread, so that no answer waits for a receiver."""
+"""Deliveries of webhooks and callbacks: posted by a thread, so that API calls do not wait for the receiver."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import requests
 
 _TIMEOUT = 5
 _AT_ONCE = datetime.min.replace(tzinfo=UTC)
-_LOOK = 0.2  # seconds after which the sandbox's clock is read again: somebody may have moved it
+_CLOCK_POLL = 0.2  # seconds after which the sandbox's clock is read again, since it can be moved
 
 
 @dataclass(eq=False)
 class Delivery:
-    """One message to a receiver: posted once, then once after each gap for as long as the receiver does not take it."""
+    """One message to a receiver: posted once, then again after each gap until the receiver answers 2xx."""
 
     vendor: str
     event: str
@@ -33,12 +33,15 @@ class Delivery:
     answers: list[int] = field(default_factory=list)  # the status of each post; 0 = no answer
 
     def shown(self) -> dict[str, Any]:
-        """For the admin calls."""
+        """Return the fields that the admin calls show."""
         return {key: value for key, value in vars(self).items() if key not in ("renewed", "due", "gaps", "headers")}
 
 
 class Outbox:
-    """Every delivery there was, and those still to be made. Its thread lives while there is something to send."""
+    """All deliveries, sent and waiting. Its thread runs while something is waiting.
+
+    :param now: the sandbox's time.
+    """
 
     def __init__(self, now: Callable[[], datetime]) -> None:
         self._now, self._changed = now, threading.Condition()
@@ -47,7 +50,10 @@ class Outbox:
         self._all: list[Delivery] = []
 
     def put(self, delivery: Delivery, mode: str = "normal") -> None:
-        """Send soon, or as the mode says: twice, late, after the next one, or not at all."""
+        """Add a delivery.
+
+        :param mode: ``normal``, ``duplicate`` (sent twice), ``late``, ``reorder`` (after the next one), ``lost`` (not sent).
+        """
         with self._changed:
             now, overtaken = self._now(), None
             delivery.due = now
@@ -62,8 +68,11 @@ class Outbox:
             if overtaken is not None:
                 overtaken.due = now + timedelta(microseconds=1)
 
-    def again(self, number: int) -> None:
-        """Send an old delivery once more, as Lever's Rerun button does."""
+    def rerun(self, number: int) -> None:
+        """Send an old delivery again, as Lever's Rerun button does.
+
+        :raises KeyError: no delivery has the number.
+        """
         with self._changed:
             old = next((delivery for delivery in self._all if delivery.number == number), None)
             if old is None:
@@ -71,18 +80,21 @@ class Outbox:
             self._add(replace(old, answers=[], due=self._now()), "waiting")
 
     def deliveries(self, wait: float = 0) -> list[Delivery]:
-        """All there were, oldest first; waits up to so many seconds until none is to be sent within a minute."""
+        """List all deliveries, oldest first.
+
+        :param wait: wait until none is to be sent within a minute, for at most so many seconds.
+        """
         with self._changed:
             self._changed.wait_for(self._is_quiet, timeout=wait)
             return list(self._all)
 
-    def look(self) -> None:
-        """The clock was moved: something may be due."""
+    def wake(self) -> None:
+        """Look again for deliveries that are due, after the clock was moved."""
         with self._changed:
             self._changed.notify_all()
 
     def close(self) -> None:
-        """Forget what is still to be sent."""
+        """Discard what is still waiting."""
         with self._changed:
             self._waiting.clear()
             self._changed.notify_all()
@@ -108,19 +120,19 @@ class Outbox:
             self._note(delivery, _post(delivery))
 
     def _next(self) -> Delivery | None:
-        """The one that is due first; None, and the end of the thread, when nothing is left."""
+        """Wait for the delivery that is due first; None, at which the thread ends, when nothing is waiting."""
         with self._changed:
             while self._waiting:
                 now = self._now()
                 first = min(self._waiting, key=lambda d: (d.due, d.number))
                 if first.due <= now:
                     return first
-                self._changed.wait(min(_LOOK, (first.due - now).total_seconds()))
+                self._changed.wait(min(_CLOCK_POLL, (first.due - now).total_seconds()))
             self._thread = None
             return None
 
     def _note(self, delivery: Delivery, status: int) -> None:
-        """Any 2xx is received; anything else is tried again until the gaps are used up."""
+        """Record an answer: 2xx is delivered; anything else is posted again until no gap is left."""
         with self._changed:
             delivery.answers.append(status)
             tries = len(delivery.answers)
@@ -134,7 +146,7 @@ class Outbox:
 
 
 def _post(delivery: Delivery) -> int:
-    """The receiver's status; redirects are not followed, proxies not asked."""
+    """Post a delivery and return the HTTP status, 0 without an answer; no redirects, no proxies."""
     with requests.Session() as session:
         session.trust_env = False
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 def report_pdf(title: str) -> bytes:
-    """One page with one line of text."""
+    """Make a PDF of one page with one line of text."""
     shown = title.replace("\\", r"\\").replace("(", r"\(").replace(")", r"\)")
     stream = f"BT /F1 18 Tf 72 720 Td ({shown}) Tj ET".encode("latin-1", "replace")
     objects = [

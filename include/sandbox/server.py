@@ -1,4 +1,4 @@
-"""The sandbox on a real port."""
+"""An HTTP server for the sandbox, in a thread."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from starlette.types import ASGIApp
 
 @contextmanager
 def serve(app: ASGIApp) -> Iterator[str]:
-    """Serve on a free loopback port in a thread; yields the base URL."""
+    """Serve on a free loopback port in a thread.
+
+    :return: a context manager that gives the base URL and stops the server at its end.
+    """
     ready = threading.Event()
 
     class Server(uvicorn.Server):

@@ -1,4 +1,4 @@
-"""What the contracts leave open, one switch each: every position is a way the vendors may really be."""
+"""Switches for vendor behaviour that is not documented: each position is possible behaviour of the real vendor."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ SWITCHES: dict[str, Any] = {
     # iMocha's API
     "imocha_calls_a_minute": 0,  # more are answered 429; 0 = no limit
     "legacy_attempt_keys": False,  # Retrieve Invites says teststatus "Complete" instead of testStatus "Completed"
+    "attempts_keep_history": False,  # Retrieve Invites also lists what an invitation was before it was pending again
     "empty_sweep_is_404": False,  # Retrieve Invites without a result is 404
     "sweep_limit_days": 0,  # Retrieve Invites refuses a longer window; 0 = no limit
     "report_not_ready": "status",  # or 404, or errors: what a report says before it is final
@@ -55,7 +56,7 @@ CHOICES: dict[str, tuple[Any, ...]] = {
 
 
 def problem_with(given: dict[str, Any]) -> str | None:
-    """What is wrong with new positions, in a line; None when nothing is."""
+    """Return what is wrong with new positions, in one line; None if nothing is."""
     for name, value in given.items():
         if name not in SWITCHES:
             return f"no such switch: {name}; there are: {', '.join(SWITCHES)}"

@@ -1,4 +1,4 @@
-"""What the sandbox knows: both vendors' records, a clock, switches for what their contracts leave open, faults."""
+"""The state of the sandbox: both vendors' records, a clock, switches for what is not documented, faults."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import Any
 
 from include.sandbox.outbox import Outbox
 from include.sandbox.switches import SWITCHES
-from include.sandbox.webhooks import deliveries_of
+from include.sandbox.webhooks import WebhookRegistry
 
 
 @dataclass
 class Fault:
-    """What goes wrong with the next calls that match."""
+    """An error that the next matching calls run into."""
 
     vendor: str
     method: str = ""
@@ -55,7 +55,7 @@ class Invitation:
 
 
 def new_id() -> str:
-    """An id as Lever makes them."""
+    """Make an id as Lever does: a UUID."""
     return str(uuid.uuid4())
 
 
@@ -84,18 +84,18 @@ class World:
     deleted: list[dict[str, Any]] = field(default_factory=list)
     tags_ever: set[str] = field(default_factory=set)
     tokens: dict[tuple[str, str], list[Any]] = field(default_factory=dict)  # of pages: what was given out, where
-    webhooks: list[dict[str, Any]] = field(default_factory=list)
     tests: dict[int, dict[str, Any]] = field(default_factory=dict)
     links: dict[int, dict[str, Any]] = field(default_factory=dict)  # each test's Default link
     other_links: list[dict[str, Any]] = field(default_factory=list)
     invitations: dict[int, Invitation] = field(default_factory=dict)
+    former_invitations: list[Invitation] = field(default_factory=list)  # as they were before they were pending again
     mails: list[dict[str, Any]] = field(default_factory=list)
     last_invitation: int = 3178600
     buckets: dict[str, tuple[float, datetime]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """What either vendor sends by itself goes out by the same clock."""
         self.outbox = Outbox(self.now)
+        self.webhooks = WebhookRegistry(self.now_ms, self.switches, self.outbox)
 
     def reset(self) -> None:
         """Forget everything and seed anew, behind the same server: making an application takes 0.1 s."""
@@ -113,7 +113,7 @@ class World:
         total: float = 50,
         ready: bool = True,
     ) -> None:
-        """The candidate ends an attempt; no callback is sent.
+        """End an attempt, as the candidate does; no callback is sent.
 
         :param ready: iMocha has made the report.
         """
@@ -122,15 +122,20 @@ class World:
         invitation.points, invitation.total = points, total
 
     def now(self) -> datetime:
-        """The sandbox's time; it can be moved on."""
+        """Return the sandbox's time, in UTC: the real time plus `shift`."""
         return datetime.now(UTC) + self.shift
 
     def now_ms(self) -> int:
-        """The same in Lever's milliseconds."""
+        """Return the sandbox's time as Lever writes it: milliseconds since 1970."""
         return int(self.now().timestamp() * 1000)
 
     def take_token(self, vendor: str, *, a_second: float, burst: int) -> bool:
-        """One request of a vendor's token bucket."""
+        """Take one token from a vendor's token bucket.
+
+        :param a_second: tokens added per second.
+        :param burst: the most tokens it can hold.
+        :return: False if it was empty: the request is one too many.
+        """
         with self.lock:
             now = self.now()
             tokens, at = self.buckets.get(vendor, (float(burst), now))
@@ -139,7 +144,7 @@ class World:
             return tokens >= 1
 
     def fault_for(self, vendor: str, method: str, path: str) -> Fault | None:
-        """The fault that hits a call, used up by it."""
+        """Find the fault for a call, and count the call against the fault's `times`."""
         for fault in self.faults:
             if fault.vendor == vendor and fault.method in ("", method) and fault.path_contains in path:
                 fault.times -= 1
@@ -149,7 +154,11 @@ class World:
         return None
 
     def add_opportunity(self, *, stage: str, **given: Any) -> dict[str, Any]:
-        """A new candidate, in a stage given by text or id."""
+        """Add a candidate.
+
+        :param stage: text or id.
+        :param given: fields of the opportunity that are not the default.
+        """
         stage_id, now, new = self.stage_id(stage), self.now_ms(), new_id()
         opportunity = {
             "id": new,
@@ -172,7 +181,7 @@ class World:
             "followers": [],
             "applications": [],
             "createdAt": now,
-            "updatedAt": None,  # as on most real records, until something changes (4.2)
+            "updatedAt": None,  # as on most real records, until something changes (lever.md 4.2)
             "lastInteractionAt": now,
             "lastAdvancedAt": now,
             "snoozedUntil": None,
@@ -185,14 +194,20 @@ class World:
         return opportunity
 
     def stage_id(self, name: str) -> str:
-        """A stage's id, from its text or id."""
+        """Find a stage's id by its text or id.
+
+        :raises KeyError: there is none.
+        """
         for stage in self.stages:
             if name in (stage["id"], stage["text"]):
                 return stage["id"]
         raise KeyError(f"stage {name}")
 
     def reason(self, name: str | None) -> dict[str, str] | None:
-        """An archive reason, from its text or id."""
+        """Find an archive reason by its text or id.
+
+        :raises KeyError: there is none.
+        """
         for reason in self.archive_reasons:
             if name in (reason["id"], reason["text"]):
                 return reason
@@ -201,18 +216,20 @@ class World:
         raise KeyError(f"archive reason {name}")
 
     def announce(self, event: str, opportunity: dict[str, Any], *, by_api: bool = False, **data: Any) -> None:
-        """Tell every webhook that is registered for an event; one registered twice is told twice (11)."""
-        if not self.switches["webhooks_enabled"] or (by_api and not self.switches["webhook_on_api_moves"]):
-            return
-        for delivery in deliveries_of(self, event, opportunity, data):
-            self.outbox.put(delivery, self.switches["webhook_delivery"])
+        """Send an event to the webhooks registered for it (lever.md 11), unless a switch prevents it.
+
+        :param by_api: whether a call of the API, not a person, caused the event.
+        :param data: what the body says besides the ids.
+        """
+        if self.switches["webhooks_enabled"] and (not by_api or self.switches["webhook_on_api_moves"]):
+            self.webhooks.announce(event, opportunity, data)
 
     def rank(self, stage_id: str) -> int:
-        """A stage's place in the pipeline."""
+        """Return a stage's index in the pipeline."""
         return [stage["id"] for stage in self.stages].index(stage_id)
 
     def move(self, opportunity_id: str, stage: str, user_id: str | None = None, *, by_api: bool = False) -> None:
-        """Move to a stage, archived or not; to the same one changes nothing (5.1)."""
+        """Move to a stage, archived or not; a move to the same stage changes nothing (lever.md 5.1)."""
         with self.lock:
             opportunity, stage_id = self.opportunities[opportunity_id], self.stage_id(stage)
             before = opportunity["stage"]
@@ -225,7 +242,7 @@ class World:
             self.announce("candidateStageChange", opportunity, by_api=by_api, toStageId=stage_id, fromStageId=before)
 
     def archive(self, opportunity_id: str, reason: str | None, *, by_api: bool = False) -> None:
-        """Archive with a reason, change the reason, or un-archive; the first archiving counts as advancing (4.2)."""
+        """Archive with a reason, change the reason, or un-archive; the first archiving counts as advancing (lever.md 4.2)."""
         with self.lock:
             opportunity, found, now = self.opportunities[opportunity_id], self.reason(reason), self.now_ms()
             before = opportunity["archived"]
@@ -247,7 +264,7 @@ class World:
             self.announce("candidateDeleted", opportunity)
 
     def anonymise(self, opportunity_id: str) -> None:
-        """Take the personal data out of an archived opportunity that was not hired (12)."""
+        """Take the personal data out of an archived opportunity that was not hired (lever.md 12)."""
         with self.lock:
             opportunity = self.opportunities[opportunity_id]
             reason = self.reason((opportunity["archived"] or {}).get("reason"))
@@ -257,12 +274,12 @@ class World:
             opportunity.update(blank, isAnonymized=True, updatedAt=self.now_ms())
 
     def add_test(self, test_id: int, name: str, *, status: str = "Active") -> None:
-        """A new test with its Default link."""
+        """Add a test with its Default link."""
         self.tests[test_id] = {"testId": test_id, "testName": name, "status": status, "duration": 45, "labels": []}
         self.links[test_id] = self.new_link(test_id, 900000 + test_id, "Default")
 
     def new_link(self, test_id: int, link_id: int, name: str) -> dict[str, Any]:
-        """A link as it is made, API link or not (4.4)."""
+        """Make a link with the settings a new one has (imocha.md 4.4)."""
         return {
             "testLinkId": link_id,
             "testId": test_id,
@@ -280,12 +297,12 @@ class World:
         }
 
     def links_of(self, test_id: int) -> list[dict[str, Any]]:
-        """A test's links, the Default one first."""
+        """List a test's links, the Default one first."""
         own = [self.links[test_id]] if test_id in self.links else []
         return own + [link for link in self.other_links if link["testId"] == test_id]
 
     def expire(self) -> None:
-        """Pending invitations whose window is over expire by themselves."""
+        """Let every pending invitation expire whose window has ended."""
         with self.lock:
             now = self.now()
             for invitation in self.invitations.values():
@@ -293,7 +310,7 @@ class World:
                     invitation.state, invitation.changed_at = "Expired", invitation.end
 
     def seed(self) -> None:
-        """Stages, users, archive reasons, a posting and three tests to begin with; no candidates."""
+        """Add stages, users, archive reasons, a posting and three tests; no candidates."""
         self.stages = [
             {"id": "lead-new", "text": "New lead"},
             {"id": "applicant-new", "text": "New applicant"},

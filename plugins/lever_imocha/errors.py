@@ -16,6 +16,7 @@
     │   └── UnexpectedAnswerError  the answer is not what the contract says
     ├── ReportFileError            the report's PDF cannot be used
     ├── AssessmentError            one candidate's report cannot be written as template and settings are
+    ├── ClaimLostError             another worker has taken over: stop, it does the work
     ├── WaitFailedError            waiting for ended attempts stopped: a person is needed
     ├── DeliveryRefusedError       a webhook or callback is not accepted; carries the HTTP status of the answer
     └── WorkFailedError            a slice went on past failing candidates; names them
@@ -58,7 +59,14 @@ class SettingsError(LeverImochaError):
 
 
 class LedgerError(LeverImochaError):
-    """The ledger's database cannot be used; the message names the command that mends it."""
+    """The ledger's database cannot be used; the message says what to do.
+
+    :param temporary: trying again helps: the database was not reachable, or was too busy.
+    """
+
+    def __init__(self, message: str, *, temporary: bool = False) -> None:
+        self.temporary = temporary
+        super().__init__(message)
 
 
 class ApiError(LeverImochaError):
@@ -162,6 +170,13 @@ class AssessmentError(LeverImochaError):
 
     The message says what to change. It is tried again by itself, later and later.
     """
+
+
+class ClaimLostError(LeverImochaError):
+    """This worker counted as dead and another has taken over the candidate: stop here, the other does the work."""
+
+    def __init__(self, opportunity_id: str) -> None:
+        super().__init__(f"another worker has taken over opportunity {opportunity_id}")
 
 
 class WaitFailedError(LeverImochaError):

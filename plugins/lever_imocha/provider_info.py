@@ -1,4 +1,4 @@
-"""What Airflow reads to know the two connection types and their forms, without importing a hook."""
+"""Declares the two connection types and their forms to Airflow, which reads this without importing a hook."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def _secret(label: str, description: str) -> dict[str, Any]:
 
 
 def get_provider_info() -> dict[str, Any]:
-    """Airflow's provider metadata (entry point ``apache_airflow_provider``)."""
+    """Return the provider metadata for Airflow (entry point ``apache_airflow_provider``)."""
     return {
         "package-name": "lever-imocha",
         "name": "Lever and iMocha",

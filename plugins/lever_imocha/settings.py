@@ -16,7 +16,7 @@ import yaml
 from croniter import croniter
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from lever_imocha.domain.decisions import STATUS_TAGS
+from lever_imocha.domain.tags import STATUS_TAGS
 from lever_imocha.errors import SettingsError
 
 SETTINGS_VARIABLE = "LEVER_IMOCHA_SETTINGS"
@@ -126,10 +126,13 @@ class PollSettings(_Section):
 
 
 class RateLimits(_Section):
-    """Requests a second, over all processes together."""
+    """Requests a second, over all processes together; after a 429 there are fewer for some minutes.
+
+    Lever documents 10. iMocha documents none.
+    """
 
     lever: Annotated[float, Field(gt=0, le=10)] = 8
-    imocha: Annotated[float, Field(gt=0, le=50)] = 5
+    imocha: Annotated[float, Field(gt=0, le=50)] = 10
 
 
 class AlertSettings(_Section):
@@ -304,7 +307,7 @@ def _read(path: Path) -> str:
 
 
 def schedule(path: Path | None = None) -> str:
-    """The cron schedule for the DAG file, which must parse even when the settings are wrong: tasks then say why."""
+    """Return the cron schedule for the DAG file; the default if the settings are wrong, which tasks then report."""
     try:
         return load_settings(path).poll.schedule
     except SettingsError:
@@ -312,7 +315,10 @@ def schedule(path: Path | None = None) -> str:
 
 
 def longest_run(path: Path | None = None) -> timedelta:
-    """How long a run of `lever_imocha_write_back` may take: its wait, and an hour for the work. Like `schedule`."""
+    """Return how long a run of `lever_imocha_write_back` may take: its wait, and one hour for the work.
+
+    Uses the default, like `schedule`, if the settings are wrong.
+    """
     try:
         return load_settings(path).poll.wait + timedelta(hours=1)
     except SettingsError:

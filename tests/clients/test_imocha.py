@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from lever_imocha.clients.imocha import CALLBACKS_AT_ONCE, PAGE_SIZE, ImochaClient
-from lever_imocha.domain.imocha import AttemptStatus, InviteSettings, Report
+from lever_imocha.domain.imocha import AttemptStatus, InviteSettings, Report, settings_of
 from lever_imocha.errors import (
     ApiError,
     CredentialsError,
@@ -336,8 +336,10 @@ def test_what_is_no_test_is_an_error_without_its_values(vendor: Vendor, item: An
 def test_links_come_with_their_settings(sandbox: Sandbox) -> None:
     (link,) = sandbox.imocha.list_test_links(101)
     assert (link.id, link.name, link.is_api_link, link.status) == (900101, "Default", True, "active")
-    assert link.proctoring_settings == {"proctoringMode": "disabled"}
-    assert link.invitation_schedule == sandbox.world.links[101]["invitationSchedule"]
+    now = datetime(2026, 7, 2, tzinfo=UTC)
+    assert settings_of(link, now=now) == InviteSettings(
+        start_at=now, end_at=now + timedelta(days=7), time_zone_id=1200, proctoring_mode="disabled"
+    )
     with pytest.raises(NotFoundError):
         sandbox.imocha.list_test_links(1)
 

@@ -554,7 +554,7 @@ def test_a_webhooks_token_is_in_the_answer_that_made_it_only(sandbox: Sandbox) -
     assert (listed.id, listed.event, listed.url) == (made.id, "candidateStageChange", "https://example.com/hook")
     assert "signatureToken" not in (listed.configuration or {})
     sandbox.lever.delete_webhook(made.id)
-    assert sandbox.world.webhooks == []
+    assert sandbox.world.webhooks.entries == []
 
 
 def test_a_webhook_that_is_gone_already_is_deleted(vendor: Vendor) -> None:

@@ -55,6 +55,26 @@ def test_too_many_requests_is_always_tried_again_after_the_time_given(vendor: Ve
     assert len(vendor.received) == 3
 
 
+class CountingLimiter:
+    def __init__(self) -> None:
+        self.turns = self.slowed = 0
+
+    def acquire(self) -> None:
+        self.turns += 1
+
+    def slow_down(self) -> None:
+        self.slowed += 1
+
+
+def test_the_limiter_hears_of_each_refusal_for_too_many_requests(vendor: Vendor) -> None:
+    vendor.answers = [error(429), error(500), error(429)]
+    limiter = CountingLimiter()
+    session = requests.Session()
+    client = ApiClient(vendor="Lever", base_url=vendor.url, session=session, limiter=limiter, sleep=lambda _: None)
+    client.send(call(repeatable=True))
+    assert (limiter.turns, limiter.slowed) == (4, 2)
+
+
 def test_a_long_wait_is_left_to_the_caller(vendor: Vendor) -> None:
     vendor.answers = [error(429, Retry_After="3600")]
     with pytest.raises(RateLimitedError) as caught:

@@ -71,9 +71,9 @@ def test_a_failure_is_told_although_the_ledger_failed(
     dags: Any, world: World, alerting: Callable[..., Told], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told = alerting()
-    monkeypatch.setenv("LEVER_IMOCHA_LEDGER", "postgresql://u@127.0.0.1:1/x")
+    monkeypatch.setenv("LEVER_IMOCHA_LEDGER", "mysql://u@127.0.0.1:1/x")
     assert run(dags) == "failed"
-    assert ["The ledger's database cannot be used" in line for line in told()] == [True]
+    assert ["The ledger needs PostgreSQL" in line for line in told()] == [True]
 
 
 @pytest.mark.parametrize(

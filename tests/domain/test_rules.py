@@ -8,19 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from lever_imocha.domain.decisions import (
-    Action,
-    Reason,
-    ResolvedRule,
-    StatusTag,
-    TagScheme,
-    decide,
-    eligibility,
-    near_misses,
-    screen,
-    select_rule,
-    wanted_tests,
-)
+from lever_imocha.domain.decisions import Reason
 from lever_imocha.domain.explanations import hold_note, status_tag
 from lever_imocha.domain.forms import (
     FormTemplate,
@@ -42,9 +30,11 @@ from lever_imocha.domain.imocha import (
     settings_of,
 )
 from lever_imocha.domain.lever import Opportunity
-from lever_imocha.domain.types import parse_utc
+from lever_imocha.domain.rules import ResolvedRule, select_rule
+from lever_imocha.domain.tags import StatusTag, TagScheme, near_misses, wanted_tests
 from lever_imocha.errors import AssessmentError, SettingsError, redact
 from lever_imocha.runtime.batches import batches
+from pydantic import ValidationError
 
 NOW = datetime(2026, 7, 2, 12, tzinfo=UTC)
 SCHEME = TagScheme(prefix="iMocha:", mapping={"Python test": 101})
@@ -79,48 +69,6 @@ def test_tags_that_differ_in_capitals_only_are_told_apart_and_told() -> None:
 def test_a_tag_we_make_is_read_back_as_its_test(test_id: int, name: str) -> None:
     (wanted,) = wanted_tests([SCHEME.tag_for(test_id, name)], SCHEME)
     assert wanted.test_id == test_id
-
-
-@pytest.mark.parametrize(
-    ("status", "action"),
-    [
-        (None, Action.INVITE),
-        (AttemptStatus.PENDING, Action.REFRESH),
-        (AttemptStatus.CANCELLED, Action.REFRESH),
-        (AttemptStatus.EXPIRED, Action.REFRESH),
-        (AttemptStatus.UNKNOWN, Action.REFRESH),
-        (AttemptStatus.IN_PROGRESS, Action.IGNORE),
-        (AttemptStatus.COMPLETE, Action.IGNORE),
-        (AttemptStatus.TEST_LEFT, Action.IGNORE),
-        (AttemptStatus.TERMINATED, Action.IGNORE),
-    ],
-)
-def test_what_each_status_asks_for(status: AttemptStatus | None, action: Action) -> None:
-    assert decide(status).action is action
-    ended = status is not None and status.is_ended
-    assert decide(status, retake="reattempt").action is (Action.REATTEMPT if ended else action)
-
-
-def test_every_row_comes_in_its_order() -> None:
-    wanted = wanted_tests(["iMocha: a [1]"], SCHEME)
-    everything_wrong = opportunity(archived={"reason": "r"}, emails=[], isAnonymized=True)
-    assert str(screen(everything_wrong, rule=None, wanted=(), active=())) == "ignore: no assessment tag"
-    assert str(screen(everything_wrong, rule=None, wanted=wanted, active=())) == "ignore: archived"
-    assert str(screen(opportunity(emails=[]), rule=None, wanted=wanted, active=())) == "ignore: moved on"
-    assert "unknown test" in str(screen(opportunity(emails=[]), rule=RULE, wanted=wanted, active=()))
-    assert "no e-mail" in str(screen(opportunity(emails=[" "]), rule=RULE, wanted=wanted, active=(1,)))
-    assert "contacted" in str(screen(opportunity(isAnonymized=True), rule=RULE, wanted=wanted, active=(1,)))
-    assert screen(opportunity(), rule=RULE, wanted=wanted, active=(1,)) is None
-
-
-def test_eligibility_changes_with_what_the_decision_rests_on() -> None:
-    wanted = wanted_tests(["iMocha: a [1]", "iMocha: b [2]"], SCHEME)
-    seen = {
-        eligibility(opportunity(), rule=RULE, wanted=wanted[:count], active=active)
-        for count in (0, 1, 2)
-        for active in ((1,), (1, 2))
-    }
-    assert seen == {"ignore: no assessment tag", "tests [1]", "tests [1] unknown ['iMocha: b [2]']", "tests [1, 2]"}
 
 
 def test_the_first_rule_that_matches_counts() -> None:
@@ -158,6 +106,11 @@ def test_the_spellings_of_a_status(word: str | None, status: AttemptStatus) -> N
     assert Attempt.model_validate({"testInvitationId": "7", "teststatus": word}).status is status
 
 
+def test_which_statuses_are_open_and_which_ended() -> None:
+    assert [status.value for status in AttemptStatus if status.is_open] == ["pending", "in_progress"]
+    assert [status.value for status in AttemptStatus if status.is_ended] == ["complete", "test_left", "terminated"]
+
+
 @pytest.mark.parametrize(
     ("text", "moment"),
     [
@@ -165,11 +118,36 @@ def test_the_spellings_of_a_status(word: str | None, status: AttemptStatus) -> N
         ("2024-07-12T06:37:04.14Z", datetime(2024, 7, 12, 6, 37, 4, 140000, tzinfo=UTC)),
         ("2024-07-12", datetime(2024, 7, 12, tzinfo=UTC)),
         ("2024-07-12T06:37:04+05:30", datetime(2024, 7, 12, 1, 7, 4, tzinfo=UTC)),
+        ("2024-07-12T06:37:04+0530", datetime(2024, 7, 12, 1, 7, 4, tzinfo=UTC)),
+        (" 2024-07-12 06:37:04 Z ", datetime(2024, 7, 12, 6, 37, 4, tzinfo=UTC)),
+        ("2024-07-12T06:37", datetime(2024, 7, 12, 6, 37, tzinfo=UTC)),
+        ("2024-07-12T06:37:04.123456789 +05:30", datetime(2024, 7, 12, 1, 7, 4, 123456, tzinfo=UTC)),
         ("", None),
     ],
 )
 def test_imochas_times(text: str, moment: datetime | None) -> None:
-    assert parse_utc(text) == moment
+    assert Report.model_validate({"attemptedOn": text}).attempted_on == moment
+
+
+@pytest.mark.parametrize(
+    ("millis", "moment"),
+    [
+        (1782972986091, datetime(2026, 7, 2, 6, 16, 26, 91000, tzinfo=UTC)),
+        ("1782972986091", datetime(2026, 7, 2, 6, 16, 26, 91000, tzinfo=UTC)),
+        (5, datetime(1970, 1, 1, 0, 0, 0, 5000, tzinfo=UTC)),
+        (0, datetime(1970, 1, 1, tzinfo=UTC)),
+        (86400000.0, datetime(1970, 1, 2, tzinfo=UTC)),
+        ("", None),
+    ],
+)
+def test_levers_times(millis: object, moment: datetime | None) -> None:
+    assert opportunity(createdAt=millis).created_at == moment
+
+
+@pytest.mark.parametrize("millis", ["soon", 10**30, {}, "nan"])
+def test_what_is_no_time_in_milliseconds_is_refused(millis: object) -> None:
+    with pytest.raises(ValidationError):
+        opportunity(createdAt=millis)
 
 
 def test_an_opportunity_without_times_or_lists_is_read() -> None:
@@ -286,6 +264,37 @@ def test_the_settings_a_link_hands_over() -> None:
     assert settings_of(None, now=NOW, time_zone_id=200) == InviteSettings(time_zone_id=200)
 
 
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        {
+            "schedule_type": "ValidityInDays",
+            "schedule_details": {"invitation_validity_in_days": 7, "time zone id": 1200},
+        },
+        {"SCHEDULE-TYPE": None, "SCHEDULE-DETAILS": {"INVITATIONVALIDITYINDAYS": "7", "TimeZoneID": "1200"}},
+        {"scheduleDetails": {"invitationValidityInDays": 7.0, "timeZoneId": 1200.0}},
+    ],
+)
+def test_a_links_schedule_is_read_in_every_spelling_of_its_keys(schedule: dict[str, Any]) -> None:
+    settings = settings_of(link(invitation_schedule=schedule), now=NOW)
+    assert settings == InviteSettings(start_at=NOW, end_at=NOW + timedelta(days=7), time_zone_id=1200)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"invitationSchedule": None, "proctoringSettings": None, "stakeholderEmails": None},
+        {"invitationSchedule": [], "proctoringSettings": "disabled", "stakeholderEmails": ["a@b.c"]},
+        {"invitationSchedule": "7 days", "proctoringSettings": {"proctoringMode": {}}, "stakeholderEmails": ""},
+        {"invitationSchedule": {"scheduleType": [], "scheduleDetails": None}},
+        {"invitationSchedule": {"scheduleType": "timebound", "scheduleDetails": []}},
+        {"invitationSchedule": {"scheduleDetails": {"startDateTime": "soon", "endDateTime": {}, "timeZoneId": []}}},
+    ],
+)
+def test_a_part_of_a_link_with_an_unknown_shape_is_no_setting_and_no_error(given: dict[str, Any]) -> None:
+    assert settings_of(link(**given), now=NOW) == InviteSettings()
+
+
 @pytest.mark.parametrize("days", [20, 20.0, "20", "20.0"])
 def test_a_links_numbers_come_in_every_form(days: object) -> None:
     schedule = {"scheduleType": "validityindays", "scheduleDetails": {"invitationValidityInDays": days}}
@@ -334,8 +343,8 @@ def test_the_status_a_recruiter_sees(
 
 def test_every_hold_is_explained_with_its_fix() -> None:
     for reason in (Reason.UNKNOWN_TEST, Reason.NO_EMAIL, Reason.MAY_NOT_CONTACT):
-        assert str(reason) in hold_note(f"{reason} (x)")
-        assert hold_note(str(reason)) != hold_note("something else")
+        assert f"{reason} (x)" in hold_note(f"{reason} (x)", reason)
+        assert hold_note("x", reason) != hold_note("x", Reason.NO_TAG)
 
 
 @given(st.lists(st.integers(), max_size=200), st.integers(1, 40))

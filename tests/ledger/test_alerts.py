@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from lever_imocha.domain.decisions import Action, Reason
+from lever_imocha.domain.rules import RuleKey
 from lever_imocha.ledger.alerts import AlertLog
 from lever_imocha.ledger.database import engine_for
 from lever_imocha.ledger.repository import Ledger
@@ -21,6 +23,9 @@ class Clock:
 
     def __call__(self) -> datetime:
         return self.now
+
+
+RULE = RuleKey(trigger_stage_id="lead-new", completed_stage_id="done", form_template="t")
 
 
 @pytest.fixture
@@ -55,7 +60,7 @@ def test_an_entry_waits_from_when_it_became_undecided(ledger: Ledger, register: 
     first = overdue(register)
     assert len(first) == 1
     (entry,) = ledger.pending_entries("op")
-    ledger.decide_entry(entry.id, decision="hold", reason="no e-mail address")
+    ledger.decide_entry(entry.id, decision=Action.HOLD, reason=Reason.NO_EMAIL)
     assert overdue(register) == []
     arrive(ledger, "tests [1, 2]")
     assert overdue(register) == []
@@ -70,18 +75,20 @@ def test_a_report_waits_from_the_end_or_from_the_end_of_the_hold(
 ) -> None:
     arrive(ledger)
     (entry,) = ledger.pending_entries("op")
-    assessment = ledger.intend("op", 1, entry_id=entry.id, rule_key="k")
+    ledger.claim("op", worker="w")
+    assessment = ledger.intend("op", 1, entry_id=entry.id, rule_key=RULE, worker="w")
+    ledger.release("op", worker="w")
     ledger.record_invitation(
         assessment, invitation_id=7, test_id=1, status="pending", entry_id=entry.id, refreshed=False
     )
-    ledger.decide_entry(entry.id, decision="invite")
+    ledger.decide_entry(entry.id, decision=Action.INVITE)
     clock.now += 2 * WAIT
     assert overdue(register) == []
     ledger.set_status({7: "complete"})
     clock.now += 2 * WAIT
     (item,) = register.overdue(entries=WAIT, reports=WAIT)
     assert (item.opportunity_id, item.invitation_id, item.since) == ("op", 7, clock.now - 2 * WAIT)
-    ledger.decide_entry(entry.id, decision="ignore")
+    ledger.decide_entry(entry.id, decision=Action.IGNORE)
     assert overdue(register) == []
     clock.now += 2 * WAIT
     assert len(overdue(register)) == 1

@@ -9,20 +9,20 @@ from datetime import UTC, datetime, timedelta
 from multiprocessing import get_context
 
 import pytest
-from alembic.autogenerate import compare_metadata
-from alembic.migration import MigrationContext
-from lever_imocha.errors import LedgerError
-from lever_imocha.ledger.database import check_schema, engine_for
-from lever_imocha.ledger.limiter import SharedLimiter
+from lever_imocha.domain.decisions import Action, Reason
+from lever_imocha.domain.rules import RuleKey
+from lever_imocha.errors import ClaimLostError, LedgerError
+from lever_imocha.ledger.database import engine_for
 from lever_imocha.ledger.repository import Ledger
-from lever_imocha.ledger.tables import SCHEMA, metadata
 from lever_imocha.ledger.values import NewDelivery, NewEntry
 from lever_imocha.ledger.worker_locks import WorkerLock, lock_worker
 
 from dev import postgres
 
 ENTERED = datetime(2026, 7, 2, tzinfo=UTC)
-LEASE = timedelta(minutes=10)
+A_WHILE = timedelta(minutes=10)
+
+RULE = RuleKey(trigger_stage_id="lead-new", completed_stage_id="done", form_template="t")
 
 
 def arrival(opportunity_id: str = "op", *, eligibility: str = "tests [1]") -> NewEntry:
@@ -32,7 +32,9 @@ def arrival(opportunity_id: str = "op", *, eligibility: str = "tests [1]") -> Ne
 def invited(ledger: Ledger, *, invitation_id: int = 7, status: str = "pending", opportunity_id: str = "op") -> int:
     ledger.record_entries([arrival(opportunity_id)], seen_by="sweep")
     (entry,) = ledger.pending_entries(opportunity_id)
-    assessment_id = ledger.intend(opportunity_id, 1, entry_id=entry.id, rule_key="k")
+    ledger.claim(opportunity_id, worker="inviter")
+    assessment_id = ledger.intend(opportunity_id, 1, entry_id=entry.id, rule_key=RULE, worker="inviter")
+    ledger.release(opportunity_id, worker="inviter")
     ledger.record_invitation(
         assessment_id, invitation_id=invitation_id, test_id=1, status=status, entry_id=entry.id, refreshed=False
     )
@@ -43,7 +45,7 @@ def test_an_arrival_is_recorded_once_and_pending_again_when_its_basis_changes(le
     ledger.record_entries([arrival(), arrival("other")], seen_by="sweep")
     ledger.record_entries([arrival()], seen_by="webhook")
     (entry,) = ledger.pending_entries("op")
-    ledger.decide_entry(entry.id, decision="hold", reason="no e-mail address")
+    ledger.decide_entry(entry.id, decision=Action.HOLD, reason=Reason.NO_EMAIL)
     ledger.record_entries([arrival()], seen_by="sweep")
     assert ledger.waiting() == ["other"]
     ledger.record_entries([arrival(eligibility="tests [1, 2]")], seen_by="sweep")
@@ -59,30 +61,46 @@ def at_work(ledger_url: str) -> Iterator[None]:
         yield
 
 
-@pytest.mark.usefixtures("at_work")
-def test_a_claim_is_exclusive_until_its_lease_is_over(ledger_url: str) -> None:
+def test_a_claim_lasts_as_long_as_its_worker_lives(ledger_url: str) -> None:
     now = [ENTERED]
     ledger = Ledger(engine=engine_for(ledger_url), clock=lambda: now[0])
     ledger.record_entries([arrival()], seen_by="sweep")
-    assert ledger.claim("op", worker="a", lease=LEASE)
-    assert not ledger.claim("op", worker="b", lease=LEASE)
-    assert ledger.waiting() == []
-    now[0] += LEASE + timedelta(seconds=1)
-    assert ledger.waiting() == ["op"]
-    assert ledger.claim("op", worker="b", lease=LEASE)
-    ledger.release("op", worker="a", reason="late")
-    assert not ledger.claim("op", worker="c", lease=LEASE)
-    ledger.release("op", worker="b")
-    assert ledger.claim("op", worker="c", lease=LEASE)
+    with lock_worker(engine_for(ledger_url), "a"):
+        assert ledger.claim("op", worker="a")
+        now[0] += timedelta(days=1)
+        assert not ledger.claim("op", worker="b")
+        assert ledger.waiting() == []
+        ledger.release("op", worker="b", reason="not mine")
+        assert not ledger.claim("op", worker="b")
+        ledger.release("op", worker="a")
+    assert ledger.claim("op", worker="b")
+
+
+def test_only_the_holder_of_a_claim_may_start_a_step_or_an_invitation(ledger: Ledger) -> None:
+    invited(ledger, status="complete")
+    assert ledger.claim_write_back("op", worker="a")
+    assert ledger.claim_write_back("op", worker="b"), "a is dead: it holds no lock"
+    with pytest.raises(ClaimLostError):
+        ledger.start_step(7, "op", "form", worker="a")
+    assert ledger.step(7, "op", "form") is None
+    with pytest.raises(ClaimLostError):
+        ledger.check_write_back_claim("op", worker="a")
+    ledger.start_step(7, "op", "form", worker="b")
+    ledger.check_write_back_claim("op", worker="b")
+    (known,) = ledger.assessments_of("op")
+    assert ledger.claim("op", worker="b")
+    with pytest.raises(ClaimLostError):
+        ledger.intend("op", 1, entry_id=known.entry_id, rule_key=RULE, worker="a")
+    assert ledger.intend("op", 1, entry_id=known.entry_id, rule_key=RULE, worker="b") == known.id
 
 
 def test_failed_work_waits_its_time_unless_it_is_ordered(ledger: Ledger) -> None:
     ledger.record_entries([arrival()], seen_by="sweep")
-    assert ledger.claim("op", worker="a", lease=LEASE)
-    ledger.release("op", worker="a", reason="VendorDownError", not_before=datetime.now(UTC) + LEASE)
+    assert ledger.claim("op", worker="a")
+    ledger.release("op", worker="a", reason="VendorDownError", not_before=datetime.now(UTC) + A_WHILE)
     assert ledger.waiting() == []
     assert ledger.tries("op") == 1
-    assert ledger.claim("op", worker="a", lease=LEASE)
+    assert ledger.claim("op", worker="a")
     ledger.release("op", worker="a")
     assert ledger.tries("op") == 0
 
@@ -95,7 +113,7 @@ def test_a_delivery_is_kept_once_and_waits_until_it_is_handled(ledger: Ledger) -
     called = NewDelivery(vendor="imocha", key="t", event="complete", invitation_id=7)
     assert not ledger.record_delivery(called), "the invitation is not ours"
     invited(ledger, opportunity_id="other")
-    ledger.decide_entry(ledger.pending_entries("other")[0].id, decision="invite")
+    ledger.decide_entry(ledger.pending_entries("other")[0].id, decision=Action.INVITE)
     assert ledger.record_delivery(called)
     assert ledger.waiting(deliveries_only=True) == ["op"]
     (number,) = ledger.deliveries_of("op")
@@ -112,14 +130,14 @@ def test_a_delivery_is_kept_once_and_waits_until_it_is_handled(ledger: Ledger) -
 def test_the_claims_of_a_dead_worker_come_free_at_once(ledger: Ledger, ledger_url: str) -> None:
     invited(ledger, status="complete")
     with lock_worker(engine_for(ledger_url), "a"):
-        assert ledger.claim("op", worker="a", lease=LEASE)
-        assert ledger.claim_write_back("op", worker="a", lease=LEASE)
-        assert not ledger.claim("op", worker="b", lease=LEASE)
-        assert ledger.claim_write_back("op", worker="b", lease=LEASE) == []
+        assert ledger.claim("op", worker="a")
+        assert ledger.claim_write_back("op", worker="a")
+        assert not ledger.claim("op", worker="b")
+        assert ledger.claim_write_back("op", worker="b") == []
         assert ledger.waiting() == ledger.due_write_backs() == []
     assert ledger.waiting() == ledger.due_write_backs() == ["op"]
-    assert ledger.claim("op", worker="b", lease=LEASE)
-    assert ledger.claim_write_back("op", worker="b", lease=LEASE)
+    assert ledger.claim("op", worker="b")
+    assert ledger.claim_write_back("op", worker="b")
 
 
 _alive: list[object] = []
@@ -128,7 +146,7 @@ _alive: list[object] = []
 def _claim_all(url: str, worker: str) -> list[str]:
     ledger = Ledger(engine=engine_for(url))
     _alive.append(lock_worker(engine_for(url), worker))
-    return [key for key in ledger.waiting() if ledger.claim(key, worker=worker, lease=LEASE)]
+    return [key for key in ledger.waiting() if ledger.claim(key, worker=worker)]
 
 
 def test_several_processes_claim_each_opportunity_once(ledger: Ledger, ledger_url: str) -> None:
@@ -140,22 +158,6 @@ def test_several_processes_claim_each_opportunity_once(ledger: Ledger, ledger_ur
     assert sorted(claimed) == sorted(waiting)
 
 
-def _acquire(url: str, count: int) -> list[float]:
-    limiter = SharedLimiter(engine=engine_for(url), name="lever", rate=8)
-    times = []
-    for _ in range(count):
-        limiter.acquire()
-        times.append(datetime.now(UTC).timestamp())
-    return times
-
-
-def test_several_processes_stay_below_the_limit_together(ledger_url: str) -> None:
-    with ProcessPoolExecutor(3, mp_context=get_context("spawn")) as pool:
-        times = sorted(t for part in pool.map(_acquire, [ledger_url] * 3, [8] * 3) for t in part)
-    # The moment a process notes is a little after the one the bucket counted, so a window may catch one or two more.
-    assert all(later - earlier > 0.8 for earlier, later in zip(times, times[10:], strict=False))
-
-
 @pytest.mark.usefixtures("at_work")
 def test_an_ended_attempt_stays_ended_and_is_due(ledger: Ledger) -> None:
     invited(ledger)
@@ -163,9 +165,9 @@ def test_an_ended_attempt_stays_ended_and_is_due(ledger: Ledger) -> None:
     assert ledger.set_status({7: "complete", 99: "complete"}) == [7]
     assert ledger.set_status({7: "expired"}) == []
     assert ledger.due_write_backs() == ["op"]
-    (mine,) = ledger.claim_write_back("op", worker="a", lease=LEASE)
+    (mine,) = ledger.claim_write_back("op", worker="a")
     assert mine.invitation_id == 7
-    assert ledger.claim_write_back("op", worker="b", lease=LEASE) == []
+    assert ledger.claim_write_back("op", worker="b") == []
     ledger.finish_write_back(mine.id)
     assert ledger.due_write_backs() == []
 
@@ -179,16 +181,17 @@ def test_two_opportunities_share_an_invitation_and_both_get_the_result(ledger: L
 
 def test_a_postponed_write_back_waits(ledger: Ledger) -> None:
     invited(ledger, status="complete")
-    (mine,) = ledger.claim_write_back("op", worker="a", lease=LEASE)
-    ledger.release_write_back(mine.id, reason="report not final", not_before=datetime.now(UTC) + LEASE)
+    (mine,) = ledger.claim_write_back("op", worker="a")
+    ledger.release_write_back(mine.id, worker="a", reason="report not final", not_before=datetime.now(UTC) + A_WHILE)
     assert ledger.due_write_backs() == []
 
 
 def test_steps_events_reference_and_watermarks(ledger: Ledger) -> None:
-    invited(ledger)
+    invited(ledger, status="complete")
+    assert ledger.claim_write_back("op", worker="a")
     assert ledger.step(7, "op", "form") is None
-    ledger.start_step(7, "op", "form")
-    ledger.start_step(7, "op", "form")
+    ledger.start_step(7, "op", "form", worker="a")
+    ledger.start_step(7, "op", "form", worker="a")
     ledger.finish_step(7, "op", "form", vendor_id="f1")
     step = ledger.step(7, "op", "form")
     assert step is not None
@@ -201,34 +204,10 @@ def test_steps_events_reference_and_watermarks(ledger: Ledger) -> None:
     assert ledger.get_cached("k") == {"a": 2}
     ledger.set_watermark("w", ENTERED)
     assert ledger.watermark("w") == ENTERED
-    assert ledger.invitations_to_check(older_than=LEASE, limit=5) == [7]
-    ledger.mark_checked(7)
-    assert ledger.invitations_to_check(older_than=LEASE, limit=5) == []
-
-
-def test_migrations_make_exactly_the_tables_in_code(own_ledger_url: str) -> None:
-    with engine_for(own_ledger_url).connect() as connection:
-        context = MigrationContext.configure(
-            connection,
-            opts={
-                "include_schemas": True,
-                "version_table_schema": SCHEMA,
-                "include_name": lambda name, kind, _: kind != "schema" or name == SCHEMA,
-            },
-        )
-        assert compare_metadata(context, metadata) == []
-
-
-def test_an_unmigrated_or_unreachable_ledger_says_what_to_do(postgres_url: str) -> None:
-    with pytest.raises(LedgerError, match=r"run python -m lever_imocha\.ledger upgrade"):
-        check_schema(engine_for(postgres_url))
-    with pytest.raises(LedgerError, match="check the connection") as caught:
-        check_schema(engine_for("postgresql://u:secret@127.0.0.1:1/x"))
-    assert "secret" not in str(caught.value)
-    with pytest.raises(LedgerError, match="needs PostgreSQL"):
-        engine_for("sqlite:///x")
-    with pytest.raises(LedgerError, match="not a database URL"):
-        engine_for("nonsense")
+    invited(ledger, invitation_id=8, opportunity_id="other")
+    assert ledger.invitations_to_check(older_than=A_WHILE, limit=5) == [8]
+    ledger.mark_checked(8)
+    assert ledger.invitations_to_check(older_than=A_WHILE, limit=5) == []
 
 
 def test_a_worker_whose_connection_was_cut_counts_as_alive_again_before_it_claims(
@@ -238,5 +217,7 @@ def test_a_worker_whose_connection_was_cut_counts_as_alive_again_before_it_claim
     attendance = WorkerLock(engine_for(ledger_url), "a")
     mine = Ledger(engine=engine_for(ledger_url), lock_worker=attendance.renew)
     postgres.disconnect(postgres_url, str(engine_for(ledger_url).url.database))
-    assert mine.claim("op", worker="a", lease=LEASE)
-    assert not ledger.claim("op", worker="b", lease=LEASE)
+    with pytest.raises(LedgerError):
+        mine.claim("op", worker="a")
+    assert mine.claim("op", worker="a")
+    assert not ledger.claim("op", worker="b")

@@ -94,6 +94,9 @@ class Unlimited:
     def acquire(self) -> None:
         """At once."""
 
+    def slow_down(self) -> None:
+        """Stay as quick."""
+
 
 class Wire(HTTPAdapter):
     """The line to the vendors, where the scene sees every call."""

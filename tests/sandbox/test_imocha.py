@@ -577,6 +577,27 @@ def test_a_sweep_finds_a_group_of_states(sandbox: Sandbox, state: str, expected:
     assert set(rows[0]) == {"testInvitationId", "testId", "name", "email", "invitationtype", "teststatus"}
 
 
+@pytest.mark.parametrize("again", ["invite", "reattempt"])
+@pytest.mark.parametrize("state", ["Cancelled", "Expired"])
+def test_what_an_invitation_was_before_it_is_pending_again_may_stay_listed(
+    sandbox: Sandbox, state: str, again: str
+) -> None:
+    key = int(sandbox.invite()["testInvitationId"])
+    into(sandbox, key, state)
+    if again == "invite":
+        assert sandbox.invite()["testInvitationId"] == key
+    else:
+        assert reattempt(sandbox, key).status_code == 200
+    assert sandbox.state(key) == "Pending"
+    assert swept(sandbox, state.lower()) == []
+    sandbox.switch(attempts_keep_history=True)
+    (row,) = swept(sandbox, state.lower())
+    assert (row["testInvitationId"], row["testStatus"]) == (key, state)
+    assert swept(sandbox, state.lower(), StartDateTime="2031-01-01") == []
+    sandbox.imocha.ok("POST", "gdpr/requests", {"CandidateEmail": "ann@example.com"})
+    assert swept(sandbox, state.lower()) == []
+
+
 def test_a_sweep_goes_by_the_last_change_and_has_no_pages(sandbox: Sandbox) -> None:
     keys = [ended(sandbox, email=f"c{number}@example.com") for number in range(120)]
     assert [row["testInvitationId"] for row in swept(sandbox)] == keys

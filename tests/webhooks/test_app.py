@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 import requests
+from lever_imocha.domain.decisions import Action
+from lever_imocha.domain.rules import RuleKey
 from lever_imocha.domain.signatures import callback_token, lever_signature
 from lever_imocha.ledger.database import engine_for
 from lever_imocha.ledger.repository import Ledger
@@ -22,6 +24,8 @@ from tests.support import AppServer
 KEYS = ["81358960e95ed76bf1def200692c2f95", "another"]
 SECRET = "callback-secret"
 INVITATION = 3314697
+
+RULE = RuleKey(trigger_stage_id="lead-new", completed_stage_id="done", form_template="t")
 
 
 def now_ms(shift: float = 0) -> int:
@@ -51,11 +55,13 @@ def url(ledger: Ledger, server: tuple[AppServer, str]) -> str:
         [NewEntry(opportunity_id="op", stage_id="s", entered_at=datetime.now(UTC), eligibility="")], seen_by="sweep"
     )
     (entry,) = ledger.pending_entries("op")
-    number = ledger.intend("op", 101, entry_id=entry.id, rule_key="k")
+    ledger.claim("op", worker="w")
+    number = ledger.intend("op", 101, entry_id=entry.id, rule_key=RULE, worker="w")
+    ledger.release("op", worker="w")
     ledger.record_invitation(
         number, invitation_id=INVITATION, test_id=101, status="pending", entry_id=entry.id, refreshed=False
     )
-    ledger.decide_entry(entry.id, decision="invite")
+    ledger.decide_entry(entry.id, decision=Action.INVITE)
     desk = ReceiverContext(ledger=ledger, webhook_tokens=KEYS, callback_secret=SECRET)
     receiver, address = server
     receiver.app = create_app(lambda: desk)

@@ -48,7 +48,8 @@ class Stack:
             worker="w",
             callback_secret="callback-secret",
         )
-        return [workflow.act(opportunity_id) for opportunity_id in workflow.collect(full=full, sweep=sweep)]
+        outcomes = [workflow.act(opportunity_id) for opportunity_id in workflow.collect(full=full, sweep=sweep)]
+        return [str(outcome) if outcome else None for outcome in outcomes]
 
     def run_write_back(self, *, sweep: bool = True) -> list[str | None]:
         watch = AttemptSweep(imocha=self.imocha, ledger=self.ledger, settings=self.settings)

@@ -86,7 +86,7 @@ def test_who_leaves_has_the_pending_invitation_cancelled(
         tell(stack, opportunity, "candidateArchiveChange")
     stack.run_invite(sweep=not told, full=not told)
     assert stack.invitation().state == "Cancelled"
-    assert stack.ledger.open_invitations() == []
+    assert stack.ledger.with_open_invitation() == {}
 
 
 @pytest.mark.parametrize("gone", ["archive", "delete"])
@@ -279,6 +279,28 @@ def test_a_ledger_restored_from_before_the_invitation_adopts_it(stack: Stack, im
     assert len(stack.world.invitations) == 1
     stack.finish()
     assert stack.run_write_back() == ["written back and moved on"]
+
+
+def test_who_left_with_an_open_invitation_is_read_once_and_again_only_when_something_changed(stack: Stack) -> None:
+    """An invitation may stay open for weeks after the candidate was moved out of the stage."""
+    stack.settings = parse_settings(SETTINGS + "poll: {full_sweep: 0.001}")
+    opportunity = stack.candidate(PYTHON)
+    stack.run_invite()
+    stack.world.move(opportunity, "Recruiter screen")
+
+    def reads_of_a_full_sweep() -> int:
+        stack.world.calls.clear()
+        stack.run_invite()
+        return lever_calls(stack).count(f"GET /opportunities/{opportunity}")
+
+    assert [reads_of_a_full_sweep() for _ in range(3)] == [1, 0, 0]
+    stack.again(opportunity)
+    assert stack.run_invite(full=True) == ["refresh"]
+    stack.world.move(opportunity, "Recruiter screen")
+    assert [reads_of_a_full_sweep() for _ in range(2)] == [1, 0]
+    stack.world.archive(opportunity, REASON)
+    assert reads_of_a_full_sweep() == 1
+    assert stack.invitation().state == "Cancelled"
 
 
 def test_old_deliveries_are_forgotten_by_a_full_sweep(stack: Stack) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from lever_imocha.domain.decisions import STATUS_TAGS
+from lever_imocha.domain.tags import STATUS_TAGS
 from lever_imocha.errors import ApiError, ReportFileError
 from lever_imocha.settings import parse_settings
 

@@ -64,7 +64,8 @@ def test_a_crash_after_the_invitation_was_sent_makes_no_second_one(stack: Stack)
     opportunity = stack.candidate(PYTHON)
     stack.run_invite()
     (assessment,) = stack.ledger.assessments_of(opportunity)
-    stack.ledger.intend(opportunity, 101, entry_id=assessment.entry_id, rule_key=assessment.rule_key)
+    stack.ledger.claim(opportunity, worker="killed")
+    stack.ledger.intend(opportunity, 101, entry_id=assessment.entry_id, rule_key=assessment.rule_key, worker="killed")
     stack.again(opportunity)
     assert stack.run_invite() == ["refresh"]
     assert len(stack.world.invitations) == 1

@@ -1,9 +1,10 @@
-"""iMocha's REST API v3: every call the workflow needs, described once (sections refer to imocha.md)."""
+"""iMocha's REST API v3: every call that the workflow needs, described once."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from tempfile import SpooledTemporaryFile
 from typing import Any, BinaryIO, TypeVar, cast
@@ -33,7 +34,7 @@ _SMALLEST_WINDOW = timedelta(hours=1)
 
 
 def _inner(body: Any) -> Any:
-    """The object itself: some answers wrap it in ``result`` or ``data``."""
+    """Return the object itself: some answers wrap it in ``result`` or ``data``."""
     while isinstance(body, dict):
         inner = next((body[key] for key in body if fold_key(key) in ("result", "data")), None)
         if not isinstance(inner, dict):
@@ -47,7 +48,7 @@ def _one(model: type[M]) -> Callable[[Any], M]:
 
 
 def _items(key: str) -> Callable[[Any], list[Any]]:
-    """A list under a key of any spelling, or bare; null and absent are empty."""
+    """Make a parser for a list, bare or under a key of any spelling; null and absent are an empty list."""
 
     names = (fold_key(key), "result", "data")
 
@@ -65,16 +66,24 @@ def _time(moment: datetime) -> str:
 
 
 class ImochaClient:
-    """Typed calls to iMocha; `client` sends them. Every method raises `ApiError` of the kind that fits.
+    """Typed calls to iMocha. Every method can raise the subclasses of `ApiError`.
 
+    :param client: sends the calls.
     :param files: a session without the API key, for report links outside the API.
     """
 
     def __init__(self, client: ApiClient, files: requests.Session) -> None:
         self._client, self._files = client, files
 
+    def guarded(self, guard: Callable[[], object]) -> AbstractContextManager[None]:
+        """Call `guard` before every write inside, after the turn was given; see `ApiClient.guarded`."""
+        return self._client.guarded(guard)
+
     def check(self) -> None:
-        """A cheap read that needs a valid key: business units, or a page of tests when that is not permitted (8)."""
+        """Check the key by reading the business units, or a test where these are not permitted (imocha.md 8).
+
+        :raises CredentialsError: iMocha does not accept the key.
+        """
         try:
             self.list_business_units()
         except (NotPermittedError, NotFoundError):
@@ -88,7 +97,7 @@ class ImochaClient:
     def _post(self, name: str, path: str, body: Any, parse: Callable[[Any], Any], *, hidden: Sequence[str] = ()) -> Any:
         return self._client.send(Call(name=name, method="POST", path=path, json=body, parse=parse, hidden=hidden))
 
-    # Tests and links (4)
+    # Tests and links (imocha.md 4)
 
     def _tests_page(self, number: int, size: int) -> list[ImochaTest]:
         call: Call[list[Any]] = Call(
@@ -104,7 +113,7 @@ class ImochaClient:
         return list(self._client.parse_items("list_tests", ImochaTest, items))
 
     def list_tests(self) -> Iterator[ImochaTest]:
-        """All tests, each once: pages until one is short or brings nothing new (4.1)."""
+        """List all tests, each once; the last page is a short one or one without new tests (imocha.md 4.1)."""
         seen: set[int] = set()
         number = 1
         while True:
@@ -117,11 +126,11 @@ class ImochaClient:
             number += 1
 
     def list_test_links(self, test_id: int) -> list[TestLink]:
-        """A test's links with the settings that invitations take from them (4.4)."""
+        """List a test's links with their settings (imocha.md 4.4)."""
         items = self._get("list_test_links", f"/tests/{test_id}/testlinks", _items("testLinks"))
         return list(self._client.parse_items("list_test_links", TestLink, items))
 
-    # Invitations (5)
+    # Invitations (imocha.md 5)
 
     def invite(
         self,
@@ -133,10 +142,14 @@ class ImochaClient:
         callback_url: str | None = None,
         settings: InviteSettings | None = None,
     ) -> Invitation:
-        """Invite on the test's default link; iMocha sends no e-mail unless asked (5.1).
+        """Invite on the test's default link (imocha.md 5.1).
 
-        For someone invited before it is an upsert: a pending, cancelled or expired invitation keeps its id and gets
-        the new window; a running or finished one comes back unchanged (5.3).
+        If the candidate was invited before, a pending, cancelled or expired invitation keeps its id, gets the new
+        settings and is pending; a running or finished one is returned unchanged (imocha.md 5.3).
+
+        :param send_email: whether iMocha sends the candidate an e-mail.
+        :param callback_url: where iMocha posts when the attempt starts or ends.
+        :param settings: None leaves all to the link.
         """
         body = self._candidate(email, name, send_email, callback_url) | _settings_body(settings or InviteSettings())
         path, parse = f"/tests/{test_id}/invite", _one(Invitation)
@@ -153,7 +166,7 @@ class ImochaClient:
         send_email: bool,
         callback_url: str | None = None,
     ) -> Invitation:
-        """Invite on a link of choice (5.2)."""
+        """Invite on a given link (imocha.md 5.2)."""
         path = f"/tests/{test_id}/testlinks/{link_id}/invite"
         body = self._candidate(email, name, send_email, callback_url)
         invitation: Invitation = self._post("invite_by_link", path, body, _one(Invitation), hidden=(email, name))
@@ -174,7 +187,13 @@ class ImochaClient:
         send_email: bool,
         callback_url: str | None = None,
     ) -> Invitation:
-        """A second attempt after a finished one: a new invitation, or the open one when there is one already (5.4)."""
+        """Invite to a second attempt after a finished one (imocha.md 5.4).
+
+        :param start_at: from when the test can be taken; timezone-aware.
+        :param end_at: until when; timezone-aware.
+        :param time_zone_id: iMocha's id of the candidate's zone (imocha.md 1).
+        :return: a new invitation, or the open second attempt if there is one already.
+        """
         body: dict[str, Any] = {
             "StartDateTime": _time(start_at),
             "EndDateTime": _time(end_at),
@@ -189,18 +208,27 @@ class ImochaClient:
         return invitation
 
     def cancel(self, invitation_id: int) -> None:
-        """Withdraw a pending invitation; anything else is refused with 400 (5.5)."""
+        """Cancel a pending invitation (imocha.md 5.5).
+
+        :raises RequestRejectedError: the invitation is not pending.
+        """
         self._post("cancel", f"/invitations/{invitation_id}/cancel", None, lambda body: None)
 
-    # Results (6, 7)
+    # Results (imocha.md 6, 7)
 
     def get_report(self, invitation_id: int) -> Report:
-        """The report; before it is ready iMocha answers with a status that is not final, 404 or 400 (7.3)."""
+        """Read the report of an attempt (imocha.md 7.3).
+
+        :return: check `is_final`: the report may not be ready.
+        :raises NotFoundError: or RequestRejectedError; the report may not be ready.
+        """
         report: Report = self._get("get_report", f"/reports/{invitation_id}", _one(Report))
         return report
 
     def open_report_pdf(self, invitation_id: int, report: Report, *, max_bytes: int = MAX_PDF_BYTES) -> BinaryIO:
-        """The report as PDF, in a temporary file at its start: from the report's link, else the PDF endpoint (7.2).
+        """Download the report as PDF, from the report's link or else the PDF endpoint (imocha.md 7.2).
+
+        :return: a temporary file, positioned at its start; the caller closes it.
 
         :raises ReportFileError: neither gives a PDF, or it is larger than `max_bytes`.
         """
@@ -232,9 +260,12 @@ class ImochaClient:
         return _spool(self._client.open(self._pdf_call(""), session=self._files, url=url), max_bytes)
 
     def list_attempts(self, *, state: str, start_at: datetime, end_at: datetime) -> list[Attempt]:
-        """Retrieve Invites: attempts of a window, `state` completed, cancelled or expired (6.4).
+        """List the attempts that ended in a window (Retrieve Invites, imocha.md 6.4).
 
-        The largest window is not documented: one that is refused is asked for in halves, down to an hour.
+        The greatest permitted window is not documented: a refused one is halved, down to one hour.
+
+        :param state: ``completed``, ``cancelled`` or ``expired``.
+        :param start_at: timezone-aware, like `end_at`.
         """
         call: Call[list[Any]] = Call(
             name="list_attempts",
@@ -259,7 +290,7 @@ class ImochaClient:
         return list(self._client.parse_items("list_attempts", Attempt, items))
 
     def process_callbacks(self, invitation_ids: Sequence[int]) -> None:
-        """Have callbacks sent again, 100 at a time; ids iMocha refuses by name are left out (6.3)."""
+        """Let iMocha send callbacks again, 100 per call; ids that it names as unknown are left out (imocha.md 6.3)."""
         for start in range(0, len(invitation_ids), CALLBACKS_AT_ONCE):
             batch = list(invitation_ids[start : start + CALLBACKS_AT_ONCE])
             while batch:
@@ -273,17 +304,20 @@ class ImochaClient:
                         raise
                     batch = rest
 
-    # The account (8)
+    # The account (imocha.md 8)
 
     def create_gdpr_request(self, email: str, *, invitation_id: int | None = None) -> None:
-        """Ask for the erasure of a candidate's records: of one invitation, or all in the account. It happens later."""
+        """Request the erasure of a candidate's records; iMocha does it later (imocha.md 8).
+
+        :param invitation_id: erase only this invitation's; None erases all in the account.
+        """
         body: dict[str, Any] = {"CandidateEmail": email}
         if invitation_id is not None:
             body["testinvitationId"] = invitation_id
         self._post("create_gdpr_request", "/gdpr/requests", body, lambda body: None, hidden=(email,))
 
     def list_business_units(self) -> list[Any]:
-        """The account's business units (8)."""
+        """List the account's business units (imocha.md 8)."""
         units: list[Any] = self._get("list_business_units", "/accounts/business-units", _items("businessUnits"))
         return units
 
@@ -300,7 +334,7 @@ def _settings_body(settings: InviteSettings) -> dict[str, Any]:
 
 
 def _pdf_link(response: requests.Response) -> str:
-    """Where an answer of the PDF endpoint points: a redirect, or JSON that holds a link."""
+    """Return the URL in an answer of the PDF endpoint: a redirect, or JSON with a link (imocha.md 7.2)."""
     if response.is_redirect:
         return urljoin(response.url, response.headers["Location"])
     try:

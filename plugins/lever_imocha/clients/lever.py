@@ -1,9 +1,9 @@
-"""Lever's Data API v1: every call the workflow needs, described once (sections refer to lever.md)."""
+"""Lever's Data API v1: every call that the workflow needs, described once."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from datetime import datetime
 from typing import Any, BinaryIO, Protocol, TypeVar
 from urllib.parse import quote
@@ -38,7 +38,7 @@ class _HasKey(Protocol):
 
 
 def _one(model: type[M]) -> Callable[[Any], M]:
-    """Reads one object, wrapped in ``data`` or bare (3.1); docs example of a created webhook wraps twice (11.1)."""
+    """Make a parser for one object, in ``data`` (lever.md 3.1), bare, or in ``data`` twice (lever.md 11.1)."""
 
     def parse(body: Any) -> M:
         while isinstance(body, dict) and isinstance(body.get("data"), dict) and "id" not in body:
@@ -57,7 +57,7 @@ def _many(name: str, values: Sequence[str]) -> Params:
 
 
 def _page(body: Any) -> tuple[list[Any], str | None]:
-    """A page's items and the next page's token. One bare object counts as a list of one (7.3)."""
+    """Return a page's items and the next page's token; one bare object is a list of one (lever.md 7.3)."""
     if body is None:
         return [], None
     if isinstance(body, list):
@@ -72,17 +72,26 @@ def _path(*parts: str) -> str:
 
 
 class LeverClient:
-    """Typed calls to Lever; `client` sends them.
+    """Typed calls to Lever.
 
-    Every method raises `ApiError` of the kind that fits. Writes on an opportunity name the acting user
-    (`perform_as`, a user id) because some accounts demand it (5.4).
+    Every method can raise the subclasses of `ApiError`. Writes on an opportunity name the acting user
+    (`perform_as`, a user id) because some accounts require it (lever.md 5.4).
+
+    :param client: sends the calls.
     """
 
     def __init__(self, client: ApiClient) -> None:
         self._client = client
 
+    def guarded(self, guard: Callable[[], object]) -> AbstractContextManager[None]:
+        """Call `guard` before every write inside, after the turn was given; see `ApiClient.guarded`."""
+        return self._client.guarded(guard)
+
     def check(self) -> None:
-        """A cheap read that needs a valid key."""
+        """Check the key with a small read.
+
+        :raises CredentialsError: Lever does not accept the key.
+        """
         self._client.send(
             Call(
                 name="list_stages", method="GET", path="/stages", params=[("limit", "1")], parse=_page, repeatable=True
@@ -92,10 +101,10 @@ class LeverClient:
     def _list(
         self, name: str, path: str, model: type[M], *, params: Params | None = None, key: _HasKey = lambda item: item.id
     ) -> Iterator[M]:
-        """One page in memory at a time, each item once.
+        """Read a list page by page; return each item once.
 
-        Records move between pages while they are read (3.3): a known id is not returned again, and when Lever no
-        longer knows a page's token the list is begun anew.
+        Records move between pages while they are read (lever.md 3.3), so an id is returned only the first time, and
+        the list starts again from its beginning when Lever no longer knows a page's token.
         """
         seen: set[str] = set()
         token: str | None = None
@@ -158,7 +167,7 @@ class LeverClient:
             )
         )
 
-    # Opportunities (4, 5)
+    # Opportunities (lever.md 4, 5)
 
     def list_opportunities(
         self,
@@ -175,7 +184,16 @@ class LeverClient:
         confidentiality: str = "all",
         expand: Sequence[str] = (),
     ) -> Iterator[Opportunity]:
-        """Opportunities that pass every filter given; several values of one filter are alternatives (4.3)."""
+        """List opportunities that match every filter; several values of one filter are alternatives (lever.md 4.3).
+
+        Times are timezone-aware, and an opportunity of exactly that time matches.
+
+        :param stage_ids: in one of these stages.
+        :param archived: only archived ones, or only others; None for both.
+        :param advanced_at_start: entered its stage, or was archived, at or after this time.
+        :param confidentiality: ``all``, ``confidential`` or ``non-confidential``.
+        :param expand: fields to return as objects instead of ids.
+        """
         params = [("confidentiality", confidentiality)]
         params += _many("stage_id", stage_ids) + _many("tag", tags) + _many("posting_id", posting_ids)
         params += _many("contact_id", contact_ids) + _many("expand", expand)
@@ -192,29 +210,35 @@ class LeverClient:
         return self._list("list_opportunities", "/opportunities", Opportunity, params=params)
 
     def list_deleted_opportunities(self, *, deleted_at_start: datetime) -> Iterator[Opportunity]:
-        """Opportunities deleted since; every other list and read leaves them out (4.5)."""
+        """List opportunities deleted at or after a time; no other call returns them (lever.md 4.5)."""
         params = [("deleted_at_start", _millis(deleted_at_start))]
         return self._list("list_deleted_opportunities", "/opportunities/deleted", Opportunity, params=params)
 
     def get_opportunity(self, opportunity_id: str, *, expand: Sequence[str] = ()) -> Opportunity:
-        """One opportunity as it is now (4.4)."""
+        """Read one opportunity (lever.md 4.4).
+
+        :raises NotFoundError: it is unknown or deleted.
+        """
         path = _path("opportunities", opportunity_id)
         return self._get("get_opportunity", path, Opportunity, _many("expand", expand))
 
     def update_stage(self, opportunity_id: str, stage_id: str, *, perform_as: str) -> Opportunity:
-        """Move to a stage (5.1). Not sent twice blindly: whether a same-stage move is silent is not documented."""
+        """Move to a stage (lever.md 5.1).
+
+        Not sent again if the answer is lost: what a move to the same stage causes is not documented.
+        """
         path = _path("opportunities", opportunity_id, "stage")
         return self._write("update_stage", "PUT", path, Opportunity, json={"stage": stage_id}, perform_as=perform_as)
 
     def add_tags(self, opportunity_id: str, tags: Sequence[str], *, perform_as: str) -> Opportunity:
-        """Add tags; one that Lever does not know yet is created (5.2). The answer's contact data is blank (5.1)."""
+        """Add tags; Lever creates unknown ones (lever.md 5.2). The answer's contact data is blank (lever.md 5.1)."""
         path = _path("opportunities", opportunity_id, "addTags")
         return self._write(
             "add_tags", "POST", path, Opportunity, json={"tags": list(tags)}, perform_as=perform_as, repeatable=True
         )
 
     def remove_tags(self, opportunity_id: str, tags: Sequence[str], *, perform_as: str) -> Opportunity:
-        """Remove tags (5.2)."""
+        """Remove tags (lever.md 5.2)."""
         path = _path("opportunities", opportunity_id, "removeTags")
         return self._write(
             "remove_tags",
@@ -226,32 +250,32 @@ class LeverClient:
             repeatable=True,
         )
 
-    # Notes (9)
+    # Notes (lever.md 9)
 
     def list_notes(self, opportunity_id: str) -> Iterator[Note]:
-        """The notes on an opportunity."""
+        """List the notes on an opportunity."""
         return self._list("list_notes", _path("opportunities", opportunity_id, "notes"), Note)
 
     def create_note(self, opportunity_id: str, value: str, *, perform_as: str) -> Note:
-        """Leave a note."""
+        """Create a note."""
         path = _path("opportunities", opportunity_id, "notes")
         return self._write("create_note", "POST", path, Note, json={"value": value}, perform_as=perform_as)
 
     def update_note(self, opportunity_id: str, note_id: str, value: str, *, perform_as: str) -> Note:
-        """Replace a note's whole thread by one text; only notes made through the API can be updated."""
+        """Replace a note's whole thread by one text; only notes created through the API can be updated."""
         path = _path("opportunities", opportunity_id, "notes", note_id)
         body = {"values": [{"value": value}]}
         return self._write("update_note", "PUT", path, Note, json=body, perform_as=perform_as, repeatable=True)
 
-    # Profile forms and their templates (7)
+    # Profile forms and their templates (lever.md 7)
 
     def list_form_templates(self) -> Iterator[FormTemplate]:
-        """Active form templates with their fields (7.2)."""
+        """List active form templates with their fields (lever.md 7.2)."""
         include = _many("include", ("id", "text", "group", "fields"))
         return self._list("list_form_templates", "/form_templates", FormTemplate, params=include)
 
     def get_form_template(self, template_id: str) -> FormTemplate:
-        """One form template."""
+        """Read one form template (lever.md 7.2)."""
         return self._get("get_form_template", _path("form_templates", template_id), FormTemplate)
 
     def create_form_template(self, *, text: str, fields: Sequence[dict[str, Any]]) -> FormTemplate:
@@ -262,8 +286,8 @@ class LeverClient:
     def update_form_template(self, template: FormTemplate, *, fields: Sequence[dict[str, Any]]) -> FormTemplate:
         """Replace a form template's fields.
 
-        The call takes the whole template (7.2): the rest is read first and sent back as it is, since an update
-        without it would show secret forms to everybody.
+        The call replaces the whole template (lever.md 7.2), so everything else is read first and sent back unchanged;
+        without it, secret forms would become visible to everybody.
         """
         path = _path("form_templates", template.id)
         frame = self._get("get_form_template", path, TemplateFrame)
@@ -271,7 +295,7 @@ class LeverClient:
         return self._write("update_form_template", "PUT", path, FormTemplate, json=body, repeatable=True)
 
     def list_forms(self, opportunity_id: str) -> Iterator[ProfileForm]:
-        """The forms on an opportunity; deleted ones stay readable and are left out."""
+        """List the forms on an opportunity without the deleted ones, which Lever still returns."""
         forms = self._list("list_forms", _path("opportunities", opportunity_id, "forms"), ProfileForm)
         return (form for form in forms if form.deleted_at is None)
 
@@ -284,7 +308,11 @@ class LeverClient:
         secret: bool | None,
         perform_as: str,
     ) -> ProfileForm:
-        """Create a form; its fields must be the template's, all of them (7.3). There is no update and no delete."""
+        """Create a form, which cannot be changed or deleted (lever.md 7.3).
+
+        :param fields: all of the template's, in its order, each with a `value`.
+        :param secret: None leaves it to the template.
+        """
         body: dict[str, Any] = {"baseTemplateId": template_id, "fields": list(fields)}
         if secret is not None:
             body["secret"] = secret
@@ -292,57 +320,60 @@ class LeverClient:
         values = [str(field["value"]) for field in fields if field.get("value") not in (None, "")]
         return self._write("create_form", "POST", path, ProfileForm, json=body, hidden=values, perform_as=perform_as)
 
-    # Files (8)
+    # Files (lever.md 8)
 
     def list_files(self, opportunity_id: str) -> Iterator[LeverFile]:
-        """The files on an opportunity."""
+        """List the files on an opportunity."""
         return self._list("list_files", _path("opportunities", opportunity_id, "files"), LeverFile)
 
     def upload_file(self, opportunity_id: str, *, name: str, content: BinaryIO, perform_as: str) -> LeverFile:
-        """Upload a PDF of at most 30 MB."""
+        """Upload a PDF.
+
+        :param content: at most 30 MB, read from its present position.
+        """
         path = _path("opportunities", opportunity_id, "files")
         files = {"file": (name, content, "application/pdf")}
         return self._write("upload_file", "POST", path, LeverFile, files=files, perform_as=perform_as, timeout=120)
 
-    # Reference data (6)
+    # Reference data (lever.md 6)
 
     def list_stages(self) -> Iterator[Stage]:
-        """All stages in pipeline order."""
+        """List all stages in pipeline order."""
         return self._list("list_stages", "/stages", Stage)
 
     def get_stage(self, stage_id: str) -> Stage:
-        """One stage."""
+        """Read one stage."""
         return self._get("get_stage", _path("stages", stage_id), Stage)
 
     def list_tags(self) -> Iterator[Tag]:
-        """All tags that somebody carries."""
+        """List all tags that are in use (lever.md 6.2)."""
         return self._list("list_tags", "/tags", Tag, key=lambda tag: tag.text)
 
     def find_user(self, email: str) -> User | None:
-        """The active user with an e-mail address."""
+        """Find the active user with an e-mail address, without regard to case."""
         users = self._list("list_users", "/users", User, params=[("email", email)])
         return next((user for user in users if (user.email or "").casefold() == email.casefold()), None)
 
     def list_postings(self) -> Iterator[Posting]:
-        """All postings, confidential ones included where the key may see them."""
+        """List all postings, confidential ones included if the key has access."""
         return self._list("list_postings", "/postings", Posting, params=[("confidentiality", "all")])
 
     def get_posting(self, posting_id: str) -> Posting:
-        """One posting."""
+        """Read one posting."""
         return self._get("get_posting", _path("postings", posting_id), Posting)
 
-    # Webhooks (11.1)
+    # Webhooks (lever.md 11.1)
 
     def list_webhooks(self) -> Iterator[Webhook]:
-        """Registered webhooks, without their signature tokens."""
+        """List registered webhooks, without their signature tokens."""
         return self._list("list_webhooks", "/webhooks", Webhook)
 
     def create_webhook(self, *, url: str, event: str) -> Webhook:
-        """Register a webhook; only this answer holds its signature token."""
+        """Register a webhook; only this answer has its signature token (lever.md 11.1)."""
         return self._write("create_webhook", "POST", "/webhooks", Webhook, json={"url": url, "event": event})
 
     def delete_webhook(self, webhook_id: str) -> None:
-        """Remove a webhook; one that is gone already is fine, as a second try finds it so."""
+        """Remove a webhook; it is no error if it does not exist, since a first try may have removed it."""
         path = _path("webhooks", webhook_id)
         with suppress(NotFoundError):
             self._client.send(

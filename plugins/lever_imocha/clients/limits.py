@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from pyrate_limiter import Duration, InMemoryBucket, Rate
-from pyrate_limiter import Limiter as PyrateLimiter
-
 
 class Limiter(Protocol):
     """Lets one request through at a time."""
 
     def acquire(self) -> None:
         """Wait until one more request may be sent."""
+
+    def slow_down(self) -> None:
+        """Let requests through less often for a while, because the vendor answered 429."""
 
 
 class InProcessLimiter:
@@ -22,8 +22,15 @@ class InProcessLimiter:
     """
 
     def __init__(self, rate: int) -> None:
+        # Imported here: a task, which uses the ledger's limiter, need not load it.
+        from pyrate_limiter import Duration, InMemoryBucket, Rate
+        from pyrate_limiter import Limiter as PyrateLimiter
+
         self._limiter = PyrateLimiter(InMemoryBucket([Rate(rate, Duration.SECOND)]))
 
     def acquire(self) -> None:
         """Wait until one more request may be sent."""
         self._limiter.try_acquire("request", blocking=True)
+
+    def slow_down(self) -> None:
+        """Do nothing: a connection test sends a few requests only, and each waits as long as the vendor asks."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -86,6 +87,20 @@ class ApiClient:
         self._metrics = metrics or NoMetrics()
         self.vendor, self.base_url, self.session = vendor, base_url.rstrip("/"), session
         self._limiter, self._timeout, self._sleep, self._max_wait = limiter, timeout, sleep, max_wait
+        self._guard: Callable[[], object] | None = None
+
+    @contextmanager
+    def guarded(self, guard: Callable[[], object]) -> Iterator[None]:
+        """Call `guard` before every write inside, when the rate limit has given the turn and nothing is sent yet.
+
+        The wait for a turn may be long: what was true before it is checked again after it. What the guard raises stops
+        the call.
+        """
+        outer, self._guard = self._guard, guard
+        try:
+            yield
+        finally:
+            self._guard = outer
 
     def send(self, call: Call[T]) -> T:
         """Send a call, again where the rules allow it, and return what its `parse` makes of the answer.
@@ -146,6 +161,8 @@ class ApiClient:
         for part in (call.files or {}).values():
             part[1].seek(0)
         self._await_turn()
+        if self._guard is not None and call.method != "GET":
+            self._guard()
         try:
             response = self.session.request(
                 call.method,
@@ -204,6 +221,7 @@ class ApiClient:
         code, said = _said(body)
         detail = redact(said, hidden=call.hidden)
         if status == 429:
+            self._limiter.slow_down()
             self._metrics.count(f"rate_limited.{self.vendor.lower()}")
             return RateLimitedError(
                 vendor=self.vendor,

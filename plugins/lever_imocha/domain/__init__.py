@@ -1,1 +1,1 @@
-"""The rules: pure functions and value types, no I/O."""
+"""Business rules and the vendors' objects: pure functions and value types without I/O."""

@@ -1,120 +1,48 @@
-"""What to do about a stage entry: pure functions of what Lever, iMocha and the ledger say."""
+"""The decision table: what is done about a candidate, as pure functions of what was read.
+
+Read first, then decide, then act: a workflow reads one candidate into a `Situation`, `decide` returns the plans, each
+plan is carried out and its `Outcome` recorded. Nothing is decided anywhere else.
+
+The rows of the table, in their order; the first that fits counts:
+
+===========================================  =========================  =========================================
+the opportunity now                          the known attempt          plan
+===========================================  =========================  =========================================
+no assessment tag                            any                        ignore: not ours
+archived                                     any                        ignore: archived
+in no trigger stage                          any                        ignore: moved on
+all its tags name unknown or inactive tests  any                        hold: unknown test
+anonymised, or contact is forbidden          any                        hold: may not be contacted
+no e-mail address                            any                        hold: no e-mail address
+entered the stage again since this entry     any                        ignore: entered the stage again since
+then, for each test its tags name:
+the test is unknown or inactive              any                        hold: unknown test
+this stage entry was handled before          any                        ignore: already handled
+ok                                           none                       invite
+ok                                           pending, unknown           refresh
+ok                                           cancelled, expired         refresh (iMocha revives the invitation)
+ok                                           in progress                ignore: attempt in progress
+ok                                           complete, left, terminated ignore: already taken; or reattempt
+===========================================  =========================  =========================================
+"""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
-from typing import Literal
+from functools import cached_property
 
 from lever_imocha.domain.imocha import AttemptStatus
 from lever_imocha.domain.lever import Opportunity
+from lever_imocha.domain.rules import ResolvedRule
+from lever_imocha.domain.tags import WantedTest
 from lever_imocha.errors import redact
-
-_NUMBER = re.compile(r"\[(\d{1,18})\]\s*$")
-
-
-@dataclass(frozen=True, kw_only=True)
-class TagScheme:
-    """How a tag names a test: `prefix` and a number in brackets at the end, or an entry of `mapping`."""
-
-    prefix: str
-    mapping: Mapping[str, int]
-
-    def tag_for(self, test_id: int, test_name: str) -> str:
-        """The tag of a test, as the tag sync creates it."""
-        return f"{self.prefix} {' '.join(test_name.split())} [{test_id}]"
-
-
-class StatusTag(StrEnum):
-    """The tags by which a recruiter sees how an assessment stands (settings `explain`); they never name a test."""
-
-    INVITED = "iMocha: invited"
-    STARTED = "iMocha: started"
-    COMPLETE = "iMocha: complete"
-    EXPIRED = "iMocha: expired"
-    ON_HOLD = "iMocha: on hold"
-
-
-STATUS_TAGS = frozenset(tag.value for tag in StatusTag)
-
-
-@dataclass(frozen=True)
-class WantedTest:
-    """A tag of ours and the test it names; None when it names none."""
-
-    tag: str
-    test_id: int | None
-
-
-def wanted_tests(tags: Sequence[str], scheme: TagScheme) -> tuple[WantedTest, ...]:
-    """The tests an opportunity's tags ask for, each once, in the tags' order.
-
-    Tags are compared exactly: Lever keeps tags apart that differ in case only (lever.md 5.2).
-    """
-    wanted: dict[object, WantedTest] = {}
-    for tag in tags:
-        if tag in STATUS_TAGS:
-            continue
-        if tag in scheme.mapping:
-            test = WantedTest(tag, scheme.mapping[tag])
-        elif tag.startswith(scheme.prefix):
-            found = _NUMBER.search(tag)
-            test = WantedTest(tag, int(found[1]) if found else None)
-        else:
-            continue
-        wanted.setdefault(test.test_id if test.test_id is not None else tag, test)
-    return tuple(wanted.values())
-
-
-def near_misses(tags: Sequence[str], scheme: TagScheme) -> list[str]:
-    """Tags that would be ours but for capitals: somebody may wonder why they ask for nothing (lever.md 5.2)."""
-    known = {tag.casefold() for tag in scheme.mapping}
-    return [
-        tag
-        for tag in tags
-        if tag not in STATUS_TAGS
-        and not tag.startswith(scheme.prefix)
-        and tag not in scheme.mapping
-        and (tag.casefold().startswith(scheme.prefix.casefold()) or tag.casefold() in known)
-    ]
-
-
-@dataclass(frozen=True, kw_only=True)
-class ResolvedRule:
-    """A rule of the settings whose names have become Lever's ids."""
-
-    trigger_stage_id: str
-    completed_stage_id: str
-    form_template: str
-    posting_ids: tuple[str, ...] = ()
-    tags: tuple[str, ...] = ()
-    retake: Literal["never", "reattempt"] = "never"
-    validity_days: int | None = None
-    time_zone_id: int | None = None
-
-    @property
-    def key(self) -> str:
-        """By which an assessment remembers the rule it was begun under."""
-        return f"{self.trigger_stage_id}|{self.completed_stage_id}|{self.form_template}"
-
-    def matches(self, opportunity: Opportunity) -> bool:
-        """This rule is about this opportunity as it is now."""
-        return (
-            opportunity.stage == self.trigger_stage_id
-            and (not self.posting_ids or bool(set(self.posting_ids) & set(opportunity.posting_ids)))
-            and (not self.tags or bool(set(self.tags) & set(opportunity.tags)))
-        )
-
-
-def select_rule(opportunity: Opportunity, rules: Sequence[ResolvedRule]) -> ResolvedRule | None:
-    """The first rule that matches."""
-    return next((rule for rule in rules if rule.matches(opportunity)), None)
 
 
 class Action(StrEnum):
-    """What is done about one assessment or one stage entry."""
+    """What is done about one test, or about a stage entry as a whole."""
 
     INVITE = "invite"
     REFRESH = "refresh"
@@ -129,7 +57,7 @@ class Reason(StrEnum):
     NO_TAG = "no assessment tag"
     ARCHIVED = "archived"
     MOVED_ON = "moved on"
-    GONE = "deleted in Lever"
+    DELETED = "deleted in Lever"
     SUPERSEDED = "entered the stage again since"
     UNKNOWN_TEST = "unknown test"
     NO_EMAIL = "no e-mail address"
@@ -139,69 +67,208 @@ class Reason(StrEnum):
     ALREADY_HANDLED = "already handled"
 
 
+def _words(action: Action, reason: Reason | None, detail: str) -> str:
+    why = f": {reason}" if reason else ""
+    return f"{action}{why}{f' ({detail})' if detail else ''}"
+
+
 @dataclass(frozen=True)
-class Decision:
-    """What to do, and why when it is nothing; `detail` names the tag in question, never the candidate."""
+class Plan:
+    """What to do, and why when it is nothing.
+
+    :param test_id: the test it is about; None when it is about the stage entry as a whole.
+    :param detail: the tag in question, never the candidate.
+    :param check_first: there may be an attempt that the ledger does not know: invite without an e-mail first, and
+        send the e-mail only when iMocha does not answer with a running or ended attempt.
+    """
+
+    action: Action
+    reason: Reason | None = None
+    detail: str = ""
+    test_id: int | None = None
+    check_first: bool = False
+
+    def __str__(self) -> str:
+        return _words(self.action, self.reason, self.detail)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a plan: a planned refresh that finds the attempt running has the outcome "ignore"."""
 
     action: Action
     reason: Reason | None = None
     detail: str = ""
 
+    @classmethod
+    def of(cls, plan: Plan) -> Outcome:
+        """Return the outcome of a plan that went as planned."""
+        return cls(plan.action, plan.reason, plan.detail)
+
     def __str__(self) -> str:
-        why = f": {self.reason}" if self.reason else ""
-        return f"{self.action}{why}{f' ({self.detail})' if self.detail else ''}"
+        return _words(self.action, self.reason, self.detail)
 
 
-def screen(
-    opportunity: Opportunity, *, rule: ResolvedRule | None, wanted: Sequence[WantedTest], active: Collection[int]
-) -> Decision | None:
-    """The rows of the decision table that need no look at iMocha's attempt; None means: go on, test by test.
+@dataclass(frozen=True, kw_only=True)
+class EntryFacts:
+    """The stage entry to decide about: one arrival of the opportunity in a trigger stage.
 
-    :param active: ids of iMocha's tests that are known and active.
+    :param id: in the ledger.
+    :param decided: the action of the last decision about it; None when it was never decided.
     """
-    if not wanted:
-        return Decision(Action.IGNORE, Reason.NO_TAG)
-    if opportunity.archived is not None:
-        return Decision(Action.IGNORE, Reason.ARCHIVED)
-    if rule is None:
-        return Decision(Action.IGNORE, Reason.MOVED_ON)
-    unknown = [redact(test.tag) for test in wanted if test.test_id not in active]
-    if len(unknown) == len(wanted):
-        return Decision(Action.HOLD, Reason.UNKNOWN_TEST, ", ".join(unknown))
-    if opportunity.may_contact and opportunity.email is None:
-        return Decision(Action.HOLD, Reason.NO_EMAIL)
-    if not opportunity.may_contact:
-        return Decision(Action.HOLD, Reason.MAY_NOT_CONTACT)
-    return None
+
+    id: int
+    stage_id: str
+    entered_at: datetime
+    decided: Action | None = None
 
 
-def decide(status: AttemptStatus | None, *, retake: Literal["never", "reattempt"] = "never") -> Decision:
-    """What to do for one test, once `screen` has let the opportunity pass.
+@dataclass(frozen=True, kw_only=True)
+class KnownAssessment:
+    """What is known of one test of the opportunity.
 
-    :param status: of the known attempt; None when there is none.
+    :param status: of the invitation, as iMocha says now where that was asked; None when nobody was ever invited.
+    :param handled_entry_id: the stage entry that was handled last.
+    :param written: its report is in Lever.
     """
+
+    status: AttemptStatus | None
+    handled_entry_id: int | None = None
+    written: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Situation:
+    """Everything that was read about one candidate.
+
+    :param opportunity: as Lever says now, without the tags that a tag sync has put on for a moment.
+    :param rule: the rule that matches it now; None when it is in no trigger stage.
+    :param wanted: the tests its tags name.
+    :param active: ids of the wanted tests that iMocha knows and that are active.
+    :param entry: the stage entry to decide about.
+    :param known: what is known of its tests, by test id.
+    :param recently_restored: a backup of the ledger was restored lately, so that iMocha may know more than the ledger.
+    """
+
+    opportunity: Opportunity
+    rule: ResolvedRule | None
+    wanted: tuple[WantedTest, ...]
+    active: Collection[int]
+    entry: EntryFacts | None = None
+    known: Mapping[int, KnownAssessment] = field(default_factory=dict)
+    recently_restored: bool = False
+
+    @cached_property
+    def obstacle(self) -> Plan | None:
+        """What stands against inviting to any test, whatever is known of attempts; None when nothing does."""
+        opportunity = self.opportunity
+        if not self.wanted:
+            return Plan(Action.IGNORE, Reason.NO_TAG)
+        if opportunity.archived is not None:
+            return Plan(Action.IGNORE, Reason.ARCHIVED)
+        if self.rule is None:
+            return Plan(Action.IGNORE, Reason.MOVED_ON)
+        unknown = [redact(test.tag) for test in self.wanted if not self.is_active(test)]
+        if len(unknown) == len(self.wanted):
+            return Plan(Action.HOLD, Reason.UNKNOWN_TEST, ", ".join(unknown))
+        if not opportunity.may_contact:
+            return Plan(Action.HOLD, Reason.MAY_NOT_CONTACT)
+        if opportunity.email is None:
+            return Plan(Action.HOLD, Reason.NO_EMAIL)
+        return None
+
+    @cached_property
+    def eligibility(self) -> str:
+        """What the decision rests on, as a short text: when it changes, a decided stage entry is decided again.
+
+        So a tag or an e-mail address added after the move is noticed, for which Lever sends no event (lever.md 11.2).
+        The text is only compared.
+        """
+        if self.obstacle is not None:
+            return str(self.obstacle)
+        known = sorted(test.test_id for test in self.wanted if test.test_id is not None and self.is_active(test))
+        unknown = sorted(redact(test.tag) for test in self.wanted if not self.is_active(test))
+        return f"tests {known}" + (f" unknown {unknown}" if unknown else "")
+
+    @property
+    def is_superseded(self) -> bool:
+        """The opportunity has entered the stage again, or another one, since this entry."""
+        entry, now = self.entry, self.opportunity
+        return entry is not None and (now.stage != entry.stage_id or now.entered_stage_at != entry.entered_at)
+
+    def is_active(self, test: WantedTest) -> bool:
+        """Tell whether iMocha knows the test and it is active."""
+        return test.test_id is not None and test.test_id in self.active
+
+    def is_handled(self, test_id: int) -> bool:
+        """Tell whether this stage entry was handled for the test before."""
+        known = self.known.get(test_id)
+        return known is not None and self.entry is not None and known.handled_entry_id == self.entry.id
+
+
+def attempts_to_look_up(situation: Situation) -> tuple[int, ...]:
+    """Return the tests whose status iMocha has to be asked for before the decision: those the decision rests on.
+
+    A lost callback must not send another e-mail to somebody in the middle of the test.
+    """
+    if situation.obstacle is not None or situation.is_superseded:
+        return ()
+    return tuple(
+        test.test_id
+        for test in situation.wanted
+        if test.test_id is not None
+        and situation.is_active(test)
+        and (known := situation.known.get(test.test_id)) is not None
+        and known.status is not None
+        and not known.status.is_ended
+        and not situation.is_handled(test.test_id)
+    )
+
+
+def decide(situation: Situation) -> tuple[Plan, ...]:
+    """Decide about a stage entry: one plan for the whole of it, or one for each test."""
+    if situation.obstacle is not None:
+        return (situation.obstacle,)
+    if situation.is_superseded:
+        return (Plan(Action.IGNORE, Reason.SUPERSEDED),)
+    return tuple(_decide_test(situation, test) for test in situation.wanted)
+
+
+def _decide_test(situation: Situation, test: WantedTest) -> Plan:
+    if test.test_id is None or not situation.is_active(test):
+        return Plan(Action.HOLD, Reason.UNKNOWN_TEST, redact(test.tag))
+    if situation.is_handled(test.test_id):
+        return Plan(Action.IGNORE, Reason.ALREADY_HANDLED, test_id=test.test_id)
+    known = situation.known.get(test.test_id)
+    status = known.status if known is not None else None
     if status is None:
-        return Decision(Action.INVITE)
+        return Plan(Action.INVITE, test_id=test.test_id, check_first=situation.recently_restored)
     if status is AttemptStatus.IN_PROGRESS:
-        return Decision(Action.IGNORE, Reason.RUNNING)
-    if status.is_ended:
-        return Decision(Action.REATTEMPT) if retake == "reattempt" else Decision(Action.IGNORE, Reason.ALREADY_TAKEN)
-    return Decision(Action.REFRESH)
+        return Plan(Action.IGNORE, Reason.RUNNING, test_id=test.test_id)
+    if not status.is_ended:
+        return Plan(Action.REFRESH, test_id=test.test_id, check_first=status is AttemptStatus.UNKNOWN)
+    if situation.rule is None or situation.rule.retake == "never":
+        return Plan(Action.IGNORE, Reason.ALREADY_TAKEN, test_id=test.test_id)
+    if known is None or not known.written:
+        return Plan(Action.IGNORE, Reason.ALREADY_TAKEN, "its report is being written back", test_id=test.test_id)
+    return Plan(Action.REATTEMPT, test_id=test.test_id)
 
 
-def eligibility(
-    opportunity: Opportunity, *, rule: ResolvedRule | None, wanted: Sequence[WantedTest], active: Collection[int]
-) -> str:
-    """What the decision rests on, as a short text: when it changes, a decided stage entry is looked at again.
+def combined(outcomes: Sequence[Outcome]) -> Outcome:
+    """Return the one outcome of a stage entry with several tests: what needs a person first, then what was done."""
+    order = (Action.HOLD, Action.INVITE, Action.REATTEMPT, Action.REFRESH, Action.IGNORE)
+    return min(outcomes, key=lambda outcome: order.index(outcome.action))
 
-    So a tag or an e-mail address added after the move is noticed, for which Lever sends no event (lever.md 11.2).
+
+def frees_stage(situation: Situation, outcome: Outcome) -> bool:
+    """Tell whether an entry that kept its opportunity in the trigger stage does so no longer.
+
+    After a hold or an invitation the stage was waiting; when a tag is taken off and the entry is decided again as
+    "ignore", the opportunity may have to be moved on at last.
     """
-    decision = screen(opportunity, rule=rule, wanted=wanted, active=active)
-    if decision is not None:
-        return str(decision)
-    known = sorted(test.test_id for test in wanted if test.test_id is not None and test.test_id in active)
-    unknown = sorted(redact(test.tag) for test in wanted if test.test_id not in active)
-    return f"tests {known}" + (f" unknown {unknown}" if unknown else "")
+    before = situation.entry.decided if situation.entry is not None else None
+    waited = before is not None and before is not Action.IGNORE
+    return waited and outcome.action is Action.IGNORE and situation.rule is not None
 
 
 class Departure(StrEnum):
@@ -213,7 +280,7 @@ class Departure(StrEnum):
 
 
 def departed(opportunity: Opportunity, trigger_stages: Collection[str]) -> Departure | None:
-    """Whether, and how, an opportunity has left where assessments are taken; hired ones are archived (lever.md 5)."""
+    """Return how an opportunity has left where assessments are taken, or None; hired ones are archived (lever.md 5)."""
     if opportunity.is_anonymized:  # as good as deleted: nothing personal is left
         return Departure.DELETED
     if opportunity.archived is not None:
@@ -221,6 +288,30 @@ def departed(opportunity: Opportunity, trigger_stages: Collection[str]) -> Depar
     return None if opportunity.stage in trigger_stages else Departure.STAGE_LEFT
 
 
+def may_cancel(departures: Collection[Departure | None], cancel_when: Collection[Departure]) -> bool:
+    """Tell whether an open invitation is cancelled.
+
+    :param departures: of every opportunity the invitation belongs to; None for one that has not left.
+    :param cancel_when: the departures that the settings name.
+    """
+    return all(departure in cancel_when for departure in departures)
+
+
+def may_mask(departures: Collection[Departure | None]) -> bool:
+    """Tell whether iMocha is asked to mask an attempt: every opportunity it belongs to is deleted."""
+    return all(departure is Departure.DELETED for departure in departures)
+
+
 def may_move_on(opportunity: Opportunity, rule: ResolvedRule) -> bool:
-    """Still where the assessment began: a candidate the recruiter has moved or archived is left alone."""
+    """Tell whether a candidate is still where the assessment began: one moved or archived meanwhile is left alone."""
     return opportunity.archived is None and opportunity.stage == rule.trigger_stage_id
+
+
+def awaited_test(wanted: Sequence[WantedTest], written: Collection[int]) -> WantedTest | None:
+    """Return the first test whose report an opportunity still waits for before it may move on.
+
+    What counts are the tests its tags name now: one added since is waited for, one taken off is not.
+
+    :param written: ids of the tests whose report is in Lever.
+    """
+    return next((test for test in wanted if test.test_id is None or test.test_id not in written), None)

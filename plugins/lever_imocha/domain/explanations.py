@@ -1,18 +1,22 @@
-"""What a recruiter, who sees only Lever, is told: one tag for how an assessment stands, one note for each problem."""
+"""Texts for the recruiter, who sees only Lever: a tag for the state of an assessment, a note for each problem."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 
-from lever_imocha.domain.decisions import Reason, StatusTag
+from lever_imocha.domain.decisions import Reason
 from lever_imocha.domain.imocha import AttemptStatus
+from lever_imocha.domain.tags import StatusTag
 
 
 def status_tag(statuses: Collection[AttemptStatus | None], *, on_hold: bool) -> StatusTag | None:
-    """The tag of an opportunity: what needs a person first, then what is going on.
+    """Return the tag that shows the state of an opportunity's assessments.
 
-    :param statuses: of its assessments; None where nothing was sent yet.
-    :param on_hold: its last arrival in the stage waits for a person.
+    The most urgent state is shown: on hold, then started, invited, expired, and complete if all have ended.
+
+    :param statuses: of its assessments; None where no invitation was sent yet.
+    :param on_hold: whether its last entry into the stage waits for a person.
+    :return: None if there is nothing to show.
     """
     if on_hold:
         return StatusTag.ON_HOLD
@@ -34,15 +38,17 @@ _FIXES = {
 }
 
 
-def hold_note(reason: str) -> str:
-    """Why nobody was invited, and what to do about it.
+def hold_note(why: str, reason: Reason) -> str:
+    """Say why nobody was invited, and what to do about it.
 
-    :param reason: as recorded with the decision: one of `Reason`, and what it is about in brackets.
+    :param why: the reason with what it is about.
     """
-    fix = next((fix for known, fix in _FIXES.items() if reason.startswith(known)), "")
-    return f"The iMocha assessment is on hold: {reason}. {fix} The invitation then goes out by itself."
+    return f"The iMocha assessment is on hold: {why}. {_FIXES.get(reason, '')} The invitation then goes out by itself."
 
 
 def failure_note(advice: str) -> str:
-    """Why a report is missing, and what to do about it."""
+    """Return the note that says that a report is missing.
+
+    :param advice: how to correct it, as a sentence.
+    """
     return f"The iMocha report could not be put here yet. {advice}"

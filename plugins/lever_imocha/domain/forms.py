@@ -1,4 +1,4 @@
-"""Lever's profile form: which fields ours has, and how a report fills any template."""
+"""Lever's profile forms: the fields of our own template, and how a report fills the fields of any template."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lever_imocha.errors import AssessmentError, SettingsError
 
 
 class TemplateField(VendorModel):
-    """One field of a form template; every key it came with is kept, since a form must repeat them (lever.md 7.3)."""
+    """One field of a form template; unknown keys are kept, since a form must repeat them (lever.md 7.3)."""
 
     model_config = ConfigDict(frozen=True, extra="allow")
 
@@ -56,7 +56,7 @@ _TYPES = {
 
 
 def our_fields() -> list[dict[str, Any]]:
-    """The fields of the template we create, in their order."""
+    """Return the fields of the template that we create, in their order, in Lever's format (lever.md 7.1)."""
     return [
         {"type": kind, "text": text, "description": "", "required": False}
         | ({"options": [{"text": word} for word in STATUS_WORDS.values()]} if kind == "dropdown" else {})
@@ -65,22 +65,22 @@ def our_fields() -> list[dict[str, Any]]:
 
 
 def missing_fields(template: FormTemplate) -> list[str]:
-    """Which of our fields a template lacks; fields are known by their text."""
+    """List the texts of our fields that a template lacks; case and extra blanks make no difference."""
     present = {_name(field.text) for field in template.fields}
     return [text for text in _TYPES if _name(text) not in present]
 
 
 def merged_fields(template: FormTemplate) -> list[dict[str, Any]]:
-    """A template's own fields followed by those of ours that it lacks."""
+    """Return a template's own fields, followed by those of ours that it lacks."""
     lacking = set(missing_fields(template))
     own = [field.model_dump(exclude_none=True) for field in template.fields]
     return own + [field for field in our_fields() if field["text"] in lacking]
 
 
 def check_template(template: FormTemplate) -> None:
-    """Make sure that every required field can be filled.
+    """Check that every required field can be filled.
 
-    :raises SettingsError: one line for every required field that is not ours.
+    :raises SettingsError: one line for every required field that no report can fill.
     """
     ours = {_name(text) for text in _TYPES}
     problems = [
@@ -94,8 +94,9 @@ def check_template(template: FormTemplate) -> None:
 
 
 def fill_form(template: FormTemplate, report: Report, *, invitation_id: int) -> list[dict[str, Any]]:
-    """The fields of a new profile form: the template's, in its order, each with a `value`.
+    """Return the fields of a new profile form: the template's, in its order, each with a `value` (lever.md 7.3).
 
+    :return: times are in milliseconds since 1970, as Lever wants them; a field that cannot be filled has None.
     :raises AssessmentError: a required field has no value for this report.
     """
     values = {_name(text): value for text, value in _values(report, invitation_id).items()}
@@ -116,7 +117,10 @@ def fill_form(template: FormTemplate, report: Report, *, invitation_id: int) -> 
 def is_same_form(
     existing: Sequence[Mapping[str, Any]], wanted: Sequence[Mapping[str, Any]], invitation_id: int
 ) -> bool:
-    """An existing form is the one we want to create: it carries the invitation id, or else all the same values."""
+    """Return whether an existing form is the one we want to create.
+
+    :param existing: its fields; if one of them is the invitation's, only this one is compared, else all values.
+    """
     for field in existing:
         if _name(str(field.get("text", ""))) == _name(INVITATION_FIELD):
             return str(field.get("value")).strip() == str(invitation_id)
@@ -126,7 +130,7 @@ def is_same_form(
 
 
 def report_file_name(invitation_id: int) -> str:
-    """The name of the PDF in Lever; it carries the invitation id, by which it is found again."""
+    """Return the name of the PDF in Lever; it contains the invitation id, by which the file is found again."""
     return f"iMocha report {invitation_id}.pdf"
 
 

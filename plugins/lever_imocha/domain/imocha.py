@@ -1,4 +1,4 @@
-"""iMocha's objects: tests, test links, invitations, attempts, reports, callbacks; one vocabulary of statuses."""
+"""iMocha's objects: tests, test links, invitations, attempts, reports, callbacks; and the statuses they can have."""
 
 from __future__ import annotations
 
@@ -9,15 +9,22 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    model_validator,
+)
 
-from lever_imocha.domain.types import Text, Utc, VendorModel, fold_key, parse_utc
+from lever_imocha.domain.types import Text, Utc, VendorModel, fold_key
 
 log = logging.getLogger(__name__)
 
 
 class AttemptStatus(StrEnum):
-    """One vocabulary for iMocha's many spellings (imocha.md 3)."""
+    """The status of an invitation, in one spelling; iMocha has several for most of them (imocha.md 3)."""
 
     PENDING = "pending"
     IN_PROGRESS = "in_progress"
@@ -30,8 +37,13 @@ class AttemptStatus(StrEnum):
 
     @property
     def is_ended(self) -> bool:
-        """The candidate took the test; there is, or will be, a report."""
+        """Whether the candidate has taken the test: there is, or will be, a report."""
         return self in (AttemptStatus.COMPLETE, AttemptStatus.TEST_LEFT, AttemptStatus.TERMINATED)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the candidate can still take, or is taking, the test."""
+        return self in (AttemptStatus.PENDING, AttemptStatus.IN_PROGRESS)
 
 
 _SPELLINGS = {fold_key(status): status for status in AttemptStatus} | {
@@ -41,12 +53,15 @@ _SPELLINGS = {fold_key(status): status for status in AttemptStatus} | {
 
 
 def read_status(word: Any) -> AttemptStatus:
-    """The status a word of iMocha's means; a word nobody knows is kept apart and logged, not guessed."""
+    """Return the status that iMocha means by a word.
+
+    :return: `AttemptStatus.UNKNOWN` for null, empty text and any word not in imocha.md 3, which is also logged.
+    """
     if isinstance(word, AttemptStatus):
         return word
     status = _SPELLINGS.get(fold_key(str(word or "")), AttemptStatus.UNKNOWN)
     if status is AttemptStatus.UNKNOWN and word:
-        log.warning("iMocha used a status word we do not know: %.40r", word)
+        log.warning("iMocha sent an unknown status: %.40r", word)
     return status
 
 
@@ -54,7 +69,7 @@ Status = Annotated[AttemptStatus, BeforeValidator(read_status)]
 
 
 class ImochaModel(VendorModel):
-    """An iMocha object: its keys are read without regard to case, which differs between docs and live answers."""
+    """An iMocha object; `fold_key` is applied to its keys, which documentation and real answers spell differently."""
 
     @model_validator(mode="before")
     @classmethod
@@ -66,7 +81,7 @@ class ImochaModel(VendorModel):
 
 
 class Section(ImochaModel):
-    """One section of a report: points reached and possible, seconds used."""
+    """One section of a report: points reached, points possible, seconds used."""
 
     section_name: Text = Field(alias="sectionName", default="")
     candidate_score: float | None = Field(alias="candidateScore", default=None)
@@ -79,7 +94,7 @@ def _sections(value: Any) -> Any:
 
 
 class Report(ImochaModel):
-    """The report of one attempt (imocha.md 7.1): points, whole per cent, seconds, a link to the PDF."""
+    """The report of one attempt: points, whole per cent, seconds, the URL of the PDF (imocha.md 7.1)."""
 
     test_invitation_id: int | None = Field(alias="testInvitationId", default=None)
     test_id: int | None = Field(alias="testId", default=None)
@@ -97,12 +112,15 @@ class Report(ImochaModel):
 
     @property
     def is_final(self) -> bool:
-        """Ended and scored; anything less is read again later (imocha.md 7.3)."""
+        """Whether the attempt has ended and has a score; if not, the report is read again later (imocha.md 7.3)."""
         return self.status.is_ended and self.total_test_points is not None
 
 
 class ImochaTest(ImochaModel):
-    """A test (imocha.md 4.1). The vendor's status words are not all known: only a clear word makes it inactive."""
+    """A test (imocha.md 4.1).
+
+    Not all values of `status` are known, so a test counts as active unless its status clearly says otherwise.
+    """
 
     __test__ = False
 
@@ -112,12 +130,64 @@ class ImochaTest(ImochaModel):
 
     @property
     def is_active(self) -> bool:
-        """Not said to be switched off."""
+        """Whether candidates can be invited to the test."""
         return fold_key(self.status) not in {"inactive", "archived", "deleted", "disabled", "draft", "closed"}
 
 
+def _none_if_invalid(value: Any, read: ValidatorFunctionWrapHandler) -> Any:
+    try:
+        return read(value)
+    except ValidationError:
+        return None
+
+
+def _count(value: Any) -> int | None:
+    """Read a number, a decimal or either as text (imocha.md 11.6); None if it is no positive whole number."""
+    try:
+        number = float(value) if isinstance(value, int | float | str) else 0.0
+    except ValueError:
+        return None
+    return int(number) if number > 0 and number.is_integer() else None
+
+
+_NONE_IF_INVALID = WrapValidator(_none_if_invalid)
+_Count = Annotated[int | None, BeforeValidator(_count)]
+_Setting = Annotated[str | None, _NONE_IF_INVALID]
+_VALIDITY_IN_DAYS = "validityindays"
+
+
+class ScheduleDetails(ImochaModel):
+    """When a link's invitations can be used: for a number of days, or between two times (imocha.md 4.4)."""
+
+    validity_days: _Count = Field(alias="invitationValidityInDays", default=None)
+    start_at: Annotated[Utc, _NONE_IF_INVALID] = Field(alias="startDateTime", default=None)
+    end_at: Annotated[Utc, _NONE_IF_INVALID] = Field(alias="endDateTime", default=None)
+    time_zone_id: _Count = Field(alias="timeZoneId", default=None)
+
+
+class Schedule(ImochaModel):
+    """A link's schedule; `type` says which of the details count (imocha.md 4.4)."""
+
+    type: _Setting = Field(alias="scheduleType", default=None)
+    details: Annotated[ScheduleDetails | None, _NONE_IF_INVALID] = Field(alias="scheduleDetails", default=None)
+
+    @property
+    def is_in_days(self) -> bool:
+        """Whether the details name a number of days; a schedule without a type counts as one in days."""
+        return fold_key(self.type or _VALIDITY_IN_DAYS) == _VALIDITY_IN_DAYS
+
+
+class Proctoring(ImochaModel):
+    """How a link's attempts are supervised (imocha.md 4.4)."""
+
+    mode: _Setting = Field(alias="proctoringMode", default=None)
+
+
 class TestLink(ImochaModel):
-    """A test's link, whose settings an invitation takes over (imocha.md 4.4)."""
+    """A test's link, whose settings an invitation takes over (imocha.md 4.4).
+
+    A setting that is null, absent or of an unexpected shape is None.
+    """
 
     __test__ = False
 
@@ -125,20 +195,20 @@ class TestLink(ImochaModel):
     name: Text = Field(alias="testLinkName", default="")
     is_api_link: bool | None = Field(alias="isApiLink", default=None)
     status: str | None = Field(alias="testLinkStatus", default=None)
-    proctoring_settings: dict[str, Any] | None = Field(alias="proctoringSettings", default=None)
-    stakeholder_emails: str | None = Field(alias="stakeholderEmails", default=None, repr=False)
-    invitation_schedule: dict[str, Any] | None = Field(alias="invitationSchedule", default=None)
+    proctoring: Annotated[Proctoring | None, _NONE_IF_INVALID] = Field(alias="proctoringSettings", default=None)
+    stakeholder_emails: _Setting = Field(alias="stakeholderEmails", default=None, repr=False)
+    schedule: Annotated[Schedule | None, _NONE_IF_INVALID] = Field(alias="invitationSchedule", default=None)
 
 
 class Invitation(ImochaModel):
-    """The answer to an invite or a reattempt; the candidate's personal test address is not even read."""
+    """The answer to an invite or a reattempt; the candidate's personal test URL is not read."""
 
     id: int = Field(alias="testInvitationId")
     status: Status = AttemptStatus.UNKNOWN
 
 
 class Attempt(ImochaModel):
-    """One row of Retrieve Invites (imocha.md 6.4); the name is not read."""
+    """One row of Retrieve Invites (imocha.md 6.4); the candidate's name is not read."""
 
     test_invitation_id: int = Field(alias="testInvitationId")
     test_id: int | None = Field(alias="testId", default=None)
@@ -147,7 +217,7 @@ class Attempt(ImochaModel):
 
 
 class Callback(ImochaModel):
-    """What iMocha posts when an attempt starts or ends (imocha.md 6.1); address and scores are not read."""
+    """What iMocha posts when an attempt starts or ends (imocha.md 6.1); e-mail address and scores are not read."""
 
     test_invitation_id: Annotated[int, Field(alias="testInvitationId", gt=0, lt=2**63)]
     status: Status
@@ -155,12 +225,12 @@ class Callback(ImochaModel):
 
 
 UTC_ZONE = 1200
-"""iMocha's number for UTC (imocha.md 1), for a call that demands a zone where neither link nor settings name one."""
+"""iMocha's id of UTC (imocha.md 1), for a call that requires a zone when neither link nor settings name one."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class InviteSettings:
-    """What an invitation takes from its link unless a call says otherwise (imocha.md 5.1); None is not sent."""
+    """The settings an invite sends; None is not sent, and iMocha then uses the link's (imocha.md 5.1)."""
 
     start_at: datetime | None = None
     end_at: datetime | None = None
@@ -170,7 +240,10 @@ class InviteSettings:
 
 
 def default_link(links: Sequence[TestLink]) -> TestLink | None:
-    """The link an invite without a link uses: the API link, else the one named Default, else API (imocha.md 4.4)."""
+    """Return the link that an invite without a link uses (imocha.md 4.4).
+
+    :return: the first active one of: the API link, the link named Default, the link named API.
+    """
     usable = [link for link in links if (link.status or "active").casefold() == "active"]
     named = {link.name.strip().casefold(): link for link in reversed(usable)}
     return next((link for link in usable if link.is_api_link), None) or named.get("default") or named.get("api")
@@ -179,28 +252,23 @@ def default_link(links: Sequence[TestLink]) -> TestLink | None:
 def settings_of(
     link: TestLink | None, *, now: datetime, validity_days: int | None = None, time_zone_id: int | None = None
 ) -> InviteSettings:
-    """The link's settings as they are now; a rule's `validity_days` and `time_zone_id` count more than the link's."""
-    schedule = {key.casefold(): value for key, value in ((link and link.invitation_schedule) or {}).items()}
-    details = schedule.get("scheduledetails")
-    window = {key.casefold(): value for key, value in details.items()} if isinstance(details, dict) else {}
-    proctoring = {key.casefold(): value for key, value in ((link and link.proctoring_settings) or {}).items()}
-    start, end = parse_utc(window.get("startdatetime")), parse_utc(window.get("enddatetime"))
-    days = validity_days or _whole(window.get("invitationvalidityindays"))
-    if days and (validity_days or str(schedule.get("scheduletype", "validityindays")).casefold() == "validityindays"):
+    """Return the settings for an invitation sent now.
+
+    :param link: the test's default link; None leaves its settings to iMocha.
+    :param now: when the validity in days begins; timezone-aware.
+    :param validity_days: from the rule; used instead of the link's schedule.
+    :param time_zone_id: iMocha's id of a zone, from the rule; used instead of the link's.
+    """
+    schedule = (link.schedule if link else None) or Schedule()
+    details = schedule.details or ScheduleDetails()
+    start, end = details.start_at, details.end_at
+    days = validity_days or (details.validity_days if schedule.is_in_days else None)
+    if days:
         start, end = now, now + timedelta(days=days)
     return InviteSettings(
-        start_at=start if isinstance(start, datetime) else None,
-        end_at=end if isinstance(end, datetime) else None,
-        time_zone_id=time_zone_id or _whole(window.get("timezoneid")),
-        proctoring_mode=proctoring.get("proctoringmode") or None,
+        start_at=start,
+        end_at=end,
+        time_zone_id=time_zone_id or details.time_zone_id,
+        proctoring_mode=(link.proctoring.mode or None) if link and link.proctoring else None,
         stakeholder_emails=(link.stakeholder_emails or None) if link else None,
     )
-
-
-def _whole(value: object) -> int | None:
-    """A count iMocha gives as a number, a decimal or either as text (imocha.md 11.6)."""
-    try:
-        number = float(value) if isinstance(value, int | float | str) else 0.0
-    except ValueError:
-        return None
-    return int(number) if number > 0 and float(number).is_integer() else None

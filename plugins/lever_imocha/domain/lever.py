@@ -1,4 +1,4 @@
-"""Lever's objects, as far as we read them; form templates are in `forms`."""
+"""Lever's objects, as far as they are read; form templates are in `forms`."""
 
 from __future__ import annotations
 
@@ -11,19 +11,26 @@ from lever_imocha.domain.types import Id, Millis, Text, VendorModel
 
 
 def _id_of(value: Any) -> Any:
-    return value.get("id") if isinstance(value, dict) else value
+    """Return the id of an object that Lever gives as an id or, when expanded, as a whole."""
+    return value.get("id") if isinstance(value, dict) else value or None
 
 
-def _list(value: Any) -> Any:
-    return [] if value is None else value
+def _list_of(kind: type) -> BeforeValidator:
+    """Read null as an empty list, and leave out items of another kind."""
+
+    def clean(value: Any) -> Any:
+        return [item for item in value if isinstance(item, kind)] if isinstance(value, list) else value or []
+
+    return BeforeValidator(clean)
 
 
-def _texts(value: Any) -> Any:
-    return [item for item in _list(value) if isinstance(item, str)]
+_OptionalId = Annotated[Id | None, BeforeValidator(_id_of)]
+_Texts = Annotated[tuple[str, ...], _list_of(str)]
+_Objects = Annotated[tuple[dict[str, Any], ...], _list_of(dict), Field(repr=False)]
 
 
 class StageChange(VendorModel):
-    """One arrival in a stage (lever.md 4.2)."""
+    """One entry of an opportunity into a stage (lever.md 4.2)."""
 
     to_stage_id: Id = Field(alias="toStageId")
     updated_at: Millis = Field(alias="updatedAt", default=None)
@@ -37,26 +44,22 @@ class Archived(VendorModel):
 
 
 class Application(VendorModel):
-    """The link between an opportunity and a posting; only its posting matters here."""
+    """The link between an opportunity and a posting; an id that was not expanded is left out."""
 
-    posting: Annotated[Id | None, BeforeValidator(_id_of)] = None
+    posting: _OptionalId = None
 
 
 class Consent(VendorModel):
-    """One data protection permission; absent means allowed."""
+    """One data protection permission; absent or null means allowed (lever.md 12)."""
 
     allowed: bool | None = None
 
 
 class DataProtection(VendorModel):
-    """What the law lets us do with a candidate's data (lever.md 12)."""
+    """Whether a candidate's data may be stored and the candidate contacted (lever.md 12)."""
 
     store: Consent | None = None
     contact: Consent | None = None
-
-
-def _applications(value: Any) -> Any:
-    return [item if isinstance(item, dict) else {} for item in _list(value)]
 
 
 class Opportunity(VendorModel):
@@ -64,12 +67,12 @@ class Opportunity(VendorModel):
 
     id: Id
     name: str | None = None
-    emails: Annotated[tuple[str, ...], BeforeValidator(_texts)] = ()
-    stage: Annotated[Id | None, BeforeValidator(_id_of)] = None
+    emails: _Texts = ()
+    stage: _OptionalId = None
     archived: Archived | None = None
-    tags: Annotated[tuple[str, ...], BeforeValidator(_texts)] = ()
-    stage_changes: Annotated[tuple[StageChange, ...], BeforeValidator(_list)] = Field(alias="stageChanges", default=())
-    applications: Annotated[tuple[Application, ...], BeforeValidator(_applications)] = ()
+    tags: _Texts = ()
+    stage_changes: Annotated[tuple[StageChange, ...], _list_of(dict)] = Field(alias="stageChanges", default=())
+    applications: Annotated[tuple[Application, ...], _list_of(dict)] = ()
     confidentiality: str | None = None
     created_at: Millis = Field(alias="createdAt", default=None)
     last_advanced_at: Millis = Field(alias="lastAdvancedAt", default=None)
@@ -78,42 +81,34 @@ class Opportunity(VendorModel):
 
     @property
     def entered_stage_at(self) -> datetime:
-        """When it entered its stage: the last stage change, the only trustworthy time (lever.md 4.2)."""
+        """When the opportunity entered its stage: the last stage change, else the best time there is (lever.md 4.2)."""
         times = [change.updated_at for change in self.stage_changes if change.updated_at]
         return times[-1] if times else self.last_advanced_at or self.created_at or datetime.fromtimestamp(0, tz=UTC)
 
     @property
     def posting_ids(self) -> tuple[str, ...]:
-        """The posting applied to; known only when read with ``expand=applications``."""
+        """The ids of the postings applied to; empty unless read with ``expand=applications``."""
         return tuple(application.posting for application in self.applications if application.posting)
 
     @property
     def email(self) -> str | None:
-        """The first usable address; Lever marks none as primary (lever.md 13)."""
+        """The first address that is not blank; Lever marks none as primary (lever.md 13)."""
         return next((email.strip() for email in self.emails if email.strip()), None)
 
     @property
     def display_name(self) -> str | None:
-        """The name to show; Lever names a contact by the e-mail address when it knows no other, which is not kept."""
+        """The name to show; None where Lever shows the e-mail address because it knows no name."""
         return None if self.name is None or "@" in self.name else self.name
 
     @property
     def may_contact(self) -> bool:
-        """Neither anonymised nor forbidden by data protection (lever.md 12)."""
+        """Whether the candidate may be contacted: not anonymised, not forbidden by data protection (lever.md 12)."""
         consents = (self.data_protection.store, self.data_protection.contact) if self.data_protection else ()
         return not self.is_anonymized and all(consent is None or consent.allowed is not False for consent in consents)
 
 
-def _dicts(value: Any) -> Any:
-    return [item for item in value or [] if isinstance(item, dict)]
-
-
-def _group_id(value: Any) -> Any:
-    return value.get("id") if isinstance(value, dict) else value or None
-
-
 class Stage(VendorModel):
-    """A pipeline stage; built-in ones have word ids."""
+    """A pipeline stage; built-in ones have an id such as ``lead-new`` (lever.md 6.1)."""
 
     id: Id
     text: Text = ""
@@ -139,29 +134,29 @@ class Posting(VendorModel):
     id: Id
     text: Text = ""
     state: str | None = None
-    tags: Annotated[tuple[str, ...], BeforeValidator(_texts)] = ()
+    tags: _Texts = ()
 
 
 class TemplateFrame(VendorModel):
-    """A form template without its fields, as an update takes it back: the group by its id (7.2)."""
+    """A form template without its fields, as an update requires it: the group by its id (lever.md 7.2)."""
 
     text: str
     instructions: str | None = None
-    group: Annotated[Id | None, BeforeValidator(_group_id)] = None
+    group: _OptionalId = None
     secret_by_default: bool | None = Field(alias="secretByDefault", default=None)
 
 
 class ProfileForm(VendorModel):
-    """A form on an opportunity's profile."""
+    """A form on an opportunity's profile (lever.md 7.3)."""
 
     id: Id
     base_template_id: Id | None = Field(alias="baseTemplateId", default=None)
-    fields: Annotated[tuple[dict[str, Any], ...], BeforeValidator(_dicts), Field(repr=False)] = ()
+    fields: _Objects = ()
     deleted_at: Millis = Field(alias="deletedAt", default=None)
 
 
 class LeverFile(VendorModel):
-    """A file on an opportunity."""
+    """A file on an opportunity (lever.md 8)."""
 
     id: Id
     name: str | None = None
@@ -169,19 +164,19 @@ class LeverFile(VendorModel):
 
 
 class Note(VendorModel):
-    """A note; `value` joins the texts of its thread. The docs show a created one with its ``noteId`` only (9)."""
+    """A note; a created one may have its id under ``noteId`` only (lever.md 9)."""
 
     id: Id = Field(validation_alias=AliasChoices("id", "noteId"))
-    fields: Annotated[tuple[dict[str, Any], ...], BeforeValidator(_dicts), Field(repr=False)] = ()
+    fields: _Objects = ()
 
     @property
     def value(self) -> str:
-        """The note's text."""
+        """The texts of the note's thread, one a line."""
         return "\n".join(str(item.get("value") or "") for item in self.fields)
 
 
 class Webhook(VendorModel):
-    """A registered webhook; the signature token is only in the answer that created it."""
+    """A registered webhook; only the answer that created it has the signature token (lever.md 11.1)."""
 
     id: Id
     event: str

@@ -1,4 +1,4 @@
-"""What the work tells of itself in numbers; where they go is decided at Airflow's edge."""
+"""The interface for metrics; `runtime` connects it to Airflow's."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ from typing import Protocol
 
 
 class Metrics(Protocol):
-    """Takes counts and times; names are listed in docs/runbook.md."""
+    """Receives counts and durations; docs/runbook.md lists the names."""
 
     def count(self, name: str) -> None:
-        """One more."""
+        """Add one to a counter."""
 
     def timing(self, name: str, seconds: float) -> None:
-        """How long it took."""
+        """Record a duration in seconds."""
 
 
 class NoMetrics:
-    """Nobody is interested."""
+    """The default: discards all metrics."""
 
     def count(self, name: str) -> None:
-        """Forget it."""
+        """Do nothing."""
 
     def timing(self, name: str, seconds: float) -> None:
-        """Forget it."""
+        """Do nothing."""

@@ -1,4 +1,4 @@
-"""How the vendors' loosely typed JSON becomes values: numbers as strings and the reverse, times in three forms."""
+"""Field types for the vendors' loosely typed JSON: numbers as text and the reverse, times in several forms."""
 
 from __future__ import annotations
 
@@ -6,17 +6,20 @@ import re
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidatorFunctionWrapHandler, WrapValidator
 
 
 class VendorModel(BaseModel):
-    """A vendor's object: frozen, unknown fields ignored, since both vendors add fields at any time."""
+    """A vendor's object: frozen; unknown fields are ignored, since both vendors add fields at any time."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
 
 
 def fold_key(key: str) -> str:
-    """An iMocha key without case, spaces, ``_`` and ``-``: its endpoints spell the same key differently."""
+    """Return a key in lower case without spaces, ``_`` and ``-``.
+
+    iMocha's endpoints spell the same key differently (imocha.md 1).
+    """
     return re.sub(r"[\s_-]", "", key).lower()
 
 
@@ -24,40 +27,31 @@ def _text(value: Any) -> Any:
     return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
-def _millis(value: Any) -> Any:
+def _millis(value: Any, read: ValidatorFunctionWrapHandler) -> Any:
+    """Divide by 1000 first: pydantic itself reads a small number as seconds."""
     if value is None or value == "":
         return None
-    if not isinstance(value, str | int | float):
-        return value
-    try:
-        return datetime.fromtimestamp(int(float(value)) / 1000, tz=UTC)
-    except (OverflowError, OSError):
-        raise ValueError("no time in milliseconds") from None
+    return read(float(value) / 1000 if isinstance(value, str | int | float) else value)
 
 
-_ISO = re.compile(r"^(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d)?)(?:\.(\d+))?)?\s*(Z|[+-]\d\d:?\d\d)?$")
-
-
-def parse_utc(value: Any) -> Any:
-    """An iMocha time: optional fraction of any length, optional zone; no zone means UTC."""
+def _utc(value: Any, read: ValidatorFunctionWrapHandler) -> Any:
+    """Remove blanks, also before the zone, which pydantic does not accept; add UTC where no zone is given."""
+    if isinstance(value, str):
+        value = re.sub(r"\s+(?=(Z|[+-]\d\d:?\d\d)$)", "", value.strip())
     if value is None or value == "":
         return None
-    if isinstance(value, str) and (found := _ISO.match(value.strip())):
-        day, clock, fraction, zone = found.groups()
-        clock = (clock or "00:00") + (":00" if len(clock or "00:00") == 5 else "")
-        text = f"{day}T{clock}.{(fraction or '0')[:6]:0<6}{'+00:00' if zone in (None, 'Z') else zone}"
-        return datetime.fromisoformat(text).astimezone(UTC)
-    return value
+    moment: datetime = read(value)
+    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 Text = Annotated[str, BeforeValidator(lambda value: "" if value is None else _text(value))]
-"""Words for people: null counts as empty, and a number as its digits."""
+"""Text for people: null becomes empty, and a number its digits."""
 
 Id = Annotated[str, BeforeValidator(_text)]
 """A Lever id: opaque, a UUID or a word such as ``lead-new``."""
 
-Millis = Annotated[datetime | None, BeforeValidator(_millis)]
-"""A Lever time: milliseconds since 1970, sometimes as text, sometimes null."""
+Millis = Annotated[datetime | None, WrapValidator(_millis)]
+"""A Lever time, in UTC: milliseconds since 1970 as a number or text; null and empty text are None."""
 
-Utc = Annotated[datetime | None, BeforeValidator(parse_utc)]
-"""An iMocha time, read by `parse_utc`."""
+Utc = Annotated[datetime | None, WrapValidator(_utc)]
+"""An iMocha time, in UTC: ISO 8601 with or without fraction and zone; no zone means UTC (imocha.md 1)."""

@@ -1,1 +1,1 @@
-"""Airflow connections become clients."""
+"""Airflow hooks: they make clients from Airflow connections."""

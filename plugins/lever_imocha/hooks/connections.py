@@ -1,4 +1,4 @@
-"""What both hooks read from an Airflow connection, by name and nothing else."""
+"""Reads the vendors' Airflow connections; only the fields and extras named here are used."""
 
 from __future__ import annotations
 
@@ -29,13 +29,16 @@ class ConnectionLike(Protocol):
     password: str | None
 
     @property
-    def extra_dejson(self) -> dict[str, Any]: ...
+    def extra_dejson(self) -> dict[str, Any]:
+        """The extra field, read as JSON."""
 
 
 def find_connection(read: Callable[[str], Any], conn_id: str, conn_type: str) -> ConnectionLike:
-    """An Airflow connection.
+    """Read an Airflow connection.
 
-    :raises SettingsError: there is none of that name.
+    :param read: returns the connection of an id, in a task or in a trigger.
+    :param conn_type: named in the error text.
+    :raises SettingsError: there is no connection of this id.
     """
     try:
         connection: ConnectionLike = read(conn_id)
@@ -52,9 +55,10 @@ def _is_loopback(host: str | None) -> bool:
 
 
 def base_url(connection: ConnectionLike, default: str) -> str:
-    """The API's base URL: the connection's host, which may be a whole URL.
+    """Return the API's base URL: the connection's host, which may be a whole URL.
 
-    :raises SettingsError: plain http to another machine, which would show the key to everyone on the way.
+    :param default: used if the connection has no host.
+    :raises SettingsError: plain http to another machine, which would send the key unencrypted.
     """
     host = (connection.host or default).strip().rstrip("/")
     url = host if "://" in host else f"{connection.schema or 'https'}://{host}"
@@ -67,9 +71,9 @@ def base_url(connection: ConnectionLike, default: str) -> str:
 
 
 def api_key(connection: ConnectionLike) -> str:
-    """The key, from the connection's password.
+    """Return the API key, which is the connection's password; it is masked in logs.
 
-    :raises SettingsError: there is none.
+    :raises SettingsError: the password is empty.
     """
     key = (connection.password or "").strip()
     if not key:
@@ -79,7 +83,7 @@ def api_key(connection: ConnectionLike) -> str:
 
 
 def secret_extras(connection: ConnectionLike, name: str) -> list[str]:
-    """Secrets in the connection's extra: a list, or text with commas between; masked in logs."""
+    """Return secrets from one of the connection's extras: a list, or text separated by commas; masked in logs."""
     value = connection.extra_dejson.get(name) or []
     parts = value.split(",") if isinstance(value, str) else [str(part) for part in value]
     secrets = [part.strip() for part in parts if part.strip()]
@@ -89,15 +93,15 @@ def secret_extras(connection: ConnectionLike, name: str) -> list[str]:
 
 
 def secret_extra(connection: ConnectionLike, name: str) -> str | None:
-    """One secret in the connection's extra."""
+    """Return a secret from one of the connection's extras, masked in logs; None if it is empty."""
     value = str(connection.extra_dejson.get(name) or "").strip()
     mask_secret(value)
     return value or None
 
 
 def session_for(connection: ConnectionLike) -> requests.Session:
-    """A session with the connection's TLS and proxy options, without authentication."""
-    logging.getLogger("urllib3").setLevel(logging.INFO)  # below that it logs addresses, which may be a report's
+    """Make a session with the connection's extras `verify` and `proxies`, without authentication."""
+    logging.getLogger("urllib3").setLevel(logging.INFO)  # DEBUG would log URLs, among them those of reports
     extra = connection.extra_dejson
     session = requests.Session()
     adapter = HTTPAdapter(pool_maxsize=4)
@@ -119,7 +123,12 @@ def api_client(
     limiter: Limiter | None,
     metrics: Metrics | None,
 ) -> ApiClient:
-    """The sender for a connection; without a shared limiter one request at a time, five a second."""
+    """Make the client that sends a vendor's calls.
+
+    :param vendor: named in errors.
+    :param default: base URL if the connection has no host.
+    :param limiter: shared by all processes that use the key; without one, five requests per second, one at a time.
+    """
     timeout = connection.extra_dejson.get("timeout")
     return ApiClient(
         vendor=vendor,

@@ -1,4 +1,4 @@
-"""The connection type ``imocha``."""
+"""The Airflow hook for iMocha, connection type ``imocha``."""
 
 from __future__ import annotations
 
@@ -26,7 +26,10 @@ DEFAULT_URL = "https://apiv3.imocha.io/v3"
 def imocha_client(
     connection: ConnectionLike, limiter: Limiter | None = None, metrics: Metrics | None = None
 ) -> ImochaClient:
-    """A client for a connection; report links outside the API are fetched without the key (imocha.md 7.2)."""
+    """Make a client for a connection; report links outside the API are fetched without the key (imocha.md 7.2).
+
+    :raises SettingsError: the connection has no key, or an unencrypted host.
+    """
     session = session_for(connection)
     session.headers["X-API-KEY"] = api_key(connection)
     client = api_client(
@@ -36,7 +39,7 @@ def imocha_client(
 
 
 class ImochaHook(HttpHook):
-    """iMocha, from an Airflow connection.
+    """Makes clients for iMocha from an Airflow connection.
 
     :param imocha_conn_id: a connection of type ``imocha``: base URL in host, API key in password.
     """
@@ -51,16 +54,17 @@ class ImochaHook(HttpHook):
         self.imocha_conn_id = imocha_conn_id
 
     def client(self, limiter: Limiter | None = None, metrics: Metrics | None = None) -> ImochaClient:
-        """A typed client; the connection is read once.
+        """Make a typed client; the connection is read once.
 
         :param limiter: shared by all processes that use the key.
-        :param metrics: told of every request, and of every 429.
+        :param metrics: counts every request and every 429.
+        :raises SettingsError: there is no such connection, or it is incomplete.
         """
         return imocha_client(self._connection, limiter, metrics)
 
     @property
     def callback_secret(self) -> str | None:
-        """What signs the addresses iMocha calls back, from the connection's extra of that name."""
+        """The secret that signs callback URLs, from the extra of that name; None if it is not set."""
         return secret_extra(self._connection, "callback_secret")
 
     @cached_property
@@ -68,7 +72,10 @@ class ImochaHook(HttpHook):
         return find_connection(self.get_connection, self.imocha_conn_id, self.conn_type)
 
     def test_connection(self) -> tuple[bool, str]:
-        """Read the business units, or a page of tests, with the key."""
+        """Check the key by reading the business units or a page of tests.
+
+        :return: whether it works, and a text for Airflow's connection page.
+        """
         try:
             self.client().check()
         except LeverImochaError as error:

@@ -1,4 +1,4 @@
-"""The ledger, from an Airflow connection or an environment variable."""
+"""Finds the ledger's database by an Airflow connection or an environment variable."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ from lever_imocha.ledger.database import LEDGER_VARIABLE, check_schema, engine_f
 LEDGER_CONNECTION = "lever_imocha_ledger"
 
 
-def ledger_engine(url: str | None = None) -> Engine:
-    """The ledger's engine, its schema checked once a process.
+def ledger_engine(url: str | None = None, *, pre_ping: bool = False) -> Engine:
+    """Return the ledger's engine; its schema is checked once per process.
 
     :param url: where the caller has looked it up already.
+    :param pre_ping: as for `engine_for`; for a server, which outlives restarts of the database.
     :raises LedgerError: none is named, it is not reachable, or it is not migrated.
     """
-    engine = engine_for(url or ledger_url())
+    engine = engine_for(url or ledger_url(), pre_ping=pre_ping)
     if engine not in _CHECKED:
         check_schema(engine)
         _CHECKED.add(engine)
@@ -31,9 +32,9 @@ _CHECKED: set[Engine] = set()
 
 
 def ledger_url() -> str:
-    """The connection `lever_imocha_ledger`, else the variable LEVER_IMOCHA_LEDGER.
+    """Return the URL of the connection `lever_imocha_ledger`, else the variable LEVER_IMOCHA_LEDGER.
 
-    :raises LedgerError: neither is there.
+    :raises LedgerError: neither is set.
     """
     try:
         return str(BaseHook.get_connection(LEDGER_CONNECTION).get_uri())
@@ -42,7 +43,7 @@ def ledger_url() -> str:
 
 
 def url_from_environment() -> str:
-    """The variable LEVER_IMOCHA_LEDGER.
+    """Return the variable LEVER_IMOCHA_LEDGER.
 
     :raises LedgerError: it is not set.
     """

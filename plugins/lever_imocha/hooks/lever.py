@@ -1,13 +1,14 @@
-"""The connection type ``lever``."""
+"""The Airflow hook for Lever, connection type ``lever``."""
 
 from __future__ import annotations
 
+from base64 import b64encode
 from functools import cached_property
 from typing import Any
 
 from airflow.providers.http.hooks.http import HttpHook
 from airflow.sdk.log import mask_secret
-from requests.auth import HTTPBasicAuth, _basic_auth_str
+from requests.auth import HTTPBasicAuth
 
 from lever_imocha.clients.lever import LeverClient
 from lever_imocha.clients.limits import Limiter
@@ -29,9 +30,12 @@ DEFAULT_URL = "https://api.lever.co/v1"
 def lever_client(
     connection: ConnectionLike, limiter: Limiter | None = None, metrics: Metrics | None = None
 ) -> LeverClient:
-    """A client for a connection: the API key is Basic authentication's user name, its password empty (lever.md 1.2)."""
+    """Make a client for a connection: the API key is the user name of Basic authentication (lever.md 1.2).
+
+    :raises SettingsError: the connection has no key, or an unencrypted host.
+    """
     key = api_key(connection)
-    mask_secret(_basic_auth_str(key, ""))
+    mask_secret(b64encode(f"{key}:".encode()).decode())  # as the header shows the key
     session = session_for(connection)
     session.auth = HTTPBasicAuth(key, "")
     return LeverClient(
@@ -40,7 +44,7 @@ def lever_client(
 
 
 class LeverHook(HttpHook):
-    """Lever, from an Airflow connection.
+    """Makes clients for Lever from an Airflow connection.
 
     :param lever_conn_id: a connection of type ``lever``: base URL in host, API key in password.
     """
@@ -55,10 +59,11 @@ class LeverHook(HttpHook):
         self.lever_conn_id = lever_conn_id
 
     def client(self, limiter: Limiter | None = None, metrics: Metrics | None = None) -> LeverClient:
-        """A typed client; the connection is read once.
+        """Make a typed client; the connection is read once.
 
         :param limiter: shared by all processes that use the key.
-        :param metrics: told of every request, and of every 429.
+        :param metrics: counts every request and every 429.
+        :raises SettingsError: there is no such connection, or it is incomplete.
         """
         return lever_client(self._connection, limiter, metrics)
 
@@ -69,7 +74,7 @@ class LeverHook(HttpHook):
 
     @property
     def webhook_tokens(self) -> list[str]:
-        """The webhooks' signature tokens, from the connection's extra `webhook_tokens`: a list, or with commas."""
+        """The webhooks' signature tokens, from the extra `webhook_tokens`: a list, or text separated by commas."""
         return secret_extras(self._connection, "webhook_tokens")
 
     @cached_property
@@ -77,7 +82,10 @@ class LeverHook(HttpHook):
         return find_connection(self.get_connection, self.lever_conn_id, self.conn_type)
 
     def test_connection(self) -> tuple[bool, str]:
-        """Read one stage with the key."""
+        """Check the key by reading one stage.
+
+        :return: whether it works, and a text for Airflow's connection page.
+        """
         try:
             self.client().check()
         except LeverImochaError as error:

@@ -19,7 +19,7 @@ class LedgerPart:
     """A part of the ledger; every method is one short transaction.
 
     :param clock: aware UTC now.
-    :param attend: called before anything is claimed; makes sure that the worker counts as alive.
+    :param lock_worker: called before anything is claimed; makes sure that the worker counts as alive.
     """
 
     def __init__(
@@ -36,11 +36,11 @@ class LedgerPart:
             connection.execute(statement)
 
 
-def unclaimed(table: Any, now: datetime) -> Any:
-    """Nobody holds it, or its holder's lease is over, or its holder is dead."""
-    return or_(table.c.claimed_until.is_(None), table.c.claimed_until < now, ~is_alive(table.c.claimed_by))
+def unclaimed(table: Any) -> Any:
+    """SQL: nobody holds it, or its holder is dead. A living worker's claim does not end, however long it waits."""
+    return or_(table.c.claimed_by.is_(None), ~is_alive(table.c.claimed_by))
 
 
 def claimable(table: Any, now: datetime) -> Any:
-    """Nobody holds it, and it is time to try."""
-    return and_(unclaimed(table, now), or_(table.c.not_before.is_(None), table.c.not_before <= now))
+    """SQL: nobody holds it, and it is time to try."""
+    return and_(unclaimed(table), or_(table.c.not_before.is_(None), table.c.not_before <= now))

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from alembic import command
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Engine, create_engine, make_url, text
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+import psycopg
+from sqlalchemy import Engine, PoolProxiedConnection, QueuePool, create_engine, event, make_url, text
+from sqlalchemy.engine import URL, ExceptionContext
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from lever_imocha.errors import LedgerError
 from lever_imocha.ledger.tables import SCHEMA
 
+if TYPE_CHECKING:
+    from alembic.config import Config
+
+HEAD = "0008"
 UPGRADE = "python -m lever_imocha.ledger upgrade"
 LEDGER_VARIABLE = "LEVER_IMOCHA_LEDGER"
 _SECONDS_TO_REACH = 5
@@ -25,44 +30,86 @@ _NETWORK = {
     "keepalives_count": "3",
     "tcp_user_timeout": "30000",
 }
+# The server ends what lasts longer than any statement of ours should, whatever became of the process that sent it.
+_BOUNDS = {
+    "statement_timeout": "60s",
+    "lock_timeout": "10s",
+    "idle_in_transaction_session_timeout": "60s",
+}
+_REFUSED = re.compile("authentication failed|does not exist|no pg_hba.conf entry")
+_NOT_MIGRATED = (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName)
 
 
-@lru_cache(maxsize=8)
-def engine_for(url: str) -> Engine:
+class _Pool(QueuePool):
+    """A pool whose lack of a free connection is an error of the ledger like any other."""
+
+    def connect(self) -> PoolProxiedConnection:
+        """Hand out a connection."""
+        try:
+            return super().connect()
+        except PoolTimeoutError:
+            message = (
+                f"The ledger's connections were all in use for {_SECONDS_TO_REACH} s. It is tried again by itself."
+            )
+            raise LedgerError(message, temporary=True) from None
+
+
+def engine_for(url: str, *, pre_ping: bool = False) -> Engine:
     """The engine of a database, one per process; any PostgreSQL URL is driven by psycopg 3.
 
     A server that does not answer is given up within seconds, here and wherever else the engine's URL is used; what the
     URL says itself counts. Connections are opened when needed and kept: under load, opening costs more than asking.
+    What goes wrong with the database is a `LedgerError`, whatever the statement.
 
+    :param pre_ping: ask each connection whether it still works before it is used, for one more round trip. Without
+        it, the first statement after a restart of the database fails, and the next one works.
     :raises LedgerError: the URL is not a PostgreSQL URL.
     """
+    return _engine_for(url, pre_ping)
+
+
+@lru_cache(maxsize=8)
+def _engine_for(url: str, pre_ping: bool) -> Engine:
     try:
         parsed = make_url(url)
     except ArgumentError:
         raise LedgerError("The ledger's address is not a database URL; write postgresql://user@host/name.") from None
     if parsed.get_backend_name() not in ("postgresql", "postgres"):
         raise LedgerError(f"The ledger needs PostgreSQL, not {parsed.get_backend_name()}.")
-    return create_engine(
+    engine = create_engine(
         parsed.set(drivername="postgresql+psycopg", query=_NETWORK | dict(parsed.query)),
-        pool_pre_ping=True,
+        connect_args={"options": _options(parsed)},
+        poolclass=_Pool,
+        pool_pre_ping=pre_ping,
         pool_size=6,
         max_overflow=0,
         pool_timeout=_SECONDS_TO_REACH,
         hide_parameters=True,
     )
+    event.listen(engine, "handle_error", _ledger_error)
+    return engine
 
 
-def _config() -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    return config
+def _options(url: URL) -> str:
+    own = url.query.get("options", ())
+    bounds = [f"-c {name}={value}" for name, value in _BOUNDS.items()]
+    return " ".join([*bounds, *((own,) if isinstance(own, str) else own)])  # of two values the later one counts
 
 
-def _unreachable(error: SQLAlchemyError) -> LedgerError:
-    kind = type(getattr(error, "orig", None) or error).__name__
+def _ledger_error(context: ExceptionContext) -> LedgerError | None:
+    """Say what it means for the ledger that a connection or a statement failed; None for mistakes of our own."""
+    error = context.original_exception
+    if context.is_pre_ping:
+        return None  # the pool opens another connection
+    if isinstance(error, _NOT_MIGRATED):
+        return LedgerError(f"The ledger has no tables yet, or those of another version: run {UPGRADE}")
+    if not (context.is_disconnect or isinstance(error, psycopg.OperationalError)):
+        return None
+    refused = context.connection is None and _REFUSED.search(str(error)) is not None
     return LedgerError(
-        f"The ledger's database cannot be used ({kind}): check the connection lever_imocha_ledger or the variable"
-        f" {LEDGER_VARIABLE}, and that the server runs."
+        f"The ledger's database cannot be used ({type(error).__name__}): check the connection lever_imocha_ledger or"
+        f" the variable {LEDGER_VARIABLE}, and that the server runs.",
+        temporary=not refused,
     )
 
 
@@ -71,16 +118,21 @@ def check_schema(engine: Engine) -> None:
 
     :raises LedgerError: the database is not reachable, or not migrated; the message names the command.
     """
-    head = ScriptDirectory.from_config(_config()).get_current_head()
-    try:
-        with engine.connect() as connection:
-            context = MigrationContext.configure(connection, opts={"version_table_schema": SCHEMA})
-            current = context.get_current_revision()
-    except SQLAlchemyError as error:
-        raise _unreachable(error) from None
-    if current != head:
+    with engine.connect() as connection:
+        current = connection.scalar(text(f'SELECT version_num FROM "{SCHEMA}".alembic_version'))  # noqa: S608
+    if current != HEAD:
         have = f"is at version {current}" if current else "has no tables yet"
-        raise LedgerError(f"The ledger {have}, this package needs {head}: run {UPGRADE}")
+        raise LedgerError(f"The ledger {have}, this package needs {HEAD}: run {UPGRADE}")
+
+
+def alembic_config() -> Config:
+    """Where Alembic finds the migrations."""
+    # Imported here and below: a task never migrates, and Alembic takes 0.2 s to load.
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    return config
 
 
 def upgrade(engine: Engine) -> None:
@@ -88,12 +140,14 @@ def upgrade(engine: Engine) -> None:
 
     :raises LedgerError: the database is not reachable.
     """
-    try:
-        with engine.begin() as connection:
-            connection.execute(text("SELECT pg_advisory_xact_lock(hashtext(:name))"), {"name": SCHEMA})
-            connection.execute(text(f'CREATE SCHEMA IF NOT EXISTS "{SCHEMA}"'))
-            config = _config()
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
-    except SQLAlchemyError as error:
-        raise _unreachable(error) from None
+    from alembic import command
+
+    with engine.begin() as connection:
+        # A migration copies whole tables, and waits for another process that migrates.
+        connection.execute(text("SET LOCAL statement_timeout = 0"))
+        connection.execute(text("SET LOCAL lock_timeout = 0"))
+        connection.execute(text("SELECT pg_advisory_xact_lock(hashtext(:name))"), {"name": SCHEMA})
+        connection.execute(text(f'CREATE SCHEMA IF NOT EXISTS "{SCHEMA}"'))
+        config = alembic_config()
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
@@ -17,6 +17,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import insert
 
+from lever_imocha.domain.decisions import Action, Reason
 from lever_imocha.ledger.base import LedgerPart, claimable, unclaimed
 from lever_imocha.ledger.tables import (
     deliveries,
@@ -29,7 +30,11 @@ _ENTRY = [stage_entries.c[name] for name in StageEntry.__dataclass_fields__]
 
 
 def _entry(row: Row[Any]) -> StageEntry:
-    return StageEntry(**row._mapping)
+    values = dict(row._mapping)
+    decision, reason = values.pop("decision"), values.pop("reason")
+    return StageEntry(
+        decision=Action(decision) if decision else None, reason=Reason(reason) if reason else None, **values
+    )
 
 
 def _put_names(connection: Connection, names: Mapping[str, str | None]) -> None:
@@ -94,10 +99,18 @@ class Entries(LedgerPart):
             return [_entry(row) for row in connection.execute(query)]
 
     def decide_entry(
-        self, entry_id: int, *, decision: str, reason: str | None = None, eligibility: str | None = None
+        self,
+        entry_id: int,
+        *,
+        decision: Action,
+        reason: Reason | None = None,
+        detail: str = "",
+        eligibility: str | None = None,
     ) -> None:
         """Record what was decided about an arrival, and what that rested on."""
-        values: dict[str, Any] = {"decision": decision, "reason": reason, "decided_at": self._clock()}
+        values: dict[str, Any] = {
+            "decision": decision.value, "reason": reason and reason.value, "detail": detail, "decided_at": self._clock(),
+        }  # fmt: skip
         if eligibility is not None:
             values["eligibility"] = eligibility
         self._update(update(stage_entries).where(stage_entries.c.id == entry_id).values(values))
@@ -141,18 +154,17 @@ class Entries(LedgerPart):
         with self._engine.connect() as connection:
             return list(connection.execute(query).scalars())
 
-    def claim(self, opportunity_id: str, *, worker: str, lease: timedelta) -> bool:
+    def claim(self, opportunity_id: str, *, worker: str) -> bool:
         """Take an opportunity to work on it; False while another worker holds it.
 
         An order to try again counts more than the time set for the next try.
         """
         self._stay_alive()
-        now = self._clock()
-        values = {"claimed_by": worker, "claimed_until": now + lease}
+        values = {"claimed_by": worker}
         statement = insert(opportunities).values(opportunity_id=opportunity_id, **values)
         with self._engine.begin() as connection:
             taken = statement.on_conflict_do_update(
-                index_elements=["opportunity_id"], set_=values, where=unclaimed(opportunities, now)
+                index_elements=["opportunity_id"], set_=values, where=unclaimed(opportunities)
             )
             return connection.execute(taken.returning(opportunities.c.opportunity_id)).first() is not None
 
@@ -164,7 +176,7 @@ class Entries(LedgerPart):
         self._update(
             update(opportunities)
             .where(opportunities.c.opportunity_id == opportunity_id, opportunities.c.claimed_by == worker)
-            .values(claimed_by=None, claimed_until=None, reason=reason, not_before=not_before, tries=tries)
+            .values(claimed_by=None, reason=reason, not_before=not_before, tries=tries)
         )
 
     def tries(self, opportunity_id: str) -> int:

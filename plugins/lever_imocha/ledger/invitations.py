@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
 
@@ -22,11 +23,15 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 
+from lever_imocha.domain.decisions import Departure
+from lever_imocha.domain.rules import RuleKey
+from lever_imocha.errors import ClaimLostError
 from lever_imocha.ledger.base import LedgerPart
 from lever_imocha.ledger.tables import (
     assessments,
     events,
     invitations,
+    opportunities,
     stage_entries,
 )
 from lever_imocha.ledger.values import ENDED, Assessment
@@ -54,21 +59,31 @@ class Invitations(LedgerPart):
         with self._engine.connect() as connection:
             return [Assessment(**row._mapping) for row in connection.execute(query)]
 
-    def intend(self, opportunity_id: str, test_id: int, *, entry_id: int, rule_key: str) -> int:
+    def intend(self, opportunity_id: str, test_id: int, *, entry_id: int, rule_key: RuleKey, worker: str) -> int:
         """Record that an invitation is about to be sent, so that a crash after sending is known.
 
+        One statement does this and makes sure that the worker still holds the claim.
+
         :return: the assessment's id.
+        :raises ClaimLostError: the worker does not hold the claim on the opportunity; nothing is recorded.
         """
-        values = {"entry_id": entry_id, "rule_key": rule_key, "intended_at": self._clock()}
-        statement = insert(assessments).values(opportunity_id=opportunity_id, test_id=test_id, **values)
-        with self._engine.begin() as connection:
-            return int(
-                connection.execute(
-                    statement.on_conflict_do_update(
-                        index_elements=["opportunity_id", "test_id"], set_=values
-                    ).returning(assessments.c.id)
-                ).scalar_one()
-            )
+        given = {"entry_id": entry_id, "intended_at": self._clock(), **asdict(rule_key)}
+        columns = ["opportunity_id", "test_id", *given]
+        claimed = select(
+            opportunities.c.opportunity_id,
+            literal(test_id, BigInteger),
+            *(literal(value, assessments.c[name].type) for name, value in given.items()),
+        ).where(opportunities.c.opportunity_id == opportunity_id, opportunities.c.claimed_by == worker)
+        statement = insert(assessments).from_select(columns, claimed)
+        with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            found = connection.execute(
+                statement.on_conflict_do_update(index_elements=["opportunity_id", "test_id"], set_=given).returning(
+                    assessments.c.id
+                )
+            ).scalar_one_or_none()
+        if found is None:
+            raise ClaimLostError(opportunity_id)
+        return int(found)
 
     def record_invitation(
         self, assessment_id: int, *, invitation_id: int, test_id: int, status: str, entry_id: int, refreshed: bool
@@ -188,18 +203,38 @@ class Invitations(LedgerPart):
         """Record that an invitation's report was looked at."""
         self._update(update(invitations).where(invitations.c.id == invitation_id).values(checked_at=self._clock()))
 
-    def open_invitations(self, opportunity_id: str | None = None) -> list[tuple[str, int]]:
-        """Opportunity and invitation where the candidate could still begin; of one opportunity, or of all."""
-        query = (
-            select(assessments.c.opportunity_id, assessments.c.invitation_id)
+    def open_invitations(self, opportunity_id: str) -> list[int]:
+        """Return the invitations of an opportunity that the candidate could still begin."""
+        query = self._open().where(assessments.c.opportunity_id == opportunity_id)
+        with self._engine.connect() as connection:
+            return [row.invitation_id for row in connection.execute(query)]
+
+    def with_open_invitation(self) -> dict[str, Departure | None]:
+        """Return the opportunities with an invitation that the candidate could still begin, and how they left.
+
+        :return: opportunity id -> how it had left when it was last read; None when it had not.
+        """
+        with self._engine.connect() as connection:
+            found = {row.opportunity_id: row.left_as for row in connection.execute(self._open())}
+        return {key: Departure(left_as) if left_as else None for key, left_as in found.items()}
+
+    @staticmethod
+    def _open() -> Select[Any]:
+        return (
+            select(assessments.c.opportunity_id, assessments.c.invitation_id, assessments.c.left_as)
             .join(invitations, assessments.c.invitation_id == invitations.c.id)
             .where(invitations.c.status.in_(("pending", "unknown")))
             .order_by(assessments.c.id)
         )
-        if opportunity_id is not None:
-            query = query.where(assessments.c.opportunity_id == opportunity_id)
-        with self._engine.connect() as connection:
-            return [(row.opportunity_id, row.invitation_id) for row in connection.execute(query)]
+
+    def record_departure(self, opportunity_id: str, departure: Departure | None) -> None:
+        """Remember how an opportunity has left, or that it is back, so that only a change is looked at again."""
+        left_as = departure.value if departure is not None else None
+        self._update(
+            update(assessments)
+            .where(assessments.c.opportunity_id == opportunity_id, assessments.c.left_as.is_distinct_from(left_as))
+            .values(left_as=left_as)
+        )
 
     def opportunities_of_invitation(self, invitation_id: int) -> list[str]:
         """The opportunities an invitation belongs to: one person's, with the same test (imocha.md 5.3)."""

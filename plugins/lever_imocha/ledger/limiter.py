@@ -2,56 +2,78 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import lru_cache
-from typing import Any, cast
+import time
+from collections.abc import Callable
+from datetime import datetime
 
-import psycopg
-from psycopg_pool import ConnectionPool
-from pyrate_limiter import Limiter, PostgresBucket, Rate, SingleBucketFactory
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine
 
-from lever_imocha.ledger.tables import SCHEMA
+from lever_imocha.ledger.tables import limits
+
+_NOW = "coalesce(%(now)s::timestamptz, clock_timestamp())"
+_FACTOR = "greatest(1, limits.slowdown - coalesce(extract(epoch FROM {now} - limits.slowed_at), 0) / 60)"
+
+_TAKE_TURN = f"""
+    INSERT INTO {limits} AS limits (name, turn_at) VALUES (%(name)s, {_NOW})
+    ON CONFLICT (name) DO UPDATE SET turn_at = greatest(
+        excluded.turn_at,
+        limits.turn_at + %(gap)s * interval '1 second' * {_FACTOR.format(now="excluded.turn_at")}
+    )
+    RETURNING greatest(0, extract(epoch FROM turn_at - {_NOW}))::float8
+"""  # noqa: S608 - constants
+
+_SLOW_DOWN = f"""
+    UPDATE {limits} AS limits SET slowdown = least(16, 2 * {_FACTOR.format(now=_NOW)}), slowed_at = {_NOW}
+    WHERE name = %(name)s AND (slowed_at IS NULL OR slowed_at <= {_NOW} - interval '1 second')
+"""  # noqa: S608 - constants
 
 
 class SharedLimiter:
-    """At most `rate` requests in any second, over all workers, triggers and servers that share the ledger.
+    """Give every request a moment of its own, in the order in which workers, triggers and servers ask.
 
-    The bucket is a table that pyrate-limiter locks while it counts and adds, so that the limit holds whoever asks.
+    The ledger keeps the moment of the latest turn. One statement moves it on by the gap between two requests and says
+    how long to wait for it; the wait itself holds neither a connection nor a lock. A process that dies while it waits
+    loses its one turn and stops nobody. Turns are never refused: who asks last waits for all who asked before, which
+    is one turn for each waiting process.
+
+    After a 429 the gap doubles, up to 16 times the one that `rate` asks for, and then shrinks by one such gap a minute.
+    Several 429s within a second count once: they answer requests that were on their way together.
 
     :param name: of the API whose key is shared, a word.
-    :param rate: requests a second.
+    :param rate: requests a second. Processes with different rates share the turns; each keeps its own gap.
+    :param sleep: waits the given seconds.
+    :param clock: the time; None leaves it to the database's own clock, which all processes share.
     """
 
-    def __init__(self, *, engine: Engine, name: str, rate: float) -> None:
-        self._limiter, self._name = _limiter(engine, name, rate), name
+    def __init__(
+        self,
+        *,
+        engine: Engine,
+        name: str,
+        rate: float,
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], datetime] | None = None,
+    ) -> None:
+        # Without a transaction there is no BEGIN and no COMMIT to wait for.
+        self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._name, self._gap, self._sleep, self._clock = name, 1 / rate, sleep, clock
 
     def acquire(self) -> None:
-        """Wait until one more request may be sent."""
-        self._limiter.try_acquire(self._name, blocking=True)
+        """Wait until one more request may be sent.
 
+        :raises LedgerError: the ledger cannot be used.
+        """
+        with self._engine.connect() as connection:
+            wait: float = connection.exec_driver_sql(_TAKE_TURN, self._given(gap=self._gap)).scalar_one()
+        self._sleep(wait)
 
-class _EnginePool:
-    """The ledger's own connections, as the bucket wants them: a pool of its own would add threads to every task."""
+    def slow_down(self) -> None:
+        """Make the turns of all processes rarer for a while, because the vendor answered 429.
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+        :raises LedgerError: the ledger cannot be used.
+        """
+        with self._engine.connect() as connection:
+            connection.exec_driver_sql(_SLOW_DOWN, self._given())
 
-    @contextmanager
-    def connection(self) -> Iterator[psycopg.Connection[Any]]:
-        """One transaction in the ledger's schema."""
-        with self._engine.begin() as connection:
-            connection.execute(text(f'SET LOCAL search_path TO "{SCHEMA}"'))
-            yield cast(psycopg.Connection[Any], connection.connection.driver_connection)
-
-
-@lru_cache(maxsize=8)
-def _limiter(engine: Engine, name: str, rate: float) -> Limiter:
-    per_second = Rate(int(rate), 1000) if rate >= 1 else Rate(1, round(1000 / rate))
-    with engine.begin() as connection:  # the bucket makes its own table, which two processes must not do at once
-        connection.execute(text("SELECT pg_advisory_xact_lock(hashtext(:name))"), {"name": f"limit {name}"})
-        bucket = PostgresBucket(cast(ConnectionPool, _EnginePool(engine)), name, [per_second])
-    now: int = bucket.now()  # type: ignore[no-untyped-call]
-    bucket.leak(now)  # here, and not in a thread in every task: tasks begin all the time
-    return Limiter(SingleBucketFactory(bucket, schedule_leak=False))
+    def _given(self, **values: float) -> dict[str, object]:
+        return {"name": self._name, "now": self._clock and self._clock(), **values}

@@ -8,6 +8,7 @@ from sqlalchemy import (
     BigInteger,
     Column,
     DateTime,
+    Double,
     ForeignKey,
     Identity,
     Index,
@@ -41,10 +42,9 @@ def _at(name: str, *, nullable: bool = True) -> Column[Any]:
 
 
 def _claim() -> list[Column[Any]]:
-    """Who works on a row and until when; how often it was given back, and when to try again."""
+    """Who works on a row; how often it was given back, and when to try again."""
     return [
         Column("claimed_by", Text),
-        _at("claimed_until"),
         Column("tries", Integer, nullable=False, server_default="0"),
         _at("not_before"),
     ]
@@ -72,6 +72,7 @@ stage_entries = Table(
     Column("eligibility", Text, nullable=False),
     Column("decision", Text),
     Column("reason", Text),
+    Column("detail", Text, nullable=False, server_default=""),
     _at("decided_at"),
     UniqueConstraint("opportunity_id", "stage_id", "entered_at"),
     Index("ix_stage_entries_pending", "entered_at", postgresql_where="decided_at IS NULL"),
@@ -98,10 +99,13 @@ assessments = Table(
     Column("opportunity_id", Text, nullable=False),
     Column("test_id", BigInteger, nullable=False),
     Column("entry_id", BigInteger, ForeignKey(stage_entries.c.id), nullable=False),
-    Column("rule_key", Text, nullable=False),
+    Column("trigger_stage_id", Text, nullable=False),
+    Column("completed_stage_id", Text, nullable=False),
+    Column("form_template", Text, nullable=False),
     Column("invitation_id", BigInteger, ForeignKey(invitations.c.id)),
     _at("intended_at"),
     Column("handled_entry_id", BigInteger, ForeignKey(stage_entries.c.id)),
+    Column("left_as", Text),
     _at("written_at"),
     Column("reason", Text),
     *_claim(),
@@ -170,3 +174,14 @@ reference = Table(
 alerts = Table("alerts", metadata, Column("key", Text, primary_key=True), _at("told_at", nullable=False))
 
 watermarks = Table("watermarks", metadata, Column("name", Text, primary_key=True), _at("at", nullable=False))
+
+limits = Table(
+    "limits",
+    metadata,
+    Column("name", Text, primary_key=True),
+    _at("turn_at", nullable=False),
+    Column("slowdown", Double, nullable=False, server_default="1"),
+    _at("slowed_at"),
+    # Lost in a crash of the server, which does no harm, and no turn waits for the disk.
+    prefixes=["UNLOGGED"],
+)

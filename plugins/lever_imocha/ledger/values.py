@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from lever_imocha.domain.decisions import Action, Reason
+from lever_imocha.domain.rules import RuleKey
+
 ENDED = ("complete", "test_left", "terminated")
 
 
@@ -21,14 +24,18 @@ class NewEntry:
 
 @dataclass(frozen=True, kw_only=True)
 class StageEntry:
-    """A recorded arrival; `decision` is None while it is pending."""
+    """A recorded arrival; the last decision about it is None while there was none.
+
+    :param detail: what the reason is about: the tag in question.
+    """
 
     id: int
     opportunity_id: str
     stage_id: str
     entered_at: datetime
-    decision: str | None
-    reason: str | None
+    decision: Action | None
+    reason: Reason | None
+    detail: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +49,9 @@ class Assessment:
     opportunity_id: str
     test_id: int
     entry_id: int
-    rule_key: str
+    trigger_stage_id: str
+    completed_stage_id: str
+    form_template: str
     invitation_id: int | None
     intended_at: datetime | None
     handled_entry_id: int | None
@@ -51,6 +60,15 @@ class Assessment:
     status: str | None
     adopted: bool
     ended_at: datetime | None
+
+    @property
+    def rule_key(self) -> RuleKey:
+        """The rule it was begun under."""
+        return RuleKey(
+            trigger_stage_id=self.trigger_stage_id,
+            completed_stage_id=self.completed_stage_id,
+            form_template=self.form_template,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

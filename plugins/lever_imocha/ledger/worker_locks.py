@@ -1,8 +1,8 @@
 """Whether a worker is alive: it holds a lock on its own name for as long as its process lives.
 
-PostgreSQL drops the lock with the connection, so the claims of a killed worker come free at once, and not only when
-their lease is over; the lease remains for a worker that hangs. Needs sessions: behind a pooler that hands every
-transaction another one (PgBouncer's transaction mode), name the database itself.
+PostgreSQL drops the lock with the connection, so the claims of a killed worker come free at once. A worker that hangs
+is ended by its task's `execution_timeout`. Needs sessions: behind a pooler that hands every transaction another one
+(PgBouncer's transaction mode), name the database itself.
 """
 
 from __future__ import annotations

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
+    DateTime,
+    Select,
     and_,
     func,
+    literal,
     select,
     true,
     update,
 )
 from sqlalchemy.dialects.postgresql import insert
 
+from lever_imocha.errors import ClaimLostError
 from lever_imocha.ledger.base import LedgerPart, claimable, unclaimed
 from lever_imocha.ledger.invitations import select_assessments
 from lever_imocha.ledger.tables import (
@@ -47,22 +51,21 @@ class WriteBacks(LedgerPart):
         with self._engine.connect() as connection:
             return list(connection.execute(query).scalars())
 
-    def claim_write_back(self, opportunity_id: str, *, worker: str, lease: timedelta) -> list[Assessment]:
+    def claim_write_back(self, opportunity_id: str, *, worker: str) -> list[Assessment]:
         """Take all that has ended and is unwritten; empty when another worker works on any of it.
 
         An order to try again counts more than the time set for the next try.
         """
         self._stay_alive()
-        now = self._clock()
         with self._engine.begin() as connection:
             connection.execute(select(func.pg_advisory_xact_lock(func.hashtext(opportunity_id))))
-            busy = select(true()).where(assessments.c.opportunity_id == opportunity_id, ~unclaimed(assessments, now))
+            busy = select(true()).where(assessments.c.opportunity_id == opportunity_id, ~unclaimed(assessments))
             if connection.execute(busy.limit(1)).first():
                 return []
             claimed = connection.execute(
                 update(assessments)
                 .where(assessments.c.opportunity_id == opportunity_id, self._ended())
-                .values(claimed_by=worker, claimed_until=now + lease)
+                .values(claimed_by=worker)
                 .returning(assessments.c.id)
             ).scalars()
             query = select_assessments().where(assessments.c.id.in_(list(claimed))).order_by(assessments.c.id)
@@ -81,19 +84,22 @@ class WriteBacks(LedgerPart):
         self._update(
             update(assessments)
             .where(assessments.c.id == assessment_id)
-            .values(written_at=self._clock(), claimed_by=None, claimed_until=None, not_before=None, reason=None)
+            .values(written_at=self._clock(), claimed_by=None, not_before=None, reason=None)
         )
 
-    def release_write_back(self, assessment_id: int, *, reason: str, not_before: datetime | None = None) -> None:
-        """Give an assessment back unwritten."""
+    def release_write_back(
+        self, assessment_id: int, *, worker: str, reason: str, not_before: datetime | None = None
+    ) -> None:
+        """Give an assessment back unwritten. Another worker's claim is left alone."""
         self._update(
             update(assessments)
-            .where(assessments.c.id == assessment_id, assessments.c.written_at.is_(None))
-            .values(
-                claimed_by=None, claimed_until=None, reason=reason, not_before=not_before,
-                tries=assessments.c.tries + 1,
+            .where(
+                assessments.c.id == assessment_id,
+                assessments.c.written_at.is_(None),
+                assessments.c.claimed_by == worker,
             )
-        )  # fmt: skip
+            .values(claimed_by=None, reason=reason, not_before=not_before, tries=assessments.c.tries + 1)
+        )
 
     def step(self, invitation_id: int, opportunity_id: str, step: str) -> Step | None:
         """What is known of one step."""
@@ -114,27 +120,60 @@ class WriteBacks(LedgerPart):
         with self._engine.connect() as connection:
             return set(connection.execute(query).scalars())
 
-    def start_step(self, invitation_id: int, opportunity_id: str, step: str) -> None:
-        """Record that a step is about to be sent."""
-        statement = insert(write_back_steps).values(
-            invitation_id=invitation_id, opportunity_id=opportunity_id, step=step, started_at=self._clock()
+    def check_write_back_claim(self, opportunity_id: str, *, worker: str) -> None:
+        """Make sure that a worker still holds an opportunity's write-back.
+
+        :raises ClaimLostError: it does not.
+        """
+        with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            if connection.execute(self._claimed(opportunity_id, worker).limit(1)).first() is None:
+                raise ClaimLostError(opportunity_id)
+
+    def start_step(self, invitation_id: int, opportunity_id: str, step: str, *, worker: str) -> None:
+        """Record that a step is about to be sent, if the worker still holds the claim: one statement does both.
+
+        :raises ClaimLostError: it does not; nothing is recorded.
+        """
+        claimed = self._claimed(opportunity_id, worker).where(assessments.c.invitation_id == invitation_id).cte()
+        started = (
+            insert(write_back_steps)
+            .from_select(
+                ["invitation_id", "opportunity_id", "step", "started_at"],
+                select(
+                    claimed.c.invitation_id,
+                    claimed.c.opportunity_id,
+                    literal(step),
+                    literal(self._clock(), DateTime(timezone=True)),
+                ),
+            )
+            .on_conflict_do_nothing()
+            .cte()
         )
-        self._update(statement.on_conflict_do_nothing())
+        statement = select(func.count()).select_from(claimed).add_cte(started)
+        with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            if not connection.execute(statement).scalar_one():
+                raise ClaimLostError(opportunity_id)
+
+    @staticmethod
+    def _claimed(opportunity_id: str, worker: str) -> Select[Any]:
+        return select(assessments.c.opportunity_id, assessments.c.invitation_id).where(
+            assessments.c.opportunity_id == opportunity_id, assessments.c.claimed_by == worker
+        )
 
     def finish_step(self, invitation_id: int, opportunity_id: str, step: str, *, vendor_id: str | None) -> None:
-        """Record that a step is known done, with the id of what was made."""
-        c, now = write_back_steps.c, self._clock()
-        done = (
-            update(write_back_steps)
-            .where(c.invitation_id == invitation_id, c.opportunity_id == opportunity_id, c.step == step)
-            .values(done_at=now, vendor_id=vendor_id)
+        """Record that a step is known done, with the id of what was made; also when it was found and not made."""
+        now = self._clock()
+        values = {"done_at": now, "vendor_id": vendor_id}
+        done = insert(write_back_steps).values(
+            invitation_id=invitation_id, opportunity_id=opportunity_id, step=step, started_at=now, **values
         )
-        told = insert(events).values(
+        event = insert(events).values(
             at=now, kind=f"{step}_done", opportunity_id=opportunity_id, invitation_id=invitation_id
         )
+        keys = ["invitation_id", "opportunity_id", "step"]
         with self._engine.begin() as connection:
-            connection.execute(done)
-            connection.execute(told)
+            connection.execute(done.on_conflict_do_update(index_elements=keys, set_=values))
+            connection.execute(event)
 
     def notice(self, opportunity_id: str, problem: str) -> Step | None:
         """What is known of the note about a problem."""

@@ -21,7 +21,10 @@ class Alert:
 
 
 def alert_of(context: Mapping[str, Any]) -> Alert:
-    """The alert for what Airflow hands to a callback: of a failed task, or of a run that missed its deadline."""
+    """Make the alert for a failed task or a run that missed its deadline.
+
+    :param context: what Airflow passes to a callback.
+    """
     if "deadline" in context:
         return _late(context["dag_run"], context["deadline"])
     task, error = context["ti"], context.get("exception")
@@ -35,7 +38,7 @@ def alert_of(context: Mapping[str, Any]) -> Alert:
 
 
 def overdue_text(items: Sequence[Overdue]) -> str:
-    """The alert for what waits too long."""
+    """Make the text of the alert about work that has waited too long."""
     return f"{len(items)} waiting too long: {_listed([_waits(item) for item in items])}."
 
 

@@ -14,7 +14,6 @@ from airflow.sdk import BaseOperator, BaseSensorOperator
 
 from lever_imocha.errors import LeverImochaError, WaitFailedError
 from lever_imocha.operators.links import LeverCandidateLink
-from lever_imocha.runtime.batch_run import run_batch
 from lever_imocha.runtime.batches import batches
 from lever_imocha.runtime.tracebacks import without_traceback
 from lever_imocha.triggers.ended_attempts import EndedAttemptsTrigger
@@ -92,7 +91,7 @@ class CollectStageEntriesOperator(AssessmentOperator):
     @without_traceback
     def execute(self, context: Any) -> list[list[str]]:
         """Return batches of opportunity ids."""
-        from lever_imocha.notifications.notifier import alert_overdue
+        from lever_imocha.notifications.alerts import alert_overdue
 
         by_webhook = context["dag_run"].run_type == "asset_triggered"
         with self.services() as services:
@@ -124,6 +123,8 @@ class InviteCandidatesOperator(CandidatesOperator):
     @without_traceback
     def execute(self, context: Any) -> dict[str, int]:
         """Return how many came to which decision."""
+        from lever_imocha.runtime.batch_run import run_batch
+
         with self.services() as services:
             workflow = services.invite_workflow()
             return run_batch((key, partial(workflow.act, key)) for key in self.opportunity_ids)
@@ -192,6 +193,8 @@ class WriteBackReportsOperator(CandidatesOperator):
     @without_traceback
     def execute(self, context: Any) -> dict[str, int]:
         """Return how many came to which outcome."""
+        from lever_imocha.runtime.batch_run import run_batch
+
         with self.services() as services:
             workflow = services.write_back_workflow()
             return run_batch((key, partial(workflow.write_back, key)) for key in self.opportunity_ids)

@@ -8,16 +8,17 @@ from urllib.parse import urlsplit
 from airflow.sdk import BaseOperatorLink
 
 from lever_imocha.errors import LeverImochaError
-from lever_imocha.hooks.lever import LeverHook
 
 
 class LeverCandidateLink(BaseOperatorLink):
-    """Opens the candidate of a task that is about one; a slice of several has no link."""
+    """Opens the candidate of a task in Lever; a task for several candidates has no link."""
 
     name = "Candidate in Lever"
 
     def get_link(self, operator: Any, *, ti_key: Any) -> str:
-        """The candidate's page on the site that belongs to the connection's API (lever.md 1.1, 4.2)."""
+        """Return the URL of the candidate's page in Lever; empty for several (lever.md 1.1, 4.2)."""
+        from lever_imocha.hooks.lever import LeverHook  # not needed to parse a DAG
+
         if len(operator.opportunity_ids) != 1:
             return ""
         try:

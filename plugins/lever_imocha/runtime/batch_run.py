@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable
 
+from lever_imocha.domain.decisions import Outcome
 from lever_imocha.errors import CredentialsError, LedgerError, LeverImochaError, SettingsError, WorkFailedError
 
 log = logging.getLogger(__name__)
 
 
-def run_batch(items: Iterable[tuple[str, Callable[[], str | None]]]) -> dict[str, int]:
+def run_batch(items: Iterable[tuple[str, Callable[[], Outcome | str | None]]]) -> dict[str, int]:
     """Do each piece of work and count the outcomes.
 
     :param items: an opportunity id and what to do about it.
@@ -21,7 +22,7 @@ def run_batch(items: Iterable[tuple[str, Callable[[], str | None]]]) -> dict[str
     failures: dict[str, LeverImochaError] = {}
     for opportunity_id, act in items:
         try:
-            outcome = act() or "nothing to do"
+            outcome: Outcome | str = act() or "nothing to do"
         except (CredentialsError, SettingsError, LedgerError):
             raise
         except LeverImochaError as error:
@@ -30,7 +31,8 @@ def run_batch(items: Iterable[tuple[str, Callable[[], str | None]]]) -> dict[str
             outcome = "failed"
         else:
             log.info("opportunity %s: %s", opportunity_id, outcome)
-        outcomes[outcome.partition(":")[0]] = outcomes.get(outcome.partition(":")[0], 0) + 1
+        kind = str(outcome.action) if isinstance(outcome, Outcome) else outcome
+        outcomes[kind] = outcomes.get(kind, 0) + 1
     if failures:
         raise WorkFailedError(failures)
     return outcomes

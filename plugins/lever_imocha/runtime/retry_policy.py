@@ -28,6 +28,6 @@ class VendorRetryPolicy(RetryPolicy):
         if waits:
             return RetryDecision.retry(timedelta(seconds=max(waits)), "rate limited")
         hopeless = (CredentialsError, NotPermittedError, SettingsError, LedgerError, AssessmentError)
-        if causes and all(isinstance(error, hopeless) for error in causes):
+        if causes and all(isinstance(error, hopeless) and not getattr(error, "temporary", False) for error in causes):
             return RetryDecision.fail("trying again will not help")
         return RetryDecision.default()

@@ -28,7 +28,7 @@ from lever_imocha.workflows.write_back import WriteBackWorkflow
 
 @lru_cache(maxsize=4)
 def _worker_lock(engine: Engine, process: int) -> WorkerLock:
-    """This process's name in claims, attended for as long as it lives; a forked child gets a name of its own."""
+    """Make the lock that shows that this process is alive; a forked child gets one of its own."""
     return WorkerLock(engine, f"{socket.gethostname()}:{process}:{uuid.uuid4().hex[:8]}")
 
 

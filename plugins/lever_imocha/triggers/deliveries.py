@@ -9,10 +9,6 @@ from typing import Any
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 from asgiref.sync import sync_to_async
 
-from lever_imocha.hooks.ledger import ledger_engine
-from lever_imocha.ledger.repository import Ledger
-from lever_imocha.triggers.listener import NotificationListener
-
 
 class DeliveryTrigger(BaseEventTrigger):
     """Raises an asset event while a vendor's deliveries wait. Only a doorbell: the ledger is the queue.
@@ -40,6 +36,8 @@ class DeliveryTrigger(BaseEventTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Ring for as long as Airflow lets it."""
+        from lever_imocha.triggers.listener import NotificationListener  # not needed to parse a DAG
+
         async with NotificationListener(self.vendor) as channel:
             while True:
                 if await sync_to_async(self._waits, thread_sensitive=False)():
@@ -49,6 +47,9 @@ class DeliveryTrigger(BaseEventTrigger):
                     await channel.wait(self.poll_interval)
 
     def _waits(self) -> bool:
+        from lever_imocha.hooks.ledger import ledger_engine
+        from lever_imocha.ledger.repository import Ledger
+
         try:
             ledger = Ledger(engine=ledger_engine())
             return bool(ledger.waiting(1, deliveries_only=True) if self.vendor == "lever" else ledger.callbacks(1))

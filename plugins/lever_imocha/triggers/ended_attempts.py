@@ -11,8 +11,6 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 from asgiref.sync import sync_to_async
 
 from lever_imocha.errors import ApiError, CredentialsError, LeverImochaError, NotPermittedError
-from lever_imocha.runtime.services import Services
-from lever_imocha.triggers.listener import NotificationListener
 
 SETTLING = 3.0
 """Seconds before it first fires. A task that resumes before the scheduler has seen it defer is taken for lost, and
@@ -48,6 +46,8 @@ class EndedAttemptsTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Fire once: ``{"due": [opportunity ids]}``, or ``{"error": message}`` for what a person must mend."""
+        from lever_imocha.triggers.listener import NotificationListener  # not needed to parse a DAG
+
         loop = asyncio.get_running_loop()
         ends = loop.time() + self.wait
         sweep_at = loop.time() + self.poll_interval
@@ -61,7 +61,8 @@ class EndedAttemptsTrigger(BaseTrigger):
                 try:
                     due = await sync_to_async(self._look, thread_sensitive=False)(sweep=sweep)
                 except LeverImochaError as error:
-                    if not isinstance(error, ApiError) or isinstance(error, CredentialsError | NotPermittedError):
+                    passes = isinstance(error, ApiError) or getattr(error, "temporary", False)
+                    if not passes or isinstance(error, CredentialsError | NotPermittedError):
                         yield TriggerEvent({"error": str(error)})
                         return
                     self.log.warning("%s", error)
@@ -71,6 +72,8 @@ class EndedAttemptsTrigger(BaseTrigger):
         yield TriggerEvent({"due": due})
 
     def _look(self, *, sweep: bool) -> list[str]:
+        from lever_imocha.runtime.services import Services
+
         services = Services.open(lever_conn_id=self.lever_conn_id, imocha_conn_id=self.imocha_conn_id)
         watch = services.attempt_sweep()
         # Two runs may wait at once: one sweep serves both.

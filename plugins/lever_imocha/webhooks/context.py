@@ -34,7 +34,7 @@ def open_context() -> ReceiverContext:
     """
     settings = load_settings()
     return ReceiverContext(
-        ledger=Ledger(engine=ledger_engine()),
+        ledger=Ledger(engine=ledger_engine(pre_ping=True)),
         limits=settings.webhooks,
         shows_status=settings.explain.status_tags,
         webhook_tokens=_found(lambda: LeverHook().webhook_tokens, []),

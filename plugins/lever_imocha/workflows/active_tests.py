@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import timedelta
 
 from lever_imocha.clients.imocha import ImochaClient
-from lever_imocha.domain.decisions import WantedTest
+from lever_imocha.domain.tags import WantedTest
 from lever_imocha.ledger.repository import Ledger
 
 _KEY = "imocha.tests"

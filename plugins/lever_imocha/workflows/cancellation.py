@@ -1,13 +1,14 @@
-"""Candidates who leave while an invitation is open: it is withdrawn, where the settings say so."""
+"""Cancels the open invitations of candidates who left, where the settings say so."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
 
 from lever_imocha.clients.imocha import ImochaClient
-from lever_imocha.domain.decisions import Departure
+from lever_imocha.clients.lever import LeverClient
+from lever_imocha.domain.decisions import Departure, departed, may_cancel, may_mask
 from lever_imocha.errors import NotFoundError, NotPermittedError, RequestRejectedError
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.settings import Settings
@@ -17,53 +18,59 @@ log = logging.getLogger(__name__)
 
 
 class Cancellation:
-    """What is done at iMocha and in the ledger when an opportunity is archived, deleted or moved out of its stage.
-
-    :param departure_of: reads how another opportunity has left; None when it has not.
-    """
+    """What is done at iMocha and in the ledger when an opportunity is archived, deleted or moved out of its stage."""
 
     def __init__(
         self,
         *,
+        lever: LeverClient,
         imocha: ImochaClient,
         ledger: Ledger,
         settings: Settings,
         clock: Callable[[], datetime],
-        departure_of: Callable[[str], Departure | None],
     ) -> None:
-        self._imocha, self._ledger, self._settings = imocha, ledger, settings
-        self._clock, self._departure_of = clock, departure_of
+        self._lever, self._imocha, self._ledger, self._settings, self._clock = lever, imocha, ledger, settings, clock
+        self._cancel_when = {kind for kind in Departure if getattr(settings.cancel_when, kind.value)}
 
-    def leave(self, opportunity_id: str, departure: Departure) -> None:
+    def leave(self, opportunity_id: str, departure: Departure, trigger_stages: Collection[str]) -> None:
         """Cancel the opportunity's open invitations; forget a deleted or anonymised candidate here and at iMocha.
 
         An invitation that another opportunity of the same person shares is left open until that has left, too.
 
-        :raises ApiError: iMocha could not be reached; nothing is forgotten yet.
+        :param trigger_stages: ids; an opportunity in one of them has not left.
+        :raises ApiError: a vendor could not be reached; nothing is forgotten yet.
         """
-        if self._matters(departure):
-            for _, invitation_id in self._ledger.open_invitations(opportunity_id):
-                if all(self._matters(self._departure_of(key)) for key in self._others(invitation_id, opportunity_id)):
+        if departure in self._cancel_when:
+            for invitation_id in self._ledger.open_invitations(opportunity_id):
+                if may_cancel(
+                    self._departures_of_others(invitation_id, opportunity_id, trigger_stages), self._cancel_when
+                ):
                     self._cancel(opportunity_id, invitation_id, departure)
         if departure is Departure.DELETED:
             if self._settings.mask_deleted:
-                self._mask(opportunity_id)
+                self._mask(opportunity_id, trigger_stages)
             self._ledger.erase_name(opportunity_id)
 
-    def _matters(self, departure: Departure | None) -> bool:
-        return departure is not None and bool(getattr(self._settings.cancel_when, departure.value))
+    def _departures_of_others(
+        self, invitation_id: int, opportunity_id: str, trigger_stages: Collection[str]
+    ) -> list[Departure | None]:
+        others = [key for key in self._ledger.opportunities_of_invitation(invitation_id) if key != opportunity_id]
+        return [self._departure_of(key, trigger_stages) for key in others]
 
-    def _others(self, invitation_id: int, opportunity_id: str) -> list[str]:
-        return [key for key in self._ledger.opportunities_of_invitation(invitation_id) if key != opportunity_id]
+    def _departure_of(self, opportunity_id: str, trigger_stages: Collection[str]) -> Departure | None:
+        try:
+            return departed(self._lever.get_opportunity(opportunity_id), trigger_stages)
+        except NotFoundError:
+            return Departure.DELETED
 
-    def _mask(self, opportunity_id: str) -> None:
+    def _mask(self, opportunity_id: str, trigger_stages: Collection[str]) -> None:
         """Have iMocha mask what it holds of the opportunity's attempts; it asks for the e-mail address, kept nowhere."""
         done = self._ledger.masked_invitations(opportunity_id)
         for known in self._ledger.assessments_of(opportunity_id):
             number = known.invitation_id
             if number is None or number in done:
                 continue
-            if any(self._departure_of(key) is not Departure.DELETED for key in self._others(number, opportunity_id)):
+            if not may_mask(self._departures_of_others(number, opportunity_id, trigger_stages)):
                 continue
             email = self._email(number)
             if email is None:

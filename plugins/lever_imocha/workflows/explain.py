@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lever_imocha.clients.lever import LeverClient
-from lever_imocha.domain.decisions import STATUS_TAGS, Action
+from lever_imocha.domain.decisions import Action
 from lever_imocha.domain.explanations import hold_note, status_tag
 from lever_imocha.domain.imocha import read_status
 from lever_imocha.domain.lever import Opportunity
+from lever_imocha.domain.tags import STATUS_TAGS
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.values import StageEntry
 from lever_imocha.settings import Settings
@@ -37,15 +38,18 @@ class Explainer:
         """
         if opportunity.archived is not None or opportunity.is_anonymized:
             return
-        if self._settings.explain.notes and (hold := self._hold(opportunity.id)) is not None:
-            problem, text = f"stage entry {hold.id}: {hold.reason}", hold_note(str(hold.reason))
-            self.note(opportunity.id, problem, text, perform_as=perform_as)
+        hold = self._hold(opportunity.id) if self._settings.explain.notes else None
+        if hold is not None and hold.reason is not None:
+            why = f"{hold.reason} ({hold.detail})" if hold.detail else str(hold.reason)
+            self.note(
+                opportunity.id, f"stage entry {hold.id}: {why}", hold_note(why, hold.reason), perform_as=perform_as
+            )
         if self._settings.explain.status_tags:
             self._show_tag(opportunity, perform_as)
 
     def _hold(self, opportunity_id: str) -> StageEntry | None:
         last = self._ledger.last_entry(opportunity_id)
-        return last if last is not None and last.decision == Action.HOLD.value else None
+        return last if last is not None and last.decision is Action.HOLD else None
 
     def _show_tag(self, opportunity: Opportunity, perform_as: str) -> None:
         wanted = self.tag(opportunity.id)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_fixed
 
 from lever_imocha.clients.imocha import ImochaClient
-from lever_imocha.domain.decisions import Action, Decision, Reason, ResolvedRule
+from lever_imocha.domain.decisions import Action, Outcome, Plan, Reason, Situation
 from lever_imocha.domain.imocha import (
     UTC_ZONE,
     AttemptStatus,
@@ -21,10 +22,11 @@ from lever_imocha.domain.imocha import (
 )
 from lever_imocha.domain.lever import Opportunity
 from lever_imocha.domain.metrics import Metrics
+from lever_imocha.domain.rules import ResolvedRule
 from lever_imocha.domain.signatures import callback_url
 from lever_imocha.errors import NotFoundError, NotPermittedError, OutcomeUnknownError, RequestRejectedError
 from lever_imocha.ledger.repository import Ledger
-from lever_imocha.ledger.values import Assessment, StageEntry
+from lever_imocha.ledger.values import Assessment
 from lever_imocha.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -84,44 +86,42 @@ class InvitationSender:
         found = (attempt.status for attempt in attempts if attempt.test_invitation_id == invitation_id)
         return next(found, AttemptStatus.UNKNOWN)
 
-    def send(
-        self,
-        action: Action,
-        *,
-        opportunity: Opportunity,
-        entry: StageEntry,
-        rule: ResolvedRule,
-        test_id: int,
-        ask_first: bool,
-    ) -> Decision:
+    def send(self, plan: Plan, situation: Situation, known: Assessment | None, *, worker: str) -> Outcome:
         """Invite, refresh or reattempt, and record the invitation before anything else can need it.
 
-        :param ask_first: there may be an attempt we know nothing of: invite without an e-mail first, which leaves a
-            running or finished one unchanged and tells.
-        :return: what came of it: a refresh that finds the attempt running leaves it alone.
+        :param plan: with one of these three actions, about one test.
+        :param situation: with the stage entry it was decided for.
+        :param known: what the ledger knew of the test when it was decided.
+        :param worker: holds the claim on the opportunity.
+        :raises ClaimLostError: it holds it no longer; nothing was sent.
         :raises ApiError: iMocha refused or could not be reached; the intention stays recorded.
         """
-        before = self._ledger.assessment(opportunity.id, test_id)
-        assessment_id = self._ledger.intend(opportunity.id, test_id, entry_id=entry.id, rule_key=rule.key)
-        if before is not None and before.intended_at is not None:
-            self._event("invite_repeated", opportunity, test_id, before.invitation_id, "an earlier answer was lost")
+        opportunity, entry, rule, test_id = situation.opportunity, situation.entry, situation.rule, plan.test_id
+        if entry is None or rule is None or test_id is None:
+            raise ValueError(f"no invitation can be sent for {plan}")
+        intend = partial(
+            self._ledger.intend, opportunity.id, test_id, entry_id=entry.id, rule_key=rule.key, worker=worker
+        )
+        assessment_id = intend()
+        if known is not None and known.intended_at is not None:
+            self._event("invite_repeated", opportunity, test_id, known.invitation_id, "an earlier answer was lost")
         if len(opportunity.emails) > 1:
             log.info(
                 "opportunity %s has %s e-mail addresses: the first counts", opportunity.id, len(opportunity.emails)
             )
+        before = known.invitation_id if known is not None else None
         try:
-            invitation = self._call(
-                action, opportunity, rule, test_id, before, ask_first, self._callback(assessment_id)
-            )
+            with self._imocha.guarded(intend):
+                invitation = self._call(plan, opportunity, rule, test_id, before, self._callback(assessment_id))
         except (RequestRejectedError, NotPermittedError) as error:
-            if action is not Action.REATTEMPT or "reattempt is not allowed" not in error.detail.casefold():
+            if plan.action is not Action.REATTEMPT or "reattempt is not allowed" not in error.detail.casefold():
                 raise
             # Refused because of the state of an attempt that another opportunity of the person began (imocha.md 5.4).
             self._ledger.mark_handled(assessment_id, entry.id)
             self._event("already_running", opportunity, test_id, None)
-            return Decision(Action.IGNORE, Reason.RUNNING)
-        if before is not None and before.invitation_id not in (None, invitation.id) and action is Action.REFRESH:
-            self._replace(opportunity, test_id, int(before.invitation_id or 0), invitation.id)
+            return Outcome(Action.IGNORE, Reason.RUNNING)
+        if before is not None and before != invitation.id and plan.action is Action.REFRESH:
+            self._replace(opportunity, test_id, before, invitation.id)
         status = invitation.status
         self._ledger.record_invitation(
             assessment_id,
@@ -129,12 +129,12 @@ class InvitationSender:
             test_id=test_id,
             status=(AttemptStatus.PENDING if status is AttemptStatus.UNKNOWN else status).value,
             entry_id=entry.id,
-            refreshed=action is Action.REFRESH,
+            refreshed=plan.action is Action.REFRESH,
         )
-        return self._outcome(action, opportunity, test_id, invitation)
+        return self._outcome(plan.action, opportunity, test_id, invitation)
 
-    def adopt(self, opportunity: Opportunity) -> None:
-        """Learn of invitations whose answer was lost, without an e-mail: to withdraw them, or to write their reports."""
+    def recover_invitations(self, opportunity: Opportunity) -> None:
+        """Learn of invitations whose answer was lost, without an e-mail: to cancel them, or to write their reports."""
         for known in self._ledger.assessments_of(opportunity.id):
             if known.intended_at is None or known.invitation_id is not None or opportunity.email is None:
                 continue
@@ -148,53 +148,53 @@ class InvitationSender:
                 entry_id=known.entry_id,
                 refreshed=False,
             )
-            self._event("adopted", opportunity, known.test_id, invitation.id)
+            self._event("recovered", opportunity, known.test_id, invitation.id)
 
-    def _outcome(self, action: Action, opportunity: Opportunity, test_id: int, invitation: Invitation) -> Decision:
+    def _outcome(self, action: Action, opportunity: Opportunity, test_id: int, invitation: Invitation) -> Outcome:
         known = read_status(self._ledger.invitation_status(invitation.id))
         if known.is_ended or invitation.status.is_ended:
             self._event("already_taken", opportunity, test_id, invitation.id)
-            return Decision(Action.IGNORE, Reason.ALREADY_TAKEN)
+            return Outcome(Action.IGNORE, Reason.ALREADY_TAKEN)
         if invitation.status is AttemptStatus.IN_PROGRESS:
             self._event("already_running", opportunity, test_id, invitation.id)
-            return Decision(Action.IGNORE, Reason.RUNNING)
+            return Outcome(Action.IGNORE, Reason.RUNNING)
         past = {Action.INVITE: "invited", Action.REFRESH: "refreshed", Action.REATTEMPT: "reattempt_given"}
         self._event(past[action], opportunity, test_id, invitation.id)
         self._metrics.count(past[action])
         if opportunity.entered_stage_at is not None:
             self._metrics.timing("move_to_invitation", (self._clock() - opportunity.entered_stage_at).total_seconds())
-        return Decision(action)
+        return Outcome(action)
 
     def _call(
         self,
-        action: Action,
+        plan: Plan,
         opportunity: Opportunity,
         rule: ResolvedRule,
         test_id: int,
-        before: Assessment | None,
-        ask_first: bool,
+        before: int | None,
         callback: str | None,
     ) -> Invitation:
-        settings = self._link_settings(action, rule, test_id)
-        if action is Action.REATTEMPT and before is not None and before.invitation_id is not None:
-            old = before.invitation_id
-            now = self._clock()
-            return self._sure(
-                lambda: self._imocha.reattempt(
-                    old,
-                    start_at=settings.start_at or now,
-                    end_at=settings.end_at or now + timedelta(days=7),
-                    time_zone_id=settings.time_zone_id or UTC_ZONE,
-                    send_email=True,
-                    callback_url=callback,
-                )
-            )
-
-        if ask_first:
+        settings = self._link_settings(plan.action, rule, test_id)
+        if plan.action is Action.REATTEMPT and before is not None:
+            return self._reattempt(before, callback, settings)
+        if plan.check_first:
             quiet = self._as_reported(self._invite(opportunity, test_id, callback, settings, send_email=False))
             if quiet.status is AttemptStatus.IN_PROGRESS or quiet.status.is_ended:
                 return quiet
         return self._invite(opportunity, test_id, callback, settings, send_email=True)
+
+    def _reattempt(self, invitation_id: int, callback: str | None, settings: InviteSettings) -> Invitation:
+        now = self._clock()
+        return self._sure(
+            lambda: self._imocha.reattempt(
+                invitation_id,
+                start_at=settings.start_at or now,
+                end_at=settings.end_at or now + timedelta(days=7),
+                time_zone_id=settings.time_zone_id or UTC_ZONE,
+                send_email=True,
+                callback_url=callback,
+            )
+        )
 
     def _invite(
         self,

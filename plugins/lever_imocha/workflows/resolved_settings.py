@@ -9,8 +9,9 @@ from typing import Protocol
 from pydantic import BaseModel, ConfigDict
 
 from lever_imocha.clients.lever import LeverClient
-from lever_imocha.domain.decisions import ResolvedRule, TagScheme
 from lever_imocha.domain.forms import FormTemplate, check_template, merged_fields, missing_fields, our_fields
+from lever_imocha.domain.rules import ResolvedRule, RuleKey
+from lever_imocha.domain.tags import TagScheme
 from lever_imocha.errors import LedgerError, SettingsError
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.settings import Settings
@@ -28,11 +29,15 @@ class ResolvedSettings(BaseModel):
     rules: tuple[ResolvedRule, ...]
     templates: dict[str, FormTemplate] = {}
 
-    def rule_of(self, key: str) -> ResolvedRule | None:
+    @property
+    def trigger_stages(self) -> tuple[str, ...]:
+        """The ids of the rules' trigger stages, each once."""
+        return tuple(dict.fromkeys(rule.trigger_stage_id for rule in self.rules))
+
+    def rule_of(self, key: RuleKey) -> ResolvedRule | None:
         """The rule an assessment was begun under, or, when the settings changed since, one of the same stage."""
-        stage = key.partition("|")[0]
         exact = [rule for rule in self.rules if rule.key == key]
-        return next(iter(exact + [rule for rule in self.rules if rule.trigger_stage_id == stage]), None)
+        return next(iter(exact + [rule for rule in self.rules if rule.trigger_stage_id == key.trigger_stage_id]), None)
 
 
 class _Named(Protocol):

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 
 from lever_imocha.clients.imocha import ImochaClient
 from lever_imocha.clients.lever import LeverClient
-from lever_imocha.domain.decisions import wanted_tests
+from lever_imocha.domain.tags import wanted_tests
 from lever_imocha.errors import NotFoundError, SettingsError
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.settings import Settings

@@ -5,17 +5,21 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 
 from lever_imocha.clients.imocha import ImochaClient
 from lever_imocha.clients.lever import LeverClient
-from lever_imocha.domain.decisions import ResolvedRule, may_move_on, select_rule, wanted_tests
+from lever_imocha.domain.decisions import may_move_on
 from lever_imocha.domain.explanations import failure_note
 from lever_imocha.domain.forms import FormTemplate, fill_form, is_same_form, report_file_name
 from lever_imocha.domain.imocha import Report, read_status
 from lever_imocha.domain.lever import Opportunity
 from lever_imocha.domain.metrics import Metrics, NoMetrics
+from lever_imocha.domain.rules import ResolvedRule, select_rule
+from lever_imocha.domain.tags import wanted_tests
 from lever_imocha.errors import (
     AssessmentError,
+    ClaimLostError,
     LeverImochaError,
     NotFoundError,
     ReportFileError,
@@ -71,19 +75,25 @@ class WriteBackWorkflow:
         :return: what happened, or None when another worker has it or nothing is due.
         :raises LeverImochaError: a step failed; the steps done stay done, the rest is due again.
         """
-        claimed = self._ledger.claim_write_back(opportunity_id, worker=self._worker, lease=self._settings.poll.lease)
+        claimed = self._ledger.claim_write_back(opportunity_id, worker=self._worker)
         written: list[Assessment] = []
         try:
             for assessment in claimed:
                 if self._write(assessment):
                     written.append(assessment)
             outcome = self._move_on(written) if written else None
+        except ClaimLostError as error:
+            log.warning("%s", error)
+            return None
         except LeverImochaError as error:
             if isinstance(error, NotFoundError) and self._is_gone(opportunity_id):
                 return self._let_go(claimed)
             for assessment in claimed:
                 self._ledger.release_write_back(
-                    assessment.id, reason=type(error).__name__, not_before=self._later(assessment, error)
+                    assessment.id,
+                    worker=self._worker,
+                    reason=type(error).__name__,
+                    not_before=self._later(assessment, error),
                 )
             self._explain(claimed[0], error)
             raise
@@ -139,7 +149,7 @@ class WriteBackWorkflow:
         report = self._final_report(invitation_id)
         if report is None:
             self._ledger.release_write_back(
-                assessment.id, reason="report not final", not_before=self._later(assessment)
+                assessment.id, worker=self._worker, reason="report not final", not_before=self._later(assessment)
             )
             return False
         self._ledger.set_status({invitation_id: report.status.value})
@@ -220,11 +230,13 @@ class WriteBackWorkflow:
         first = written[0]
         perform_as, shown = self._resolved.perform_as, self._explainer.tag(first.opportunity_id)
         tags = [*self._settings.write_back.tags, *shown]
+        claimed = partial(self._ledger.check_write_back_claim, first.opportunity_id, worker=self._worker)
         current: Opportunity | None = None
         if tags:
-            current = self._lever.add_tags(first.opportunity_id, tags, perform_as=perform_as)
-            if shown:
-                self._explainer.clear(first.opportunity_id, current.tags, keep=shown, perform_as=perform_as)
+            with self._lever.guarded(claimed):
+                current = self._lever.add_tags(first.opportunity_id, tags, perform_as=perform_as)
+                if shown:
+                    self._explainer.clear(first.opportunity_id, current.tags, keep=shown, perform_as=perform_as)
         current = current or self._lever.get_opportunity(first.opportunity_id, expand=("applications",))
         rule = self._rule_now(first, current)
         if may_move_on(current, rule):
@@ -263,8 +275,8 @@ class WriteBackWorkflow:
             self._lever.update_stage(opportunity_id, rule.completed_stage_id, perform_as=perform_as)
             return rule.completed_stage_id
 
-        self._ledger.start_step(invitation_id, opportunity_id, "stage")
-        stage_id = create_once(make, find, look_first=False)
+        with self._lever.guarded(self._starts(invitation_id, opportunity_id, "stage")):
+            stage_id = create_once(make, find, look_first=False)
         self._ledger.finish_step(invitation_id, opportunity_id, "stage", vendor_id=stage_id)
 
     def _step(
@@ -279,10 +291,14 @@ class WriteBackWorkflow:
         known = self._ledger.step(invitation_id, assessment.opportunity_id, step)
         if known is not None and known.done_at is not None:
             return
-        self._ledger.start_step(invitation_id, assessment.opportunity_id, step)
         look_first = known is not None or assessment.adopted or self._ledger.recently_restored()
-        vendor_id = create_once(make, find, look_first=look_first)
+        with self._lever.guarded(self._starts(invitation_id, assessment.opportunity_id, step)):
+            vendor_id = create_once(make, find, look_first=look_first)
         self._ledger.finish_step(invitation_id, assessment.opportunity_id, step, vendor_id=vendor_id)
+
+    def _starts(self, invitation_id: int, opportunity_id: str, step: str) -> Callable[[], None]:
+        """Return what records the start of a step; it fails when another worker has taken over meanwhile."""
+        return partial(self._ledger.start_step, invitation_id, opportunity_id, step, worker=self._worker)
 
     def _rule_now(self, assessment: Assessment, current: Opportunity) -> ResolvedRule:
         """The rule of where the candidate is: the one begun under, unless moved to another trigger stage since."""

@@ -1,0 +1,54 @@
+"""Which rule of the settings applies to an opportunity."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from lever_imocha.domain.lever import Opportunity
+
+
+@dataclass(frozen=True, kw_only=True)
+class RuleKey:
+    """By which an assessment remembers the rule it was begun under, also when the settings change."""
+
+    trigger_stage_id: str
+    completed_stage_id: str
+    form_template: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResolvedRule:
+    """A rule of the settings, with Lever's ids in place of names."""
+
+    trigger_stage_id: str
+    completed_stage_id: str
+    form_template: str
+    posting_ids: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    retake: Literal["never", "reattempt"] = "never"
+    validity_days: int | None = None
+    time_zone_id: int | None = None
+
+    @property
+    def key(self) -> RuleKey:
+        """By which an assessment remembers this rule."""
+        return RuleKey(
+            trigger_stage_id=self.trigger_stage_id,
+            completed_stage_id=self.completed_stage_id,
+            form_template=self.form_template,
+        )
+
+    def matches(self, opportunity: Opportunity) -> bool:
+        """Return whether the opportunity is in the trigger stage and has one of the rule's postings and tags, if any."""
+        return (
+            opportunity.stage == self.trigger_stage_id
+            and (not self.posting_ids or bool(set(self.posting_ids) & set(opportunity.posting_ids)))
+            and (not self.tags or bool(set(self.tags) & set(opportunity.tags)))
+        )
+
+
+def select_rule(opportunity: Opportunity, rules: Sequence[ResolvedRule]) -> ResolvedRule | None:
+    """Return the first rule that matches, in the order of the settings."""
+    return next((rule for rule in rules if rule.matches(opportunity)), None)

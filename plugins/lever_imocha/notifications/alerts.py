@@ -1,0 +1,72 @@
+"""Sends alerts through the notifier named in the settings, each once."""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+from pkgutil import resolve_name
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from lever_imocha.errors import LedgerError
+from lever_imocha.hooks.ledger import ledger_engine
+from lever_imocha.ledger.alerts import AlertLog
+from lever_imocha.notifications.messages import overdue_text
+from lever_imocha.settings import AlertSettings, Settings
+
+log = logging.getLogger(__name__)
+
+
+def alert_overdue(settings: Settings) -> None:
+    """Send an alert about what waits too long, once for each wait. Never raises.
+
+    A report may take as long as `write_back.report_retry` gives it before it counts as waiting.
+    """
+    alerts = settings.alerts
+    longest = alerts.waiting + sum(settings.write_back.report_retry, timedelta())
+    try:
+        sent = AlertLog(engine=ledger_engine())
+        items = sent.overdue(entries=alerts.waiting, reports=longest)
+        new = sent.claim([item.key for item in items])
+        items = [item for item in items if item.key in new]
+        if items and not _send(alerts, overdue_text(items)):
+            sent.give_up(sorted(new))
+    except Exception as error:
+        log.error("alert about what waits too long not sent: %s", type(error).__name__)
+
+
+def send_once(settings: AlertSettings, text: str, keys: list[str], *, repeat: timedelta) -> None:
+    """Send an alert unless one with these keys was sent within `repeat`."""
+    try:
+        sent = AlertLog(engine=ledger_engine())
+        if not sent.claim(keys, repeat=repeat):
+            log.info("alert suppressed (already sent within %s): %s", repeat, text)
+        elif not _send(settings, text):
+            sent.give_up(keys)
+    except (LedgerError, SQLAlchemyError):
+        # Twice rather than never: the ledger may be what failed.
+        _send(settings, text)
+
+
+def _send(settings: AlertSettings, text: str) -> bool:
+    """Hand a message to the notifier named in the settings; return False when that did not work."""
+    path = settings.notifier
+    if path is None:
+        log.warning("alert not sent, there is no alerts.notifier in the settings: %s", text)
+        return True
+    try:
+        kind = resolve_name(path)
+    except (ImportError, AttributeError) as error:
+        log.error("alerts.notifier: %r cannot be imported (%s); mend the path, or install what brings it", path, error)
+        return False
+    try:
+        notifier = kind(**settings.arguments)
+    except Exception as error:
+        log.error("alerts.arguments: %s cannot be made with them (%s); compare its documentation", path, error)
+        return False
+    try:
+        notifier({"alert": text})
+    except Exception as error:
+        log.error("%s failed (%s); check its Airflow connection. The message: %s", path, type(error).__name__, text)
+        return False
+    return True

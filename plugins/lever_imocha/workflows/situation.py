@@ -1,0 +1,51 @@
+"""Reads one candidate into a `Situation`, on which the decision rests."""
+
+from __future__ import annotations
+
+from lever_imocha.domain.decisions import Situation
+from lever_imocha.domain.lever import Opportunity
+from lever_imocha.domain.rules import select_rule
+from lever_imocha.domain.tags import wanted_tests
+from lever_imocha.ledger.repository import Ledger
+from lever_imocha.ledger.values import NewEntry
+from lever_imocha.settings import Settings
+from lever_imocha.workflows.active_tests import ActiveTests
+from lever_imocha.workflows.resolved_settings import ResolvedSettings, tag_scheme
+from lever_imocha.workflows.temporary_tags import lasting_tags
+
+
+class SituationReader:
+    """Reads what can be known of an opportunity without asking iMocha about its attempts.
+
+    :param tests: iMocha's active tests, read at most once a run.
+    """
+
+    def __init__(self, *, ledger: Ledger, settings: Settings, tests: ActiveTests) -> None:
+        self._ledger, self._scheme, self._tests = ledger, tag_scheme(settings), tests
+
+    def read(self, opportunity: Opportunity, resolved: ResolvedSettings, *, fresh_tests: bool = False) -> Situation:
+        """Return the situation without a stage entry.
+
+        :param opportunity: as just read from Lever, with ``expand=applications``.
+        :param fresh_tests: do not trust the list of tests that an earlier run left.
+        """
+        opportunity = opportunity.model_copy(update={"tags": lasting_tags(opportunity, self._ledger)})
+        wanted = wanted_tests(opportunity.tags, self._scheme)
+        return Situation(
+            opportunity=opportunity,
+            rule=select_rule(opportunity, resolved.rules),
+            wanted=wanted,
+            active=self._tests.among(wanted, fresh=fresh_tests),
+        )
+
+
+def new_entry(situation: Situation) -> NewEntry:
+    """Return the opportunity's arrival in its stage, for the ledger."""
+    opportunity = situation.opportunity
+    return NewEntry(
+        opportunity_id=opportunity.id,
+        stage_id=str(opportunity.stage),
+        entered_at=opportunity.entered_stage_at,
+        name=opportunity.display_name,
+        eligibility=situation.eligibility,
+    )

@@ -1,0 +1,159 @@
+"""A worker that counts as dead while it waits for its turn finds, when the turn comes, that it may not go on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import pytest
+from lever_imocha.clients.imocha import ImochaClient
+from lever_imocha.clients.lever import LeverClient
+from lever_imocha.clients.transport import ApiClient
+from lever_imocha.domain.decisions import Outcome
+from lever_imocha.ledger.database import engine_for
+from lever_imocha.ledger.values import NewDelivery
+from lever_imocha.ledger.worker_locks import lock_worker
+from lever_imocha.workflows.invite import InviteWorkflow
+from lever_imocha.workflows.write_back import WriteBackWorkflow
+
+from tests.workflows.conftest import Stack
+
+PYTHON = "iMocha: Python Developer [101]"
+
+
+@dataclass
+class Turns:
+    """A rate limit in which something happens while the worker waits for a chosen turn; 0 is never."""
+
+    number: int = 0
+    happen: Callable[[], None] = field(default=lambda: None)
+    given: int = 0
+
+    def acquire(self) -> None:
+        """Wait for a turn."""
+        self.given += 1
+        if self.given == self.number:
+            self.happen()
+
+    def slow_down(self) -> None:
+        """There is nothing to slow down."""
+
+
+@dataclass
+class Worker:
+    """One worker with its own clients, which counts as alive until it is cut off."""
+
+    stack: Stack
+    name: str
+    ledger_url: str
+    turns: Turns = field(default_factory=Turns)
+
+    def __post_init__(self) -> None:
+        self._lock = lock_worker(engine_for(self.ledger_url), self.name)
+        self._lever, self._imocha = (
+            ApiClient(
+                vendor=vendor,
+                base_url=client.base_url,
+                session=client.session,
+                limiter=self.turns,
+                sleep=lambda _: None,
+            )
+            for vendor, client in (("Lever", self.stack.lever._client), ("iMocha", self.stack.imocha._client))
+        )
+
+    def cut_off(self) -> None:
+        """Close the connection that holds the lock: for the others the worker is dead, and it does not know."""
+        self._lock.close()
+
+    def invite(self, opportunity_id: str) -> Outcome | None:
+        """Work on one candidate."""
+        return InviteWorkflow(
+            lever=LeverClient(self._lever),
+            imocha=ImochaClient(self._imocha, self._imocha.session),
+            ledger=self.stack.ledger,
+            settings=self.stack.settings,
+            worker=self.name,
+        ).act(opportunity_id)
+
+    def write_back(self, opportunity_id: str) -> str | None:
+        """Write back what is due of one candidate."""
+        workflow = WriteBackWorkflow(
+            lever=LeverClient(self._lever),
+            imocha=ImochaClient(self._imocha, self._imocha.session),
+            ledger=self.stack.ledger,
+            settings=self.stack.settings,
+            worker=self.name,
+        )
+        return workflow.write_back(opportunity_id)
+
+
+@pytest.fixture
+def workers(stack: Stack, ledger_url: str) -> Iterator[tuple[Worker, Worker]]:
+    both = Worker(stack, "a", ledger_url), Worker(stack, "b", ledger_url)
+    yield both
+    for worker in both:
+        worker.cut_off()
+
+
+def until_free(waiting: Callable[[], list[str]]) -> None:
+    """Return when PostgreSQL has noticed that a worker is cut off, so that its candidate is offered again."""
+    while not waiting():
+        pass
+
+
+@pytest.mark.parametrize("turn", range(1, 7))
+def test_one_form_and_one_file_whichever_turn_a_worker_loses_its_claim_in(
+    stack: Stack, workers: tuple[Worker, Worker], turn: int
+) -> None:
+    slow, quick = workers
+    opportunity = stack.candidate(PYTHON)
+    stack.run_invite()
+    stack.finish()
+    # The report is ended and due; names are resolved.
+    stack.settings = stack.settings.model_copy(
+        update={"write_back": stack.settings.write_back.model_copy(update={"note": True, "tags": ("assessed",)})}
+    )
+    stack.ledger.set_status({stack.invitation().id: "complete"})
+    WriteBackWorkflow(
+        lever=stack.lever, imocha=stack.imocha, ledger=stack.ledger, settings=stack.settings, worker="first"
+    ).prepare()
+
+    def another_takes_over() -> None:
+        slow.cut_off()
+        until_free(stack.ledger.due_write_backs)
+        assert quick.write_back(opportunity) == "written back and moved on"
+
+    slow.turns.number, slow.turns.happen = turn, another_takes_over
+    slow.write_back(opportunity)
+    assert slow.turns.given >= turn
+    world = stack.world
+    assert len(world.forms[opportunity]) == len(world.files[opportunity]) == len(world.notes[opportunity]) == 1
+    moves = [call for call in world.calls if call["path"].endswith("/stage")]
+    assert len(moves) == 1
+    assert stack.stage(opportunity) == "Assessment Complete"
+
+
+@pytest.mark.parametrize("turn", [1, 2])
+def test_one_e_mail_whichever_turn_a_worker_loses_its_claim_in(
+    stack: Stack, workers: tuple[Worker, Worker], turn: int
+) -> None:
+    slow, quick = workers
+    stack.run_invite()
+    opportunity = stack.candidate(PYTHON)
+    tell(stack, opportunity)
+
+    def another_takes_over() -> None:
+        slow.cut_off()
+        until_free(stack.ledger.waiting)
+        assert str(quick.invite(opportunity)) == "invite"
+
+    slow.turns.number, slow.turns.happen = turn, another_takes_over
+    slow.invite(opportunity)
+    assert slow.turns.given >= turn
+    assert len(stack.world.mails) == 1
+
+
+def tell(stack: Stack, opportunity_id: str) -> None:
+    stack.ledger.record_delivery(
+        NewDelivery(vendor="lever", key="t", event="candidateStageChange", opportunity_id=opportunity_id)
+    )

@@ -6,7 +6,7 @@ UV_VERSION := 0.13.9
 RELEASED_BEFORE := 2026-09-18
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup fix check test test-all lint lock
+.PHONY: help setup fix check test test-all lint docs lock
 .DEFAULT_GOAL := setup
 
 help: ## This list
@@ -43,6 +43,9 @@ test: setup ## Lint, types, import contracts beside the tests, without the slow 
 
 test-all: lint ## All of it, the kill tests and more schedules too, with branch coverage
 	$(PYTEST) -m "" --cov --cov-report=term
+
+docs: setup ## Write docs/settings.md anew from the settings' models
+	PYTHONPATH=plugins:. $(VENV)/bin/python -m dev.settings_docs
 
 lock: setup ## Pin requirements-dev.txt anew
 	$(UV) pip compile --quiet --universal --python-version 3.11 --exclude-newer $(RELEASED_BEFORE) --no-emit-index-url --custom-compile-command "make lock" requirements-dev.txt -o requirements.lock

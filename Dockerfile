@@ -6,7 +6,7 @@ RUN pip install --no-cache-dir "apache-airflow==${AIRFLOW_VERSION}" -r /requirem
     --constraint "${HOME}/constraints.txt"
 
 # The package itself: only an installed distribution can declare connection types to Airflow.
-COPY --chown=airflow:0 pyproject.toml /opt/airflow/
+COPY --chown=airflow:0 pyproject.toml README.md LICENSE /opt/airflow/
 COPY --chown=airflow:0 plugins /opt/airflow/plugins
 RUN pip install --no-cache-dir --no-deps -e /opt/airflow
 

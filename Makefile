@@ -6,8 +6,11 @@ UV_VERSION := 0.13.9
 RELEASED_BEFORE := 2026-09-18
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup test test-all lint lock
+.PHONY: help setup fix check test test-all lint docs lock
 .DEFAULT_GOAL := setup
+
+help: ## This list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | sed 's/[$$][$$]/$$/g' | awk -F'|' '{printf "%-10s %s\n", $$1, $$2}'
 
 setup: $(VENV)/.ready ## Everything installed in .venv
 
@@ -18,6 +21,12 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 	@$(UV) pip install --quiet --python $(VENV)/bin/python --compile-bytecode -r requirements.lock
 	@$(UV) pip install --quiet --python $(VENV)/bin/python --no-deps --no-build-isolation -e .
 	@touch $@
+
+fix: setup ## Format, and repair what ruff can repair
+	$(VENV)/bin/ruff format .
+	$(VENV)/bin/ruff check --fix .
+
+check: lint ## Format, lint, strict types, import contracts; no tests
 
 lint: setup
 	$(VENV)/bin/ruff format --check .
@@ -34,6 +43,9 @@ test: setup ## Lint, types, import contracts beside the tests, without the slow 
 
 test-all: lint ## All of it, the kill tests and more schedules too, with branch coverage
 	$(PYTEST) -m "" --cov --cov-report=term
+
+docs: setup ## Write docs/settings.md anew from the settings' models
+	PYTHONPATH=plugins:. $(VENV)/bin/python -m dev.settings_docs
 
 lock: setup ## Pin requirements-dev.txt anew
 	$(UV) pip compile --quiet --universal --python-version 3.11 --exclude-newer $(RELEASED_BEFORE) --no-emit-index-url --custom-compile-command "make lock" requirements-dev.txt -o requirements.lock

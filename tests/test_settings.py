@@ -9,6 +9,8 @@ import pytest
 from lever_imocha.errors import SettingsError
 from lever_imocha.settings import Settings, load_settings, parse_settings, schedule, settings_path
 
+from dev.settings_docs import PAGE, page
+
 ROOT = Path(__file__).parents[1]
 GOOD = "perform_as: ops@example.com\n"
 
@@ -91,3 +93,7 @@ def test_the_variable_names_another_file_and_a_missing_one_says_so(
 def test_without_the_variable_it_is_the_projects_file(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("LEVER_IMOCHA_SETTINGS", raising=False)
     assert settings_path() == ROOT / "include" / "lever_imocha.yaml"
+
+
+def test_the_page_of_settings_is_up_to_date() -> None:
+    assert PAGE.read_text(encoding="utf-8") == page(), "run `make docs`"

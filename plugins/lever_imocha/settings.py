@@ -35,27 +35,37 @@ Seconds = Annotated[timedelta, BeforeValidator(_seconds), Field(gt=timedelta(0))
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
 class TagSettings(_Section):
     """How a Lever tag names an iMocha test."""
 
     prefix: Name = "iMocha:"
+    """How our tags begin; the number in brackets at the end names the test."""
     map: dict[Name, Annotated[int, Field(gt=0)]] = {}
+    """Other tags: tag to test id, e.g. `{"Python test": 101}`."""
 
 
 class Rule(_Section):
     """What starts an assessment and where it leads; the first rule that matches counts."""
 
     trigger_stage: Name = "Assessment"
+    """Entering this stage starts the assessment."""
     completed_stage: Name = "Assessment Complete"
+    """Where a candidate goes when all tests have ended."""
     form_template: Name = "iMocha Assessment"
+    """The name of the profile form template."""
     postings: tuple[Name, ...] = ()
+    """Only these postings, names or ids; empty means all."""
     tags: tuple[Name, ...] = ()
+    """Only opportunities with one of these tags; empty means all."""
     retake: Literal["never", "reattempt"] = "never"
+    """`never`, or `reattempt`: moving back gives a candidate who has finished another attempt."""
     validity_days: Annotated[int, Field(ge=1, le=365)] | None = None
+    """How many days an invitation is valid; without it, the test link's setting."""
     time_zone_id: Annotated[int, Field(gt=0)] | None = None
+    """iMocha's number of the time zone in which the invitation is shown; without it, the test link's."""
 
     @model_validator(mode="after")
     def _leads_somewhere(self) -> Rule:
@@ -68,11 +78,17 @@ class WriteBackSettings(_Section):
     """What a report leaves in Lever."""
 
     create_template: bool = True
+    """Make the template when Lever has none of that name."""
     update_template: bool = False
+    """Add our fields to a template that lacks them."""
     secret: bool | None = None
+    """Hide the form from users without sensitive-information rights; without it, the template's setting."""
     note: bool = False
+    """Also leave a note of one line."""
     tags: tuple[Name, ...] = ()
+    """Tags to add when the report is there."""
     report_retry: tuple[Seconds, ...] = tuple(timedelta(minutes=minutes) for minutes in (1, 5, 15, 60))
+    """Waits before a report that is not final is read again."""
 
     @field_validator("report_retry")
     @classmethod
@@ -86,36 +102,52 @@ class CancelWhen(_Section):
     """When a candidate leaves with an invitation still open: whether it is cancelled at iMocha."""
 
     archived: bool = True
+    """Cancel when the candidate is archived or hired."""
     deleted: bool = True
+    """Cancel when the candidate is deleted or anonymised."""
     stage_left: bool = False
+    """Cancel when the candidate is moved to another stage."""
 
 
 class ExplainSettings(_Section):
     """What the recruiter is told in Lever: a tag that says how the assessment stands, a note for each problem."""
 
     status_tags: bool = False
+    """One tag says how it stands: `iMocha: invited`, `started`, `complete`, `expired` or `on hold`."""
     notes: bool = False
+    """One note for each problem, with what to do about it."""
 
 
 class WebhookSettings(_Section):
     """How old a delivery may be, since a vendor's last retry may come hours later, and how far its clock may run ahead."""
 
     max_age: Seconds = timedelta(hours=24)
+    """How old a delivery of Lever may be; Lever's last retry can come hours later."""
     max_ahead: Seconds = timedelta(minutes=10)
+    """How far a delivery of Lever may be ahead of our clock."""
 
 
 class PollSettings(_Section):
     """How often to look, and how far back."""
 
     schedule: Name = "*/5 * * * *"
+    """When Lever is swept, a cron expression in UTC."""
     overlap: Seconds = timedelta(minutes=30)
+    """How far consecutive sweeps of Lever overlap."""
     full_sweep: Seconds = timedelta(hours=1)
+    """How often everyone in the stage is looked at, however long ago they came."""
     attempts: Seconds = timedelta(minutes=1)
+    """How often iMocha is asked for ended attempts."""
     attempts_window: Seconds = timedelta(hours=24)
+    """The largest window that iMocha is asked for at once."""
     attempts_overlap: Seconds = timedelta(hours=1)
+    """How far consecutive sweeps of iMocha overlap."""
     report_check: Seconds = timedelta(hours=6)
+    """How often an open invitation's own report is looked at, should a sweep have missed it."""
     wait: Seconds = timedelta(hours=6)
+    """How long one run of `lever_imocha_write_back` waits before the next takes over."""
     lease: Seconds = timedelta(minutes=10)
+    """Not used any more: a claim lasts as long as its worker lives."""
 
     @field_validator("schedule")
     @classmethod
@@ -132,21 +164,22 @@ class RateLimits(_Section):
     """
 
     lever: Annotated[float, Field(gt=0, le=10)] = 8
+    """Requests a second to Lever, all processes together."""
     imocha: Annotated[float, Field(gt=0, le=50)] = 10
+    """Requests a second to iMocha, all processes together."""
 
 
 class AlertSettings(_Section):
-    """Who is told when a person is needed: any notifier of Airflow, by its class path.
-
-    :param arguments: what its class is made with. `{{ alert }}` becomes the message. Secrets live in connections.
-    :param waiting: how long a stage entry may wait undecided.
-    :param repeat: after this the same failure is told again.
-    """
+    """Who is told when a person is needed."""
 
     notifier: Annotated[str, Field(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)+$")] | None = None
+    """The class path of any Airflow notifier; it is called when a person is needed."""
     arguments: dict[Name, Any] = {}
+    """What its class is made with; `{{ alert }}` becomes the message. Secrets live in its connection."""
     waiting: Seconds = timedelta(minutes=15)
+    """How long a candidate in the stage may wait undecided before somebody is told."""
     repeat: Seconds = timedelta(hours=1)
+    """After this the same failure is told again."""
 
     @model_validator(mode="after")
     def _says_something(self) -> AlertSettings:
@@ -165,13 +198,16 @@ class Settings(_Section):
     """The whole file. Everything has a default but `perform_as`, the e-mail of a Lever user."""
 
     perform_as: Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$", repr=False)]
+    """The e-mail of the Lever user in whose name is written."""
     tags: TagSettings = TagSettings()
     rules: Annotated[tuple[Rule, ...], Field(min_length=1)] = (Rule(),)
     write_back: WriteBackSettings = WriteBackSettings()
     cancel_when: CancelWhen = CancelWhen()
     mask_deleted: bool = False
+    """Also mask at iMocha who is deleted or anonymised in Lever (its GDPR call)."""
     explain: ExplainSettings = ExplainSettings()
     public_url: Annotated[str, Field(pattern=r"^https?://[^\s/]+(/\S*)?$")] | None = None
+    """Airflow's API server as iMocha sees it; without it there are no callbacks."""
     webhooks: WebhookSettings = WebhookSettings()
     poll: PollSettings = PollSettings()
     rate_limits: RateLimits = RateLimits()

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
+from pkgutil import resolve_name
 
 import pytest
 from lever_imocha.ledger.database import engine_for
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.values import NewDelivery
 from lever_imocha.triggers.deliveries import DeliveryTrigger
+from lever_imocha.triggers.ended_attempts import EndedAttemptsTrigger
 from lever_imocha.triggers.listener import NotificationListener
 
 from tests.ledger.test_repository import invited
@@ -89,7 +91,18 @@ def test_a_trigger_survives_a_ledger_that_is_away(monkeypatch: pytest.MonkeyPatc
     asyncio.run(story())
 
 
-def test_a_trigger_is_made_anew_from_what_it_says_of_itself() -> None:
-    path, given = DeliveryTrigger(vendor="lever").serialize()
-    assert path.rpartition(".")[2] == "DeliveryTrigger"
-    assert DeliveryTrigger(**given).serialize() == (path, given)
+@pytest.mark.parametrize(
+    "trigger",
+    [
+        DeliveryTrigger(vendor="lever"),
+        EndedAttemptsTrigger(lever_conn_id="l", imocha_conn_id="i", poll_interval=1, wait=2),
+    ],
+    ids=lambda trigger: type(trigger).__name__,
+)
+def test_the_triggerer_makes_a_trigger_anew_from_its_path_and_arguments(
+    trigger: DeliveryTrigger | EndedAttemptsTrigger,
+) -> None:
+    path, given = trigger.serialize()
+    made = resolve_name(path)(**given)
+    assert type(made) is type(trigger)
+    assert made.serialize() == (path, given)

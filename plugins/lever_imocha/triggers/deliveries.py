@@ -26,7 +26,7 @@ class DeliveryTrigger(BaseEventTrigger):
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Class path and keyword arguments."""
         return (
-            "lever_imocha.triggers.listener.DeliveryTrigger",
+            "lever_imocha.triggers.deliveries.DeliveryTrigger",
             {
                 "vendor": self.vendor,
                 "poll_interval": self.poll_interval,

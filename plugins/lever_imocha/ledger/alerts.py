@@ -1,4 +1,4 @@
-"""What waits too long, and what people were told already."""
+"""Finds what waits too long, and remembers which alerts were sent."""
 
 from __future__ import annotations
 
@@ -50,10 +50,10 @@ class AlertLog:
         return sorted(found, key=lambda item: item.since)
 
     def claim(self, keys: Sequence[str], *, repeat: timedelta | None = None) -> set[str]:
-        """Take it upon oneself to tell something.
+        """Claim alerts, so that each is sent once.
 
-        :param repeat: after this it may be told again; without it, never.
-        :return: what nobody has told yet.
+        :param repeat: after this it may be sent again; without it, never.
+        :return: those that nobody has sent yet.
         """
         if not keys:
             return set()
@@ -69,7 +69,7 @@ class AlertLog:
             return set(connection.execute(statement.returning(alerts.c.key)).scalars())
 
     def give_up(self, keys: Sequence[str]) -> None:
-        """Telling failed: somebody else may try."""
+        """Give claimed alerts back: sending failed, somebody else may try."""
         with self._engine.begin() as connection:
             connection.execute(delete(alerts).where(alerts.c.key.in_(list(keys))))
 

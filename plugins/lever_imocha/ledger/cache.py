@@ -16,13 +16,13 @@ class Cache(LedgerPart):
     """Keeps JSON values under a key."""
 
     def put_cached(self, key: str, value: dict[str, Any]) -> None:
-        """Keep reference data for other tasks."""
+        """Keep a value for other tasks."""
         values = {"value": value, "read_at": self._clock()}
         statement = insert(reference).values(key=key, **values)
         self._update(statement.on_conflict_do_update(index_elements=["key"], set_=values))
 
     def get_cached(self, key: str, *, younger_than: timedelta | None = None) -> dict[str, Any] | None:
-        """Reference data kept by `put_reference`."""
+        """Return a value kept by `put_cached`, or None."""
         query = select(reference.c.value).where(reference.c.key == key)
         if younger_than is not None:
             query = query.where(reference.c.read_at > self._clock() - younger_than)

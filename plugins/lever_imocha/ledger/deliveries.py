@@ -13,7 +13,7 @@ from lever_imocha.ledger.values import NewDelivery
 
 
 def channel(vendor: str) -> str:
-    """The channel on which PostgreSQL tells that a vendor's delivery waits."""
+    """Return the PostgreSQL channel that announces a vendor's new deliveries."""
     return f"{SCHEMA}_{vendor}"
 
 
@@ -84,7 +84,7 @@ class Deliveries(LedgerPart):
     """Deliveries of both vendors."""
 
     def record_delivery(self, delivery: NewDelivery) -> bool:
-        """Keep a delivery and wake whoever waits for its vendor's news.
+        """Store a delivery, and notify whoever listens for its vendor.
 
         :return: False when it was there already, or is about an invitation that is not ours.
         """
@@ -139,7 +139,7 @@ class Deliveries(LedgerPart):
             self._update(update(deliveries).where(deliveries.c.id.in_(ids)).values(handled_at=self._clock()))
 
     def postpone_deliveries(self, ids: Sequence[int], *, not_before: datetime) -> None:
-        """Have deliveries not ring again before a time; a sweep finds them earlier."""
+        """Set the time before which deliveries start no run; a sweep may find them earlier."""
         if ids:
             self._update(update(deliveries).where(deliveries.c.id.in_(ids)).values(not_before=not_before))
 

@@ -1,4 +1,4 @@
-"""Arrivals in a stage, and who works on which opportunity."""
+"""Keeps arrivals in a stage, and who works on which opportunity."""
 
 from __future__ import annotations
 
@@ -130,10 +130,10 @@ class Entries(LedgerPart):
     def waiting(self, limit: int = 5000, *, deliveries_only: bool = False) -> list[str]:
         """Opportunities with an undecided arrival or an unhandled delivery and nobody at work, longest waiting first.
 
-        :param deliveries_only: only for what vendors told, and not what was tried in vain a moment ago.
+        :param deliveries_only: only those with a delivery, and not those whose next try is set for later.
         """
         now = self._clock()
-        told = select(deliveries.c.opportunity_id, deliveries.c.received_at.label("since")).where(
+        delivered = select(deliveries.c.opportunity_id, deliveries.c.received_at.label("since")).where(
             deliveries.c.vendor == "lever",
             deliveries.c.handled_at.is_(None),
             deliveries.c.opportunity_id.is_not(None),
@@ -142,7 +142,7 @@ class Entries(LedgerPart):
             stage_entries.c.decided_at.is_(None)
         )
         soon = or_(deliveries.c.not_before.is_(None), deliveries.c.not_before <= now)
-        work = (told.where(soon) if deliveries_only else told.union_all(came)).subquery()
+        work = (delivered.where(soon) if deliveries_only else delivered.union_all(came)).subquery()
         query = (
             select(work.c.opportunity_id)
             .outerjoin(opportunities, opportunities.c.opportunity_id == work.c.opportunity_id)

@@ -178,12 +178,12 @@ class Invitations(LedgerPart):
             .returning(invitations.c.id, invitations.c.status)
             .cte("changed")
         )
-        told = insert(events).from_select(
+        recorded = insert(events).from_select(
             ["at", "kind", "invitation_id"],
             select(literal(now, DateTime(timezone=True)), changed.c.status, changed.c.id),
         )
         with self._engine.begin() as connection:
-            return list(connection.execute(told.returning(events.c.invitation_id)).scalars())
+            return list(connection.execute(recorded.returning(events.c.invitation_id)).scalars())
 
     def invitations_to_check(self, *, older_than: timedelta, limit: int) -> list[int]:
         """Open invitations whose report was never looked at, or not for a while; the longest waiting first."""

@@ -1,4 +1,4 @@
-"""Display names: kept only for the grid, erasable."""
+"""Keeps display names, which can be erased."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from lever_imocha.ledger.tables import opportunities
 
 
 class Names(LedgerPart):
-    """Erases display names and tells of whom one is kept."""
+    """Erases display names, and lists of whom one is kept."""
 
     def erase_name(self, opportunity_id: str) -> None:
         """Forget a candidate's name."""
         self._update(update(opportunities).where(opportunities.c.opportunity_id == opportunity_id).values(name=None))
 
     def with_stored_name(self, opportunity_ids: Sequence[str]) -> set[str]:
-        """Those of whom a name is kept."""
+        """Return those of whom a name is kept."""
         query = select(opportunities.c.opportunity_id).where(
             opportunities.c.opportunity_id.in_(opportunity_ids), opportunities.c.name.is_not(None)
         )

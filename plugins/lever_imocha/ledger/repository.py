@@ -1,4 +1,4 @@
-"""The ledger: what the workflows ask of it and tell it."""
+"""The ledger, put together from its parts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Ledger(Entries, Deliveries, Invitations, WriteBacks, RestoreDetection, Nam
     """The ledger's repository; its parts are in modules of their own."""
 
     def announce(self, invitation_ids: Sequence[int]) -> None:
-        """Have the opportunities of invitations looked at, as if Lever had told us of them."""
+        """Have the status tag of the invitations' opportunities shown anew: they wait like after a webhook of Lever."""
         for invitation_id in invitation_ids:
             status = self.invitation_status(invitation_id)
             for opportunity_id in self.opportunities_of_invitation(invitation_id):

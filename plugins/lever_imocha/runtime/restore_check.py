@@ -1,7 +1,7 @@
 """Notices that a backup of the ledger was put back.
 
 The vendors then know more than the ledger: an invitation, form or file it does not know may be there already, and is
-looked for before it is made. The sign is kept where the ledger's backup does not reach: in an Airflow variable.
+looked for before it is made. The ledger's last event is kept where its backup does not reach: in an Airflow variable.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ _NO_VARIABLES = (AirflowRuntimeError, ImportError)
 
 @contextmanager
 def detect_restore(ledger: Ledger) -> Iterator[None]:
-    """See that the ledger still knows what it knew last, and remember its last event when the work is done.
+    """Compare the ledger with the last event kept in the Airflow variable, and keep the new one at the end.
 
-    The work goes on when Airflow cannot keep the sign.
+    Skipped when Airflow's variables cannot be used.
     """
     seen: dict[str, Any] = {}
     with suppress(*_NO_VARIABLES):

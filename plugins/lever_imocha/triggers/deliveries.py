@@ -11,12 +11,12 @@ from asgiref.sync import sync_to_async
 
 
 class DeliveryTrigger(BaseEventTrigger):
-    """Raises an asset event while a vendor's deliveries wait. Only a doorbell: the ledger is the queue.
+    """Raises an asset event while a vendor's deliveries wait. The event only starts a run: the ledger is the queue.
 
     :param vendor: ``lever`` or ``imocha``.
-    :param poll_interval: seconds between two looks at the ledger, should a ring be missed.
-    :param repeat_interval: seconds after which it rings again while work is left; Airflow loses asset events that come
-        in a burst.
+    :param poll_interval: seconds between two reads of the ledger, in case a notification is missed.
+    :param repeat_interval: seconds after which the event is raised again while work is left; Airflow loses asset
+        events that come in a burst.
     """
 
     def __init__(self, *, vendor: str, poll_interval: float = 10, repeat_interval: float = 2) -> None:
@@ -35,16 +35,16 @@ class DeliveryTrigger(BaseEventTrigger):
         )
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Ring for as long as Airflow lets it."""
+        """Raise events until Airflow stops the trigger."""
         from lever_imocha.triggers.listener import NotificationListener  # not needed to parse a DAG
 
-        async with NotificationListener(self.vendor) as channel:
+        async with NotificationListener(self.vendor) as listener:
             while True:
                 if await sync_to_async(self._waits, thread_sensitive=False)():
                     yield TriggerEvent({"vendor": self.vendor})
                     await asyncio.sleep(self.repeat_interval)
                 else:
-                    await channel.wait(self.poll_interval)
+                    await listener.wait(self.poll_interval)
 
     def _waits(self) -> bool:
         from lever_imocha.hooks.ledger import ledger_engine
@@ -54,5 +54,5 @@ class DeliveryTrigger(BaseEventTrigger):
             ledger = Ledger(engine=ledger_engine())
             return bool(ledger.waiting(1, deliveries_only=True) if self.vendor == "lever" else ledger.callbacks(1))
         except Exception as error:
-            self.log.warning("the ledger cannot be read (%s); looking again soon", type(error).__name__)
+            self.log.warning("the ledger cannot be read (%s); trying again soon", type(error).__name__)
             return False

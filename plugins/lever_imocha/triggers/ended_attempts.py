@@ -52,7 +52,7 @@ class EndedAttemptsTrigger(BaseTrigger):
         ends = loop.time() + self.wait
         sweep_at = loop.time() + self.poll_interval
         due: list[str] = []
-        async with NotificationListener("imocha") as bell:
+        async with NotificationListener("imocha") as listener:
             await asyncio.sleep(min(SETTLING, self.poll_interval))
             while True:
                 sweep = loop.time() >= sweep_at
@@ -68,7 +68,7 @@ class EndedAttemptsTrigger(BaseTrigger):
                     self.log.warning("%s", error)
                 if due or loop.time() >= ends:
                     break
-                await bell.wait(max(0.05, min(sweep_at, ends) - loop.time()))
+                await listener.wait(max(0.05, min(sweep_at, ends) - loop.time()))
         yield TriggerEvent({"due": due})
 
     def _look(self, *, sweep: bool) -> list[str]:

@@ -19,7 +19,7 @@ from lever_imocha.ledger.deliveries import channel
 class NotificationListener:
     """Listens for deliveries of one vendor from the moment it is entered.
 
-    It never fails: at worst it is silent, and the caller's poll remains.
+    It never fails: without a connection it returns when the time is over, and the caller polls.
     """
 
     def __init__(self, vendor: str) -> None:
@@ -38,7 +38,7 @@ class NotificationListener:
             await self._connection.close()
 
     async def wait(self, seconds: float) -> None:
-        """Return when the bell rings, or when the time is over."""
+        """Return when a notification comes, or when the time is over."""
         try:
             connection = self._connection = self._connection or await self._listen()
             async for _ in connection.notifies(timeout=seconds, stop_after=1):

@@ -30,10 +30,10 @@ from lever_imocha.webhooks.deliveries import read_imocha_callback, read_lever_de
 log = logging.getLogger(__name__)
 
 MAX_BODY = 64 * 1024
-_PATIENCE = 5.0
+_LEDGER_SECONDS = 5.0
 """Seconds the ledger has to take a delivery; then it counts as away, and the vendor shall send again."""
 _AT_ONCE = 6  # as many as the ledger's pool has connections
-_DESK_IS_GOOD_FOR = 30.0
+_CONTEXT_SECONDS = 30.0
 
 
 @asynccontextmanager
@@ -49,59 +49,60 @@ async def _ready(_app: FastAPI) -> AsyncIterator[None]:
 
 
 class DatabaseGate:
-    """Where deliveries are taken: the desk, looked up twice a minute, and threads that are not those of Airflow's API.
+    """Caches the receivers' context for 30 s, and limits concurrent database work to 6.
 
-    A delivery is proven and read before it waits for a turn, so that a forged one costs nobody anything.
+    It uses threads of its own, so that the receivers cannot block Airflow's API. A delivery's signature is checked
+    before it waits for a turn: a forged one takes no turn from a good one.
     """
 
     def __init__(self, open_context: Callable[[], ReceiverContext]) -> None:
         self._open, self._good_until = open_context, 0.0
-        self._desk: ReceiverContext | None = None
+        self._context: ReceiverContext | None = None
         self._lock, self._turn, self._threads = Lock(), CapacityLimiter(_AT_ONCE), CapacityLimiter(math.inf)
 
-    async def desk(self) -> ReceiverContext:
-        """The desk as connections and settings are now."""
+    async def context(self) -> ReceiverContext:
+        """Return what the receivers work with, at most 30 s old."""
         async with self._lock:
-            if self._desk is None or time.monotonic() >= self._good_until:
-                with fail_after(2 * _PATIENCE):
-                    self._desk = await to_thread.run_sync(self._open, abandon_on_cancel=True, limiter=self._threads)
-                self._good_until = time.monotonic() + _DESK_IS_GOOD_FOR
-            return self._desk
+            if self._context is None or time.monotonic() >= self._good_until:
+                with fail_after(2 * _LEDGER_SECONDS):
+                    self._context = await to_thread.run_sync(self._open, abandon_on_cancel=True, limiter=self._threads)
+                self._good_until = time.monotonic() + _CONTEXT_SECONDS
+            return self._context
 
-    async def keep(self, work: Callable[[], None]) -> None:
-        """Have the ledger keep something, in a thread, within our patience."""
+    async def run(self, work: Callable[[], None]) -> None:
+        """Run database work in a thread; it fails when the database takes longer than 5 s."""
         async with self._turn:
-            with fail_after(_PATIENCE):
+            with fail_after(_LEDGER_SECONDS):
                 await to_thread.run_sync(work, abandon_on_cancel=True, limiter=self._threads)
 
 
-def create_app(desk: Callable[[], ReceiverContext] = open_context) -> FastAPI:
-    """The application.
+def create_app(context: Callable[[], ReceiverContext] = open_context) -> FastAPI:
+    """Return the application.
 
-    :param desk: looks up the ledger and the secrets, twice a minute.
+    :param context: looks up the ledger and the secrets, at most every 30 s.
     """
     app = FastAPI(title="Lever and iMocha webhooks", docs_url=None, redoc_url=None, openapi_url=None, lifespan=_ready)
-    counter = DatabaseGate(desk)
+    gate = DatabaseGate(context)
 
     @app.post("/webhooks/lever")
     async def lever(request: Request) -> JSONResponse:
-        return await _answer("Lever", partial(_take_lever, counter), request)
+        return await _answer("Lever", partial(_take_lever, gate), request)
 
     @app.post("/webhooks/imocha/{token}")
     async def imocha(token: str, request: Request) -> JSONResponse:
         # Airflow logs the path of every request when it is answered, and this one holds the secret.
         request.scope["path"] = request.scope["path"].replace(token, "***")
-        return await _answer("iMocha", partial(_take_imocha, counter, token), request)
+        return await _answer("iMocha", partial(_take_imocha, gate, token), request)
 
     return app
 
 
-async def _take_lever(counter: DatabaseGate, body: bytes) -> str:
-    at = await counter.desk()
+async def _take_lever(gate: DatabaseGate, body: bytes) -> str:
+    at = await gate.context()
     delivery = read_lever_delivery(body, signature_tokens=at.webhook_tokens, now=datetime.now(UTC), limits=at.limits)
     if delivery is None:
         return "test request received"
-    await counter.keep(partial(_keep_lever, at.ledger, delivery))
+    await gate.run(partial(_keep_lever, at.ledger, delivery))
     return "received"
 
 
@@ -110,12 +111,12 @@ def _keep_lever(ledger: Ledger, delivery: NewDelivery) -> None:
         raise DeliveryRefusedError(409, "this delivery was received before")
 
 
-async def _take_imocha(counter: DatabaseGate, token: str, body: bytes) -> str:
-    at = await counter.desk()
+async def _take_imocha(gate: DatabaseGate, token: str, body: bytes) -> str:
+    at = await gate.context()
     if not at.callback_secret or read_callback_token(token, at.callback_secret) is None:
-        raise DeliveryRefusedError(404, "there is no such address")
+        raise DeliveryRefusedError(404, "unknown callback token")
     callback, delivery = read_imocha_callback(body)
-    await counter.keep(partial(_keep_imocha, at, callback, delivery))
+    await gate.run(partial(_keep_imocha, at, callback, delivery))
     return "received"
 
 
@@ -133,11 +134,11 @@ async def _answer(vendor: str, take: Callable[[bytes], Awaitable[str]], request:
     try:
         return JSONResponse({"message": await take(await _body(request))})
     except DeliveryRefusedError as error:
-        log.warning("a delivery in the name of %s is refused: %s", vendor, error)
+        log.warning("a delivery in the name of %s was refused: %s", vendor, error)
         return JSONResponse({"message": str(error)}, status_code=error.status)
     except Exception as error:  # whatever it is, the vendor shall send the delivery again
-        log.error("a delivery of %s could not be kept (%s); it will be sent again", vendor, type(error).__name__)
-        return JSONResponse({"message": "not now, please send it again"}, status_code=503)
+        log.error("a delivery of %s could not be stored (%s); the vendor sends it again", vendor, type(error).__name__)
+        return JSONResponse({"message": "temporarily unavailable, please retry"}, status_code=503)
 
 
 async def _body(request: Request) -> bytes:

@@ -1,4 +1,4 @@
-"""What the webhook receivers work with, from Airflow's connections and the settings."""
+"""Builds what the webhook receivers work with, from Airflow's connections and the settings."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class ReceiverContext:
-    """Where deliveries are kept, and the secrets that prove them."""
+    """What the receivers work with: the ledger, and the secrets that prove a delivery."""
 
     ledger: Ledger
     limits: WebhookSettings = field(default_factory=WebhookSettings)
@@ -28,7 +28,7 @@ class ReceiverContext:
 
 
 def open_context() -> ReceiverContext:
-    """The desk as connections and settings are now.
+    """Return the context as connections and settings are now.
 
     :raises LeverImochaError: the settings or the ledger cannot be used.
     """

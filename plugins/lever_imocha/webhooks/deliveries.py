@@ -16,11 +16,11 @@ from lever_imocha.ledger.values import NewDelivery
 from lever_imocha.settings import WebhookSettings
 
 LEVER_EVENTS = {"candidateStageChange", "candidateArchiveChange", "candidateHired", "candidateDeleted"}
-"""Lever's events that are acted on; others are kept and left alone."""
+"""Lever's events that are acted on; others are stored and not acted on."""
 
 
 _WORD = r"[!-~]{1,200}"
-_END_OF_TIME = 253_402_300_800_000  # the year 10000, which Python cannot tell
+_END_OF_TIME = 253_402_300_800_000  # the year 10000, which Python's datetime does not reach
 
 
 class _LeverWebhook(BaseModel):
@@ -37,7 +37,7 @@ def _parse(model: type[_LeverWebhook] | type[Callback], body: bytes) -> Any:
     try:
         return model.model_validate_json(body)
     except ValidationError:
-        raise DeliveryRefusedError(400, "the body is not such a delivery") from None
+        raise DeliveryRefusedError(400, "invalid body: not a delivery of this vendor") from None
 
 
 def read_lever_delivery(

@@ -109,7 +109,7 @@ class Cancellation:
             self._send(invitation_id)
         except (RequestRejectedError, NotFoundError, NotPermittedError):
             # Only a pending invitation can be cancelled (imocha.md 5.5): the candidate has just started, or it is
-            # cancelled or expired already. The sweep of attempts tells which.
+            # cancelled or expired already. The sweep of attempts finds out which.
             log.info("invitation %s of opportunity %s is no longer pending", invitation_id, opportunity_id)
             self._ledger.recheck(invitation_id)
             self._ledger.reopen(invitation_id, left=opportunity_id)

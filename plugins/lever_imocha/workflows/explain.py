@@ -1,4 +1,4 @@
-"""Telling the recruiter in Lever: the status tag, and one note for each problem, where the settings say so."""
+"""Shows the recruiter in Lever how an assessment stands: a status tag, and one note for each problem."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from lever_imocha.workflows.idempotency import create_once
 
 
 class Explainer:
-    """What is told about one opportunity."""
+    """Shows one opportunity's status and problems in Lever."""
 
     def __init__(self, *, lever: LeverClient, ledger: Ledger, settings: Settings) -> None:
         self._lever, self._ledger, self._settings = lever, ledger, settings

@@ -26,7 +26,7 @@ _PAGE = 100
 
 
 class StageSweep:
-    """The net under the webhooks: finds what no webhook told.
+    """Finds what no webhook has announced.
 
     :param clock: aware UTC now.
     """

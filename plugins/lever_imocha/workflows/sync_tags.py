@@ -88,10 +88,10 @@ class SyncTagsWorkflow:
 
     def _take_off(self, perform_as: str | None = None) -> None:
         """Take off what this sync, or one that was cut short, put on."""
-        borrowed = temporary_tags(self._ledger)
-        if borrowed is None:
+        temporary = temporary_tags(self._ledger)
+        if temporary is None:
             return
-        opportunity_id, tags = borrowed
+        opportunity_id, tags = temporary
         perform_as = perform_as or resolve(self._lever, self._settings, templates=False).perform_as
         if tags:
             with suppress(NotFoundError):  # deleted meanwhile, and its tags with it

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from lever_imocha.domain.lever import Opportunity
 from lever_imocha.ledger.repository import Ledger
 
-_KEY = "tags.borrowed"
+_KEY = "tags.borrowed"  # as ledgers of 0.1.0 have it
 
 
 def remember(ledger: Ledger, opportunity_id: str, tags: Sequence[str]) -> None:
@@ -32,7 +32,7 @@ def temporary_tags(ledger: Ledger) -> tuple[str, list[str]] | None:
 
 def lasting_tags(opportunity: Opportunity, ledger: Ledger) -> tuple[str, ...]:
     """The tags an opportunity carries for itself."""
-    borrowed = temporary_tags(ledger)
-    if borrowed is None or borrowed[0] != opportunity.id:
+    temporary = temporary_tags(ledger)
+    if temporary is None or temporary[0] != opportunity.id:
         return opportunity.tags
-    return tuple(tag for tag in opportunity.tags if tag not in borrowed[1])
+    return tuple(tag for tag in opportunity.tags if tag not in temporary[1])

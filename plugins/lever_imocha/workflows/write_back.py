@@ -138,7 +138,7 @@ class WriteBackWorkflow:
             log.warning("opportunity %s: no note about it could be left: %s", assessment.opportunity_id, untold)
 
     def _count(self, assessment: Assessment) -> None:
-        """From when we first knew of the end: iMocha tells when an attempt began, and not when it ended."""
+        """Count it, and time it from when the ledger first knew of the end: iMocha names only the start of an attempt."""
         self._metrics.count("written_back")
         if assessment.ended_at is not None:
             self._metrics.timing("end_to_write_back", (self._clock() - assessment.ended_at).total_seconds())

@@ -292,13 +292,20 @@ def test_a_status_word_is_known_in_every_spelling(vendor: Vendor, word: Any, sta
 # Tests and links (4)
 
 
-@pytest.mark.parametrize(("tests", "pages"), [(0, 1), (PAGE_SIZE, 2), (PAGE_SIZE + 1, 2), (2 * PAGE_SIZE + 30, 3)])
+@pytest.mark.parametrize(("tests", "pages"), [(0, 1), (PAGE_SIZE, 2), (PAGE_SIZE + 1, 3), (2 * PAGE_SIZE + 30, 4)])
 def test_tests_are_read_page_by_page(sandbox: Sandbox, tests: int, pages: int) -> None:
     sandbox.world.tests.clear()
     for number in range(tests):
         sandbox.world.add_test(number, f"Test {number}")
     assert [test.id for test in sandbox.imocha.list_tests()] == list(range(tests))
     assert sandbox.called("imocha") == ["GET /tests"] * pages
+
+
+def test_fewer_tests_a_page_than_asked_for_are_not_the_end(vendor: Vendor) -> None:
+    """iMocha may cap the page size at 50."""
+    numbers = [range(50), range(50, 100), range(100, 133), range(0)]
+    vendor.says(*[{"tests": [{"testId": number} for number in page], "count": 133} for page in numbers])
+    assert [test.id for test in imocha_client(vendor.url).list_tests()] == list(range(133))
 
 
 def test_a_second_page_is_not_read_before_it_is_needed(sandbox: Sandbox) -> None:

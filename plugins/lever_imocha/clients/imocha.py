@@ -113,7 +113,10 @@ class ImochaClient:
         return list(self._client.parse_items("list_tests", ImochaTest, items))
 
     def list_tests(self) -> Iterator[ImochaTest]:
-        """List all tests, each once; the last page is a short one or one without new tests (imocha.md 4.1)."""
+        """List all tests, each once, until a page brings nothing new.
+
+        A short page is not the end: iMocha may give fewer tests a page than were asked for (imocha.md 2.2, 4.1).
+        """
         seen: set[int] = set()
         number = 1
         while True:
@@ -121,7 +124,7 @@ class ImochaClient:
             new = [test for test in page if test.id not in seen]
             yield from new
             seen.update(test.id for test in new)
-            if len(page) < PAGE_SIZE or not new:
+            if not new:
                 return
             number += 1
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from threading import Thread
 
 import pytest
 from lever_imocha.clients.imocha import ImochaClient
@@ -15,6 +16,7 @@ from lever_imocha.ledger.values import NewDelivery
 from lever_imocha.ledger.worker_locks import lock_worker
 from lever_imocha.workflows.invite import InviteWorkflow
 from lever_imocha.workflows.write_back import WriteBackWorkflow
+from sqlalchemy import text
 
 from tests.workflows.conftest import Stack
 
@@ -75,16 +77,22 @@ class Worker:
             worker=self.name,
         ).act(opportunity_id)
 
+    def prepare(self) -> None:
+        """Look up the names of the settings, and create the form template."""
+        self._write_back().prepare()
+
     def write_back(self, opportunity_id: str) -> str | None:
         """Write back what is due of one candidate."""
-        workflow = WriteBackWorkflow(
+        return self._write_back().write_back(opportunity_id)
+
+    def _write_back(self) -> WriteBackWorkflow:
+        return WriteBackWorkflow(
             lever=LeverClient(self._lever),
             imocha=ImochaClient(self._imocha, self._imocha.session),
             ledger=self.stack.ledger,
             settings=self.stack.settings,
             worker=self.name,
         )
-        return workflow.write_back(opportunity_id)
 
 
 @pytest.fixture
@@ -131,6 +139,27 @@ def test_one_form_and_one_file_whichever_turn_a_worker_loses_its_claim_in(
     moves = [call for call in world.calls if call["path"].endswith("/stage")]
     assert len(moves) == 1
     assert stack.stage(opportunity) == "Assessment Complete"
+
+
+def test_two_runs_that_start_together_create_one_form_template(
+    stack: Stack, workers: tuple[Worker, Worker], ledger_url: str
+) -> None:
+    first, second = workers
+    stack.world.templates.clear()
+    waiting = text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
+
+    def another_run_starts() -> None:
+        thread.start()
+        with engine_for(ledger_url).connect() as connection:
+            while not connection.execute(waiting).scalar_one():
+                connection.rollback()
+
+    thread = Thread(target=second.prepare)
+    # Its turns: stages, user, templates, and now to create the template that the list did not have.
+    first.turns.number, first.turns.happen = 4, another_run_starts
+    first.prepare()
+    thread.join()
+    assert len(stack.world.templates) == 1
 
 
 @pytest.mark.parametrize("turn", [1, 2])

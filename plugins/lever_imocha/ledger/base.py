@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import (
     Engine,
     and_,
+    func,
     or_,
+    select,
 )
 
 from lever_imocha.ledger.worker_locks import is_alive
@@ -30,6 +33,20 @@ class LedgerPart:
         lock_worker: Callable[[], None] = lambda: None,
     ) -> None:
         self._engine, self._clock, self._stay_alive = engine, clock, lock_worker
+
+    @contextmanager
+    def account_lock(self, name: str) -> Iterator[None]:
+        """Let one process at a time look up, and create, something that the whole account shares.
+
+        :raises LedgerError: another process holds the lock for longer than the engine's `lock_timeout`.
+        """
+        key = func.hashtext(f"account {name}")
+        with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.execute(select(func.pg_advisory_lock(key)))
+            try:
+                yield
+            finally:
+                connection.execute(select(func.pg_advisory_unlock(key)))
 
     def _update(self, statement: Any) -> None:
         with self._engine.begin() as connection:

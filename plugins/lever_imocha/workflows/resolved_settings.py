@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
 from datetime import timedelta
 from typing import Protocol
 
@@ -154,9 +155,11 @@ def resolve(lever: LeverClient, settings: Settings, *, templates: bool) -> Resol
 
 def refresh_resolved(ledger: Ledger, lever: LeverClient, settings: Settings, *, templates: bool) -> ResolvedSettings:
     """Resolve the names anew and keep them for the run's other tasks."""
-    reference = resolve(lever, settings, templates=templates)
-    ledger.put_cached(_KEY + (".templates" if templates else ""), reference.model_dump(mode="json"))
-    return reference
+    # Two runs that both find no form template must not both create one.
+    with ledger.account_lock("form templates") if templates else nullcontext():
+        resolved = resolve(lever, settings, templates=templates)
+    ledger.put_cached(_KEY + (".templates" if templates else ""), resolved.model_dump(mode="json"))
+    return resolved
 
 
 def current_resolved(ledger: Ledger, lever: LeverClient, settings: Settings) -> ResolvedSettings:
@@ -177,5 +180,8 @@ def stored_resolved(ledger: Ledger, *, templates: bool) -> ResolvedSettings:
     """
     found = ledger.get_cached(_KEY + (".templates" if templates else ""))
     if found is None:
-        raise LedgerError("The run's first task has not looked up Lever's stages yet: clear it, not only this task.")
+        raise LedgerError(
+            "Lever's stages are not looked up yet. Clear the first task of this run (collect_stage_entries or"
+            " wait_for_attempts) as well."
+        )
     return ResolvedSettings.model_validate(found)

@@ -9,7 +9,7 @@ from functools import partial
 
 from lever_imocha.clients.imocha import ImochaClient
 from lever_imocha.clients.lever import LeverClient
-from lever_imocha.domain.decisions import may_move_on
+from lever_imocha.domain.decisions import awaited_test, may_move_on
 from lever_imocha.domain.explanations import failure_note
 from lever_imocha.domain.forms import FormTemplate, fill_form, is_same_form, report_file_name
 from lever_imocha.domain.imocha import AttemptStatus, Report, read_status
@@ -290,18 +290,20 @@ class WriteBackWorkflow:
         return "written back and moved on"
 
     def _still_open(self, opportunity: Opportunity, written: set[int]) -> str:
-        """Why the opportunity may not move on yet; empty when it may.
+        """Say why the opportunity may not move on yet; empty when it may.
 
-        What counts are the tests its tags ask for now: one added since is waited for, one taken off is not.
+        :param written: ids of the assessments that this work has written.
         """
         known = {assessment.test_id: assessment for assessment in self._ledger.assessments_of(opportunity.id)}
-        for wanted in wanted_tests(lasting_tags(opportunity, self._ledger), tag_scheme(self._settings)):
-            other = known.get(wanted.test_id or 0)
-            if other is None or other.invitation_id is None:
-                return f"no invitation yet for {redact(wanted.tag)}"
-            if other.id not in written and other.written_at is None:
-                return f"test {other.test_id} is {read_status(other.status).value.replace('_', ' ')}"
-        return ""
+        done = {test_id for test_id, item in known.items() if item.id in written or item.written_at is not None}
+        wanted = wanted_tests(lasting_tags(opportunity, self._ledger), tag_scheme(self._settings))
+        awaited = awaited_test(wanted, done)
+        if awaited is None:
+            return ""
+        other = known.get(awaited.test_id or 0)
+        if other is None or other.invitation_id is None:
+            return f"no invitation yet for {redact(awaited.tag)}"
+        return f"test {other.test_id} is {read_status(other.status).value.replace('_', ' ')}"
 
     def _stage(self, assessment: Assessment, rule: ResolvedRule) -> None:
         """Move on. That the step was done before is no reason not to: the candidate may have come back since."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from multiprocessing import get_context
@@ -14,8 +14,10 @@ from lever_imocha.domain.rules import RuleKey
 from lever_imocha.errors import ClaimLostError, LedgerError
 from lever_imocha.ledger.database import engine_for
 from lever_imocha.ledger.repository import Ledger
+from lever_imocha.ledger.tables import assessments, opportunities
 from lever_imocha.ledger.values import NewDelivery, NewEntry
 from lever_imocha.ledger.worker_locks import WorkerLock, lock_worker
+from sqlalchemy import Table, text, update
 
 from dev import postgres
 
@@ -92,6 +94,32 @@ def test_only_the_holder_of_a_claim_may_start_a_step_or_an_invitation(ledger: Le
     with pytest.raises(ClaimLostError):
         ledger.intend("op", 1, entry_id=known.entry_id, rule_key=RULE, worker="a")
     assert ledger.intend("op", 1, entry_id=known.entry_id, rule_key=RULE, worker="b") == known.id
+
+
+@pytest.mark.parametrize("table", [assessments, opportunities], ids=lambda table: str(table.name))
+def test_a_claim_that_is_being_taken_over_is_waited_for(ledger: Ledger, ledger_url: str, table: Table) -> None:
+    """What is started then is either seen by the new holder, or not started."""
+    invited(ledger, status="complete")
+    (known,) = ledger.assessments_of("op")
+    assert ledger.claim_write_back("op", worker="a")
+    assert ledger.claim("op", worker="a")
+
+    def start() -> None:
+        if table is assessments:
+            ledger.start_step(7, "op", "form", worker="a")
+        else:
+            ledger.intend("op", 1, entry_id=known.entry_id, rule_key=RULE, worker="a")
+
+    blocked = text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+    with ThreadPoolExecutor(1) as pool:
+        with engine_for(ledger_url).begin() as taking_over:
+            taking_over.execute(update(table).values(claimed_by="b"))
+            started = pool.submit(start)
+            while not started.done() and not taking_over.execute(blocked).scalar_one():
+                taking_over.execute(text("SELECT pg_stat_clear_snapshot()"))
+        with pytest.raises(ClaimLostError):
+            started.result()
+    assert ledger.step(7, "op", "form") is None
 
 
 def test_failed_work_waits_its_time_unless_it_is_ordered(ledger: Ledger) -> None:

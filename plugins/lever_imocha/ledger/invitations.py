@@ -74,6 +74,8 @@ class Invitations(LedgerPart):
             literal(test_id, BigInteger),
             *(literal(value, assessments.c[name].type) for name, value in given.items()),
         ).where(opportunities.c.opportunity_id == opportunity_id, opportunities.c.claimed_by == worker)
+        # The row is locked: who takes over at this moment is waited for, or waits and then sees the intention.
+        claimed = claimed.with_for_update()
         statement = insert(assessments).from_select(columns, claimed)
         with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             found = connection.execute(

@@ -159,7 +159,9 @@ class WriteBacks(LedgerPart):
 
         :raises ClaimLostError: it does not; nothing is recorded.
         """
-        claimed = self._claimed(opportunity_id, worker).where(assessments.c.invitation_id == invitation_id).cte()
+        mine = self._claimed(opportunity_id, worker).where(assessments.c.invitation_id == invitation_id)
+        # The row is locked: who takes over at this moment is waited for, or waits and then sees the step.
+        claimed = mine.with_for_update().cte()
         started = (
             insert(write_back_steps)
             .from_select(

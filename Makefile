@@ -1,4 +1,4 @@
-# make demo: the whole story against the sandbox.  make test: all checks.  Nothing needs root.
+# make demo: the whole story against the sandbox.  make test: the quick checks.  make test-all: all of them.  Nothing needs root.
 PYTHON ?= python3
 VENV := .venv
 UV := $(VENV)/bin/uv

@@ -107,7 +107,8 @@ def test_the_spellings_of_a_status(word: str | None, status: AttemptStatus) -> N
 
 
 def test_which_statuses_are_open_and_which_ended() -> None:
-    assert [status.value for status in AttemptStatus if status.is_open] == ["pending", "in_progress"]
+    assert [status.value for status in AttemptStatus if status.is_open] == ["pending", "in_progress", "unknown"]
+    assert [status.value for status in AttemptStatus if status.can_begin] == ["pending", "unknown"]
     assert [status.value for status in AttemptStatus if status.is_ended] == ["complete", "test_left", "terminated"]
 
 

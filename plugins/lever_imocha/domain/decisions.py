@@ -278,6 +278,12 @@ class Departure(StrEnum):
     DELETED = "deleted"
     STAGE_LEFT = "stage_left"
 
+    @property
+    def reason(self) -> Reason:
+        """Return why nobody was invited."""
+        reasons = {Departure.ARCHIVED: Reason.ARCHIVED, Departure.DELETED: Reason.DELETED}
+        return reasons.get(self, Reason.MOVED_ON)
+
 
 def departed(opportunity: Opportunity, trigger_stages: Collection[str]) -> Departure | None:
     """Return how an opportunity has left where assessments are taken, or None; hired ones are archived (lever.md 5)."""

@@ -42,8 +42,13 @@ class AttemptStatus(StrEnum):
 
     @property
     def is_open(self) -> bool:
-        """Whether the candidate can still take, or is taking, the test."""
-        return self in (AttemptStatus.PENDING, AttemptStatus.IN_PROGRESS)
+        """Whether the candidate can still take, or is taking, the test; iMocha may not say which."""
+        return self.can_begin or self is AttemptStatus.IN_PROGRESS
+
+    @property
+    def can_begin(self) -> bool:
+        """Whether the candidate can still begin the test, so that the invitation can be cancelled."""
+        return self in (AttemptStatus.PENDING, AttemptStatus.UNKNOWN)
 
 
 _SPELLINGS = {fold_key(status): status for status in AttemptStatus} | {

@@ -5,28 +5,32 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
-from sqlalchemy import Engine, Select, delete, func, null, select
+from sqlalchemy import Engine, and_, delete, or_, select
 from sqlalchemy.dialects.postgresql import insert
 
-from lever_imocha.ledger.tables import alerts, assessments, invitations, opportunities, stage_entries
-from lever_imocha.ledger.values import ENDED
+from lever_imocha.ledger.tables import alerts, work_items
+from lever_imocha.ledger.values import Work
 
 
 @dataclass(frozen=True, kw_only=True)
 class Overdue:
-    """Something that should have been done by now.
+    """Work that should have been done by now.
 
-    :param key: the same for as long as it is the same wait.
-    :param reason: why the last try failed, when there was one.
+    :param parked_at: since when it is not tried any more; None while it is.
+    :param error: the name of what went wrong last, when it was tried.
     """
 
-    key: str
     opportunity_id: str
-    invitation_id: int | None
-    since: datetime
-    reason: str | None
+    kind: Work
+    queued_at: datetime
+    parked_at: datetime | None
+    error: str | None
+
+    @property
+    def key(self) -> str:
+        """Return a text that is the same for as long as it is the same wait."""
+        return f"{'parked' if self.parked_at else 'waits'} {self.kind} {self.opportunity_id} {self.queued_at.isoformat()}"
 
 
 class AlertLog:
@@ -39,15 +43,19 @@ class AlertLog:
         self._engine, self._clock = engine, clock
 
     def overdue(self, *, entries: timedelta, reports: timedelta) -> list[Overdue]:
-        """What waits, longest first: stage entries undecided, and ended attempts unwritten, for longer than given.
+        """Return what waits, longest first: people to invite, and reports to write, for longer than given; what is parked.
 
-        A hold is a decision; an attempt whose stage entry was on hold waits from when the hold ended.
+        A hold is a decision, and waits no more.
         """
-        now = self._clock()
-        queries = (_undecided(before=now - entries), _unwritten(before=now - reports))
+        now, item = self._clock(), work_items.c
+        late = or_(
+            and_(item.kind == Work.INVITE, item.queued_at < now - entries),
+            and_(item.kind == Work.WRITE_BACK, item.queued_at < now - reports),
+            item.parked_at.is_not(None),
+        )
+        query = select(item.opportunity_id, item.kind, item.queued_at, item.parked_at, item.error).where(late)
         with self._engine.connect() as connection:
-            found = [Overdue(**row._mapping) for query in queries for row in connection.execute(query)]
-        return sorted(found, key=lambda item: item.since)
+            return [Overdue(**row._mapping) for row in connection.execute(query.order_by(item.queued_at))]
 
     def claim(self, keys: Sequence[str], *, repeat: timedelta | None = None) -> set[str]:
         """Claim alerts, so that each is sent once.
@@ -72,35 +80,3 @@ class AlertLog:
         """Give claimed alerts back: sending failed, somebody else may try."""
         with self._engine.begin() as connection:
             connection.execute(delete(alerts).where(alerts.c.key.in_(list(keys))))
-
-
-def _undecided(*, before: datetime) -> Select[Any]:
-    entry = stage_entries.c
-    return (
-        select(
-            func.concat("entry ", entry.id, " ", func.extract("epoch", entry.pending_since)).label("key"),
-            entry.opportunity_id,
-            null().label("invitation_id"),
-            entry.pending_since.label("since"),
-            opportunities.c.reason,
-        )
-        .outerjoin(opportunities, opportunities.c.opportunity_id == entry.opportunity_id)
-        .where(entry.decided_at.is_(None), entry.pending_since < before)
-    )
-
-
-def _unwritten(*, before: datetime) -> Select[Any]:
-    known = assessments.c
-    since = func.greatest(invitations.c.ended_at, stage_entries.c.decided_at)
-    return (
-        select(
-            func.concat("report ", known.id, " ", known.invitation_id).label("key"),
-            known.opportunity_id,
-            known.invitation_id,
-            since.label("since"),
-            known.reason,
-        )
-        .join(invitations, invitations.c.id == known.invitation_id)
-        .outerjoin(stage_entries, stage_entries.c.id == known.handled_entry_id)
-        .where(invitations.c.status.in_(ENDED), known.written_at.is_(None), since < before)
-    )

@@ -1,25 +1,20 @@
-"""What the ledger's parts share."""
+"""What the ledger's parts share: connections, the clock, and who holds a claim."""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import (
-    Engine,
-    and_,
-    func,
-    or_,
-    select,
-)
-
-from lever_imocha.ledger.worker_locks import is_alive
+from sqlalchemy import Connection, Engine, func, select
 
 
-class LedgerPart:
-    """A part of the ledger; every method is one short transaction.
+class Database:
+    """Hands out connections: the one of this thread's open transaction, or one for a single statement.
+
+    A statement outside of a transaction is one in itself: PostgreSQL is sent no BEGIN and no COMMIT for it.
 
     :param clock: aware UTC now.
     :param lock_worker: called before anything is claimed; makes sure that the worker counts as alive.
@@ -32,7 +27,53 @@ class LedgerPart:
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         lock_worker: Callable[[], None] = lambda: None,
     ) -> None:
-        self._engine, self._clock, self._stay_alive = engine, clock, lock_worker
+        self._engine, self._single = engine, engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._open = threading.local()
+        self.now, self.lock_worker = clock, lock_worker
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """Do all statements inside as one transaction; within another one, as a part of that."""
+        outer: Connection | None = getattr(self._open, "connection", None)
+        if outer is not None:
+            yield outer
+            return
+        with self._engine.begin() as connection:
+            self._open.connection = connection
+            try:
+                yield connection
+            finally:
+                self._open.connection = None
+
+    @contextmanager
+    def statement(self) -> Iterator[Connection]:
+        """Hand out a connection for one statement."""
+        outer: Connection | None = getattr(self._open, "connection", None)
+        if outer is not None:
+            yield outer
+            return
+        with self._single.connect() as connection:
+            yield connection
+
+    def execute(self, statement: Any) -> None:
+        """Execute one statement whose result does not matter."""
+        with self.statement() as connection:
+            connection.execute(statement)
+
+    def rows(self, query: Any) -> list[Any]:
+        """Return all rows of one query."""
+        with self.statement() as connection:
+            return list(connection.execute(query))
+
+    def values(self, query: Any) -> list[Any]:
+        """Return the first column of all rows of one query."""
+        with self.statement() as connection:
+            return list(connection.execute(query).scalars())
+
+    def value(self, query: Any) -> Any:
+        """Return the first column of the first row; None when there is none."""
+        with self.statement() as connection:
+            return connection.execute(query).scalar()
 
     @contextmanager
     def account_lock(self, name: str) -> Iterator[None]:
@@ -41,23 +82,16 @@ class LedgerPart:
         :raises LedgerError: another process holds the lock for longer than the engine's `lock_timeout`.
         """
         key = func.hashtext(f"account {name}")
-        with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        with self._single.connect() as connection:
             connection.execute(select(func.pg_advisory_lock(key)))
             try:
                 yield
             finally:
                 connection.execute(select(func.pg_advisory_unlock(key)))
 
-    def _update(self, statement: Any) -> None:
-        with self._engine.begin() as connection:
-            connection.execute(statement)
 
+class LedgerPart:
+    """A part of the ledger, with one job."""
 
-def unclaimed(table: Any) -> Any:
-    """SQL: nobody holds it, or its holder is dead. A living worker's claim does not end, however long it waits."""
-    return or_(table.c.claimed_by.is_(None), ~is_alive(table.c.claimed_by))
-
-
-def claimable(table: Any, now: datetime) -> Any:
-    """SQL: nobody holds it, and it is time to try."""
-    return and_(unclaimed(table), or_(table.c.not_before.is_(None), table.c.not_before <= now))
+    def __init__(self, database: Database) -> None:
+        self._database = database

@@ -15,16 +15,16 @@ from lever_imocha.ledger.tables import reference
 class Cache(LedgerPart):
     """Keeps JSON values under a key."""
 
-    def put_cached(self, key: str, value: dict[str, Any]) -> None:
+    def put(self, key: str, value: dict[str, Any]) -> None:
         """Keep a value for other tasks."""
-        values = {"value": value, "read_at": self._clock()}
+        values = {"value": value, "read_at": self._database.now()}
         statement = insert(reference).values(key=key, **values)
-        self._update(statement.on_conflict_do_update(index_elements=["key"], set_=values))
+        self._database.execute(statement.on_conflict_do_update(index_elements=["key"], set_=values))
 
-    def get_cached(self, key: str, *, younger_than: timedelta | None = None) -> dict[str, Any] | None:
-        """Return a value kept by `put_cached`, or None."""
+    def get(self, key: str, *, younger_than: timedelta | None = None) -> dict[str, Any] | None:
+        """Return a value kept by `put`, or None."""
         query = select(reference.c.value).where(reference.c.key == key)
         if younger_than is not None:
-            query = query.where(reference.c.read_at > self._clock() - younger_than)
-        with self._engine.connect() as connection:
-            return connection.execute(query).scalar_one_or_none()
+            query = query.where(reference.c.read_at > self._database.now() - younger_than)
+        found: dict[str, Any] | None = self._database.value(query)
+        return found

@@ -12,7 +12,7 @@ from lever_imocha.ledger.tables import events
 class Events(LedgerPart):
     """Writes and reads the timeline."""
 
-    def record_event(
+    def record(
         self,
         kind: str,
         *,
@@ -22,23 +22,21 @@ class Events(LedgerPart):
         detail: str | None = None,
     ) -> None:
         """Add to the timeline; `detail` holds no personal data."""
-        self._update(
+        self._database.execute(
             insert(events).values(
-                at=self._clock(), kind=kind, opportunity_id=opportunity_id, invitation_id=invitation_id,
+                at=self._database.now(), kind=kind, opportunity_id=opportunity_id, invitation_id=invitation_id,
                 test_id=test_id, detail=detail,
             )
         )  # fmt: skip
 
-    def event_kinds(self, opportunity_id: str) -> list[str]:
-        """An opportunity's timeline, as words."""
+    def kinds(self, opportunity_id: str) -> list[str]:
+        """Return an opportunity's timeline, as words."""
         query = select(events.c.kind).where(events.c.opportunity_id == opportunity_id).order_by(events.c.id)
-        with self._engine.connect() as connection:
-            return list(connection.execute(query).scalars())
+        return self._database.values(query)
 
     def masked_invitations(self, opportunity_id: str) -> set[int]:
-        """Invitations of an opportunity that iMocha was asked to mask, or that a person has to."""
+        """Return the invitations of an opportunity that iMocha was asked to mask, or that a person has to."""
         query = select(events.c.invitation_id).where(
             events.c.opportunity_id == opportunity_id, events.c.kind.in_(("masked", "mask_by_hand"))
         )
-        with self._engine.connect() as connection:
-            return set(connection.execute(query).scalars())
+        return set(self._database.values(query))

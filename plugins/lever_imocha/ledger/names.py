@@ -13,14 +13,13 @@ from lever_imocha.ledger.tables import opportunities
 class Names(LedgerPart):
     """Erases display names, and lists of whom one is kept."""
 
-    def erase_name(self, opportunity_id: str) -> None:
+    def erase(self, opportunity_id: str) -> None:
         """Forget a candidate's name."""
-        self._update(update(opportunities).where(opportunities.c.opportunity_id == opportunity_id).values(name=None))
+        self._database.execute(update(opportunities).where(opportunities.c.opportunity_id == opportunity_id).values(name=None))
 
-    def with_stored_name(self, opportunity_ids: Sequence[str]) -> set[str]:
+    def stored_of(self, opportunity_ids: Sequence[str]) -> set[str]:
         """Return those of whom a name is kept."""
         query = select(opportunities.c.opportunity_id).where(
             opportunities.c.opportunity_id.in_(opportunity_ids), opportunities.c.name.is_not(None)
         )
-        with self._engine.connect() as connection:
-            return set(connection.execute(query).scalars())
+        return set(self._database.values(query))

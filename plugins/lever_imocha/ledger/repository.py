@@ -2,26 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from datetime import UTC, datetime
 
+from sqlalchemy import Connection, Engine
+
+from lever_imocha.ledger.assessments import Assessments
+from lever_imocha.ledger.base import Database
+from lever_imocha.ledger.cache import Cache
 from lever_imocha.ledger.deliveries import Deliveries
+from lever_imocha.ledger.effects import Effects
 from lever_imocha.ledger.entries import Entries
+from lever_imocha.ledger.events import Events
 from lever_imocha.ledger.invitations import Invitations
 from lever_imocha.ledger.names import Names
 from lever_imocha.ledger.restore import RestoreDetection
-from lever_imocha.ledger.values import NewDelivery
-from lever_imocha.ledger.write_backs import WriteBacks
+from lever_imocha.ledger.watermarks import Watermarks
+from lever_imocha.ledger.work_queue import WorkQueue
 
 
-class Ledger(Entries, Deliveries, Invitations, WriteBacks, RestoreDetection, Names):
-    """The ledger's repository; its parts are in modules of their own."""
+class Ledger:
+    """The ledger's parts, each with one job.
 
-    def announce(self, invitation_ids: Sequence[int]) -> None:
-        """Have the status tag of the invitations' opportunities shown anew: they wait like after a webhook of Lever."""
-        for invitation_id in invitation_ids:
-            status = self.invitation_status(invitation_id)
-            for opportunity_id in self.opportunities_of_invitation(invitation_id):
-                key = f"status {invitation_id} {opportunity_id} {status} {self._clock().isoformat()}"
-                self.record_delivery(
-                    NewDelivery(vendor="lever", key=key, event="status", opportunity_id=opportunity_id)
-                )
+    :param clock: aware UTC now.
+    :param lock_worker: called before anything is claimed; makes sure that the worker counts as alive.
+    """
+
+    def __init__(
+        self,
+        *,
+        engine: Engine,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        lock_worker: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._database = database = Database(engine=engine, clock=clock, lock_worker=lock_worker)
+        self.queue = WorkQueue(database)
+        self.deliveries = Deliveries(database)
+        self.entries = Entries(database)
+        self.assessments = Assessments(database)
+        self.invitations = Invitations(database)
+        self.effects = Effects(database)
+        self.events = Events(database)
+        self.cache = Cache(database)
+        self.watermarks = Watermarks(database)
+        self.restore = RestoreDetection(database)
+        self.names = Names(database)
+
+    def transaction(self) -> AbstractContextManager[Connection]:
+        """Record all that is recorded inside as one transaction."""
+        return self._database.transaction()
+
+    def account_lock(self, name: str) -> AbstractContextManager[None]:
+        """Let one process at a time look up, and create, something that the whole account shares."""
+        return self._database.account_lock(name)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from enum import StrEnum
+from typing import Any, Generic, TypeVar
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     DateTime,
+    Dialect,
     Double,
     ForeignKey,
     Identity,
@@ -16,9 +19,17 @@ from sqlalchemy import (
     MetaData,
     Table,
     Text,
+    TypeDecorator,
     UniqueConstraint,
+    false,
 )
 from sqlalchemy.dialects.postgresql import JSONB
+
+from lever_imocha.domain.decisions import Action, Departure, Reason
+from lever_imocha.domain.imocha import AttemptStatus
+from lever_imocha.ledger.values import Work
+
+E = TypeVar("E", bound=StrEnum)
 
 SCHEMA = "lever_imocha"
 
@@ -33,6 +44,25 @@ metadata = MetaData(
 )
 
 
+class Word(TypeDecorator[E], Generic[E]):
+    """A text column whose values are those of an enum."""
+
+    impl = Text
+    cache_ok = True
+
+    def __init__(self, kind: type[E]) -> None:
+        super().__init__()
+        self.kind = kind
+
+    def process_bind_param(self, value: E | None, dialect: Dialect) -> str | None:
+        """Return what is stored."""
+        return None if value is None else self.kind(value).value
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> E | None:
+        """Return what was stored."""
+        return None if value is None else self.kind(value)
+
+
 def _id() -> Column[int]:
     return Column("id", BigInteger, Identity(), primary_key=True)
 
@@ -41,22 +71,27 @@ def _at(name: str, *, nullable: bool = True) -> Column[Any]:
     return Column(name, DateTime(timezone=True), nullable=nullable)
 
 
-def _claim() -> list[Column[Any]]:
-    """Who works on a row; how often it was given back, and when to try again."""
-    return [
-        Column("claimed_by", Text),
-        Column("tries", Integer, nullable=False, server_default="0"),
-        _at("not_before"),
-    ]
-
-
 opportunities = Table(
     "opportunities",
     metadata,
     Column("opportunity_id", Text, primary_key=True),
     Column("name", Text),
-    Column("reason", Text),
-    *_claim(),
+)
+
+work_items = Table(
+    "work_items",
+    metadata,
+    Column("opportunity_id", Text, primary_key=True),
+    Column("kind", Word(Work), primary_key=True),
+    Column("version", BigInteger, nullable=False, server_default="1"),
+    _at("queued_at", nullable=False),
+    Column("starts_run", Boolean, nullable=False, server_default=false()),
+    Column("claimed_by", Text),
+    Column("tries", Integer, nullable=False, server_default="0"),
+    Column("error", Text),
+    _at("not_before"),
+    _at("parked_at"),
+    Index("ix_work_items_queued_at", "kind", "queued_at"),
 )
 
 stage_entries = Table(
@@ -70,8 +105,8 @@ stage_entries = Table(
     _at("first_seen_at", nullable=False),
     _at("pending_since", nullable=False),
     Column("eligibility", Text, nullable=False),
-    Column("decision", Text),
-    Column("reason", Text),
+    Column("decision", Word(Action)),
+    Column("reason", Word(Reason)),
     Column("detail", Text, nullable=False, server_default=""),
     _at("decided_at"),
     UniqueConstraint("opportunity_id", "stage_id", "entered_at"),
@@ -83,13 +118,19 @@ invitations = Table(
     metadata,
     Column("id", BigInteger, primary_key=True, autoincrement=False),
     Column("test_id", BigInteger, nullable=False),
-    Column("status", Text, nullable=False),
+    Column("status", Word(AttemptStatus), nullable=False),
     _at("invited_at", nullable=False),
     Column("times_invited", Integer, nullable=False),
     Column("times_refreshed", Integer, nullable=False),
     _at("ended_at"),
     _at("checked_at"),
-    Index("ix_invitations_open", "checked_at", postgresql_where="ended_at IS NULL"),
+    _at("called_back_at"),
+    Index(
+        "ix_invitations_open",
+        "status",
+        "checked_at",
+        postgresql_where=f"status IN ({', '.join(repr(status.value) for status in AttemptStatus if status.is_open)})",
+    ),
 )
 
 assessments = Table(
@@ -105,30 +146,18 @@ assessments = Table(
     Column("invitation_id", BigInteger, ForeignKey(invitations.c.id)),
     _at("intended_at"),
     Column("handled_entry_id", BigInteger, ForeignKey(stage_entries.c.id)),
-    Column("left_as", Text),
+    Column("left_as", Word(Departure)),
     _at("written_at"),
-    Column("reason", Text),
-    *_claim(),
     UniqueConstraint("opportunity_id", "test_id"),
     Index("ix_assessments_invitation_id", "invitation_id"),
 )
 
-write_back_steps = Table(
-    "write_back_steps",
+effects = Table(
+    "effects",
     metadata,
-    Column("invitation_id", BigInteger, ForeignKey(invitations.c.id), primary_key=True),
     Column("opportunity_id", Text, primary_key=True),
+    Column("subject", Text, primary_key=True),
     Column("step", Text, primary_key=True),
-    _at("started_at", nullable=False),
-    _at("done_at"),
-    Column("vendor_id", Text),
-)
-
-notices = Table(
-    "notices",
-    metadata,
-    Column("opportunity_id", Text, primary_key=True),
-    Column("problem", Text, primary_key=True),
     _at("started_at", nullable=False),
     _at("done_at"),
     Column("vendor_id", Text),
@@ -144,10 +173,8 @@ deliveries = Table(
     Column("opportunity_id", Text),
     Column("invitation_id", BigInteger),
     _at("received_at", nullable=False),
-    _at("handled_at"),
-    _at("not_before"),
     UniqueConstraint("vendor", "key"),
-    Index("ix_deliveries_waiting", "vendor", "opportunity_id", postgresql_where="handled_at IS NULL"),
+    Index("ix_deliveries_received_at", "received_at"),
 )
 
 events = Table(

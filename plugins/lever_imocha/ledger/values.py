@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 
-from lever_imocha.domain.decisions import Action, Reason
+from lever_imocha.domain.decisions import Action, Departure, Reason
+from lever_imocha.domain.imocha import AttemptStatus
 from lever_imocha.domain.rules import RuleKey
-
-ENDED = ("complete", "test_left", "terminated")
-
 
 @dataclass(frozen=True, kw_only=True)
 class NewEntry:
@@ -55,9 +54,10 @@ class Assessment:
     invitation_id: int | None
     intended_at: datetime | None
     handled_entry_id: int | None
+    left_as: Departure | None
     written_at: datetime | None
-    tries: int
-    status: str | None
+    called_back_at: datetime | None
+    status: AttemptStatus | None
     adopted: bool
     ended_at: datetime | None
 
@@ -89,9 +89,63 @@ class NewDelivery:
     handled: bool = False
 
 
+class Work(StrEnum):
+    """The kinds of work about an opportunity."""
+
+    INVITE = "invite"
+    """Read it, decide about its stage entries, and invite."""
+    CANCEL = "cancel"
+    """It has left: cancel its open invitations; forget it if it was deleted."""
+    STATUS = "status"
+    """Show in Lever how it stands: the status tag, and a note when it is on hold."""
+    WRITE_BACK = "write_back"
+    """Write its ended attempts back."""
+
+
+CANDIDATE_WORK = (Work.INVITE, Work.CANCEL, Work.STATUS)
+"""What one read of the opportunity is enough for: the work of the DAG that invites."""
+
+
 @dataclass(frozen=True, kw_only=True)
-class Step:
-    """Something made in Lever once: begun, and done when `done_at` is set."""
+class WorkItem:
+    """A claimed work item.
+
+    :param worker: who holds it.
+    :param version: as it was claimed; it grows when more of the same work is enqueued.
+    :param tries: how often it failed in a row.
+    :param error: the name of what went wrong last.
+    """
+
+    opportunity_id: str
+    kind: Work
+    worker: str
+    version: int
+    tries: int
+    error: str | None
+    queued_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Effect:
+    """Something made once at a vendor.
+
+    :param subject: what it is about: an invitation or a problem, as a word that other effects do not have.
+    :param step: what is made: ``form``, ``file``, ``note``, ``stage``.
+    """
+
+    opportunity_id: str
+    subject: str
+    step: str
+
+    @classmethod
+    def of_invitation(cls, opportunity_id: str, invitation_id: int, step: str) -> Effect:
+        """Return a step of writing back an invitation's attempt."""
+        return cls(opportunity_id=opportunity_id, subject=f"invitation {invitation_id}", step=step)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EffectState:
+    """What is known of an effect: begun, and done when `done_at` is set."""
 
     started_at: datetime
     done_at: datetime | None

@@ -14,12 +14,12 @@ from lever_imocha.ledger.tables import watermarks
 class Watermarks(LedgerPart):
     """Keeps one time for each sweep."""
 
-    def watermark(self, name: str) -> datetime | None:
-        """How far a sweep has come."""
-        with self._engine.connect() as connection:
-            return connection.execute(select(watermarks.c.at).where(watermarks.c.name == name)).scalar_one_or_none()
+    def get(self, name: str) -> datetime | None:
+        """Return how far a sweep has come; None before the first one."""
+        found: datetime | None = self._database.value(select(watermarks.c.at).where(watermarks.c.name == name))
+        return found
 
-    def set_watermark(self, name: str, at: datetime) -> None:
+    def put(self, name: str, at: datetime) -> None:
         """Record how far a sweep has come."""
         statement = insert(watermarks).values(name=name, at=at)
-        self._update(statement.on_conflict_do_update(index_elements=["name"], set_={"at": at}))
+        self._database.execute(statement.on_conflict_do_update(index_elements=["name"], set_={"at": at}))

@@ -8,6 +8,7 @@ from typing import Any
 
 from lever_imocha.errors import ApiError, LeverImochaError, WorkFailedError
 from lever_imocha.ledger.alerts import Overdue
+from lever_imocha.ledger.values import Work
 
 _AT_MOST = 10
 
@@ -42,10 +43,18 @@ def overdue_text(items: Sequence[Overdue]) -> str:
     return f"{len(items)} waiting too long: {_listed([_waits(item) for item in items])}."
 
 
+_WAITS = {
+    Work.INVITE: "undecided",
+    Work.CANCEL: "with invitations to cancel",
+    Work.STATUS: "without its status in Lever",
+    Work.WRITE_BACK: "with its report unwritten",
+}
+
+
 def _waits(item: Overdue) -> str:
-    what = f"report of invitation {item.invitation_id} unwritten" if item.invitation_id else "undecided"
-    why = f", last try: {item.reason}" if item.reason else ""
-    return f"opportunity {item.opportunity_id} {what} since {item.since:%Y-%m-%d %H:%M} UTC{why}"
+    why = f", last try: {item.error}" if item.error else ""
+    parked = "; it is not tried any more by itself" if item.parked_at else ""
+    return f"opportunity {item.opportunity_id} {_WAITS[item.kind]} since {item.queued_at:%Y-%m-%d %H:%M} UTC{why}{parked}"
 
 
 def _late(run: Mapping[str, Any], deadline: Mapping[str, Any]) -> Alert:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
+from functools import cached_property, partial
 
 from lever_imocha.clients.imocha import ImochaClient
 from lever_imocha.clients.lever import LeverClient
@@ -24,25 +26,23 @@ from lever_imocha.domain.decisions import (
     departed,
     frees_stage,
 )
-from lever_imocha.domain.imocha import read_status
 from lever_imocha.domain.metrics import Metrics, NoMetrics
 from lever_imocha.domain.tags import near_misses
-from lever_imocha.errors import ClaimLostError, LeverImochaError, NotFoundError, RequestRejectedError, redact
+from lever_imocha.errors import LeverImochaError, NotFoundError, Scope, redact
 from lever_imocha.ledger.repository import Ledger
-from lever_imocha.ledger.values import Assessment, NewDelivery, StageEntry
+from lever_imocha.ledger.values import CANDIDATE_WORK, Assessment, StageEntry, Work, WorkItem
 from lever_imocha.settings import Settings
 from lever_imocha.workflows.active_tests import ActiveTests
 from lever_imocha.workflows.cancellation import Cancellation
+from lever_imocha.workflows.effects import EffectMaker
 from lever_imocha.workflows.explain import Explainer
 from lever_imocha.workflows.invitation_sender import InvitationSender
 from lever_imocha.workflows.resolved_settings import ResolvedSettings, current_resolved, refresh_resolved, tag_scheme
 from lever_imocha.workflows.situation import SituationReader, new_entry
 from lever_imocha.workflows.stage_sweep import StageSweep
+from lever_imocha.workflows.work import WorkRunner
 
 log = logging.getLogger(__name__)
-
-_REFUSED_AGAIN = timedelta(hours=1)
-_LONGEST_WAIT = timedelta(minutes=30)
 
 
 class InviteWorkflow:
@@ -51,6 +51,7 @@ class InviteWorkflow:
     :param worker: names this process in claims.
     :param callback_secret: signs the addresses iMocha calls back (settings `public_url`).
     :param clock: aware UTC now.
+    :param sleep: waits for a number of seconds before a call whose answer was lost is sent again.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class InviteWorkflow:
         callback_secret: str | None = None,
         metrics: Metrics | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._lever, self._ledger, self._settings = lever, ledger, settings
         self._worker, self._clock = worker, clock
@@ -78,113 +80,139 @@ class InviteWorkflow:
             clock=clock,
             callback_secret=callback_secret,
             metrics=self._metrics,
+            sleep=sleep,
         )
-        self._cancellation = Cancellation(lever=lever, imocha=imocha, ledger=ledger, settings=settings, clock=clock)
-        self._explainer = Explainer(lever=lever, ledger=ledger, settings=settings)
+        self._cancellation = Cancellation(
+            lever=lever, imocha=imocha, ledger=ledger, settings=settings, clock=clock, sleep=sleep
+        )
+        effects = EffectMaker(lever=lever, ledger=ledger, sleep=sleep)
+        self._explainer = Explainer(lever=lever, ledger=ledger, settings=settings, effects=effects)
+        self._runner = WorkRunner(queue=ledger.queue, clock=clock)
         self._known_resolved: ResolvedSettings | None = None
 
-    def collect(self, *, full: bool = False, sweep: bool = True) -> list[str]:
+    def collect(self, *, full: bool = False, sweep: bool = True, waiting: bool = False) -> list[str]:
         """Record who came into the trigger stages and return the opportunities to work on, longest waiting first.
 
         :param full: look at everyone in the stages, not only at those who came since the last sweep.
         :param sweep: False in a run that a webhook started: what Lever sent is enough, the next sweep is soon.
+        :param waiting: return also those whose next try is set for later: a person has asked for it.
         :raises SettingsError: a name in the settings is unknown to Lever.
         """
-        if not sweep:
-            return self._ledger.waiting(deliveries_only=True)
-        self._known_resolved = refresh_resolved(self._ledger, self._lever, self._settings, templates=False)
-        StageSweep(
-            lever=self._lever,
-            ledger=self._ledger,
-            settings=self._settings,
-            situations=self._situations,
-            clock=self._clock,
-        ).run(self._resolved, full=full)
-        return self._ledger.waiting()
+        if sweep:
+            self._known_resolved = refresh_resolved(self._ledger, self._lever, self._settings, templates=False)
+            StageSweep(
+                lever=self._lever,
+                ledger=self._ledger,
+                settings=self._settings,
+                situations=self._situations,
+                clock=self._clock,
+            ).run(self._resolved, full=full)
+        return self._ledger.queue.due(CANDIDATE_WORK, waiting=waiting)
 
     def newest(self, since: datetime) -> str | None:
         """Return who was moved last, after a time, as a webhook said: one who comes alone overtakes a burst."""
-        return self._ledger.newest_waiting(since=since)
+        return self._ledger.queue.newest(CANDIDATE_WORK, since=since)
 
-    def act(self, opportunity_id: str, *, only_due: bool = False) -> Outcome | None:
-        """Read one opportunity afresh, decide about it and do it.
+    def act(self, opportunity_id: str, *, force: bool = False) -> Outcome | str | None:
+        """Read one opportunity afresh and do all that is due about it: invite, cancel, show its status in Lever.
 
-        :param only_due: leave it alone before the time that a refusal set for the next try.
-
-        :return: what came of it, or None when another worker has it, or has done it.
-        :raises LeverImochaError: it could not be done; it stays pending.
+        :param force: a person has asked for it: do also what waits for its next try, or is parked.
+        :return: what came of it, or None when nothing is due, or another worker has it.
+        :raises LeverImochaError: something could not be done, and had not failed like this before; it stays queued.
         """
-        if not self._ledger.claim(opportunity_id, worker=self._worker, only_due=only_due):
-            return None
-        deliveries = self._ledger.deliveries_of(opportunity_id)
-        if not deliveries and not self._ledger.pending_entries(opportunity_id):
-            self._ledger.release(opportunity_id, worker=self._worker)
+        items = self._ledger.queue.claim(opportunity_id, CANDIDATE_WORK, worker=self._worker, force=force)
+        if not items:
             return None
         try:
-            outcome = self._handle(opportunity_id)
-        except ClaimLostError as error:
-            log.warning("%s", error)
-            return None
+            situation = self._read(opportunity_id)
         except LeverImochaError as error:
-            self._put_off(opportunity_id, error)
-            raise
-        self._ledger.handle_deliveries(deliveries)
-        self._ledger.release(opportunity_id, worker=self._worker)
-        return outcome
+            return self._runner.fail_all(items.values(), error)
+        outcomes, failures = list[Outcome | str | None](), list[LeverImochaError]()
+        # Inviting may add the other two to the items.
+        for kind, work in ((Work.INVITE, self._invite), (Work.CANCEL, self._cancel), (Work.STATUS, self._show)):
+            if (item := items.pop(kind, None)) is not None:
+                try:
+                    outcomes.append(self._runner.do(item, partial(work, item, situation, items)))
+                except LeverImochaError as error:
+                    if error.scope is Scope.ACCOUNT:
+                        self._runner.release_all(items.values())
+                        raise
+                    failures.append(error)
+        if failures:
+            raise failures[0]
+        return next(filter(None, outcomes), None)
 
-    def _put_off(self, opportunity_id: str, error: LeverImochaError) -> None:
-        """Set the next try: after a refusal in an hour; otherwise at the next sweep, and for webhooks 30 s x 2^tries."""
-        now, tries = self._clock(), min(self._ledger.tries(opportunity_id), 10)
-        refused = isinstance(error, RequestRejectedError)
-        again = now + (_REFUSED_AGAIN if refused else min(timedelta(seconds=30 * 2**tries), _LONGEST_WAIT))
-        self._ledger.postpone_deliveries(self._ledger.deliveries_of(opportunity_id), not_before=again)
-        self._ledger.release(
-            opportunity_id,
-            worker=self._worker,
-            reason=type(error).__name__,
-            not_before=again if refused else None,
-        )
-
-    def _handle(self, opportunity_id: str) -> Outcome:
+    def _read(self, opportunity_id: str) -> Situation | None:
+        """Return what was read; None when the opportunity is deleted."""
         try:
             opportunity = self._lever.get_opportunity(opportunity_id, expand=("applications",))
         except NotFoundError:
-            return self._deleted(opportunity_id)
-        situation = self._situations.read(opportunity, self._resolved)
-        outcome = self._decide_entries(situation)
-        departure = departed(situation.opportunity, self._resolved.trigger_stages)
-        if departure is not None:
+            return None
+        return self._situations.read(opportunity, self._resolved)
+
+    def _departure(self, situation: Situation | None) -> Departure | None:
+        if situation is None:
+            return Departure.DELETED
+        return departed(situation.opportunity, self._resolved.trigger_stages)
+
+    def _invite(self, item: WorkItem, situation: Situation | None, items: dict[Work, WorkItem]) -> Outcome:
+        """Decide about the stage entries; then claim what follows from it."""
+        outcome = self._ignore_entries(item) if situation is None else self._decide_entries(item, situation)
+        departure = self._departure(situation)
+        known = self._ledger.assessments.of(item.opportunity_id) if departure or outcome.action is Action.IGNORE else ()
+        with self._ledger.transaction():
+            if any(assessment.left_as is not departure for assessment in known):
+                self._ledger.assessments.record_departure(item.opportunity_id, departure)
+            follows = {
+                Work.CANCEL: departure is Departure.DELETED or (departure is not None and bool(known)),
+                Work.STATUS: self._explainer.has_to_show(outcome),
+            }
+            for kind in (kind for kind, needed in follows.items() if needed and kind not in items):
+                claimed = self._ledger.queue.enqueue_claimed(item.opportunity_id, kind, worker=self._worker)
+                items |= {kind: claimed} if claimed is not None else {}
+        return outcome
+
+    def _cancel(self, item: WorkItem, situation: Situation | None, _items: dict[Work, WorkItem]) -> Outcome | None:
+        departure = self._departure(situation)
+        if departure is None:
+            return None
+        if situation is not None:
             self._sender.recover_invitations(situation.opportunity)
-            self._cancellation.leave(opportunity_id, departure, self._resolved.trigger_stages)
-        self._ledger.record_departure(opportunity_id, departure)
-        self._explain(situation)
-        return outcome
+        self._cancellation.leave(item.opportunity_id, departure, self._resolved.trigger_stages)
+        self._ledger.assessments.record_departure(item.opportunity_id, departure)
+        return Outcome(Action.IGNORE, departure.reason)
 
-    def _deleted(self, opportunity_id: str) -> Outcome:
+    def _show(self, item: WorkItem, situation: Situation | None, _items: dict[Work, WorkItem]) -> str | None:
+        if situation is None:
+            return None
+        self._explainer.show(situation.opportunity, item, perform_as=self._resolved.perform_as)
+        return "status shown"
+
+    def _ignore_entries(self, item: WorkItem) -> Outcome:
         outcome = Outcome(Action.IGNORE, Reason.DELETED)
-        for entry in self._ledger.pending_entries(opportunity_id):
+        for entry in self._ledger.entries.pending(item.opportunity_id):
             self._record(entry, outcome)
-        self._cancellation.leave(opportunity_id, Departure.DELETED, self._resolved.trigger_stages)
         return outcome
 
-    def _decide_entries(self, situation: Situation) -> Outcome:
-        opportunity_id = situation.opportunity.id
-        if situation.rule is not None:
-            self._ledger.record_entries([new_entry(situation)], seen_by="read")
+    def _decide_entries(self, item: WorkItem, situation: Situation) -> Outcome:
         self._warn_of_capitals(situation)
+        if situation.rule is not None:
+            pending = self._ledger.entries.record_read(new_entry(situation))
+        else:
+            pending = self._ledger.entries.pending(item.opportunity_id)
         outcome = Outcome(Action.IGNORE, Reason.ALREADY_HANDLED if situation.rule else Reason.MOVED_ON)
-        for entry in self._ledger.pending_entries(opportunity_id):
+        for entry in pending:
             of_entry, assessments = self._with_attempts(situation, entry)
-            outcome = combined([self._perform(plan, of_entry, assessments) for plan in decide(of_entry)])
+            outcome = combined([self._perform(plan, of_entry, assessments, item) for plan in decide(of_entry)])
             self._record(entry, outcome, of_entry)
         return outcome
 
     def _with_attempts(self, situation: Situation, entry: StageEntry) -> tuple[Situation, Mapping[int, Assessment]]:
         """Complete the situation by what the ledger, and where the decision rests on it iMocha, say of the attempts."""
-        assessments = {known.test_id: known for known in self._ledger.assessments_of(entry.opportunity_id)}
+        assessments = {known.test_id: known for known in self._ledger.assessments.of(entry.opportunity_id)}
         known = {
             test_id: KnownAssessment(
-                status=read_status(item.status) if item.invitation_id is not None else None,
+                status=item.status,
                 handled_entry_id=item.handled_entry_id,
                 written=item.written_at is not None,
             )
@@ -199,7 +227,7 @@ class InviteWorkflow:
                 decided=entry.decision,
             ),
             known=known,
-            recently_restored=self._ledger.recently_restored(),
+            recently_restored=self._recently_restored,
         )
         asked = {
             test_id: replace(known[test_id], status=self._sender.status_now(assessments[test_id]))
@@ -207,16 +235,18 @@ class InviteWorkflow:
         }
         return (replace(situation, known=known | asked) if asked else situation), assessments
 
-    def _perform(self, plan: Plan, situation: Situation, assessments: Mapping[int, Assessment]) -> Outcome:
+    def _perform(
+        self, plan: Plan, situation: Situation, assessments: Mapping[int, Assessment], item: WorkItem
+    ) -> Outcome:
         known = assessments.get(plan.test_id) if plan.test_id is not None else None
         if plan.action in (Action.INVITE, Action.REFRESH, Action.REATTEMPT):
-            return self._sender.send(plan, situation, known, worker=self._worker)
+            return self._sender.send(plan, situation, known, item)
         if plan.reason is not Reason.ALREADY_HANDLED and known is not None and situation.entry is not None:
-            self._ledger.mark_handled(known.id, situation.entry.id)
+            self._ledger.assessments.mark_handled(known.id, situation.entry.id)
         return Outcome.of(plan)
 
     def _record(self, entry: StageEntry, outcome: Outcome, situation: Situation | None = None) -> None:
-        self._ledger.decide_entry(
+        self._ledger.entries.decide(
             entry.id,
             decision=outcome.action,
             reason=outcome.reason,
@@ -226,7 +256,7 @@ class InviteWorkflow:
         if outcome.action is Action.HOLD and outcome.reason is not None:
             self._metrics.count(f"held.{outcome.reason.name.lower()}")
         if situation is not None and frees_stage(situation, outcome):
-            self._ledger.reopen_write_back(entry.opportunity_id)
+            self._ledger.assessments.write_again(entry.opportunity_id)
 
     def _warn_of_capitals(self, situation: Situation) -> None:
         for tag in near_misses(situation.opportunity.tags, tag_scheme(self._settings)):
@@ -234,17 +264,9 @@ class InviteWorkflow:
                 "opportunity %s: the tag %r names no test: its capitals differ", situation.opportunity.id, redact(tag)
             )
 
-    def _explain(self, situation: Situation) -> None:
-        """Show the status in Lever; what Lever refuses is enqueued to be shown later."""
-        opportunity = situation.opportunity
-        try:
-            self._explainer.show(opportunity, perform_as=self._resolved.perform_as)
-        except LeverImochaError:
-            key = f"status {opportunity.id} {self._clock().isoformat()}"
-            self._ledger.record_delivery(
-                NewDelivery(vendor="lever", key=key, event="status", opportunity_id=opportunity.id)
-            )
-            raise
+    @cached_property
+    def _recently_restored(self) -> bool:
+        return self._ledger.restore.is_recent()
 
     @property
     def _resolved(self) -> ResolvedSettings:

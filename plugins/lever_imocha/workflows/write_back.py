@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from functools import partial
 
 from lever_imocha.clients.imocha import ImochaClient
@@ -12,45 +13,44 @@ from lever_imocha.clients.lever import LeverClient
 from lever_imocha.domain.decisions import awaited_test, may_move_on
 from lever_imocha.domain.explanations import failure_note
 from lever_imocha.domain.forms import FormTemplate, fill_form, is_same_form, report_file_name
-from lever_imocha.domain.imocha import AttemptStatus, Report, read_status
+from lever_imocha.domain.imocha import AttemptStatus, Report
 from lever_imocha.domain.lever import Opportunity
 from lever_imocha.domain.metrics import Metrics, NoMetrics
+from lever_imocha.domain.pauses import pause_for_report
 from lever_imocha.domain.rules import ResolvedRule, select_rule
 from lever_imocha.domain.tags import wanted_tests
 from lever_imocha.errors import (
     AssessmentError,
-    ClaimLostError,
     LeverImochaError,
     NotFoundError,
-    ReportFileError,
     RequestRejectedError,
+    Retry,
+    VendorRefusedError,
     redact,
 )
 from lever_imocha.ledger.repository import Ledger
-from lever_imocha.ledger.values import Assessment, NewDelivery
+from lever_imocha.ledger.values import Assessment, Effect, Work, WorkItem
 from lever_imocha.settings import Settings
+from lever_imocha.workflows.effects import EffectMaker
 from lever_imocha.workflows.explain import Explainer
-from lever_imocha.workflows.idempotency import create_once
 from lever_imocha.workflows.resolved_settings import ResolvedSettings, refresh_resolved, stored_resolved, tag_scheme
 from lever_imocha.workflows.temporary_tags import lasting_tags
+from lever_imocha.workflows.work import NotYet, WorkRunner
 
 log = logging.getLogger(__name__)
 
-_PUT_OFF = (RequestRejectedError, ReportFileError, AssessmentError)
+Step = Callable[[str, Callable[[], str], Callable[[], str | None]], None]
 
 
-_CALLBACK_AGAIN = timedelta(minutes=1)
-"""How long a callback waits to be acted on again, when iMocha or Lever could not be asked."""
-
-
-def _invitations(assessments: Iterable[Assessment]) -> list[int]:
-    return [known.invitation_id for known in assessments if known.invitation_id is not None]
+def _step_of(assessment: Assessment, step: str) -> Effect:
+    return Effect.of_invitation(assessment.opportunity_id, int(assessment.invitation_id or 0), step)
 
 
 class WriteBackWorkflow:
     """Writes ended attempts back: report, profile form, PDF file, note, tags, stage.
 
     :param worker: names this process in claims.
+    :param sleep: waits for a number of seconds before a step whose answer was lost is looked up.
     """
 
     def __init__(
@@ -63,11 +63,14 @@ class WriteBackWorkflow:
         worker: str,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         metrics: Metrics | None = None,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._metrics = metrics or NoMetrics()
         self._lever, self._imocha, self._ledger, self._settings = lever, imocha, ledger, settings
         self._worker, self._clock = worker, clock
-        self._explainer = Explainer(lever=lever, ledger=ledger, settings=settings)
+        self._effects = EffectMaker(lever=lever, ledger=ledger, sleep=sleep)
+        self._explainer = Explainer(lever=lever, ledger=ledger, settings=settings, effects=self._effects)
+        self._runner = WorkRunner(queue=ledger.queue, clock=clock)
         self._known_resolved: ResolvedSettings | None = None
 
     def prepare(self) -> None:
@@ -77,77 +80,69 @@ class WriteBackWorkflow:
         """
         self._known_resolved = refresh_resolved(self._ledger, self._lever, self._settings, templates=True)
 
-    def write_back(self, opportunity_id: str, *, only_due: bool = False) -> str | None:
-        """Write back all that is due of one opportunity.
-
-        :param only_due: leave it alone before the time that a failure set for the next try.
-
-        :return: what happened, or None when another worker has it or nothing is due.
-        :raises LeverImochaError: a step failed; the steps done stay done, the rest is due again.
-        """
-        claimed = self._ledger.claim_write_back(opportunity_id, worker=self._worker, only_due=only_due)
-        if not claimed:
-            return None
-        callbacks = self._ledger.callbacks_about(_invitations(claimed))
-        written: list[Assessment] = []
-        try:
-            for assessment in claimed:
-                if self._write(assessment):
-                    written.append(assessment)
-            outcome = self._move_on(written) if written else None
-        except ClaimLostError as error:
-            log.warning("%s", error)
-            return None
-        except LeverImochaError as error:
-            if isinstance(error, NotFoundError) and self._is_gone(opportunity_id):
-                self._ledger.handle_deliveries(callbacks)
-                return self._let_go(claimed)
-            self._put_off(claimed, callbacks, error)
-            raise
-        for assessment in written:
-            self._ledger.finish_write_back(assessment.id)
-            self._count(assessment)
-        # A callback that came meanwhile about what is written now has nothing left to say.
-        self._ledger.handle_deliveries([*callbacks, *self._ledger.callbacks_about(_invitations(written))])
-        return outcome or "waits for the report"
-
-    def _put_off(self, claimed: Sequence[Assessment], callbacks: Sequence[int], error: LeverImochaError) -> None:
-        self._ledger.postpone_deliveries(callbacks, not_before=self._clock() + _CALLBACK_AGAIN)
-        for assessment in claimed:
-            self._ledger.release_write_back(
-                assessment.id,
-                worker=self._worker,
-                reason=type(error).__name__,
-                not_before=self._later(assessment, error),
-            )
-        self._explain(claimed[0], error)
-
     def newest(self, since: datetime) -> str | None:
         """Return who was called back about last, after a time: so that one who comes alone overtakes a burst."""
-        return self._ledger.newest_write_back(since=since)
+        return self._ledger.queue.newest([Work.WRITE_BACK], since=since)
 
-    def _explain(self, assessment: Assessment, error: LeverImochaError) -> None:
+    def write_back(self, opportunity_id: str, *, force: bool = False) -> str | None:
+        """Write back all that is due of one opportunity.
+
+        :param force: a person has asked for it: also what waits for its next try, or is parked.
+        :return: what happened, or None when nothing is due, or another worker has it.
+        :raises LeverImochaError: a step failed, and had not failed like this before; the steps done stay done.
+        """
+        items = self._ledger.queue.claim(opportunity_id, [Work.WRITE_BACK], worker=self._worker, force=force)
+        item = items.get(Work.WRITE_BACK)
+        return self._runner.do(item, partial(self._do, item)) if item is not None else None
+
+    def _do(self, item: WorkItem) -> str:
+        assessments = self._ledger.assessments.to_write(item.opportunity_id)
+        if not assessments:
+            return "nothing to write"
+        try:
+            written = [assessment for assessment in assessments if self._write(item, assessment)]
+            outcome = self._move_on(item, written) if written else None
+        except LeverImochaError as error:
+            if isinstance(error, NotFoundError) and self._is_gone(item.opportunity_id):
+                return self._let_go(item, assessments)
+            self._explain(item, assessments[0], error)
+            raise
+        self._ledger.assessments.mark_written([assessment.id for assessment in written])
+        for assessment in written:
+            self._count(assessment)
+        self._wait_for_others(item, assessments, written)
+        return outcome or "attempt not ended"
+
+    def _wait_for_others(
+        self, item: WorkItem, assessments: Sequence[Assessment], written: Sequence[Assessment]
+    ) -> None:
+        """Read again later the reports of attempts that have ended and are not final yet.
+
+        :raises NotYet: there are some.
+        """
+        if len(written) < len(assessments):
+            statuses = {known.id: known.status for known in self._ledger.assessments.to_write(item.opportunity_id)}
+            ended = [status for status in statuses.values() if status is not None and status.is_ended]
+            if ended:
+                waits, waited = self._settings.write_back.report_retry, self._clock() - item.queued_at
+                raise NotYet("report not final", pause=pause_for_report(item.tries, waits, waited=waited))
+
+    def _explain(self, item: WorkItem, assessment: Assessment, error: LeverImochaError) -> None:
         """Tell the recruiter of what only a person can mend; it must not hide what went wrong."""
-        if not isinstance(error, _PUT_OFF) or not getattr(error, "permanent", True):
+        if error.retry is not Retry.LATER:
             return
         problem = f"invitation {assessment.invitation_id}: {type(error).__name__}"
-        text = failure_note(error.advice if isinstance(error, RequestRejectedError) else str(error))
+        text = failure_note(error.advice if isinstance(error, VendorRefusedError) else str(error))
         try:
-            self._explainer.note(assessment.opportunity_id, problem, text, perform_as=self._resolved.perform_as)
+            self._explainer.note(item, problem, text, perform_as=self._resolved.perform_as)
         except LeverImochaError as untold:
-            log.warning("opportunity %s: no note about it could be left: %s", assessment.opportunity_id, untold)
+            log.warning("opportunity %s: no note about it could be left: %s", item.opportunity_id, untold)
 
     def _count(self, assessment: Assessment) -> None:
         """Count it, and time it from when the ledger first knew of the end: iMocha names only the start of an attempt."""
         self._metrics.count("written_back")
         if assessment.ended_at is not None:
             self._metrics.timing("end_to_write_back", (self._clock() - assessment.ended_at).total_seconds())
-
-    def _later(self, assessment: Assessment, error: LeverImochaError | None = None) -> datetime | None:
-        if error is not None and not isinstance(error, _PUT_OFF):
-            return None
-        waits = self._settings.write_back.report_retry
-        return self._clock() + waits[min(assessment.tries, len(waits) - 1)]
 
     def _is_gone(self, opportunity_id: str) -> bool:
         """A 404 may be about a stage or a template; only a missing opportunity leaves nobody to write to."""
@@ -157,17 +152,14 @@ class WriteBackWorkflow:
             return True
         return False
 
-    def _let_go(self, claimed: list[Assessment]) -> str:
-        opportunity_id = claimed[0].opportunity_id
-        self._ledger.record_event("deleted_in_lever", opportunity_id=opportunity_id)
-        # What else is to be done about it is done where every departure is heeded.
-        key = f"gone {opportunity_id} {self._clock().isoformat()}"
-        self._ledger.record_delivery(NewDelivery(vendor="lever", key=key, event="left", opportunity_id=opportunity_id))
-        for assessment in claimed:
-            self._ledger.finish_write_back(assessment.id)
+    def _let_go(self, item: WorkItem, assessments: Sequence[Assessment]) -> str:
+        with self._ledger.transaction():
+            self._ledger.events.record("deleted_in_lever", opportunity_id=item.opportunity_id)
+            self._ledger.queue.enqueue([item.opportunity_id], Work.CANCEL, starts_run=True)
+            self._ledger.assessments.mark_written([assessment.id for assessment in assessments])
         return "deleted in Lever"
 
-    def _write(self, assessment: Assessment) -> bool:
+    def _write(self, item: WorkItem, assessment: Assessment) -> bool:
         """Write the form, the file and the note of one attempt; return False when its report is not final yet.
 
         What made it due may be a callback, which is a hint (imocha.md 6.2): the report read here decides.
@@ -175,31 +167,27 @@ class WriteBackWorkflow:
         invitation_id = int(assessment.invitation_id or 0)
         report = self._report(invitation_id)
         if report is None or not report.is_final:
-            self._wait(assessment, report.status if report is not None else AttemptStatus.UNKNOWN)
+            self._wait(assessment, invitation_id, report.status if report is not None else AttemptStatus.UNKNOWN)
             return False
-        self._ledger.set_status({invitation_id: report.status.value})
-        self._form(assessment, invitation_id, report)
-        self._file(assessment, invitation_id, report)
+        if report.status is not assessment.status:
+            self._ledger.invitations.set_status({invitation_id: report.status})
+        step = partial(self._step, item, assessment)
+        self._form(assessment, invitation_id, report, step)
+        self._file(assessment, invitation_id, report, step)
         if self._settings.write_back.note:
-            self._note(assessment, invitation_id)
+            self._note(assessment, invitation_id, step)
         return True
 
-    def _wait(self, assessment: Assessment, status: AttemptStatus) -> None:
-        """Give back an attempt whose report is not final: it waits if it has ended; else the sweep looks at it soon."""
-        invitation_id = int(assessment.invitation_id or 0)
-        if status not in (AttemptStatus.PENDING, AttemptStatus.UNKNOWN):
-            changed = self._ledger.set_status({invitation_id: status.value})
-            if self._settings.explain.status_tags:
-                self._ledger.announce(changed)
-        ended = status.is_ended or read_status(assessment.status).is_ended
-        if not ended:
-            self._ledger.recheck(invitation_id)
-        self._ledger.release_write_back(
-            assessment.id,
-            worker=self._worker,
-            reason="report not final",
-            not_before=self._later(assessment) if ended else None,
-        )
+    def _wait(self, assessment: Assessment, invitation_id: int, status: AttemptStatus) -> None:
+        """Record what a report that is not final says; the sweep looks soon at an attempt that has not ended."""
+        with self._ledger.transaction():
+            self._ledger.invitations.mark_answered(invitation_id, assessment.called_back_at)
+            if status not in (AttemptStatus.PENDING, AttemptStatus.UNKNOWN):
+                self._ledger.invitations.set_status(
+                    {invitation_id: status}, show=self._settings.explain.status_tags
+                )
+            if not (status.is_ended or (assessment.status is not None and assessment.status.is_ended)):
+                self._ledger.invitations.recheck(invitation_id)
 
     def _report(self, invitation_id: int) -> Report | None:
         try:
@@ -207,14 +195,13 @@ class WriteBackWorkflow:
         except (NotFoundError, RequestRejectedError):
             return None
 
-    def _form(self, assessment: Assessment, invitation_id: int, report: Report) -> None:
+    def _form(self, assessment: Assessment, invitation_id: int, report: Report, step: Step) -> None:
         template = self._template(assessment)
         fields = fill_form(template, report, invitation_id=invitation_id)
 
         def find() -> str | None:
-            others = self._ledger.created_ids(
-                assessment.opportunity_id, "form"
-            )  # a retake may have all the same values
+            # A retake may have all the same values.
+            others = self._ledger.effects.created_ids(assessment.opportunity_id, "form")
             forms = (form for form in self._lever.list_forms(assessment.opportunity_id) if form.id not in others)
             return next((form.id for form in forms if is_same_form(form.fields, fields, invitation_id)), None)
 
@@ -228,7 +215,7 @@ class WriteBackWorkflow:
             bare = [{key: value for key, value in field.items() if key != "id"} for field in fields]
             return self._create_form(assessment, template, bare)
 
-        self._step(assessment, invitation_id, "form", make, find)
+        step("form", make, find)
 
     def _create_form(self, assessment: Assessment, template: FormTemplate, fields: list[dict[str, object]]) -> str:
         return self._lever.create_form(
@@ -239,7 +226,7 @@ class WriteBackWorkflow:
             perform_as=self._resolved.perform_as,
         ).id
 
-    def _file(self, assessment: Assessment, invitation_id: int, report: Report) -> None:
+    def _file(self, assessment: Assessment, invitation_id: int, report: Report, step: Step) -> None:
         name = report_file_name(invitation_id)
 
         def find() -> str | None:
@@ -252,9 +239,9 @@ class WriteBackWorkflow:
                     assessment.opportunity_id, name=name, content=content, perform_as=self._resolved.perform_as
                 ).id
 
-        self._step(assessment, invitation_id, "file", make, find)
+        step("file", make, find)
 
-    def _note(self, assessment: Assessment, invitation_id: int) -> None:
+    def _note(self, assessment: Assessment, invitation_id: int, step: Step) -> None:
         text = f"The iMocha assessment has ended; its report is in the form and the file (invitation {invitation_id})."
 
         def find() -> str | None:
@@ -264,17 +251,16 @@ class WriteBackWorkflow:
         def make() -> str:
             return self._lever.create_note(assessment.opportunity_id, text, perform_as=self._resolved.perform_as).id
 
-        self._step(assessment, invitation_id, "note", make, find)
+        step("note", make, find)
 
-    def _move_on(self, written: list[Assessment]) -> str:
+    def _move_on(self, item: WorkItem, written: list[Assessment]) -> str:
         """Tags, then the stage, once every assessment of the opportunity has ended and is written."""
         first = written[0]
         perform_as, shown = self._resolved.perform_as, self._explainer.tag(first.opportunity_id)
         tags = [*self._settings.write_back.tags, *shown]
-        claimed = partial(self._ledger.check_write_back_claim, first.opportunity_id, worker=self._worker)
         current: Opportunity | None = None
         if tags:
-            with self._lever.guarded(claimed):
+            with self._lever.guarded(partial(self._ledger.queue.check_claim, item)):
                 current = self._lever.add_tags(first.opportunity_id, tags, perform_as=perform_as)
                 if shown:
                     self._explainer.clear(first.opportunity_id, current.tags, keep=shown, perform_as=perform_as)
@@ -283,10 +269,10 @@ class WriteBackWorkflow:
         if may_move_on(current, rule):
             if open_ones := self._still_open(current, {assessment.id for assessment in written}):
                 return f"written back; stays in its stage: {open_ones}"
-            self._stage(first, rule)
+            self._stage(item, first, rule)
         elif current.archived is not None or current.stage != rule.completed_stage_id:
             return "written back; the recruiter has moved it on"
-        self._ledger.record_event("written_back", opportunity_id=first.opportunity_id)
+        self._ledger.events.record("written_back", opportunity_id=first.opportunity_id)
         return "written back and moved on"
 
     def _still_open(self, opportunity: Opportunity, written: set[int]) -> str:
@@ -294,7 +280,7 @@ class WriteBackWorkflow:
 
         :param written: ids of the assessments that this work has written.
         """
-        known = {assessment.test_id: assessment for assessment in self._ledger.assessments_of(opportunity.id)}
+        known = {assessment.test_id: assessment for assessment in self._ledger.assessments.of(opportunity.id)}
         done = {test_id for test_id, item in known.items() if item.id in written or item.written_at is not None}
         wanted = wanted_tests(lasting_tags(opportunity, self._ledger), tag_scheme(self._settings))
         awaited = awaited_test(wanted, done)
@@ -303,11 +289,11 @@ class WriteBackWorkflow:
         other = known.get(awaited.test_id or 0)
         if other is None or other.invitation_id is None:
             return f"no invitation yet for {redact(awaited.tag)}"
-        return f"test {other.test_id} is {read_status(other.status).value.replace('_', ' ')}"
+        return f"test {other.test_id} is {(other.status or AttemptStatus.UNKNOWN).value.replace('_', ' ')}"
 
-    def _stage(self, assessment: Assessment, rule: ResolvedRule) -> None:
+    def _stage(self, item: WorkItem, assessment: Assessment, rule: ResolvedRule) -> None:
         """Move on. That the step was done before is no reason not to: the candidate may have come back since."""
-        opportunity_id, invitation_id = assessment.opportunity_id, int(assessment.invitation_id or 0)
+        opportunity_id = item.opportunity_id
 
         def find() -> str | None:
             stage = self._lever.get_opportunity(opportunity_id).stage
@@ -318,30 +304,18 @@ class WriteBackWorkflow:
             self._lever.update_stage(opportunity_id, rule.completed_stage_id, perform_as=perform_as)
             return rule.completed_stage_id
 
-        with self._lever.guarded(self._starts(invitation_id, opportunity_id, "stage")):
-            stage_id = create_once(make, find, look_first=False)
-        self._ledger.finish_step(invitation_id, opportunity_id, "stage", vendor_id=stage_id)
+        self._effects.make(_step_of(assessment, "stage"), item, make, find)
 
     def _step(
         self,
+        item: WorkItem,
         assessment: Assessment,
-        invitation_id: int,
         step: str,
         make: Callable[[], str],
         find: Callable[[], str | None],
     ) -> None:
-        """Do a step once: one that was begun before, or whose answer was lost, is looked up before it is sent again."""
-        known = self._ledger.step(invitation_id, assessment.opportunity_id, step)
-        if known is not None and known.done_at is not None:
-            return
-        look_first = known is not None or assessment.adopted or self._ledger.recently_restored()
-        with self._lever.guarded(self._starts(invitation_id, assessment.opportunity_id, step)):
-            vendor_id = create_once(make, find, look_first=look_first)
-        self._ledger.finish_step(invitation_id, assessment.opportunity_id, step, vendor_id=vendor_id)
-
-    def _starts(self, invitation_id: int, opportunity_id: str, step: str) -> Callable[[], None]:
-        """Return what records the start of a step; it fails when another worker has taken over meanwhile."""
-        return partial(self._ledger.start_step, invitation_id, opportunity_id, step, worker=self._worker)
+        """Do a step once; an adopted attempt may have been written back before the ledger knew of it."""
+        self._effects.once(_step_of(assessment, step), item, make, find, look_first=assessment.adopted)
 
     def _rule_now(self, assessment: Assessment, current: Opportunity) -> ResolvedRule:
         """The rule of where the candidate is: the one begun under, unless moved to another trigger stage since."""

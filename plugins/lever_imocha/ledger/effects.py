@@ -1,0 +1,76 @@
+"""What was made at a vendor: once each, begun before it is sent, done when its id is known."""
+
+from __future__ import annotations
+
+from sqlalchemy import DateTime, func, literal, select
+from sqlalchemy.dialects.postgresql import insert
+
+from lever_imocha.errors import ClaimLostError
+from lever_imocha.ledger.base import LedgerPart
+from lever_imocha.ledger.tables import effects, events
+from lever_imocha.ledger.values import Effect, EffectState, WorkItem
+from lever_imocha.ledger.work_queue import claimed_by
+
+
+class Effects(LedgerPart):
+    """Effects."""
+
+    def state(self, effect: Effect) -> EffectState | None:
+        """Return what is known of an effect; None when it was never begun."""
+        c = effects.c
+        query = select(c.started_at, c.done_at, c.vendor_id).where(
+            c.opportunity_id == effect.opportunity_id, c.subject == effect.subject, c.step == effect.step
+        )
+        rows = self._database.rows(query)
+        return EffectState(**rows[0]._mapping) if rows else None
+
+    def created_ids(self, opportunity_id: str, step: str) -> set[str]:
+        """Return the vendor's ids of what a step has made on an opportunity, for any subject."""
+        c = effects.c
+        query = select(c.vendor_id).where(c.opportunity_id == opportunity_id, c.step == step, c.vendor_id.is_not(None))
+        return set(self._database.values(query))
+
+    def start(self, effect: Effect, item: WorkItem) -> None:
+        """Record that an effect is about to be sent, if the worker still holds the work item: one statement does both.
+
+        :raises ClaimLostError: it does not hold it; nothing is recorded.
+        """
+        held = claimed_by(item.opportunity_id, item.kind, item.worker).cte("held")
+        started = (
+            insert(effects)
+            .from_select(
+                ["opportunity_id", "subject", "step", "started_at"],
+                select(
+                    literal(effect.opportunity_id),
+                    literal(effect.subject),
+                    literal(effect.step),
+                    literal(self._database.now(), DateTime(timezone=True)),
+                ).select_from(held),
+            )
+            .on_conflict_do_nothing()
+            .cte("started")
+        )
+        if not self._database.value(select(func.count()).select_from(held).add_cte(started)):
+            raise ClaimLostError(item.opportunity_id)
+
+    def finish(self, effect: Effect, *, vendor_id: str | None, invitation_id: int | None = None) -> None:
+        """Record that an effect is there, with the id of what was made; also when it was found and not made.
+
+        :param invitation_id: for the timeline.
+        """
+        now = self._database.now()
+        values = {"done_at": now, "vendor_id": vendor_id}
+        keys = {"opportunity_id": effect.opportunity_id, "subject": effect.subject, "step": effect.step}
+        done = (
+            insert(effects)
+            .values(started_at=now, **keys, **values)
+            .on_conflict_do_update(index_elements=list(keys), set_=values)
+            .cte("done")
+        )
+        self._database.execute(
+            insert(events)
+            .values(
+                at=now, kind=f"{effect.step}_done", opportunity_id=effect.opportunity_id, invitation_id=invitation_id
+            )
+            .add_cte(done)
+        )

@@ -1,0 +1,200 @@
+"""The work queue: what is to be done about whom, by when, and by which worker; and what waits for a person.
+
+One row is one work item: one kind of work about one opportunity. Its state follows from its columns:
+
+=========== =====================================================================================================
+due         nobody holds it, and its time has come
+claimed     a living worker holds it; a dead worker's claim counts as none
+waiting     its last try failed, and the next one is set for later (`not_before`)
+parked      it failed too often: it is not tried again before something new happens or a person says so (`parked_at`)
+=========== =====================================================================================================
+
+An item that is done is deleted. What is enqueued while a worker holds the item raises its version, so that the worker
+does not delete what it has not seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, case, delete, func, literal, null, or_, select, text, true, update
+
+from lever_imocha.errors import ClaimLostError
+from lever_imocha.ledger.base import LedgerPart
+from lever_imocha.ledger.tables import SCHEMA, work_items
+from lever_imocha.ledger.values import Work, WorkItem
+from lever_imocha.ledger.worker_locks import is_alive
+
+_ITEM = work_items.c
+
+
+def channel(kind: Work) -> str:
+    """Return the PostgreSQL channel that announces work for which a run is started."""
+    return f"{SCHEMA}_{'imocha' if kind is Work.WRITE_BACK else 'lever'}"
+
+
+def unclaimed() -> ColumnElement[bool]:
+    """SQL: nobody holds the item, or its holder is dead. A living worker's claim does not end, however long it waits."""
+    return or_(_ITEM.claimed_by.is_(None), ~is_alive(_ITEM.claimed_by))
+
+
+def claimed_by(opportunity_id: str, kind: Work, worker: str) -> Any:
+    """SQL: the item if the worker holds it, with its row locked.
+
+    Who takes it over at this moment is waited for; or waits, and then sees what the statement has recorded.
+    """
+    held = select(_ITEM.opportunity_id).where(*_key(opportunity_id, kind), _ITEM.claimed_by == worker)
+    return held.with_for_update()
+
+
+MAKE_DUE = """
+ON CONFLICT (opportunity_id, kind) DO UPDATE SET
+    version = item.version + 1,
+    queued_at = CASE WHEN item.claimed_by IS NULL THEN item.queued_at ELSE excluded.queued_at END,
+    starts_run = item.starts_run OR excluded.starts_run,
+    tries = CASE WHEN item.parked_at IS NULL THEN item.tries ELSE 0 END,
+    not_before = NULL,
+    parked_at = NULL
+"""
+"""SQL: the end of ``INSERT INTO work_items AS item``. An item that is there keeps its place in the queue, and is tried
+now, also if it was to wait or was parked. What comes while a worker holds the item waits from now on."""
+
+_ENQUEUE = text(
+    f"""
+    INSERT INTO {work_items} AS item (opportunity_id, kind, queued_at, starts_run)
+    SELECT unnest(CAST(:ids AS text[])), :kind, :now, :starts_run {MAKE_DUE}
+    """  # noqa: S608 - constants
+)
+
+
+class WorkQueue(LedgerPart):
+    """Work items."""
+
+    def enqueue(self, opportunity_ids: Collection[str], kind: Work, *, starts_run: bool = False) -> None:
+        """Make work about opportunities due now.
+
+        :param starts_run: a run is started for it; otherwise the next run by the schedule finds it.
+        """
+        if not opportunity_ids:
+            return
+        ids, now = sorted(set(opportunity_ids)), self._database.now()  # sorted: two at once lock in the same order
+        values = {"ids": ids, "kind": kind.value, "now": now, "starts_run": starts_run}
+        with self._database.statement() as connection:
+            connection.execute(_ENQUEUE, values)
+            if starts_run:
+                connection.execute(select(func.pg_notify(channel(kind), "")))
+
+    def enqueue_claimed(self, opportunity_id: str, kind: Work, *, worker: str) -> WorkItem | None:
+        """Enqueue work and claim it at once; return None when another worker holds the item: that one does it again."""
+        with self._database.transaction():
+            self.enqueue([opportunity_id], kind)
+            items = self.claim(opportunity_id, [kind], worker=worker)
+        return items.get(kind)
+
+    def due(self, kinds: Collection[Work], *, limit: int = 5000, waiting: bool = False) -> list[str]:
+        """Return the opportunities with work that is due, longest waiting first.
+
+        :param waiting: also those whose next try is set for later; a person has asked for it.
+        """
+        query = (
+            select(_ITEM.opportunity_id)
+            .where(_ITEM.kind.in_(kinds), _ITEM.parked_at.is_(None), unclaimed(), true() if waiting else self._in_time())
+            .group_by(_ITEM.opportunity_id)
+            .order_by(func.min(_ITEM.queued_at), _ITEM.opportunity_id)
+            .limit(limit)
+        )
+        return self._database.values(query)
+
+    def starts_run(self, kinds: Collection[Work]) -> bool:
+        """Tell whether work is due that does not wait for the schedule."""
+        query = select(true()).where(_ITEM.kind.in_(kinds), _ITEM.starts_run, self._is_due()).limit(1)
+        return self._database.value(query) is not None
+
+    def newest(self, kinds: Collection[Work], *, since: datetime) -> str | None:
+        """Return the opportunity whose work was queued last, after a time, and starts a run; None when there is none."""
+        query = (
+            select(_ITEM.opportunity_id)
+            .where(_ITEM.kind.in_(kinds), _ITEM.starts_run, _ITEM.queued_at > since, self._is_due())
+            .order_by(_ITEM.queued_at.desc())
+            .limit(1)
+        )
+        found: str | None = self._database.value(query)
+        return found
+
+    def claim(
+        self, opportunity_id: str, kinds: Collection[Work], *, worker: str, force: bool = False
+    ) -> dict[Work, WorkItem]:
+        """Take what is due about an opportunity and nobody else works on.
+
+        :param force: a person has asked for it: also what waits or is parked.
+        :return: the items by their kind; empty when there is nothing to do.
+        """
+        self._database.lock_worker()
+        take = (
+            update(work_items)
+            .where(_ITEM.opportunity_id == opportunity_id, _ITEM.kind.in_(kinds), unclaimed())
+            .where(true() if force else self._is_due())
+            .values(claimed_by=worker)
+            .returning(_ITEM.kind, _ITEM.version, _ITEM.tries, _ITEM.error, _ITEM.queued_at)
+        )
+        with self._database.statement() as connection:
+            found = [
+                WorkItem(opportunity_id=opportunity_id, worker=worker, **row._mapping)
+                for row in connection.execute(take)
+            ]
+        return {item.kind: item for item in found}
+
+    def check_claim(self, item: WorkItem) -> None:
+        """Make sure that the item's worker still holds it.
+
+        :raises ClaimLostError: another worker has taken it over.
+        """
+        if self._database.value(claimed_by(item.opportunity_id, item.kind, item.worker)) is None:
+            raise ClaimLostError(item.opportunity_id)
+
+    def finish(self, item: WorkItem) -> None:
+        """Delete an item that is done, unless more came meanwhile: that is due now. Another's claim is left alone."""
+        mine = [*_key(item.opportunity_id, item.kind), _ITEM.claimed_by == item.worker]
+        done = delete(work_items).where(*mine, _ITEM.version == item.version).returning(true()).cte("done")
+        anew = {"claimed_by": None, "tries": 0, "error": None, "not_before": None, "parked_at": None}
+        self._database.execute(
+            update(work_items).where(*mine, _ITEM.version != item.version).values(anew).add_cte(done)
+        )
+
+    def put_off(self, item: WorkItem, *, error: str, not_before: datetime | None) -> None:
+        """Give an item back whose try failed, to be tried again later; what came meanwhile is tried at once.
+
+        :param error: the name of what went wrong, a word.
+        :param not_before: the time of the next try; None parks the item.
+        """
+        unseen = _ITEM.version != item.version
+        self._give_back(
+            item,
+            tries=_ITEM.tries + 1,
+            error=error,
+            not_before=case((unseen, null()), else_=literal(not_before, _ITEM.not_before.type)),
+            parked_at=case((unseen, null()), else_=literal(self._database.now() if not_before is None else None, _ITEM.parked_at.type)),
+        )  # fmt: skip
+
+    def release(self, item: WorkItem) -> None:
+        """Give an item back as it was: what stopped the work is not about this candidate."""
+        self._give_back(item)
+
+    def _give_back(self, item: WorkItem, **values: Any) -> None:
+        self._database.execute(
+            update(work_items)
+            .where(*_key(item.opportunity_id, item.kind), _ITEM.claimed_by == item.worker)
+            .values(claimed_by=None, **values)
+        )
+
+    def _in_time(self) -> ColumnElement[bool]:
+        return or_(_ITEM.not_before.is_(None), _ITEM.not_before <= self._database.now())
+
+    def _is_due(self) -> ColumnElement[bool]:
+        return and_(_ITEM.parked_at.is_(None), unclaimed(), self._in_time())
+
+
+def _key(opportunity_id: str, kind: Work) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    return _ITEM.opportunity_id == opportunity_id, _ITEM.kind == kind

@@ -1,0 +1,98 @@
+"""Does claimed work: what is done leaves the queue, what fails waits with growing pauses or is parked."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
+from typing import TypeVar
+
+from lever_imocha.domain.pauses import pause_after_failure
+from lever_imocha.errors import ClaimLostError, LeverImochaError, Scope, VendorRefusedError
+from lever_imocha.ledger.values import Work, WorkItem
+from lever_imocha.ledger.work_queue import WorkQueue
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+
+class NotYet(Exception):  # noqa: N818 - no error: nothing went wrong
+    """The work cannot be done yet.
+
+    :param reason: a word or two, for the queue.
+    :param pause: until the next try; None parks the item.
+    """
+
+    def __init__(self, reason: str, *, pause: timedelta | None) -> None:
+        self.reason, self.pause = reason, pause
+        super().__init__(reason)
+
+
+class WorkRunner:
+    """Does one work item after another, each for itself.
+
+    :param clock: aware UTC now.
+    """
+
+    def __init__(self, *, queue: WorkQueue, clock: Callable[[], datetime]) -> None:
+        self._queue, self._clock = queue, clock
+
+    def do(self, item: WorkItem, work: Callable[[], T]) -> T | str | None:
+        """Do the work of one item.
+
+        :param work: does it, and records what belongs together.
+        :return: what it returned; why it waits; or None when another worker has taken it over.
+        :raises LeverImochaError: it failed, and had not failed with the same error before.
+        """
+        try:
+            result = work()
+        except ClaimLostError as error:
+            log.warning("%s", error)
+            return None
+        except NotYet as wait:
+            self._give_back(item, wait.reason, wait.pause)
+            return f"waits: {wait.reason}"
+        except LeverImochaError as error:
+            return self.fail(item, error)
+        self._queue.finish(item)
+        return result
+
+    def fail(self, item: WorkItem, error: LeverImochaError) -> str:
+        """Put an item off because its work failed.
+
+        What concerns the whole account says nothing about this item: it is due again at once.
+
+        :return: that it has failed again.
+        :raises LeverImochaError: the error, if it is about the account or new: a run fails for what failed newly only.
+        """
+        if error.scope is Scope.ACCOUNT:
+            self._queue.release(item)
+            raise error
+        name = type(error).__name__
+        refused = item.kind is Work.INVITE and isinstance(error, VendorRefusedError)
+        self._give_back(item, name, pause_after_failure(item.tries, refused=refused))
+        if item.error != name:
+            raise error
+        log.warning("opportunity %s: %s failed again: %s", item.opportunity_id, item.kind, error)
+        return f"failed again: {name}"
+
+    def fail_all(self, items: Iterable[WorkItem], error: LeverImochaError) -> str:
+        """Put off all items that one error has stopped; like `fail`."""
+        items, new, outcome = list(items), False, ""
+        for item in items:
+            try:
+                outcome = self.fail(item, error)
+            except LeverImochaError:
+                new = True
+        if new:
+            raise error
+        return outcome
+
+    def release_all(self, items: Iterable[WorkItem]) -> None:
+        """Give items back as they were."""
+        for item in items:
+            self._queue.release(item)
+
+    def _give_back(self, item: WorkItem, reason: str, pause: timedelta | None) -> None:
+        self._queue.put_off(item, error=reason, not_before=None if pause is None else self._clock() + pause)

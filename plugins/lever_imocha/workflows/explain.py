@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from lever_imocha.clients.lever import LeverClient
 from lever_imocha.domain.decisions import Action
@@ -19,8 +19,10 @@ from lever_imocha.workflows.idempotency import create_once
 class Explainer:
     """Shows one opportunity's status and problems in Lever."""
 
-    def __init__(self, *, lever: LeverClient, ledger: Ledger, settings: Settings) -> None:
-        self._lever, self._ledger, self._settings = lever, ledger, settings
+    def __init__(
+        self, *, lever: LeverClient, ledger: Ledger, settings: Settings, sleep: Callable[[float], None]
+    ) -> None:
+        self._lever, self._ledger, self._settings, self._sleep = lever, ledger, settings, sleep
 
     def tag(self, opportunity_id: str) -> list[str]:
         """The status tag an opportunity should carry, as a list of none or one; none when the settings want none."""
@@ -82,4 +84,5 @@ class Explainer:
 
         self._ledger.start_notice(opportunity_id, problem)
         look_first = known is not None or self._ledger.recently_restored()
-        self._ledger.finish_notice(opportunity_id, problem, vendor_id=create_once(make, find, look_first=look_first))
+        note_id = create_once(make, find, look_first=look_first, sleep=self._sleep)
+        self._ledger.finish_notice(opportunity_id, problem, vendor_id=note_id)

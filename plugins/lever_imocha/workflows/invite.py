@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -27,7 +28,7 @@ from lever_imocha.domain.decisions import (
 from lever_imocha.domain.imocha import read_status
 from lever_imocha.domain.metrics import Metrics, NoMetrics
 from lever_imocha.domain.tags import near_misses
-from lever_imocha.errors import ClaimLostError, LeverImochaError, NotFoundError, RequestRejectedError, redact
+from lever_imocha.errors import ClaimLostError, LeverImochaError, NotFoundError, Retry, redact
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.values import Assessment, NewDelivery, StageEntry
 from lever_imocha.settings import Settings
@@ -51,6 +52,7 @@ class InviteWorkflow:
     :param worker: names this process in claims.
     :param callback_secret: signs the addresses iMocha calls back (settings `public_url`).
     :param clock: aware UTC now.
+    :param sleep: waits for a number of seconds before a call whose answer was lost is sent again.
     """
 
     def __init__(
@@ -64,6 +66,7 @@ class InviteWorkflow:
         callback_secret: str | None = None,
         metrics: Metrics | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._lever, self._ledger, self._settings = lever, ledger, settings
         self._worker, self._clock = worker, clock
@@ -78,9 +81,12 @@ class InviteWorkflow:
             clock=clock,
             callback_secret=callback_secret,
             metrics=self._metrics,
+            sleep=sleep,
         )
-        self._cancellation = Cancellation(lever=lever, imocha=imocha, ledger=ledger, settings=settings, clock=clock)
-        self._explainer = Explainer(lever=lever, ledger=ledger, settings=settings)
+        self._cancellation = Cancellation(
+            lever=lever, imocha=imocha, ledger=ledger, settings=settings, clock=clock, sleep=sleep
+        )
+        self._explainer = Explainer(lever=lever, ledger=ledger, settings=settings, sleep=sleep)
         self._known_resolved: ResolvedSettings | None = None
 
     def collect(self, *, full: bool = False, sweep: bool = True) -> list[str]:
@@ -135,7 +141,7 @@ class InviteWorkflow:
     def _put_off(self, opportunity_id: str, error: LeverImochaError) -> None:
         """Set the next try: after a refusal in an hour; otherwise at the next sweep, and for webhooks 30 s x 2^tries."""
         now, tries = self._clock(), min(self._ledger.tries(opportunity_id), 10)
-        refused = isinstance(error, RequestRejectedError)
+        refused = error.retry is Retry.LATER
         again = now + (_REFUSED_AGAIN if refused else min(timedelta(seconds=30 * 2**tries), _LONGEST_WAIT))
         self._ledger.postpone_deliveries(self._ledger.deliveries_of(opportunity_id), not_before=again)
         self._ledger.release(

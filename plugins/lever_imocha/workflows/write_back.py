@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -24,6 +25,8 @@ from lever_imocha.errors import (
     NotFoundError,
     ReportFileError,
     RequestRejectedError,
+    Retry,
+    VendorRefusedError,
     redact,
 )
 from lever_imocha.ledger.repository import Ledger
@@ -35,9 +38,6 @@ from lever_imocha.workflows.resolved_settings import ResolvedSettings, refresh_r
 from lever_imocha.workflows.temporary_tags import lasting_tags
 
 log = logging.getLogger(__name__)
-
-_PUT_OFF = (RequestRejectedError, ReportFileError, AssessmentError)
-
 
 _CALLBACK_AGAIN = timedelta(minutes=1)
 """How long a callback waits to be acted on again, when iMocha or Lever could not be asked."""
@@ -51,6 +51,7 @@ class WriteBackWorkflow:
     """Writes ended attempts back: report, profile form, PDF file, note, tags, stage.
 
     :param worker: names this process in claims.
+    :param sleep: waits for a number of seconds before a step whose answer was lost is looked up.
     """
 
     def __init__(
@@ -63,11 +64,12 @@ class WriteBackWorkflow:
         worker: str,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         metrics: Metrics | None = None,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._metrics = metrics or NoMetrics()
+        self._metrics, self._sleep = metrics or NoMetrics(), sleep
         self._lever, self._imocha, self._ledger, self._settings = lever, imocha, ledger, settings
         self._worker, self._clock = worker, clock
-        self._explainer = Explainer(lever=lever, ledger=ledger, settings=settings)
+        self._explainer = Explainer(lever=lever, ledger=ledger, settings=settings, sleep=sleep)
         self._known_resolved: ResolvedSettings | None = None
 
     def prepare(self) -> None:
@@ -128,10 +130,10 @@ class WriteBackWorkflow:
 
     def _explain(self, assessment: Assessment, error: LeverImochaError) -> None:
         """Tell the recruiter of what only a person can mend; it must not hide what went wrong."""
-        if not isinstance(error, _PUT_OFF) or not getattr(error, "permanent", True):
+        if error.retry is not Retry.LATER:
             return
         problem = f"invitation {assessment.invitation_id}: {type(error).__name__}"
-        text = failure_note(error.advice if isinstance(error, RequestRejectedError) else str(error))
+        text = failure_note(error.advice if isinstance(error, VendorRefusedError) else str(error))
         try:
             self._explainer.note(assessment.opportunity_id, problem, text, perform_as=self._resolved.perform_as)
         except LeverImochaError as untold:
@@ -144,7 +146,8 @@ class WriteBackWorkflow:
             self._metrics.timing("end_to_write_back", (self._clock() - assessment.ended_at).total_seconds())
 
     def _later(self, assessment: Assessment, error: LeverImochaError | None = None) -> datetime | None:
-        if error is not None and not isinstance(error, _PUT_OFF):
+        # iMocha may make the PDF later than the report: it is waited for as the report is.
+        if error is not None and error.retry is not Retry.LATER and not isinstance(error, ReportFileError):
             return None
         waits = self._settings.write_back.report_retry
         return self._clock() + waits[min(assessment.tries, len(waits) - 1)]
@@ -319,7 +322,7 @@ class WriteBackWorkflow:
             return rule.completed_stage_id
 
         with self._lever.guarded(self._starts(invitation_id, opportunity_id, "stage")):
-            stage_id = create_once(make, find, look_first=False)
+            stage_id = create_once(make, find, look_first=False, sleep=self._sleep)
         self._ledger.finish_step(invitation_id, opportunity_id, "stage", vendor_id=stage_id)
 
     def _step(
@@ -336,7 +339,7 @@ class WriteBackWorkflow:
             return
         look_first = known is not None or assessment.adopted or self._ledger.recently_restored()
         with self._lever.guarded(self._starts(invitation_id, assessment.opportunity_id, step)):
-            vendor_id = create_once(make, find, look_first=look_first)
+            vendor_id = create_once(make, find, look_first=look_first, sleep=self._sleep)
         self._ledger.finish_step(invitation_id, assessment.opportunity_id, step, vendor_id=vendor_id)
 
     def _starts(self, invitation_id: int, opportunity_id: str, step: str) -> Callable[[], None]:

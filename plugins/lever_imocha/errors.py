@@ -7,9 +7,11 @@
     ├── LedgerError                the ledger's database: not reachable, or not migrated
     ├── ApiError                   a vendor call failed; carries vendor, call, status, code
     │   ├── CredentialsError       the key is wrong (401)
-    │   ├── NotPermittedError      the key lacks a permission, or the operation is not allowed (403)
-    │   ├── NotFoundError          no such object (404)
-    │   ├── RequestRejectedError   the vendor refused the request's content (other 4xx)
+    │   ├── VendorRefusedError     the vendor said no; one of:
+    │   │   ├── NotPermittedError      the key lacks a permission, or the operation is not allowed (403)
+    │   │   ├── NotFoundError          no such object (404)
+    │   │   └── RequestRejectedError   the request's content is refused (other 4xx)
+    │   │       └── ReattemptNotAllowedError   iMocha gives no second attempt now
     │   ├── RateLimitedError       too many requests (429); carries retry_after
     │   ├── VendorDownError        the call had no effect: no connection, or 5xx on a call that changes nothing
     │   ├── OutcomeUnknownError    a write was sent and its answer was lost: it may have been applied
@@ -19,7 +21,10 @@
     ├── ClaimLostError             another worker has taken over: stop, it does the work
     ├── WaitFailedError            waiting for ended attempts stopped: a person is needed
     ├── DeliveryRefusedError       a webhook or callback is not accepted; carries the HTTP status of the answer
-    └── WorkFailedError            a slice went on past failing candidates; names them
+    └── WorkFailedError            a batch went on past failing candidates; names them
+
+Each error knows three things, so that nobody needs a list of classes: `retry` (when trying again helps), `scope` (whom
+it concerns) and `public_message` (what may be said of it outside of the log).
 
 Messages tell an operator what to do next and never hold a candidate's data: vendor texts are kept in
 ``ApiError.detail`` only after `redact` has taken out whatever looks like an address or a link.
@@ -29,8 +34,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from enum import StrEnum
 
-_PERSONAL = re.compile(r"[^\s\"'<>,;:]+(?:@|%40)[^\s\"'<>,;]+|https?://\S+", re.IGNORECASE)
+_SEPARATORS = r"\s\"'<>,;"
+# An address is looked for only where a word begins: one look at each word, however long it is.
+_PERSONAL = re.compile(
+    rf"(?<![^{_SEPARATORS}:])[^{_SEPARATORS}:]+(?:@|%40)[^{_SEPARATORS}]+|https?://\S+", re.IGNORECASE
+)
+_LONGEST_READ = 10_000
+_LISTED = 10
 
 
 def redact(text: str, limit: int = 300, *, hidden: Iterable[str] = ()) -> str:
@@ -38,13 +50,51 @@ def redact(text: str, limit: int = 300, *, hidden: Iterable[str] = ()) -> str:
 
     :param hidden: further texts to take out, such as the values that were sent.
     """
-    for value in sorted(hidden, key=len, reverse=True):
+    for value in sorted(filter(None, hidden), key=len, reverse=True):
         text = text.replace(value, "[removed]")
+    if len(text) > _LONGEST_READ:
+        text = text[:_LONGEST_READ].rpartition(" ")[0]  # the last word may be the first half of an address
     return _PERSONAL.sub("[removed]", text)[:limit]
+
+
+def listed(lines: Sequence[str]) -> str:
+    """Join the first ten lines into one, and say how many more there are."""
+    more = len(lines) - _LISTED
+    return "; ".join([*lines[:_LISTED], *([f"and {more} more"] if more > 0 else [])])
+
+
+class Retry(StrEnum):
+    """When trying again helps."""
+
+    NEVER = "never"
+    """A person has to change something first."""
+    LATER = "later"
+    """Not within this run; the ledger sets a time, and a later run tries again."""
+    SOON = "soon"
+    """Within this run: Airflow's own retry may do it."""
+
+
+class Scope(StrEnum):
+    """Whom an error concerns."""
+
+    ACCOUNT = "account"
+    """Everybody: the next candidate's work would fail, too."""
+    CANDIDATE = "candidate"
+    """One candidate, as far as is known: the others' work goes on."""
 
 
 class LeverImochaError(Exception):
     """Base of every error this package raises on purpose."""
+
+    retry: Retry = Retry.SOON
+    scope: Scope = Scope.CANDIDATE
+    retry_after: float | None = None
+    """Seconds to wait before trying again, when somebody said so."""
+
+    @property
+    def public_message(self) -> str:
+        """What may be said outside of the log, on one line: never a vendor's own words."""
+        return " ".join(str(self).split())
 
 
 class SettingsError(LeverImochaError):
@@ -52,6 +102,9 @@ class SettingsError(LeverImochaError):
 
     :param problems: one line each, naming the key, the value and the fix.
     """
+
+    retry = Retry.NEVER
+    scope = Scope.ACCOUNT
 
     def __init__(self, problems: Sequence[str]) -> None:
         self.problems = list(problems)
@@ -64,8 +117,10 @@ class LedgerError(LeverImochaError):
     :param temporary: trying again helps: the database was not reachable, or was too busy.
     """
 
+    scope = Scope.ACCOUNT
+
     def __init__(self, message: str, *, temporary: bool = False) -> None:
-        self.temporary = temporary
+        self.retry = Retry.SOON if temporary else Retry.NEVER
         super().__init__(message)
 
 
@@ -81,6 +136,8 @@ class ApiError(LeverImochaError):
     """
 
     advice = "See the vendor's message."
+    may_be_resent = False
+    """Whether the same call may be sent again at once: it had no effect, and may have one the next time."""
 
     def __init__(
         self,
@@ -92,35 +149,58 @@ class ApiError(LeverImochaError):
         detail: str = "",
         advice: str = "",
     ) -> None:
-        self.vendor, self.call, self.status, self.code = vendor, call, status, code
-        self.detail = redact(detail)
-        answer = f"answered {status}" if status is not None else "gave no answer"
-        said = f" ({': '.join(part for part in (code, self.detail) if part)})" if code or self.detail else ""
-        super().__init__(f"{vendor} {answer} to {call}{said}. {advice or self.advice}")
+        self.vendor, self.call, self.status = vendor, call, status
+        self.code, self.detail = redact(code, 60), redact(detail)
+        self.advice = advice or self.advice
+        super().__init__(self._line(": ".join(part for part in (self.code, self.detail) if part)))
+
+    def _line(self, said: str) -> str:
+        answer = f"answered {self.status}" if self.status is not None else "gave no answer"
+        return f"{self.vendor} {answer} to {self.call}{f' ({said})' if said else ''}. {self.advice}"
+
+    @property
+    def public_message(self) -> str:
+        """The error without the vendor's words: however well redacted, they may repeat what was sent."""
+        return self._line("the vendor's words are in the task's log" if self.code or self.detail else "")
 
 
 class CredentialsError(ApiError):
     """The API key is wrong or expired."""
 
+    retry = Retry.NEVER
+    scope = Scope.ACCOUNT
     advice = "Check the API key in the Airflow connection's password."
 
 
-class NotPermittedError(ApiError):
-    """The key may not do this."""
+class VendorRefusedError(ApiError):
+    """The vendor understood the call and said no; nothing was changed there."""
 
+    retry = Retry.LATER
+
+
+class NotPermittedError(VendorRefusedError):
+    """The key may not do this: at all, or with this candidate."""
+
+    retry = Retry.NEVER
     advice = "Give the API key this permission (README, Set-up); a key of Lever's cannot be edited: make a new one."
 
 
-class NotFoundError(ApiError):
+class NotFoundError(VendorRefusedError):
     """The vendor has no such object."""
 
     advice = "It was deleted, or an id in the settings is of another account."
 
 
-class RequestRejectedError(ApiError):
-    """The vendor refused the content of the request; sending it again will not help."""
+class RequestRejectedError(VendorRefusedError):
+    """The vendor refused the content of the request; sending it again at once will not help."""
 
     advice = "Compare the settings with what the vendor's message names."
+
+
+class ReattemptNotAllowedError(RequestRejectedError):
+    """iMocha gives no second attempt because of the state of the first, which may still be running."""
+
+    advice = "Nothing: iMocha allows it when the running attempt has ended."
 
 
 class RateLimitedError(ApiError):
@@ -129,6 +209,8 @@ class RateLimitedError(ApiError):
     :param retry_after: seconds the vendor asked us to wait, when it said so.
     """
 
+    scope = Scope.ACCOUNT
+    may_be_resent = True
     advice = "It is tried again by itself; lower rate_limits in the settings if it stays."
 
     def __init__(self, *, retry_after: float | None = None, **data: object) -> None:
@@ -139,6 +221,7 @@ class RateLimitedError(ApiError):
 class VendorDownError(ApiError):
     """The vendor could not be reached or failed, and nothing was changed there."""
 
+    may_be_resent = True
     advice = "It is tried again by itself; see the vendor's status page if it stays."
 
 
@@ -157,11 +240,11 @@ class UnexpectedAnswerError(ApiError):
 class ReportFileError(LeverImochaError):
     """The report's PDF is not a PDF, is too large, or cannot be downloaded.
 
-    :param permanent: trying again will not help.
+    :param permanent: trying again within the run will not help.
     """
 
     def __init__(self, message: str, *, permanent: bool = False) -> None:
-        self.permanent = permanent
+        self.retry = Retry.LATER if permanent else Retry.SOON
         super().__init__(message)
 
 
@@ -170,6 +253,8 @@ class AssessmentError(LeverImochaError):
 
     The message says what to change. It is tried again by itself, later and later.
     """
+
+    retry = Retry.LATER
 
 
 class ClaimLostError(LeverImochaError):
@@ -182,6 +267,9 @@ class ClaimLostError(LeverImochaError):
 class WaitFailedError(LeverImochaError):
     """The trigger that waits for ended attempts stopped; the message says what a person has to do."""
 
+    retry = Retry.NEVER
+    scope = Scope.ACCOUNT
+
 
 class DeliveryRefusedError(LeverImochaError):
     """A webhook or callback is not accepted.
@@ -189,19 +277,26 @@ class DeliveryRefusedError(LeverImochaError):
     :param status: HTTP status of the answer.
     """
 
+    retry = Retry.NEVER
+
     def __init__(self, status: int, message: str) -> None:
         self.status = status
         super().__init__(message)
 
 
 class WorkFailedError(LeverImochaError):
-    """Some of a slice's work failed; the rest was done.
+    """Some of a batch's work failed; the rest was done.
+
+    It is tried again for those whom it helps, after the longest wait that one of them needs.
 
     :param failures: opportunity id -> what went wrong.
     """
 
     def __init__(self, failures: Mapping[str, LeverImochaError]) -> None:
         self.failures = dict(failures)
+        retries = {error.retry for error in self.causes}
+        self.retry = next((retry for retry in (Retry.SOON, Retry.LATER) if retry in retries), Retry.NEVER)
+        self.retry_after = max((error.retry_after for error in self.causes if error.retry_after), default=None)
         lines = "".join(f"\n  {key}: {error}" for key, error in self.failures.items())
         super().__init__(f"{len(self.failures)} failed, the others are done:{lines}")
 
@@ -209,3 +304,9 @@ class WorkFailedError(LeverImochaError):
     def causes(self) -> list[LeverImochaError]:
         """The errors themselves."""
         return list(self.failures.values())
+
+    @property
+    def public_message(self) -> str:
+        """What failed of the first ten, and how many more did."""
+        failures = [f"opportunity {key}: {error.public_message}" for key, error in self.failures.items()]
+        return f"{len(failures)} failed, the others are done: {listed(failures)}"

@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 import requests
+from lever_imocha.clients import imocha, lever
 from lever_imocha.clients.imocha import ImochaClient
 from lever_imocha.clients.lever import LeverClient
 from lever_imocha.clients.limits import InProcessLimiter
@@ -100,7 +101,12 @@ def serve_answers() -> Iterator[Vendor]:
 
 def api_client(vendor: str, base_url: str, session: requests.Session) -> ApiClient:
     return ApiClient(
-        vendor=vendor, base_url=base_url, session=session, limiter=InProcessLimiter(1000), sleep=lambda _: None
+        vendor=vendor,
+        base_url=base_url,
+        session=session,
+        limiter=InProcessLimiter(1000),
+        read_error={"Lever": lever.read_error, "iMocha": imocha.read_error}[vendor],
+        sleep=lambda _: None,
     )
 
 

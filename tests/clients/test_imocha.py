@@ -17,8 +17,10 @@ from lever_imocha.errors import (
     NotPermittedError,
     OutcomeUnknownError,
     RateLimitedError,
+    ReattemptNotAllowedError,
     ReportFileError,
     RequestRejectedError,
+    Retry,
     UnexpectedAnswerError,
     VendorDownError,
 )
@@ -401,13 +403,17 @@ def test_a_finished_attempt_is_reattempted_under_a_new_id(sandbox: Sandbox, invi
     assert len(sandbox.world.mails) == 1
 
 
-@pytest.mark.parametrize(("status", "kind"), [(403, NotPermittedError), (400, RequestRejectedError)])
-def test_a_running_attempt_cannot_be_reattempted(
-    sandbox: Sandbox, invited: Invitation, status: int, kind: type[ApiError]
-) -> None:
+@pytest.mark.parametrize("status", [403, 400])
+def test_a_running_attempt_cannot_be_reattempted(sandbox: Sandbox, invited: Invitation, status: int) -> None:
     sandbox.world.switches["refused_reattempt"] = status
     invited.state = "In Progress"
-    with pytest.raises(kind, match="in inprogress state"):
+    with pytest.raises(ReattemptNotAllowedError, match=f"answered {status} to reattempt .*in inprogress state"):
+        sandbox.imocha.reattempt(invited.id, start_at=NOON, end_at=NOON + DAY, time_zone_id=1, send_email=True)
+
+
+def test_a_reattempt_refused_for_another_reason_is_what_the_status_says(sandbox: Sandbox, invited: Invitation) -> None:
+    sandbox.world.faults.append(Fault(vendor="imocha", path_contains="reattempt", status=403, message="No permission"))
+    with pytest.raises(NotPermittedError, match="No permission"):
         sandbox.imocha.reattempt(invited.id, start_at=NOON, end_at=NOON + DAY, time_zone_id=1, send_email=True)
 
 
@@ -574,7 +580,7 @@ def test_a_pdf_that_is_too_large_is_not_asked_for_again(vendor: Vendor) -> None:
     for report in (Report(pdfReportUrl=f"{vendor.url}/link"), Report()):
         with pytest.raises(ReportFileError, match="larger than") as caught:
             imocha.open_report_pdf(5, report, max_bytes=len(PDF) - 1)
-        assert caught.value.permanent
+        assert caught.value.retry is Retry.LATER
     assert [sent.target for sent in vendor.received] == ["/link", "/reports/5/pdf"]
     with imocha.open_report_pdf(5, Report(), max_bytes=len(PDF)) as content:
         assert content.read() == PDF
@@ -595,7 +601,7 @@ def test_without_a_pdf_the_error_says_why_and_may_be_tried_again(vendor: Vendor,
     vendor.answers = [answer]
     with pytest.raises(ReportFileError, match=said) as caught:
         imocha_client(vendor.url).open_report_pdf(5, Report())
-    assert not caught.value.permanent
+    assert caught.value.retry is Retry.SOON
 
 
 @pytest.mark.parametrize(

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from socket import gaierror
 from typing import Any
 
 import pytest
 import requests
+from lever_imocha.clients.lever import read_error
 from lever_imocha.clients.limits import InProcessLimiter
 from lever_imocha.clients.transport import TRIES, ApiClient, Call
 from lever_imocha.errors import (
@@ -21,8 +23,13 @@ from lever_imocha.errors import (
     VendorDownError,
 )
 from pydantic import BaseModel
+from requests.adapters import HTTPAdapter
+from urllib3 import HTTPConnectionPool
+from urllib3.connection import HTTPConnection
+from urllib3.exceptions import MaxRetryError, NameResolutionError, NewConnectionError, ProtocolError, ProxyError
 
 from tests.clients.conftest import Vendor
+from tests.support import at_once
 
 
 class Thing(BaseModel):
@@ -32,7 +39,7 @@ class Thing(BaseModel):
 def client(vendor: Vendor, slept: list[float] | None = None) -> ApiClient:
     return ApiClient(
         vendor="Lever", base_url=vendor.url, session=requests.Session(), limiter=InProcessLimiter(1000),
-        sleep=(slept if slept is not None else []).append,
+        read_error=read_error, sleep=(slept if slept is not None else []).append,
     )  # fmt: skip
 
 
@@ -70,7 +77,9 @@ def test_the_limiter_hears_of_each_refusal_for_too_many_requests(vendor: Vendor)
     vendor.answers = [error(429), error(500), error(429)]
     limiter = CountingLimiter()
     session = requests.Session()
-    client = ApiClient(vendor="Lever", base_url=vendor.url, session=session, limiter=limiter, sleep=lambda _: None)
+    client = ApiClient(
+        vendor="Lever", base_url=vendor.url, session=session, limiter=limiter, read_error=read_error, sleep=at_once
+    )
     client.send(call(repeatable=True))
     assert (limiter.turns, limiter.slowed) == (4, 2)
 
@@ -83,11 +92,28 @@ def test_a_long_wait_is_left_to_the_caller(vendor: Vendor) -> None:
     assert len(vendor.received) == 1
 
 
-def test_retry_after_may_be_a_date_or_nonsense(vendor: Vendor) -> None:
-    vendor.answers = [error(429, Retry_After="Wed, 21 Oct 2015 07:28:00 GMT"), error(429, Retry_After="soon")]
+@pytest.mark.parametrize(
+    ("says", "seconds"),
+    [
+        ("Wed, 21 Oct 2015 07:28:00 GMT", 0),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", 3600),
+        ("3601", 3600),
+        ("9" * 400, 3600),
+        (" 40 ", 40),
+        *((nonsense, None) for nonsense in ("9" * 5000, "soon", "-5", "1e9", "inf", "nan", "1.5", "Fri, 31 Dec 99999")),
+        ("\u00b2", None),
+    ],
+    ids=lambda value: str(value)[:12],
+)
+def test_retry_after_is_seconds_or_a_date_an_hour_at_most_and_nonsense_is_none(
+    vendor: Vendor, says: str, seconds: float | None
+) -> None:
+    vendor.answers = [error(429, Retry_After=says)] * TRIES
     slept: list[float] = []
-    client(vendor, slept).send(call(repeatable=True))
-    assert slept[0] == 0
+    with pytest.raises(RateLimitedError) as caught:
+        client(vendor, slept).send(call(repeatable=True))
+    assert caught.value.retry_after == seconds
+    assert all(wait <= 30 for wait in slept)
 
 
 def test_what_may_be_repeated_is(vendor: Vendor) -> None:
@@ -114,12 +140,52 @@ def test_without_a_connection_nothing_was_sent(vendor: Vendor) -> None:
     assert len(slept) == TRIES - 1
 
 
+class Broken(HTTPAdapter):
+    """A line that breaks in a chosen way."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.error = error
+
+    def send(self, *_: Any, **__: Any) -> requests.Response:
+        raise self.error
+
+
+HOST = HTTPConnection("vendor.example")
+POOL = HTTPConnectionPool("vendor.example")
+REFUSED = NewConnectionError(HOST, "refused")
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (requests.ConnectionError(MaxRetryError(POOL, "/", REFUSED)), VendorDownError),
+        (
+            requests.ConnectionError(MaxRetryError(POOL, "/", NameResolutionError("h", HOST, gaierror()))),
+            VendorDownError,
+        ),
+        (requests.exceptions.ProxyError(MaxRetryError(POOL, "/", ProxyError("no proxy", REFUSED))), VendorDownError),
+        (requests.ConnectTimeout(), VendorDownError),
+        (requests.ReadTimeout(), OutcomeUnknownError),
+        (requests.ConnectionError(ProtocolError("broke off, after NewConnectionError")), OutcomeUnknownError),
+        (requests.exceptions.ProxyError(MaxRetryError(POOL, "/", ProxyError("?", OSError()))), OutcomeUnknownError),
+    ],
+    ids=["refused", "no such name", "no proxy", "connect timeout", "read timeout", "broke off", "proxy broke off"],
+)
+def test_a_write_counts_as_not_sent_only_when_there_was_no_connection(
+    vendor: Vendor, error: Exception, kind: type[ApiError]
+) -> None:
+    broken = client(vendor)
+    broken.session.mount("http://", Broken(error))
+    with pytest.raises(kind):
+        broken.send(call(repeatable=False))
+
+
 @pytest.mark.parametrize(
     ("answer", "kind"),
     [
         (error(401, {"code": "Unauthorized", "message": "no"}), CredentialsError),
         (error(401), CredentialsError),
-        (error(401, {"result": None, "errors": ["Date & time is not valid"]}), RequestRejectedError),
         (error(403, {"statusCode": 403, "message": "Out of call volume quota"}), NotPermittedError),
         (error(404, {"code": "ResourceNotFound", "message": "gone"}), NotFoundError),
         (error(400, {"errors": ["bad"]}), RequestRejectedError),

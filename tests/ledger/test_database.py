@@ -14,7 +14,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from lever_imocha.domain.decisions import Action, Reason
 from lever_imocha.domain.rules import RuleKey
-from lever_imocha.errors import LedgerError
+from lever_imocha.errors import LedgerError, Retry
 from lever_imocha.ledger.database import HEAD, alembic_config, check_schema, engine_for, upgrade
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.tables import SCHEMA, metadata
@@ -55,16 +55,16 @@ def test_an_address_that_is_none_of_postgresql_is_refused() -> None:
     for url, message in (("sqlite:///x", "needs PostgreSQL"), ("nonsense", "not a database URL")):
         with pytest.raises(LedgerError, match=message) as caught:
             engine_for(url)
-        assert not caught.value.temporary
+        assert caught.value.retry is Retry.NEVER
 
 
 def test_an_unmigrated_ledger_names_the_command_and_is_not_tried_again(postgres_url: str) -> None:
     with pytest.raises(LedgerError, match=r"run python -m lever_imocha\.ledger upgrade") as caught:
         check_schema(engine_for(postgres_url))
-    assert not caught.value.temporary
+    assert caught.value.retry is Retry.NEVER
     with pytest.raises(LedgerError, match="upgrade") as caught:
         Ledger(engine=engine_for(postgres_url)).waiting()
-    assert not caught.value.temporary
+    assert caught.value.retry is Retry.NEVER
 
 
 def test_a_ledger_of_another_version_is_not_tried_again(own_ledger_url: str) -> None:
@@ -73,20 +73,20 @@ def test_a_ledger_of_another_version_is_not_tried_again(own_ledger_url: str) -> 
         connection.execute(text(f"UPDATE {SCHEMA}.alembic_version SET version_num = '0001'"))  # noqa: S608
     with pytest.raises(LedgerError, match=f"is at version 0001, this package needs {HEAD}") as caught:
         check_schema(engine)
-    assert not caught.value.temporary
+    assert caught.value.retry is Retry.NEVER
 
 
 def test_a_closed_port_is_tried_again_and_no_password_is_told() -> None:
     with pytest.raises(LedgerError, match="check the connection") as caught:
         Ledger(engine=engine_for("postgresql://u:secret@127.0.0.1:1/x")).waiting()
-    assert caught.value.temporary
+    assert caught.value.retry is Retry.SOON
     assert "secret" not in str(caught.value)
 
 
 def test_a_database_that_does_not_exist_is_not_tried_again(postgres_url: str) -> None:
     with pytest.raises(LedgerError, match="check the connection") as caught:
         check_schema(engine_for(postgres_url.replace("/postgres?", "/nowhere?", 1)))
-    assert not caught.value.temporary
+    assert caught.value.retry is Retry.NEVER
 
 
 def test_a_connection_lost_between_two_statements_fails_once_and_is_tried_again(
@@ -96,7 +96,7 @@ def test_a_connection_lost_between_two_statements_fails_once_and_is_tried_again(
     postgres.disconnect(postgres_url, str(engine_for(ledger_url).url.database))
     with pytest.raises(LedgerError) as caught:
         ledger.waiting()
-    assert caught.value.temporary
+    assert caught.value.retry is Retry.SOON
     assert ledger.waiting() == []
 
 
@@ -116,7 +116,7 @@ def test_a_full_pool_is_tried_again(own_ledger_url: str, monkeypatch: pytest.Mon
             stack.enter_context(engine.connect())
         with pytest.raises(LedgerError, match="all in use") as caught:
             engine.connect()
-    assert caught.value.temporary
+    assert caught.value.retry is Retry.SOON
 
 
 def test_a_statement_that_lasts_too_long_is_ended_and_tried_again(own_ledger_url: str) -> None:
@@ -125,7 +125,7 @@ def test_a_statement_that_lasts_too_long_is_ended_and_tried_again(own_ledger_url
         assert connection.scalar(text("SHOW lock_timeout")) == "10s"
         with pytest.raises(LedgerError, match="QueryCanceled") as caught:
             connection.execute(text("SELECT pg_sleep(60)"))
-    assert caught.value.temporary
+    assert caught.value.retry is Retry.SOON
 
 
 def test_mistakes_of_our_own_stay_what_they_are(own_ledger_url: str) -> None:

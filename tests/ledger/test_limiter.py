@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from multiprocessing import get_context
 
 import pytest
-from lever_imocha.errors import LedgerError
+from lever_imocha.errors import LedgerError, Retry
 from lever_imocha.ledger.database import engine_for
 from lever_imocha.ledger.limiter import SharedLimiter
 from sqlalchemy import event
@@ -146,7 +146,7 @@ def test_a_lost_connection_is_an_error_of_the_ledger(turns: Turns, postgres_url:
     postgres.disconnect(postgres_url, str(engine_for(turns.url).url.database))
     with pytest.raises(LedgerError) as caught:
         limiter.acquire()
-    assert caught.value.temporary
+    assert caught.value.retry is Retry.SOON
     assert turns.take(limiter) == [0.25]
 
 

@@ -12,10 +12,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from unittest.mock import patch
 
 import psycopg
 import requests
+from lever_imocha.clients import imocha, lever
 from lever_imocha.clients.imocha import ImochaClient
 from lever_imocha.clients.lever import LeverClient
 from lever_imocha.clients.transport import ApiClient
@@ -36,7 +36,7 @@ from include.sandbox.app import create_app
 from include.sandbox.server import serve
 from include.sandbox.world import World
 from tests.model.model import Candidate, Model
-from tests.support import empty_ledger
+from tests.support import at_once, empty_ledger
 
 SETTINGS = "perform_as: people-ops@example.com\n"
 START = datetime(2026, 7, 1, 9, tzinfo=UTC)
@@ -129,8 +129,8 @@ class Harness:
         self.world, self.settings, self._engine = world, settings, engine
         self.ledger = Ledger(engine=engine, clock=world.now)
         self.lever = LeverClient(self._client("Lever", f"{url}/lever/v1", auth=("lever-key", "")))
-        imocha = self._client("iMocha", f"{url}/imocha/v3", headers={"X-API-KEY": "imocha-key"})
-        self.imocha = ImochaClient(imocha, self._session())
+        client = self._client("iMocha", f"{url}/imocha/v3", headers={"X-API-KEY": "imocha-key"})
+        self.imocha = ImochaClient(client, self._session())
         self._workers: list[tuple[str, psycopg.Connection[Any]]] = []
         event.listen(engine, "commit", lambda _connection: self.reach("write"))
 
@@ -145,8 +145,9 @@ class Harness:
         session.auth = given.get("auth")
         session.headers.update(given.get("headers", {}))
         return ApiClient(
-            vendor=vendor, base_url=base_url, session=session, limiter=Unlimited(), sleep=lambda _seconds: None
-        )
+            vendor=vendor, base_url=base_url, session=session, limiter=Unlimited(), sleep=at_once,
+            read_error=lever.read_error if vendor == "Lever" else imocha.read_error,
+        )  # fmt: skip
 
     # One example after another
 
@@ -209,13 +210,13 @@ class Harness:
     def _invite_workflow(self, worker: str) -> InviteWorkflow:
         return InviteWorkflow(
             lever=self.lever, imocha=self.imocha, ledger=self.ledger, settings=self.settings, worker=worker,
-            clock=self.world.now,
+            clock=self.world.now, sleep=at_once,
         )  # fmt: skip
 
     def _write_back_workflow(self, worker: str) -> WriteBackWorkflow:
         return WriteBackWorkflow(
             lever=self.lever, imocha=self.imocha, ledger=self.ledger, settings=self.settings, worker=worker,
-            clock=self.world.now,
+            clock=self.world.now, sleep=at_once,
         )  # fmt: skip
 
     def _collect_and_act(self, worker: str, **how: bool) -> None:
@@ -333,8 +334,8 @@ class Harness:
 def open_harness(ledger_url: str) -> Iterator[Harness]:
     """A scene with a sandbox on a port, before a migrated ledger.
 
-    Nothing is waited for: neither tenacity's pauses between tries, which its manual says how to skip, nor the disk
-    at a commit of the ledger, since no schedule kills the database.
+    Nothing is waited for: neither the time between two tries nor the disk at a commit of the ledger, since no schedule
+    kills the database.
     """
     engine = engine_for(ledger_url)
     with engine.begin() as connection:
@@ -342,7 +343,7 @@ def open_harness(ledger_url: str) -> Iterator[Harness]:
     engine.dispose()
     world = ManualClockWorld()
     world.reset()
-    with serve(create_app(world)) as url, patch("tenacity.nap.time"):
+    with serve(create_app(world)) as url:
         harness = Harness(world=world, url=url, engine=engine, settings=parse_settings(SETTINGS))
         try:
             yield harness

@@ -26,7 +26,7 @@ def test_our_errors_are_told_whole() -> None:
 
 def test_a_vendors_words_stay_in_the_log() -> None:
     text = alert_of(failed(rejected())).text
-    assert "Lever answered 400 to create_form (Bad: the vendor's words are in the task's log). Compare" in text
+    assert "Lever answered 400 to create_form (the vendor's words are in the task's log). Compare" in text
     assert "Ann" not in text
 
 

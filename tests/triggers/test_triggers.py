@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from pkgutil import resolve_name
+from typing import Any
 
 import pytest
+from airflow.triggers.base import BaseTrigger
+from lever_imocha.errors import NotPermittedError
 from lever_imocha.ledger.database import engine_for
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.values import NewDelivery
@@ -14,6 +18,7 @@ from lever_imocha.triggers.deliveries import DeliveryTrigger
 from lever_imocha.triggers.ended_attempts import EndedAttemptsTrigger
 from lever_imocha.triggers.listener import NotificationListener
 
+from include.sandbox.world import Fault, World
 from tests.ledger.test_repository import invited
 
 
@@ -28,7 +33,7 @@ def told(vendor: str = "lever") -> NewDelivery:
     return NewDelivery(vendor=vendor, key="t", event="candidateStageChange", opportunity_id="op")
 
 
-async def _first(trigger: DeliveryTrigger) -> dict[str, str]:
+async def _first(trigger: BaseTrigger) -> dict[str, Any]:
     async for event in trigger.run():
         return dict(event.payload)
     raise AssertionError
@@ -89,6 +94,39 @@ def test_a_trigger_survives_a_ledger_that_is_away(monkeypatch: pytest.MonkeyPatc
             await bell.wait(0.01)
 
     asyncio.run(story())
+
+
+@pytest.mark.parametrize(
+    ("fault", "payload"),
+    [
+        (
+            {"status": 403, "message": "Ann may not"},
+            {
+                "error": "iMocha answered 403 to list_attempts (the vendor's words are in the task's log)."
+                f" {NotPermittedError.advice}"
+            },
+        ),
+        ({"status": 429, "retry_after": 60}, {"due": []}),
+    ],
+    ids=["a person is needed", "it passes"],
+)
+def test_waiting_ends_only_with_an_error_that_a_person_has_to_mend(
+    ledger: Ledger,
+    sandbox_world: World,
+    sandbox_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    fault: dict[str, Any],
+    payload: dict[str, Any],
+) -> None:
+    for vendor, path in (("lever", "lever/v1"), ("imocha", "imocha/v3")):
+        connection = {"conn_type": vendor, "host": f"{sandbox_url}/{path}", "password": f"{vendor}-key"}
+        monkeypatch.setenv(f"AIRFLOW_CONN_{vendor.upper()}_DEFAULT", json.dumps(connection))
+    sandbox_world.faults.append(Fault(vendor="imocha", path_contains="testattempts", times=9, **fault))
+    trigger = EndedAttemptsTrigger(
+        lever_conn_id="lever_default", imocha_conn_id="imocha_default", poll_interval=0.1, wait=0.3
+    )
+    assert asyncio.run(_first(trigger)) == payload
+    assert any(call["path"].endswith("testattempts") for call in sandbox_world.calls)
 
 
 @pytest.mark.parametrize(

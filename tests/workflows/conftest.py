@@ -16,6 +16,7 @@ from lever_imocha.workflows.write_back import WriteBackWorkflow
 
 from include.sandbox.world import Fault, Invitation, World
 from tests.clients.conftest import imocha_client, lever_client
+from tests.support import at_once
 
 SETTINGS = "perform_as: people-ops@example.com\n"
 
@@ -47,6 +48,7 @@ class Stack:
             settings=self.settings,
             worker="w",
             callback_secret="callback-secret",
+            sleep=at_once,
         )
         outcomes = [workflow.act(opportunity_id) for opportunity_id in workflow.collect(full=full, sweep=sweep)]
         return [str(outcome) if outcome else None for outcome in outcomes]
@@ -55,7 +57,12 @@ class Stack:
         watch = AttemptSweep(imocha=self.imocha, ledger=self.ledger, settings=self.settings)
         due = watch.poll() if sweep else watch.due()
         workflow = WriteBackWorkflow(
-            lever=self.lever, imocha=self.imocha, ledger=self.ledger, settings=self.settings, worker="w"
+            lever=self.lever,
+            imocha=self.imocha,
+            ledger=self.ledger,
+            settings=self.settings,
+            worker="w",
+            sleep=at_once,
         )
         if due:
             workflow.prepare()

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from threading import Thread
 
 import pytest
+from lever_imocha.clients import imocha, lever
 from lever_imocha.clients.imocha import ImochaClient
 from lever_imocha.clients.lever import LeverClient
 from lever_imocha.clients.transport import ApiClient
@@ -18,6 +19,7 @@ from lever_imocha.workflows.invite import InviteWorkflow
 from lever_imocha.workflows.write_back import WriteBackWorkflow
 from sqlalchemy import text
 
+from tests.support import at_once
 from tests.workflows.conftest import Stack
 
 PYTHON = "iMocha: Python Developer [101]"
@@ -58,9 +60,13 @@ class Worker:
                 base_url=client.base_url,
                 session=client.session,
                 limiter=self.turns,
+                read_error=read_error,
                 sleep=lambda _: None,
             )
-            for vendor, client in (("Lever", self.stack.lever._client), ("iMocha", self.stack.imocha._client))
+            for vendor, client, read_error in (
+                ("Lever", self.stack.lever._client, lever.read_error),
+                ("iMocha", self.stack.imocha._client, imocha.read_error),
+            )
         )
 
     def cut_off(self) -> None:
@@ -75,6 +81,7 @@ class Worker:
             ledger=self.stack.ledger,
             settings=self.stack.settings,
             worker=self.name,
+            sleep=at_once,
         ).act(opportunity_id)
 
     def prepare(self) -> None:
@@ -92,6 +99,7 @@ class Worker:
             ledger=self.stack.ledger,
             settings=self.stack.settings,
             worker=self.name,
+            sleep=at_once,
         )
 
 

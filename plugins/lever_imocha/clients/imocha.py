@@ -13,16 +13,18 @@ from urllib.parse import urljoin
 import requests
 from pydantic import BaseModel
 
-from lever_imocha.clients.transport import ApiClient, Call
+from lever_imocha.clients.transport import ApiClient, Call, VendorError
 from lever_imocha.domain.imocha import Attempt, ImochaTest, Invitation, InviteSettings, Report, TestLink
 from lever_imocha.domain.types import fold_key
 from lever_imocha.errors import (
     ApiError,
     NotFoundError,
-    NotPermittedError,
+    ReattemptNotAllowedError,
     ReportFileError,
     RequestRejectedError,
+    Retry,
     UnexpectedAnswerError,
+    VendorRefusedError,
 )
 
 M = TypeVar("M", bound=BaseModel)
@@ -31,6 +33,19 @@ PAGE_SIZE = 100
 MAX_PDF_BYTES = 30 * 1024 * 1024
 CALLBACKS_AT_ONCE = 100
 _SMALLEST_WINDOW = timedelta(hours=1)
+
+
+def read_error(status: int, body: Any) -> VendorError:
+    """Read an error in any of iMocha's three envelopes (imocha.md 2.3).
+
+    iMocha labels validation failures 401, too; only a body with `message`, or none at all, is about the key.
+    """
+    if not isinstance(body, dict):
+        return VendorError()
+    errors = body.get("errors")
+    message = "; ".join(map(str, errors)) if isinstance(errors, list) else str(body.get("message") or errors or "")
+    is_validation = status == 401 and "errors" in body and "message" not in body
+    return VendorError(message=message, kind=RequestRejectedError if is_validation else None)
 
 
 def _inner(body: Any) -> Any:
@@ -86,7 +101,7 @@ class ImochaClient:
         """
         try:
             self.list_business_units()
-        except (NotPermittedError, NotFoundError):
+        except VendorRefusedError:
             self._tests_page(1, 1)
 
     def _get(self, name: str, path: str, parse: Callable[[Any], Any], timeout: float | None = None) -> Any:
@@ -196,6 +211,7 @@ class ImochaClient:
         :param end_at: until when; timezone-aware.
         :param time_zone_id: iMocha's id of the candidate's zone (imocha.md 1).
         :return: a new invitation, or the open second attempt if there is one already.
+        :raises ReattemptNotAllowedError: the first attempt is in no state for a second one.
         """
         body: dict[str, Any] = {
             "StartDateTime": _time(start_at),
@@ -205,9 +221,16 @@ class ImochaClient:
         }
         if callback_url:
             body["CallbackUrl"] = callback_url
-        invitation: Invitation = self._post(
-            "reattempt", f"/invitations/{invitation_id}/reattempt", body, _one(Invitation)
-        )
+        try:
+            invitation: Invitation = self._post(
+                "reattempt", f"/invitations/{invitation_id}/reattempt", body, _one(Invitation)
+            )
+        except VendorRefusedError as error:
+            if "reattempt is not allowed" not in error.detail.casefold():
+                raise
+            raise ReattemptNotAllowedError(
+                vendor=error.vendor, call=error.call, status=error.status, code=error.code, detail=error.detail
+            ) from None
         return invitation
 
     def cancel(self, invitation_id: int) -> None:
@@ -239,14 +262,14 @@ class ImochaClient:
             try:
                 return self._download(report.pdf_report_url, max_bytes)
             except (ApiError, ReportFileError) as error:
-                if isinstance(error, ReportFileError) and error.permanent:
-                    raise
+                if error.retry is Retry.LATER and isinstance(error, ReportFileError):
+                    raise  # too large: the PDF endpoint would give the same file
         try:
             response = self._client.open(self._pdf_call(f"/reports/{invitation_id}/pdf"))
             if response.is_redirect or "json" in response.headers.get("Content-Type", ""):
                 return self._download(_pdf_link(response), max_bytes)
             return _spool(response, max_bytes)
-        except (NotFoundError, NotPermittedError, RequestRejectedError) as error:
+        except VendorRefusedError as error:
             raise ReportFileError(
                 f"iMocha does not give the report's PDF (answered {error.status}); it is tried again later."
             ) from None

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from pydantic import BaseModel
 
-from lever_imocha.clients.transport import ApiClient, Call
+from lever_imocha.clients.transport import ApiClient, Call, VendorError
 from lever_imocha.domain.forms import FormTemplate
 from lever_imocha.domain.lever import (
     LeverFile,
@@ -31,6 +31,13 @@ Params = list[tuple[str, str]]
 
 PAGE_SIZE = 100
 _RESTARTS = 3
+
+
+def read_error(_status: int, body: Any) -> VendorError:
+    """Read Lever's error body: a code and a message (lever.md 2.3)."""
+    if not isinstance(body, dict):
+        return VendorError()
+    return VendorError(code=str(body.get("code") or ""), message=str(body.get("message") or ""))
 
 
 class _HasKey(Protocol):

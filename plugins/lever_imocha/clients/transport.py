@@ -6,13 +6,13 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any, Generic, TypeVar
 
 import requests
 from pydantic import BaseModel, ValidationError
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
+from urllib3.exceptions import InvalidHeader, MaxRetryError, NewConnectionError, ProxyError
+from urllib3.util import Retry as RetryAfter
 
 from lever_imocha.clients.limits import Limiter
 from lever_imocha.domain.metrics import Metrics, NoMetrics
@@ -33,6 +33,8 @@ T = TypeVar("T")
 M = TypeVar("M", bound=BaseModel)
 
 TRIES = 6
+LONGEST_RETRY_AFTER = 3600
+"""Seconds: no vendor makes us wait longer, whatever its answer says."""
 _NOTHING_SENT = (requests.exceptions.ConnectTimeout, requests.exceptions.InvalidURL)
 
 
@@ -60,9 +62,24 @@ class Call(Generic[T]):
     timeout: float | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class VendorError:
+    """What a vendor's answer says of an error.
+
+    :param code: the vendor's own error code.
+    :param message: the vendor's words.
+    :param kind: the error it means, where that is not plain from the HTTP status.
+    """
+
+    code: str = ""
+    message: str = ""
+    kind: type[ApiError] | None = None
+
+
 class ApiClient:
     """Sends calls to one vendor.
 
+    :param read_error: reads the vendor's error answers, from the HTTP status and the JSON (None: it is no JSON).
     :param session: carries authentication, proxies and TLS options.
     :param limiter: asked before every request, retries included.
     :param timeout: seconds to wait for a connection and for each part of an answer.
@@ -79,6 +96,7 @@ class ApiClient:
         base_url: str,
         session: requests.Session,
         limiter: Limiter,
+        read_error: Callable[[int, Any], VendorError],
         timeout: float = 20,
         sleep: Callable[[float], None] = time.sleep,
         max_wait: float = 30,
@@ -86,6 +104,7 @@ class ApiClient:
     ) -> None:
         self._metrics = metrics or NoMetrics()
         self.vendor, self.base_url, self.session = vendor, base_url.rstrip("/"), session
+        self._read_error = read_error
         self._limiter, self._timeout, self._sleep, self._max_wait = limiter, timeout, sleep, max_wait
         self._guard: Callable[[], object] | None = None
 
@@ -147,13 +166,11 @@ class ApiClient:
         return response
 
     def _may_retry(self, error: BaseException) -> bool:
-        if isinstance(error, RateLimitedError):
-            return error.retry_after is None or error.retry_after <= self._max_wait
-        return isinstance(error, VendorDownError)
+        return isinstance(error, ApiError) and error.may_be_resent and (error.retry_after or 0) <= self._max_wait
 
     def _wait(self, state: RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None
-        if isinstance(error, RateLimitedError) and error.retry_after is not None:
+        if isinstance(error, ApiError) and error.retry_after is not None:
             return error.retry_after
         return float(wait_random_exponential(multiplier=1, max=self._max_wait)(state))
 
@@ -213,13 +230,12 @@ class ApiClient:
             raise UnexpectedAnswerError(vendor=self.vendor, call=name, status=200, detail=detail)
 
     def _broken(self, call: Call[T], error: requests.RequestException) -> ApiError:
-        nothing_sent = isinstance(error, _NOTHING_SENT) or "NewConnectionError" in repr(error.args)
-        kind = VendorDownError if call.repeatable or nothing_sent else OutcomeUnknownError
+        kind = VendorDownError if call.repeatable or _nothing_sent(error) else OutcomeUnknownError
         return self._failure(kind, call, detail=type(error).__name__)
 
     def _error_of(self, call: Call[T], status: int, body: Any, headers: Mapping[str, str]) -> ApiError:
-        code, said = _said(body)
-        detail = redact(said, hidden=call.hidden)
+        said = self._read_error(status, body)
+        code, detail = redact(said.code, hidden=call.hidden), redact(said.message, hidden=call.hidden)
         if status == 429:
             self._limiter.slow_down()
             self._metrics.count(f"rate_limited.{self.vendor.lower()}")
@@ -231,17 +247,13 @@ class ApiClient:
                 detail=detail,
                 retry_after=_retry_after(headers.get("Retry-After")),
             )
-        # iMocha labels validation failures 401 too; only the gateway's own body, with `message`, is about the key
-        # (imocha.md 2.3).
-        if status == 401 and not (isinstance(body, dict) and "errors" in body and "message" not in body):
-            return self._failure(CredentialsError, call, status, code, detail)
         if status >= 500:
             return self._failure(
                 VendorDownError if call.repeatable else OutcomeUnknownError, call, status, code, detail
             )
-        kinds: dict[int, type[ApiError]] = {403: NotPermittedError, 404: NotFoundError}
+        kinds: dict[int, type[ApiError]] = {401: CredentialsError, 403: NotPermittedError, 404: NotFoundError}
         fallback = RequestRejectedError if status >= 400 else UnexpectedAnswerError
-        return self._failure(kinds.get(status, fallback), call, status, code, detail)
+        return self._failure(said.kind or kinds.get(status, fallback), call, status, code, detail)
 
     def _failure(
         self, kind: type[ApiError], call: Call[T], status: int | None = None, code: str = "", detail: str = ""
@@ -264,23 +276,18 @@ def _json(response: requests.Response) -> Any:
         return None
 
 
-def _said(body: Any) -> tuple[str, str]:
-    """Code and message of Lever's error body or of any of iMocha's three envelopes."""
-    if not isinstance(body, dict):
-        return "", ""
-    errors = body.get("errors")
-    if isinstance(errors, list):
-        return "", "; ".join(str(error) for error in errors)
-    return str(body.get("code") or ""), str(body.get("message") or errors or "")
+def _nothing_sent(error: requests.RequestException) -> bool:
+    """Return whether the request did not leave: there was no connection to the vendor, or to the proxy before it."""
+    cause = error.args[0] if error.args else None
+    reason = cause.reason if isinstance(cause, MaxRetryError) else cause
+    if isinstance(reason, ProxyError):
+        reason = reason.original_error
+    return isinstance(error, _NOTHING_SENT) or isinstance(reason, NewConnectionError)
 
 
 def _retry_after(value: str | None) -> float | None:
-    """Seconds from a Retry-After header in either of its two forms."""
-    if not value:
-        return None
-    if value.strip().isdigit():
-        return float(value)
+    """Return the seconds of a Retry-After header in either of its two forms; None for anything else."""
     try:
-        return max(0.0, (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds())
-    except (TypeError, ValueError):
+        return float(min(RetryAfter().parse_retry_after(value or ""), LONGEST_RETRY_AFTER))
+    except (InvalidHeader, ValueError, OverflowError):
         return None

@@ -14,7 +14,7 @@ from airflow.sdk.log import mask_secret
 from requests.adapters import HTTPAdapter
 
 from lever_imocha.clients.limits import InProcessLimiter, Limiter
-from lever_imocha.clients.transport import ApiClient
+from lever_imocha.clients.transport import ApiClient, VendorError
 from lever_imocha.domain.metrics import Metrics
 from lever_imocha.errors import SettingsError
 
@@ -122,12 +122,14 @@ def api_client(
     session: requests.Session,
     limiter: Limiter | None,
     metrics: Metrics | None,
+    read_error: Callable[[int, Any], VendorError],
 ) -> ApiClient:
     """Make the client that sends a vendor's calls.
 
     :param vendor: named in errors.
     :param default: base URL if the connection has no host.
     :param limiter: shared by all processes that use the key; without one, five requests per second, one at a time.
+    :param read_error: reads the vendor's error answers.
     """
     timeout = connection.extra_dejson.get("timeout")
     return ApiClient(
@@ -137,4 +139,5 @@ def api_client(
         limiter=limiter or InProcessLimiter(5),
         timeout=float(timeout) if timeout else 20,
         metrics=metrics,
+        read_error=read_error,
     )

@@ -7,7 +7,7 @@ from typing import Any
 
 from airflow.providers.http.hooks.http import HttpHook
 
-from lever_imocha.clients.imocha import ImochaClient
+from lever_imocha.clients.imocha import ImochaClient, read_error
 from lever_imocha.clients.limits import Limiter
 from lever_imocha.domain.metrics import Metrics
 from lever_imocha.errors import LeverImochaError
@@ -33,7 +33,13 @@ def imocha_client(
     session = session_for(connection)
     session.headers["X-API-KEY"] = api_key(connection)
     client = api_client(
-        connection, vendor="iMocha", default=DEFAULT_URL, session=session, limiter=limiter, metrics=metrics
+        connection,
+        vendor="iMocha",
+        default=DEFAULT_URL,
+        session=session,
+        limiter=limiter,
+        metrics=metrics,
+        read_error=read_error,
     )
     return ImochaClient(client, session_for(connection))
 

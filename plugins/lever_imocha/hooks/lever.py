@@ -10,7 +10,7 @@ from airflow.providers.http.hooks.http import HttpHook
 from airflow.sdk.log import mask_secret
 from requests.auth import HTTPBasicAuth
 
-from lever_imocha.clients.lever import LeverClient
+from lever_imocha.clients.lever import LeverClient, read_error
 from lever_imocha.clients.limits import Limiter
 from lever_imocha.domain.metrics import Metrics
 from lever_imocha.errors import LeverImochaError
@@ -39,7 +39,15 @@ def lever_client(
     session = session_for(connection)
     session.auth = HTTPBasicAuth(key, "")
     return LeverClient(
-        api_client(connection, vendor="Lever", default=DEFAULT_URL, session=session, limiter=limiter, metrics=metrics)
+        api_client(
+            connection,
+            vendor="Lever",
+            default=DEFAULT_URL,
+            session=session,
+            limiter=limiter,
+            metrics=metrics,
+            read_error=read_error,
+        )
     )
 
 

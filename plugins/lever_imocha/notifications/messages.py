@@ -6,11 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lever_imocha.errors import ApiError, LeverImochaError, WorkFailedError
+from lever_imocha.errors import LeverImochaError, WorkFailedError, listed
 from lever_imocha.ledger.alerts import Overdue
 from lever_imocha.ledger.values import Work
-
-_AT_MOST = 10
 
 
 @dataclass(frozen=True)
@@ -40,7 +38,7 @@ def alert_of(context: Mapping[str, Any]) -> Alert:
 
 def overdue_text(items: Sequence[Overdue]) -> str:
     """Make the text of the alert about work that has waited too long."""
-    return f"{len(items)} waiting too long: {_listed([_waits(item) for item in items])}."
+    return f"{len(items)} waiting too long: {listed([_waits(item) for item in items])}."
 
 
 _WAITS = {
@@ -63,19 +61,8 @@ def _late(run: Mapping[str, Any], deadline: Mapping[str, Any]) -> Alert:
 
 
 def _said(error: object) -> str:
-    if isinstance(error, WorkFailedError):
-        failures = [f"opportunity {key}: {_said(cause)}" for key, cause in error.failures.items()]
-        return f"{len(failures)} failed, the others are done: {_listed(failures)}"
-    if isinstance(error, ApiError) and error.detail:
-        # However well redacted, a vendor's words may repeat what was sent; the log is read by fewer people.
-        return " ".join(str(error).replace(error.detail, "the vendor's words are in the task's log").split())
     if isinstance(error, LeverImochaError):
-        return " ".join(str(error).split())
+        return error.public_message
     if error is None:
         return "Its process was lost, or it ran into a time-out; see the scheduler's log."
     return f"{type(error).__name__}, which is no error of ours: see the task's log, and report it."
-
-
-def _listed(lines: Sequence[str]) -> str:
-    more = len(lines) - _AT_MOST
-    return "; ".join([*lines[:_AT_MOST], *([f"and {more} more"] if more > 0 else [])])

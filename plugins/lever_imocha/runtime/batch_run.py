@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 
 from lever_imocha.domain.decisions import Outcome
-from lever_imocha.errors import CredentialsError, LedgerError, LeverImochaError, SettingsError, WorkFailedError
+from lever_imocha.errors import LeverImochaError, Scope, WorkFailedError
 
 log = logging.getLogger(__name__)
 
@@ -24,16 +24,16 @@ def run_batch(
     :param newest: who came last, after a time, and waits. Before each candidate of the batch, one who came since the
         batch began is worked on: who comes alone during a burst does not wait for its end.
     :raises WorkFailedError: some failed; the others are done.
-    :raises LeverImochaError: what would fail for all of them (key, settings, ledger), at once.
+    :raises LeverImochaError: what would fail for all of them (its scope is the account), at once.
     """
     outcomes: dict[str, int] = {}
     failures: dict[str, LeverImochaError] = {}
     for opportunity_id in _in_turn(opportunity_ids, newest):
         try:
             outcome: Outcome | str = work(opportunity_id) or "nothing to do"
-        except (CredentialsError, SettingsError, LedgerError):
-            raise
         except LeverImochaError as error:
+            if error.scope is Scope.ACCOUNT:
+                raise
             log.error("opportunity %s: %s", opportunity_id, error)
             failures[opportunity_id] = error
             outcome = "failed"

@@ -8,37 +8,23 @@ from typing import Any
 
 from airflow.sdk import RetryDecision, RetryPolicy
 
-from lever_imocha.errors import (
-    AssessmentError,
-    CredentialsError,
-    LedgerError,
-    NotPermittedError,
-    RateLimitedError,
-    ReportFileError,
-    RequestRejectedError,
-    SettingsError,
-    WorkFailedError,
-)
-
-_NO_USE_NOW = (CredentialsError, NotPermittedError, RequestRejectedError, SettingsError, AssessmentError)
+from lever_imocha.errors import LeverImochaError, Retry
 
 
 class VendorRetryPolicy(RetryPolicy):
-    """Decides from the error whether the task is tried again within this run.
+    """Lets the error decide whether the task is tried again within this run, and when.
 
-    Rate limited: after the time the vendor gave. A wrong key, a missing permission, a refusal, settings, a ledger that
-    is not migrated: the task fails at once. A refusal of one candidate is put off in the ledger, and a later run tries
-    it again: within this run it would only be sent four times.
+    A bug, which is no error of ours, is tried again as the DAG says.
     """
 
     def evaluate(self, exception: BaseException, try_number: int, max_tries: int, context: Any = None) -> RetryDecision:
         """Decide about one failed try."""
-        causes = exception.causes if isinstance(exception, WorkFailedError) else [exception]
-        waits = [error.retry_after for error in causes if isinstance(error, RateLimitedError) and error.retry_after]
-        if waits:
-            return RetryDecision.retry(timedelta(seconds=max(waits)), "rate limited")
-        if causes and all(_is_of_no_use_now(error) for error in causes):
-            return RetryDecision.fail("trying again will not help")
+        if not isinstance(exception, LeverImochaError):
+            return RetryDecision.default()
+        if exception.retry is not Retry.SOON:
+            return RetryDecision.fail("trying again within this run will not help")
+        if exception.retry_after:
+            return RetryDecision.retry(timedelta(seconds=exception.retry_after), "rate limited")
         return RetryDecision.default()
 
 
@@ -54,11 +40,3 @@ def is_automatic_retry(context: Mapping[str, Any], retries: int) -> bool:
     if task_instance is None:
         return False
     return bool(task_instance.try_number - 1 > task_instance.max_tries - retries)
-
-
-def _is_of_no_use_now(error: BaseException) -> bool:
-    if isinstance(error, LedgerError):
-        return not error.temporary
-    if isinstance(error, ReportFileError):
-        return error.permanent
-    return isinstance(error, _NO_USE_NOW)

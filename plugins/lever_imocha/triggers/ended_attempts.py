@@ -10,7 +10,7 @@ from typing import Any
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 from asgiref.sync import sync_to_async
 
-from lever_imocha.errors import ApiError, CredentialsError, LeverImochaError, NotPermittedError
+from lever_imocha.errors import LeverImochaError, Retry
 
 SETTLING = 3.0
 """Seconds before it first fires. A task that resumes before the scheduler has seen it defer is taken for lost, and
@@ -61,11 +61,11 @@ class EndedAttemptsTrigger(BaseTrigger):
                 try:
                     due = await sync_to_async(self._look, thread_sensitive=False)(sweep=sweep)
                 except LeverImochaError as error:
-                    passes = isinstance(error, ApiError) or getattr(error, "temporary", False)
-                    if not passes or isinstance(error, CredentialsError | NotPermittedError):
-                        yield TriggerEvent({"error": str(error)})
-                        return
                     self.log.warning("%s", error)
+                    if error.retry is Retry.NEVER:
+                        # What the event says is kept in Airflow's database and goes into an alert.
+                        yield TriggerEvent({"error": error.public_message})
+                        return
                 if due or loop.time() >= ends:
                     break
                 await listener.wait(max(0.05, min(sweep_at, ends) - loop.time()))

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from lever_imocha.clients.imocha import ImochaClient
 from lever_imocha.domain.imocha import AttemptStatus
-from lever_imocha.errors import NotFoundError, NotPermittedError, RequestRejectedError
+from lever_imocha.errors import VendorRefusedError
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.settings import Settings
 
@@ -65,7 +65,7 @@ class AttemptSweep:
     def _check(self, invitation_id: int) -> None:
         try:
             report = self._imocha.get_report(invitation_id)
-        except (NotFoundError, RequestRejectedError, NotPermittedError):
+        except VendorRefusedError:
             log.debug("invitation %s has no report yet", invitation_id)
         else:
             if report.status not in (AttemptStatus.PENDING, AttemptStatus.UNKNOWN):

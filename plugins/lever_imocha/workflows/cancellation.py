@@ -5,14 +5,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
+from functools import partial
 
 from lever_imocha.clients.imocha import ImochaClient
 from lever_imocha.clients.lever import LeverClient
 from lever_imocha.domain.decisions import Departure, departed, may_cancel, may_mask
-from lever_imocha.errors import NotFoundError, NotPermittedError, RequestRejectedError
+from lever_imocha.errors import NotFoundError, RequestRejectedError, VendorRefusedError
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.settings import Settings
-from lever_imocha.workflows.idempotency import repeat_when_answer_lost
+from lever_imocha.workflows.idempotency import send_until_answered
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +29,9 @@ class Cancellation:
         ledger: Ledger,
         settings: Settings,
         clock: Callable[[], datetime],
+        sleep: Callable[[float], None],
     ) -> None:
+        self._sleep = sleep
         self._lever, self._imocha, self._ledger, self._settings, self._clock = lever, imocha, ledger, settings, clock
         self._cancel_when = {kind for kind in Departure if getattr(settings.cancel_when, kind.value)}
 
@@ -85,7 +88,7 @@ class Cancellation:
         try:
             if email := self._imocha.get_report(invitation_id).candidate_email:
                 return email
-        except (NotFoundError, RequestRejectedError, NotPermittedError):
+        except VendorRefusedError:
             log.debug("invitation %s has no report", invitation_id)
         end = self._clock() + timedelta(minutes=5)
         for state in ("cancelled", "expired", "completed"):
@@ -97,17 +100,18 @@ class Cancellation:
                     return attempt.email
         return None
 
-    @repeat_when_answer_lost
     def _ask_to_mask(self, email: str, invitation_id: int) -> None:
+        ask = partial(self._imocha.create_gdpr_request, email, invitation_id=invitation_id)
         try:
-            self._imocha.create_gdpr_request(email, invitation_id=invitation_id)
+            send_until_answered(ask, sleep=self._sleep)
         except RequestRejectedError:
             log.info("invitation %s: iMocha has no records of the candidate any more", invitation_id)
 
     def _cancel(self, opportunity_id: str, invitation_id: int, departure: Departure) -> None:
         try:
-            self._send(invitation_id)
-        except (RequestRejectedError, NotFoundError, NotPermittedError):
+            # Cancelling twice is refused the second time, which counts as done.
+            send_until_answered(partial(self._imocha.cancel, invitation_id), sleep=self._sleep)
+        except VendorRefusedError:
             # Only a pending invitation can be cancelled (imocha.md 5.5): the candidate has just started, or it is
             # cancelled or expired already. The sweep of attempts finds out which.
             log.info("invitation %s of opportunity %s is no longer pending", invitation_id, opportunity_id)
@@ -119,8 +123,3 @@ class Cancellation:
         self._ledger.record_event(
             "cancelled", opportunity_id=opportunity_id, invitation_id=invitation_id, detail=departure.value
         )
-
-    @repeat_when_answer_lost
-    def _send(self, invitation_id: int) -> None:
-        """Cancelling twice is refused the second time, which the caller takes for done."""
-        self._imocha.cancel(invitation_id)

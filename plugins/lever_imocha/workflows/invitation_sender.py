@@ -7,8 +7,6 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import partial
 
-from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_fixed
-
 from lever_imocha.clients.imocha import ImochaClient
 from lever_imocha.domain.decisions import Action, Outcome, Plan, Reason, Situation
 from lever_imocha.domain.imocha import (
@@ -24,10 +22,11 @@ from lever_imocha.domain.lever import Opportunity
 from lever_imocha.domain.metrics import Metrics
 from lever_imocha.domain.rules import ResolvedRule
 from lever_imocha.domain.signatures import callback_url
-from lever_imocha.errors import NotFoundError, NotPermittedError, OutcomeUnknownError, RequestRejectedError
+from lever_imocha.errors import ReattemptNotAllowedError, VendorRefusedError
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.values import Assessment
 from lever_imocha.settings import Settings
+from lever_imocha.workflows.idempotency import send_until_answered
 
 log = logging.getLogger(__name__)
 
@@ -50,8 +49,9 @@ class InvitationSender:
         clock: Callable[[], datetime],
         callback_secret: str | None,
         metrics: Metrics,
+        sleep: Callable[[float], None],
     ) -> None:
-        self._metrics = metrics
+        self._metrics, self._sleep = metrics, sleep
         self._callback_secret = callback_secret
         self._imocha, self._ledger, self._settings, self._clock = imocha, ledger, settings, clock
 
@@ -68,7 +68,7 @@ class InvitationSender:
             return recorded
         try:
             status = self._imocha.get_report(known.invitation_id).status
-        except (NotFoundError, RequestRejectedError, NotPermittedError):
+        except VendorRefusedError:
             status = AttemptStatus.UNKNOWN
         if status is AttemptStatus.UNKNOWN:
             status = self._swept(known.invitation_id)
@@ -113,9 +113,7 @@ class InvitationSender:
         try:
             with self._imocha.guarded(intend):
                 invitation = self._call(plan, opportunity, rule, test_id, before, self._callback(assessment_id))
-        except (RequestRejectedError, NotPermittedError) as error:
-            if plan.action is not Action.REATTEMPT or "reattempt is not allowed" not in error.detail.casefold():
-                raise
+        except ReattemptNotAllowedError:
             # Refused because of the state of an attempt that another opportunity of the person began (imocha.md 5.4).
             self._ledger.mark_handled(assessment_id, entry.id)
             self._event("already_running", opportunity, test_id, None)
@@ -185,16 +183,16 @@ class InvitationSender:
 
     def _reattempt(self, invitation_id: int, callback: str | None, settings: InviteSettings) -> Invitation:
         now = self._clock()
-        return self._sure(
-            lambda: self._imocha.reattempt(
-                invitation_id,
-                start_at=settings.start_at or now,
-                end_at=settings.end_at or now + timedelta(days=7),
-                time_zone_id=settings.time_zone_id or UTC_ZONE,
-                send_email=True,
-                callback_url=callback,
-            )
+        reattempt = partial(
+            self._imocha.reattempt,
+            invitation_id,
+            start_at=settings.start_at or now,
+            end_at=settings.end_at or now + timedelta(days=7),
+            time_zone_id=settings.time_zone_id or UTC_ZONE,
+            send_email=True,
+            callback_url=callback,
         )
+        return send_until_answered(reattempt, sleep=self._sleep)
 
     def _invite(
         self,
@@ -206,17 +204,22 @@ class InvitationSender:
         send_email: bool,
     ) -> Invitation:
         email, name = str(opportunity.email), opportunity.name or "Candidate"
-        return self._sure(
-            lambda: self._imocha.invite(
-                test_id, email=email, name=name, send_email=send_email, callback_url=callback, settings=settings
-            )
+        invite = partial(
+            self._imocha.invite,
+            test_id,
+            email=email,
+            name=name,
+            send_email=send_email,
+            callback_url=callback,
+            settings=settings,
         )
+        return send_until_answered(invite, sleep=self._sleep)
 
     def _as_reported(self, invitation: Invitation) -> Invitation:
         """What an invite says of a finished attempt is not documented (imocha.md 5.3); its report tells."""
         try:
             status = self._imocha.get_report(invitation.id).status
-        except (NotFoundError, RequestRejectedError, NotPermittedError):
+        except VendorRefusedError:
             return invitation
         return invitation if status is AttemptStatus.UNKNOWN else invitation.model_copy(update={"status": status})
 
@@ -225,21 +228,6 @@ class InvitationSender:
         if not public_url or not self._callback_secret:
             return None
         return callback_url(public_url, assessment_id, self._callback_secret)
-
-    def _sure(self, send: Callable[[], Invitation]) -> Invitation:
-        for attempt in Retrying(
-            retry=retry_if_exception_type(OutcomeUnknownError),
-            stop=stop_after_attempt(3),
-            wait=wait_fixed(0.5),
-            reraise=True,
-        ):
-            with attempt:
-                if attempt.retry_state.attempt_number > 1:
-                    log.warning(
-                        "iMocha's answer to an invite was lost; inviting again, which changes no other invitation"
-                    )
-                return send()
-        raise AssertionError("unreachable")
 
     def _link_settings(self, action: Action, rule: ResolvedRule, test_id: int) -> InviteSettings:
         """A new invitation takes its link's settings by itself; a repeated one is told them, as they are now."""
@@ -259,7 +247,7 @@ class InvitationSender:
             return
         try:
             self._imocha.cancel(old)
-        except (RequestRejectedError, NotFoundError, NotPermittedError):
+        except VendorRefusedError:
             log.info("invitation %s could not be withdrawn: it is no longer pending", old)
 
     def _event(

@@ -12,7 +12,7 @@ from more_itertools import chunked
 
 from lever_imocha.clients.lever import LeverClient
 from lever_imocha.domain.lever import Opportunity
-from lever_imocha.errors import NotFoundError, NotPermittedError
+from lever_imocha.errors import VendorRefusedError
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.values import NewDelivery
 from lever_imocha.settings import Settings
@@ -135,5 +135,5 @@ class StageSweep:
     def _deleted_since(self, start: datetime) -> Iterator[Opportunity]:
         try:
             yield from self._lever.list_deleted_opportunities(deleted_at_start=start)
-        except (NotPermittedError, NotFoundError) as error:
+        except VendorRefusedError as error:
             log.info("deleted opportunities are noticed by full sweeps only: %s", error)

@@ -45,7 +45,7 @@ def register(ledger_url: str, clock: Clock) -> AlertLog:
 
 def arrive(ledger: Ledger, eligibility: str = "tests [1]") -> None:
     entry = NewEntry(opportunity_id="op", stage_id="s", entered_at=NOW - timedelta(days=30), eligibility=eligibility)
-    ledger.record_entries([entry], seen_by="sweep")
+    ledger.entries.record([entry], seen_by="sweep")
 
 
 def overdue(register: AlertLog) -> list[str]:
@@ -59,8 +59,8 @@ def test_an_entry_waits_from_when_it_became_undecided(ledger: Ledger, register: 
     clock.now += timedelta(seconds=1)
     first = overdue(register)
     assert len(first) == 1
-    (entry,) = ledger.pending_entries("op")
-    ledger.decide_entry(entry.id, decision=Action.HOLD, reason=Reason.NO_EMAIL)
+    (entry,) = ledger.entries.pending("op")
+    ledger.entries.decide(entry.id, decision=Action.HOLD, reason=Reason.NO_EMAIL)
     assert overdue(register) == []
     arrive(ledger, "tests [1, 2]")
     assert overdue(register) == []
@@ -74,21 +74,21 @@ def test_a_report_waits_from_the_end_or_from_the_end_of_the_hold(
     ledger: Ledger, register: AlertLog, clock: Clock
 ) -> None:
     arrive(ledger)
-    (entry,) = ledger.pending_entries("op")
+    (entry,) = ledger.entries.pending("op")
     ledger.claim("op", worker="w")
-    assessment = ledger.intend("op", 1, entry_id=entry.id, rule_key=RULE, worker="w")
+    assessment = ledger.assessments.intend("op", 1, entry_id=entry.id, rule_key=RULE, worker="w")
     ledger.release("op", worker="w")
-    ledger.record_invitation(
+    ledger.invitations.record(
         assessment, invitation_id=7, test_id=1, status="pending", entry_id=entry.id, refreshed=False
     )
-    ledger.decide_entry(entry.id, decision=Action.INVITE)
+    ledger.entries.decide(entry.id, decision=Action.INVITE)
     clock.now += 2 * WAIT
     assert overdue(register) == []
-    ledger.set_status({7: "complete"})
+    ledger.invitations.set_status({7: "complete"})
     clock.now += 2 * WAIT
     (item,) = register.overdue(entries=WAIT, reports=WAIT)
     assert (item.opportunity_id, item.invitation_id, item.since) == ("op", 7, clock.now - 2 * WAIT)
-    ledger.decide_entry(entry.id, decision=Action.IGNORE)
+    ledger.entries.decide(entry.id, decision=Action.IGNORE)
     assert overdue(register) == []
     clock.now += 2 * WAIT
     assert len(overdue(register)) == 1

@@ -171,15 +171,15 @@ def test_an_older_ledger_keeps_what_it_knows(older_ledger: Engine) -> None:
     check_schema(older_ledger)
     assert "ratelimit___lever" not in inspect(older_ledger).get_table_names(schema=SCHEMA)
     ledger = Ledger(engine=older_ledger)
-    held = ledger.last_entry("unknown test (iMocha: x (old) [1])")
+    held = ledger.entries.last("unknown test (iMocha: x (old) [1])")
     assert held is not None
     assert (held.decision, held.reason, held.detail) == (
         Action.HOLD,
         Reason.UNKNOWN_TEST,
         "iMocha: x (old) [1]",
     )
-    held = ledger.last_entry("no e-mail address")
+    held = ledger.entries.last("no e-mail address")
     assert held is not None
     assert (held.reason, held.detail) == (Reason.NO_EMAIL, "")
-    (known,) = ledger.assessments_of("o")
+    (known,) = ledger.assessments.of("o")
     assert known.rule_key == RuleKey(trigger_stage_id="lead-new", completed_stage_id="uuid", form_template="A | B")

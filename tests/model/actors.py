@@ -131,7 +131,7 @@ class Actors:
             delivery = NewDelivery(
                 vendor=vendor, key=key, event=event, invitation_id=int(about), handled=event == "In Progress"
             )
-        self._scene.ledger.record_delivery(delivery)
+        self._scene.ledger.deliveries.record(delivery)
 
 
 ACTIONS: dict[str, Callable[[Actors, str, int], None]] = {

@@ -23,6 +23,7 @@ from lever_imocha.domain.imocha import read_status
 from lever_imocha.errors import LeverImochaError
 from lever_imocha.ledger.database import engine_for
 from lever_imocha.ledger.repository import Ledger
+from lever_imocha.ledger.values import Work
 from lever_imocha.ledger.worker_locks import lock_worker
 from lever_imocha.runtime.batch_run import run_batch
 from lever_imocha.settings import Settings, parse_settings
@@ -233,7 +234,7 @@ class Harness:
         self._collect_and_act(worker, sweep=False)
 
     def _act(self, worker: str, who: int) -> None:
-        self._invite_workflow(worker).act(self.keys[who % len(self.keys)])
+        self._invite_workflow(worker).act(self.keys[who % len(self.keys)], force=True)
 
     def _write_due(self, worker: str, due: list[str]) -> None:
         workflow = self._write_back_workflow(worker)
@@ -251,7 +252,7 @@ class Harness:
         self._write_due(worker, self._watch().due())
 
     def _write_back(self, worker: str, who: int) -> None:
-        self._write_back_workflow(worker).write_back(self.keys[who % len(self.keys)])
+        self._write_back_workflow(worker).write_back(self.keys[who % len(self.keys)], force=True)
 
     # What is seen at the vendors
 
@@ -324,10 +325,10 @@ class Harness:
                 stage = self.world.opportunities[key]["stage"]
                 assert next(item["text"] for item in self.world.stages if item["id"] == stage) == person.stage
         for invitation in self.world.invitations.values():
-            known, state = self.ledger.invitation_status(invitation.id), invitation.state
+            known, state = self.ledger.invitations.status(invitation.id), invitation.state
             if known is not None and invitation.report_ready:
                 assert read_status(known) is read_status(state), f"the ledger says {known}, iMocha {state}"
-        assert self.ledger.waiting() == [], "somebody still waits to be decided about"
+        assert self.ledger.queue.due(list(Work), waiting=True) == [], "somebody still waits to be decided about"
 
 
 @contextmanager

@@ -67,7 +67,7 @@ def test_a_delivery_rings_within_a_second_although_the_poll_is_slow(
 
 
 def test_it_rings_again_while_work_is_left_and_falls_silent_after(ledger: Ledger) -> None:
-    ledger.record_delivery(told())
+    ledger.deliveries.record(told())
 
     async def story() -> int:
         rings = 0

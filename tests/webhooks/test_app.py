@@ -51,17 +51,17 @@ def server() -> Iterator[tuple[AppServer, str]]:
 
 @pytest.fixture
 def url(ledger: Ledger, server: tuple[AppServer, str]) -> str:
-    ledger.record_entries(
+    ledger.entries.record(
         [NewEntry(opportunity_id="op", stage_id="s", entered_at=datetime.now(UTC), eligibility="")], seen_by="sweep"
     )
-    (entry,) = ledger.pending_entries("op")
+    (entry,) = ledger.entries.pending("op")
     ledger.claim("op", worker="w")
-    number = ledger.intend("op", 101, entry_id=entry.id, rule_key=RULE, worker="w")
+    number = ledger.assessments.intend("op", 101, entry_id=entry.id, rule_key=RULE, worker="w")
     ledger.release("op", worker="w")
-    ledger.record_invitation(
+    ledger.invitations.record(
         number, invitation_id=INVITATION, test_id=101, status="pending", entry_id=entry.id, refreshed=False
     )
-    ledger.decide_entry(entry.id, decision=Action.INVITE)
+    ledger.entries.decide(entry.id, decision=Action.INVITE)
     desk = ReceiverContext(ledger=ledger, webhook_tokens=KEYS, callback_secret=SECRET)
     receiver, address = server
     receiver.app = create_app(lambda: desk)
@@ -167,12 +167,12 @@ def callback(status: str, **given: Any) -> dict[str, Any]:
 def test_a_started_attempt_is_recorded_and_an_ended_one_waits(url: str, ledger: Ledger) -> None:
     address = f"{url}/imocha/{callback_token(1, SECRET)}"
     assert post(address, callback("In Progress")).status_code == 200
-    assert ledger.invitation_status(INVITATION) == "in_progress"
+    assert ledger.invitations.status(INVITATION) == "in_progress"
     assert ledger.callbacks() == {}
     for _ in range(2):
         assert post(address, callback("Test Left", CandidateEmailId="a@example.com")).status_code == 200
     assert list(ledger.callbacks().values()) == [INVITATION]
-    assert ledger.invitation_status(INVITATION) == "in_progress"
+    assert ledger.invitations.status(INVITATION) == "in_progress"
 
 
 @pytest.mark.parametrize("token", ["1-", "1", "x-y", "²-y", "-", "9" * 30 + "-a", callback_token(1, "other secret")])

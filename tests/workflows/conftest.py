@@ -9,6 +9,7 @@ import pytest
 from lever_imocha.clients.imocha import ImochaClient
 from lever_imocha.clients.lever import LeverClient
 from lever_imocha.ledger.repository import Ledger
+from lever_imocha.ledger.values import CANDIDATE_WORK, Work
 from lever_imocha.settings import Settings, parse_settings
 from lever_imocha.workflows.attempt_sweep import AttemptSweep
 from lever_imocha.workflows.invite import InviteWorkflow
@@ -40,7 +41,7 @@ class Stack:
         self.world.move(opportunity_id, "Recruiter screen")
         self.world.move(opportunity_id, "Assessment")
 
-    def run_invite(self, *, full: bool = False, sweep: bool = True) -> list[str | None]:
+    def run_invite(self, *, full: bool = False, sweep: bool = True, force: bool = False) -> list[str | None]:
         workflow = InviteWorkflow(
             lever=self.lever,
             imocha=self.imocha,
@@ -50,12 +51,15 @@ class Stack:
             callback_secret="callback-secret",
             sleep=at_once,
         )
-        outcomes = [workflow.act(opportunity_id) for opportunity_id in workflow.collect(full=full, sweep=sweep)]
+        due = workflow.collect(full=full, sweep=sweep, waiting=force)
+        outcomes = [workflow.act(opportunity_id, force=force) for opportunity_id in due]
         return [str(outcome) if outcome else None for outcome in outcomes]
 
-    def run_write_back(self, *, sweep: bool = True) -> list[str | None]:
+    def run_write_back(self, *, sweep: bool = True, force: bool = False) -> list[str | None]:
         watch = AttemptSweep(imocha=self.imocha, ledger=self.ledger, settings=self.settings)
         due = watch.poll() if sweep else watch.due()
+        if force:
+            due = self.due(Work.WRITE_BACK, waiting=True)
         workflow = WriteBackWorkflow(
             lever=self.lever,
             imocha=self.imocha,
@@ -66,7 +70,11 @@ class Stack:
         )
         if due:
             workflow.prepare()
-        return [workflow.write_back(opportunity_id) for opportunity_id in due]
+        outcomes = [workflow.write_back(opportunity_id, force=force) for opportunity_id in due]
+        return [str(outcome) if outcome else None for outcome in outcomes]
+
+    def due(self, *kinds: Work, waiting: bool = False) -> list[str]:
+        return self.ledger.queue.due(kinds or CANDIDATE_WORK, waiting=waiting)
 
     def invitation(self) -> Invitation:
         (only,) = self.world.invitations.values()

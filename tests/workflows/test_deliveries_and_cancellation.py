@@ -11,7 +11,7 @@ from lever_imocha.clients.imocha import ImochaClient
 from lever_imocha.domain.decisions import Outcome
 from lever_imocha.domain.signatures import read_callback_token
 from lever_imocha.errors import ApiError, OutcomeUnknownError, WorkFailedError
-from lever_imocha.ledger.values import NewDelivery
+from lever_imocha.ledger.values import NewDelivery, Work
 from lever_imocha.runtime.batch_run import run_batch
 from lever_imocha.settings import parse_settings
 from lever_imocha.workflows.invite import InviteWorkflow
@@ -23,7 +23,7 @@ REASON = "Withdrew"
 
 
 def tell(stack: Stack, opportunity_id: str, event: str = "candidateStageChange", key: str = "t1") -> None:
-    stack.ledger.record_delivery(NewDelivery(vendor="lever", key=key, event=event, opportunity_id=opportunity_id))
+    stack.ledger.deliveries.record(NewDelivery(vendor="lever", key=key, event=event, opportunity_id=opportunity_id))
 
 
 def lever_calls(stack: Stack) -> list[str]:
@@ -55,16 +55,17 @@ def test_late_and_repeated_deliveries_change_nothing(stack: Stack) -> None:
     assert stack.invitation().state == "Pending"
 
 
-def test_a_delivery_lever_cannot_answer_for_is_kept_for_the_sweep_and_does_not_ring(stack: Stack) -> None:
+def test_a_delivery_lever_cannot_answer_for_waits_and_starts_no_run_after_run(stack: Stack) -> None:
     stack.run_invite()
     opportunity = stack.candidate(PYTHON)
     tell(stack, opportunity)
     stack.fault(vendor="lever", method="GET", path_contains=opportunity, status=503, times=50)
     with pytest.raises(ApiError, match="get_opportunity"):
         stack.run_invite(sweep=False)
-    assert stack.ledger.waiting(deliveries_only=True) == []
+    assert stack.due() == []
     stack.world.faults.clear()
-    assert stack.run_invite() == ["invite"]
+    assert stack.run_invite() == []
+    assert stack.run_invite(force=True) == ["invite"]
 
 
 @pytest.mark.parametrize(
@@ -90,7 +91,7 @@ def test_who_leaves_has_the_pending_invitation_cancelled(
         tell(stack, opportunity, "candidateArchiveChange")
     stack.run_invite(sweep=not told, full=not told)
     assert stack.invitation().state == "Cancelled"
-    assert stack.ledger.with_open_invitation() == {}
+    assert stack.ledger.assessments.with_open_invitation() == {}
 
 
 @pytest.mark.parametrize("gone", ["archive", "delete"])
@@ -152,7 +153,7 @@ def test_who_is_forgotten_in_lever_is_forgotten_here_and_masked_at_imocha(
         stack.world.archive(opportunity, REASON)
         stack.world.anonymise(opportunity)
     stack.run_invite(full=True)
-    assert stack.ledger.with_stored_name([opportunity]) == set()
+    assert stack.ledger.names.stored_of([opportunity]) == set()
     assert stack.world.invitations == {}
     asked = [call for call in stack.world.calls if "gdpr" in call["path"]]
     stack.run_invite(full=True)
@@ -177,7 +178,7 @@ def test_masking_survives_a_lost_answer(stack: Stack) -> None:
     stack.fault(vendor="imocha", method="POST", path_contains="/gdpr", status=500, apply=True)
     stack.world.delete(opportunity)
     stack.run_invite(full=True)
-    assert stack.ledger.with_stored_name([opportunity]) == set()
+    assert stack.ledger.names.stored_of([opportunity]) == set()
 
 
 def test_an_invitation_shared_with_another_opportunity_is_kept(stack: Stack) -> None:
@@ -230,7 +231,7 @@ def test_an_invitation_whose_answer_was_lost_is_cancelled_when_the_candidate_lea
     assert stack.invitation().state == "Pending"
     mails = len(stack.world.mails)
     stack.world.archive(opportunity, REASON)
-    stack.run_invite()
+    stack.run_invite(force=True)
     assert stack.invitation().state == "Cancelled"
     assert len(stack.world.mails) == mails
 
@@ -242,7 +243,7 @@ def test_who_came_to_share_an_invitation_while_it_was_cancelled_is_invited_again
     stack.candidate(PYTHON, emails=["ann@example.com"])
     stack.run_invite()
     stack.world.invitations[invitation_id].state = "Cancelled"
-    stack.ledger.reopen(invitation_id, left=opportunity)
+    stack.ledger.assessments.reopen(invitation_id, left=opportunity)
     assert stack.run_invite() == ["refresh"]
     assert stack.invitation().state == "Pending"
 
@@ -254,7 +255,7 @@ def test_imocha_is_given_an_address_that_names_the_assessment(stack: Stack) -> N
     address = str(stack.invitation().callback_url)
     start, _, token = address.rpartition("/")
     assert start == "https://airflow.example.com/lever-imocha/webhooks/imocha"
-    (assessment,) = stack.ledger.assessments_of(opportunity)
+    (assessment,) = stack.ledger.assessments.of(opportunity)
     assert read_callback_token(token, "callback-secret") == assessment.id
 
 
@@ -263,20 +264,20 @@ def test_a_callback_is_heeded_without_a_sweep_and_only_for_what_the_report_says(
     stack.run_invite()
     invitation = stack.invitation()
     hint = NewDelivery(vendor="imocha", key="1", event="complete", invitation_id=invitation.id)
-    stack.ledger.record_delivery(hint)
-    assert stack.run_write_back(sweep=False) == ["waits for the report"]
-    assert stack.ledger.callbacks() == {}
+    stack.ledger.deliveries.record(hint)
+    assert stack.run_write_back(sweep=False) == ["attempt not ended"]
+    assert stack.due(Work.WRITE_BACK, waiting=True) == []
     assert stack.run_write_back(sweep=False) == []
     stack.finish()
-    stack.ledger.record_delivery(NewDelivery(vendor="imocha", key="2", event="complete", invitation_id=invitation.id))
+    stack.ledger.deliveries.record(NewDelivery(vendor="imocha", key="2", event="complete", invitation_id=invitation.id))
     stack.world.calls.clear()
     assert stack.run_write_back(sweep=False) == ["written back and moved on"]
     calls = [call["path"].partition("?")[0] for call in stack.world.calls if call["vendor"] == "imocha"]
     assert len(calls) == 2, "the report and its PDF, each once"
     assert stack.stage(opportunity) == "Assessment Complete"
     late = NewDelivery(vendor="imocha", key="3", event="complete", invitation_id=invitation.id)
-    assert stack.ledger.record_delivery(late)
-    assert stack.ledger.callbacks() == {}, "what is written has nothing left to be told about"
+    assert stack.ledger.deliveries.record(late)
+    assert stack.due(Work.WRITE_BACK, waiting=True) == [], "what is written has nothing left to be told about"
 
 
 def test_a_callback_that_cannot_be_followed_waits_and_does_not_hold_up_others(stack: Stack) -> None:
@@ -284,13 +285,13 @@ def test_a_callback_that_cannot_be_followed_waits_and_does_not_hold_up_others(st
     stack.run_invite()
     invitation = stack.invitation()
     stack.finish()
-    stack.ledger.record_delivery(NewDelivery(vendor="imocha", key="1", event="complete", invitation_id=invitation.id))
+    stack.ledger.deliveries.record(NewDelivery(vendor="imocha", key="1", event="complete", invitation_id=invitation.id))
     stack.fault(vendor="imocha", path_contains=f"reports/{invitation.id}", status=500, times=50)
     with pytest.raises(ApiError, match="get_report"):
         stack.run_write_back(sweep=False)
-    assert stack.ledger.callbacks() == {}, "it starts no run after run"
+    assert stack.due(Work.WRITE_BACK) == [], "it starts no run after run"
     stack.world.faults.clear()
-    assert stack.run_write_back() == ["written back and moved on"]
+    assert stack.run_write_back(force=True) == ["written back and moved on"]
 
 
 def moved(opportunity_id: str, to_stage_id: str, key: str) -> NewDelivery:
@@ -305,25 +306,25 @@ def test_a_move_that_concerns_nobody_of_ours_costs_no_call(stack: Stack) -> None
     world, ledger = stack.world, stack.ledger
     trigger, other = world.stage_id("Assessment"), world.stage_id("Assessment Complete")
     stranger, opportunity = stack.candidate(stage="Offer"), stack.candidate(PYTHON)
-    ledger.record_delivery(moved(stranger, other, "1"))
-    assert ledger.waiting(deliveries_only=True) == []
-    ledger.record_delivery(moved(opportunity, trigger, "2"))
+    ledger.deliveries.record(moved(stranger, other, "1"))
+    assert stack.due() == []
+    ledger.deliveries.record(moved(opportunity, trigger, "2"))
     assert stack.run_invite(sweep=False) == ["invite"]
-    ledger.record_delivery(moved(opportunity, other, "3"))
-    assert ledger.waiting(deliveries_only=True) == [opportunity], "its invitation is open"
+    ledger.deliveries.record(moved(opportunity, other, "3"))
+    assert stack.due() == [opportunity], "its invitation is open"
     assert stack.run_invite(sweep=False) == ["ignore: already handled"]
     stack.finish()
     assert stack.run_write_back() == ["written back and moved on"]
-    ledger.record_delivery(moved(opportunity, other, "4"))
-    assert ledger.waiting(deliveries_only=True) == []
+    ledger.deliveries.record(moved(opportunity, other, "4"))
+    assert stack.due() == []
 
 
 def test_a_move_out_of_the_stage_is_looked_at_while_a_hold_or_nothing_is_decided(stack: Stack) -> None:
     stack.run_invite()
     opportunity = stack.candidate(PYTHON, emails=[])
     stack.run_invite()
-    stack.ledger.record_delivery(moved(opportunity, stack.world.stage_id("Offer"), "1"))
-    assert stack.ledger.waiting(deliveries_only=True) == [opportunity]
+    stack.ledger.deliveries.record(moved(opportunity, stack.world.stage_id("Offer"), "1"))
+    assert stack.due() == [opportunity]
 
 
 def test_what_was_refused_is_not_sent_again_by_a_retry_of_the_batch(stack: Stack) -> None:
@@ -337,10 +338,12 @@ def test_what_was_refused_is_not_sent_again_by_a_retry_of_the_batch(stack: Stack
     stack.fault(vendor="lever", path_contains=unlucky, status=503, times=6)
     with pytest.raises(WorkFailedError):
         run_batch(due, workflow.act)
-    assert run_batch(due, partial(workflow.act, only_due=True)) == {"nothing to do": 1, "invite": 1}
+    assert run_batch(due, workflow.act) == {"nothing to do": 2}
     assert sum("/tests/101/invite" in write for write in stack.writes()) == 1
     stack.world.faults.clear()
-    assert run_batch([refused], workflow.act) == {"invite": 1}, "a person's order counts more than the time"
+    assert run_batch([refused], partial(workflow.act, force=True)) == {"invite": 1}, (
+        "a person's order counts more than the time"
+    )
 
 
 def test_one_who_comes_alone_during_a_burst_overtakes_it(stack: Stack) -> None:
@@ -403,8 +406,8 @@ def test_old_deliveries_are_forgotten_by_a_full_sweep(stack: Stack) -> None:
     stack.run_invite()
     tell(stack, opportunity)
     stack.run_invite(sweep=False)
-    stack.ledger.forget_deliveries(older_than=timedelta(seconds=-1))
-    assert stack.ledger.record_delivery(
+    stack.ledger.deliveries.forget(older_than=timedelta(seconds=-1))
+    assert stack.ledger.deliveries.record(
         NewDelivery(vendor="lever", key="t1", event="candidateStageChange", opportunity_id=opportunity, handled=True)
     )
 

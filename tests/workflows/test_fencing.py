@@ -11,11 +11,12 @@ from lever_imocha.clients import imocha, lever
 from lever_imocha.clients.imocha import ImochaClient
 from lever_imocha.clients.lever import LeverClient
 from lever_imocha.clients.transport import ApiClient
-from lever_imocha.domain.decisions import Outcome
+from lever_imocha.domain.imocha import AttemptStatus
 from lever_imocha.ledger.database import engine_for
-from lever_imocha.ledger.values import NewDelivery
+from lever_imocha.ledger.values import NewDelivery, Work
 from lever_imocha.ledger.worker_locks import lock_worker
 from lever_imocha.workflows.invite import InviteWorkflow
+from lever_imocha.workflows.work import Result
 from lever_imocha.workflows.write_back import WriteBackWorkflow
 from sqlalchemy import text
 
@@ -73,7 +74,7 @@ class Worker:
         """Close the connection that holds the lock: for the others the worker is dead, and it does not know."""
         self._lock.close()
 
-    def invite(self, opportunity_id: str) -> Outcome | None:
+    def invite(self, opportunity_id: str) -> Result:
         """Work on one candidate."""
         return InviteWorkflow(
             lever=LeverClient(self._lever),
@@ -88,7 +89,7 @@ class Worker:
         """Look up the names of the settings, and create the form template."""
         self._write_back().prepare()
 
-    def write_back(self, opportunity_id: str) -> str | None:
+    def write_back(self, opportunity_id: str) -> Result:
         """Write back what is due of one candidate."""
         return self._write_back().write_back(opportunity_id)
 
@@ -129,14 +130,14 @@ def test_one_form_and_one_file_whichever_turn_a_worker_loses_its_claim_in(
     stack.settings = stack.settings.model_copy(
         update={"write_back": stack.settings.write_back.model_copy(update={"note": True, "tags": ("assessed",)})}
     )
-    stack.ledger.set_status({stack.invitation().id: "complete"})
+    stack.ledger.invitations.set_status({stack.invitation().id: AttemptStatus.COMPLETE})
     WriteBackWorkflow(
         lever=stack.lever, imocha=stack.imocha, ledger=stack.ledger, settings=stack.settings, worker="first"
     ).prepare()
 
     def another_takes_over() -> None:
         slow.cut_off()
-        until_free(stack.ledger.due_write_backs)
+        until_free(lambda: stack.due(Work.WRITE_BACK))
         assert quick.write_back(opportunity) == "written back and moved on"
 
     slow.turns.number, slow.turns.happen = turn, another_takes_over
@@ -181,7 +182,7 @@ def test_one_e_mail_whichever_turn_a_worker_loses_its_claim_in(
 
     def another_takes_over() -> None:
         slow.cut_off()
-        until_free(stack.ledger.waiting)
+        until_free(stack.due)
         assert str(quick.invite(opportunity)) == "invite"
 
     slow.turns.number, slow.turns.happen = turn, another_takes_over
@@ -191,6 +192,6 @@ def test_one_e_mail_whichever_turn_a_worker_loses_its_claim_in(
 
 
 def tell(stack: Stack, opportunity_id: str) -> None:
-    stack.ledger.record_delivery(
+    stack.ledger.deliveries.record(
         NewDelivery(vendor="lever", key="t", event="candidateStageChange", opportunity_id=opportunity_id)
     )

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 from lever_imocha.errors import SettingsError
+from lever_imocha.ledger.values import Work
 from lever_imocha.settings import Settings, parse_settings
 
 from tests.support import PYTHON
@@ -63,13 +64,14 @@ def test_a_crash_after_the_invitation_was_sent_makes_no_second_one(stack: Stack)
     """The intention was recorded, iMocha has invited, and nobody wrote that down."""
     opportunity = stack.candidate(PYTHON)
     stack.run_invite()
-    (assessment,) = stack.ledger.assessments_of(opportunity)
-    stack.ledger.claim(opportunity, worker="killed")
-    stack.ledger.intend(opportunity, 101, entry_id=assessment.entry_id, rule_key=assessment.rule_key, worker="killed")
+    (assessment,) = stack.ledger.assessments.of(opportunity)
+    item = stack.ledger.queue.enqueue_claimed(opportunity, Work.INVITE, worker="killed")
+    assert item is not None
+    stack.ledger.assessments.intend(101, item, entry_id=assessment.entry_id, rule_key=assessment.rule_key)
     stack.again(opportunity)
     assert stack.run_invite() == ["refresh"]
     assert len(stack.world.invitations) == 1
-    assert "invite_repeated" in stack.ledger.event_kinds(opportunity)
+    assert "invite_repeated" in stack.ledger.events.kinds(opportunity)
 
 
 def test_a_validity_of_the_rule_replaces_the_links(stack: Stack) -> None:
@@ -87,7 +89,7 @@ def test_a_rule_can_ask_for_a_posting(stack: Stack) -> None:
     stack.candidate(PYTHON)
     mine = stack.candidate(PYTHON, applications=[{"id": "a", "posting": posting["id"]}])
     assert sorted(map(str, stack.run_invite())) == ["ignore: moved on", "invite"]
-    assert stack.ledger.assessments_of(mine)
+    assert stack.ledger.assessments.of(mine)
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ def pause_after_failure(tries: int, *, refused: bool) -> timedelta | None:
     """
     if tries + 1 >= MOST_TRIES:
         return None
-    return min((AFTER_REFUSAL if refused else FIRST) * 2**tries, LONGEST)
+    return min((AFTER_REFUSAL if refused else FIRST) * (1 << tries), LONGEST)
 
 
 def pause_for_report(tries: int, waits: Sequence[timedelta], *, waited: timedelta) -> timedelta | None:
@@ -35,4 +35,4 @@ def pause_for_report(tries: int, waits: Sequence[timedelta], *, waited: timedelt
     if waited >= LONGEST_WAIT_FOR_REPORT:
         return None
     beyond = tries - len(waits) + 1
-    return waits[tries] if beyond <= 0 else max(waits[-1], min(waits[-1] * 2 ** min(beyond, 16), LONGEST))
+    return waits[tries] if beyond <= 0 else max(waits[-1], min(waits[-1] * (1 << min(beyond, 16)), LONGEST))

@@ -30,7 +30,9 @@ class Overdue:
     @property
     def key(self) -> str:
         """Return a text that is the same for as long as it is the same wait."""
-        return f"{'parked' if self.parked_at else 'waits'} {self.kind} {self.opportunity_id} {self.queued_at.isoformat()}"
+        return (
+            f"{'parked' if self.parked_at else 'waits'} {self.kind} {self.opportunity_id} {self.queued_at.isoformat()}"
+        )
 
 
 class AlertLog:

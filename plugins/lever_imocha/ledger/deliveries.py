@@ -63,7 +63,7 @@ WITH known AS (
     FROM kept, relevant, concerned WHERE yes {MAKE_DUE}
 )
 SELECT id, CASE WHEN yes THEN pg_notify(%(channel)s, '') END FROM kept, relevant
-"""
+"""  # noqa: S608 - a constant
 """The busiest statement, in one round trip and as text: SQLAlchemy would compile its ON CONFLICT anew every time.
 
 Not relevant, and no work, are a callback about an attempt that is written back, and a move to a stage that is no trigger

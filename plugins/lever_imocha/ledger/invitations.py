@@ -35,8 +35,11 @@ class Invitations(LedgerPart):
         status: AttemptStatus,
         entry_id: int,
         refreshed: bool,
-    ) -> None:
-        """Record the invitation iMocha answered with, link it to the assessment, and enqueue a report that is there."""
+    ) -> AttemptStatus:
+        """Record the invitation iMocha answered with, link it to the assessment, and enqueue a report that is there.
+
+        :return: the status as far as is known: an ended attempt stays ended.
+        """
         now = self._database.now()
         new = insert(invitations).values(
             id=invitation_id, test_id=test_id, status=status, invited_at=now, times_invited=1,
@@ -67,10 +70,11 @@ class Invitations(LedgerPart):
             .returning(assessments.c.opportunity_id, assessments.c.written_at)
         )
         with self._database.transaction():
-            status = self._database.value(recorded)
+            now_known: AttemptStatus = self._database.value(recorded)
             (row,) = self._database.rows(linked)
-            if status.is_ended and row.written_at is None:
+            if now_known.is_ended and row.written_at is None:
                 self._queue.enqueue([row.opportunity_id], Work.WRITE_BACK)
+        return now_known
 
     def status(self, invitation_id: int) -> AttemptStatus | None:
         """Return an invitation's status as far as is known; None when it is not ours."""

@@ -15,7 +15,9 @@ class Names(LedgerPart):
 
     def erase(self, opportunity_id: str) -> None:
         """Forget a candidate's name."""
-        self._database.execute(update(opportunities).where(opportunities.c.opportunity_id == opportunity_id).values(name=None))
+        self._database.execute(
+            update(opportunities).where(opportunities.c.opportunity_id == opportunity_id).values(name=None)
+        )
 
     def stored_of(self, opportunity_ids: Sequence[str]) -> set[str]:
         """Return those of whom a name is kept."""

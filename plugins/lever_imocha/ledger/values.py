@@ -10,6 +10,7 @@ from lever_imocha.domain.decisions import Action, Departure, Reason
 from lever_imocha.domain.imocha import AttemptStatus
 from lever_imocha.domain.rules import RuleKey
 
+
 @dataclass(frozen=True, kw_only=True)
 class NewEntry:
     """An opportunity's arrival in a stage, as just read from Lever."""

@@ -65,7 +65,7 @@ _ENQUEUE = text(
     f"""
     INSERT INTO {work_items} AS item (opportunity_id, kind, queued_at, starts_run)
     SELECT unnest(CAST(:ids AS text[])), :kind, :now, :starts_run {MAKE_DUE}
-    """  # noqa: S608 - constants
+    """
 )
 
 
@@ -100,7 +100,9 @@ class WorkQueue(LedgerPart):
         """
         query = (
             select(_ITEM.opportunity_id)
-            .where(_ITEM.kind.in_(kinds), _ITEM.parked_at.is_(None), unclaimed(), true() if waiting else self._in_time())
+            .where(
+                _ITEM.kind.in_(kinds), _ITEM.parked_at.is_(None), unclaimed(), true() if waiting else self._in_time()
+            )
             .group_by(_ITEM.opportunity_id)
             .order_by(func.min(_ITEM.queued_at), _ITEM.opportunity_id)
             .limit(limit)

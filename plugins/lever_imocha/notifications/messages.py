@@ -52,7 +52,9 @@ _WAITS = {
 def _waits(item: Overdue) -> str:
     why = f", last try: {item.error}" if item.error else ""
     parked = "; it is not tried any more by itself" if item.parked_at else ""
-    return f"opportunity {item.opportunity_id} {_WAITS[item.kind]} since {item.queued_at:%Y-%m-%d %H:%M} UTC{why}{parked}"
+    return (
+        f"opportunity {item.opportunity_id} {_WAITS[item.kind]} since {item.queued_at:%Y-%m-%d %H:%M} UTC{why}{parked}"
+    )
 
 
 def _late(run: Mapping[str, Any], deadline: Mapping[str, Any]) -> Alert:

@@ -12,16 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator, BaseSensorOperator
 
-from lever_imocha.errors import LeverImochaError, WaitFailedError
+from lever_imocha.errors import WaitFailedError
 from lever_imocha.operators.links import LeverCandidateLink
 from lever_imocha.runtime.batches import batches
-from lever_imocha.runtime.retry_policy import is_automatic_retry
+from lever_imocha.runtime.retry_policy import was_cleared
 from lever_imocha.runtime.tracebacks import without_traceback
 from lever_imocha.triggers.ended_attempts import EndedAttemptsTrigger
 
 if TYPE_CHECKING:
     from lever_imocha.runtime.services import Services
-    from lever_imocha.workflows.invite import InviteWorkflow
 
 AT_ONCE = 3
 
@@ -78,7 +77,8 @@ class CollectStageEntriesOperator(AssessmentOperator):
     """Sweep Lever's trigger stages and return who is waiting, in batches of opportunity ids.
 
     A run that a webhook started skips the sweep and processes up to 3 candidates in this task, because starting a
-    mapped task costs 1 to 2 seconds. Those that failed are passed on to the mapped tasks like everybody else.
+    mapped task costs 1 to 2 seconds. When one of them fails, the task fails, and the others wait for the next run, which
+    starts within seconds. A task that a person has cleared also returns who waits for their next try.
 
     :param full: look at everyone in the stages, however long ago they came; a template.
     """
@@ -93,29 +93,22 @@ class CollectStageEntriesOperator(AssessmentOperator):
     def execute(self, context: Any) -> list[list[str]]:
         """Return batches of opportunity ids."""
         from lever_imocha.notifications.alerts import alert_overdue
+        from lever_imocha.runtime.batch_run import run_batch
 
         by_webhook = context["dag_run"].run_type == "asset_triggered"
+        cleared = was_cleared(context, self.retries or 0)
         with self.services() as services:
             workflow = services.invite_workflow()
             try:
-                waiting = workflow.collect(full=str(self.full) == "True", sweep=not by_webhook)
+                waiting = workflow.collect(full=str(self.full) == "True", sweep=not by_webhook, waiting=cleared)
             finally:
                 if not by_webhook:
                     alert_overdue(services.settings)
             self.log.info("%s opportunities to decide about", len(waiting))
             if by_webhook:
-                failed = [key for key in waiting[:AT_ONCE] if not self._processed(workflow, key)]
-                waiting = failed + waiting[AT_ONCE:]
+                run_batch(waiting[:AT_ONCE], partial(workflow.act, force=cleared))
+                waiting = waiting[AT_ONCE:]
         return batches(waiting)
-
-    def _processed(self, workflow: InviteWorkflow, opportunity_id: str) -> bool:
-        try:
-            outcome = workflow.act(opportunity_id)
-        except LeverImochaError as error:
-            self.log.warning("opportunity %s: %s", opportunity_id, error)
-            return False
-        self.log.info("opportunity %s: %s", opportunity_id, outcome)
-        return True
 
 
 class InviteCandidatesOperator(CandidatesOperator):
@@ -128,7 +121,7 @@ class InviteCandidatesOperator(CandidatesOperator):
 
         with self.services() as services:
             workflow = services.invite_workflow()
-            work = partial(workflow.act, only_due=is_automatic_retry(context, self.retries or 0))
+            work = partial(workflow.act, force=was_cleared(context, self.retries or 0))
             return run_batch(self.opportunity_ids, work, newest=workflow.newest)
 
 
@@ -199,7 +192,7 @@ class WriteBackReportsOperator(CandidatesOperator):
 
         with self.services() as services:
             workflow = services.write_back_workflow()
-            work = partial(workflow.write_back, only_due=is_automatic_retry(context, self.retries or 0))
+            work = partial(workflow.write_back, force=was_cleared(context, self.retries or 0))
             return run_batch(self.opportunity_ids, work, newest=workflow.newest)
 
 

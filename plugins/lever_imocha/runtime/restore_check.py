@@ -32,11 +32,11 @@ def detect_restore(ledger: Ledger) -> Iterator[None]:
     seen: dict[str, Any] = {}
     with suppress(*_NO_VARIABLES):
         seen = Variable.get(VARIABLE, default={}, deserialize_json=True)
-    if not ledger.is_same_history(seen):
+    if not ledger.restore.is_same_history(seen):
         log.warning("a backup of the ledger was put back: what is there at Lever and iMocha is looked up and adopted")
-        ledger.mark_restored()
+        ledger.restore.mark()
     try:
         yield
     finally:
         with suppress(*_NO_VARIABLES):
-            Variable.set(VARIABLE, ledger.last_event(), serialize_json=True)
+            Variable.set(VARIABLE, ledger.restore.last_event(), serialize_json=True)

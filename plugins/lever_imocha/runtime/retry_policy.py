@@ -28,8 +28,8 @@ class VendorRetryPolicy(RetryPolicy):
         return RetryDecision.default()
 
 
-def is_automatic_retry(context: Mapping[str, Any], retries: int) -> bool:
-    """Return whether Airflow runs a task again by itself; False in its first try and after a person has cleared it.
+def was_cleared(context: Mapping[str, Any], retries: int) -> bool:
+    """Return whether a person has cleared the task; False in its first try, and when Airflow runs it again by itself.
 
     Clearing a task gives it all its retries again: its `max_tries` becomes the tries so far plus `retries`.
 
@@ -37,6 +37,6 @@ def is_automatic_retry(context: Mapping[str, Any], retries: int) -> bool:
     :param retries: of the task.
     """
     task_instance = context.get("ti")
-    if task_instance is None:
+    if task_instance is None or task_instance.try_number <= 1:
         return False
-    return bool(task_instance.try_number - 1 > task_instance.max_tries - retries)
+    return bool(task_instance.try_number - 1 <= task_instance.max_tries - retries)

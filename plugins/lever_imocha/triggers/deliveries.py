@@ -49,10 +49,11 @@ class DeliveryTrigger(BaseEventTrigger):
     def _waits(self) -> bool:
         from lever_imocha.hooks.ledger import ledger_engine
         from lever_imocha.ledger.repository import Ledger
+        from lever_imocha.ledger.values import CANDIDATE_WORK, Work
 
         try:
-            ledger = Ledger(engine=ledger_engine())
-            return bool(ledger.waiting(1, deliveries_only=True) if self.vendor == "lever" else ledger.callbacks(1))
+            kinds = CANDIDATE_WORK if self.vendor == "lever" else (Work.WRITE_BACK,)
+            return Ledger(engine=ledger_engine()).queue.starts_run(kinds)
         except Exception as error:
             self.log.warning("the ledger cannot be read (%s); trying again soon", type(error).__name__)
             return False

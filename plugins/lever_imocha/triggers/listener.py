@@ -13,7 +13,8 @@ from psycopg import sql
 
 from lever_imocha.errors import LedgerError
 from lever_imocha.hooks.ledger import ledger_engine
-from lever_imocha.ledger.deliveries import channel
+from lever_imocha.ledger.values import Work
+from lever_imocha.ledger.work_queue import channel
 
 
 class NotificationListener:
@@ -51,5 +52,9 @@ class NotificationListener:
         engine = await sync_to_async(ledger_engine, thread_sensitive=False)()
         url = engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
         connection = await psycopg.AsyncConnection.connect(url, autocommit=True)
-        await connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel(self._vendor))))
+        await connection.execute(
+            sql.SQL("LISTEN {}").format(
+                sql.Identifier(channel(Work.INVITE if self._vendor == "lever" else Work.WRITE_BACK))
+            )
+        )
         return connection

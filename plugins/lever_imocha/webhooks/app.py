@@ -107,7 +107,7 @@ async def _take_lever(gate: DatabaseGate, body: bytes) -> str:
 
 
 def _keep_lever(ledger: Ledger, delivery: NewDelivery) -> None:
-    if not ledger.record_delivery(delivery):
+    if not ledger.deliveries.record(delivery):
         raise DeliveryRefusedError(409, "this delivery was received before")
 
 
@@ -122,12 +122,10 @@ async def _take_imocha(gate: DatabaseGate, token: str, body: bytes) -> str:
 
 def _keep_imocha(at: ReceiverContext, callback: Callback, delivery: NewDelivery) -> None:
     number = callback.test_invitation_id
-    if not at.ledger.record_delivery(delivery) and at.ledger.invitation_status(number) is None:
+    if not at.ledger.deliveries.record(delivery) and at.ledger.invitations.status(number) is None:
         raise DeliveryRefusedError(404, "the invitation is not known here")
     if callback.status is AttemptStatus.IN_PROGRESS:
-        changed = at.ledger.set_status({number: callback.status.value})
-        if at.shows_status:
-            at.ledger.announce(changed)
+        at.ledger.invitations.set_status({number: callback.status}, show=at.shows_status)
 
 
 async def _answer(vendor: str, take: Callable[[bytes], Awaitable[str]], request: Request) -> JSONResponse:

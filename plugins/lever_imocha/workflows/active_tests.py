@@ -31,11 +31,11 @@ class ActiveTests:
         if not ids:
             return set()
         if self._active is None:
-            young = self._ledger.get_cached(_KEY, younger_than=_YOUNG)
-            stored = young or self._ledger.get_cached(_KEY)
+            young = self._ledger.cache.get(_KEY, younger_than=_YOUNG)
+            stored = young or self._ledger.cache.get(_KEY)
             self._active, self._fresh = set(stored["active"] if stored else ()), young is not None and not fresh
         if not self._fresh and (fresh or not ids <= self._active):
             self._active = {test.id for test in self._imocha.list_tests() if test.is_active}
             self._fresh = True
-            self._ledger.put_cached(_KEY, {"active": sorted(self._active)})
+            self._ledger.cache.put(_KEY, {"active": sorted(self._active)})
         return ids & self._active

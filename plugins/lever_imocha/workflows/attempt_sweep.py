@@ -10,6 +10,7 @@ from lever_imocha.clients.imocha import ImochaClient
 from lever_imocha.domain.imocha import AttemptStatus
 from lever_imocha.errors import VendorRefusedError
 from lever_imocha.ledger.repository import Ledger
+from lever_imocha.ledger.values import Work
 from lever_imocha.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -40,11 +41,11 @@ class AttemptSweep:
         :param rested: do not sweep when somebody else did within this time.
         :return: opportunity ids with something to write back.
         """
-        now, swept = self._clock(), self._ledger.watermark(_SWEEP)
+        now, swept = self._clock(), self._ledger.watermarks.get(_SWEEP)
         if rested is None or swept is None or now - swept >= rested:
             self._sweep(swept, now)
             self._check_reports()
-        return self._ledger.due_write_backs()
+        return self._ledger.queue.due([Work.WRITE_BACK])
 
     def _sweep(self, last: datetime | None, now: datetime) -> None:
         poll = self._settings.poll
@@ -56,11 +57,11 @@ class AttemptSweep:
                 attempts = self._imocha.list_attempts(state=state, start_at=start, end_at=end)
                 self._record({attempt.test_invitation_id: attempt.status for attempt in attempts})
             start = end
-            self._ledger.set_watermark(_SWEEP, min(end, now))
+            self._ledger.watermarks.put(_SWEEP, min(end, now))
 
     def due(self) -> list[str]:
         """Return what is to be written back as far as is known, callbacks included; asks iMocha nothing."""
-        return self._ledger.due_write_backs()
+        return self._ledger.queue.due([Work.WRITE_BACK])
 
     def _check(self, invitation_id: int) -> None:
         try:
@@ -73,12 +74,10 @@ class AttemptSweep:
 
     def _record(self, statuses: Mapping[int, AttemptStatus]) -> None:
         """Record what became of invitations; where recruiters see a status tag, have it shown."""
-        changed = self._ledger.set_status({key: status.value for key, status in statuses.items()})
-        if self._settings.explain.status_tags:
-            self._ledger.announce(changed)
+        self._ledger.invitations.set_status(statuses, show=self._settings.explain.status_tags)
 
     def _check_reports(self) -> None:
         older_than = self._settings.poll.report_check
-        for invitation_id in self._ledger.invitations_to_check(older_than=older_than, limit=_CHECKS_AT_ONCE):
+        for invitation_id in self._ledger.invitations.to_check(older_than=older_than, limit=_CHECKS_AT_ONCE):
             self._check(invitation_id)
-            self._ledger.mark_checked(invitation_id)
+            self._ledger.invitations.mark_checked(invitation_id)

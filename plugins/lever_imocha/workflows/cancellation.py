@@ -10,6 +10,7 @@ from functools import partial
 from lever_imocha.clients.imocha import ImochaClient
 from lever_imocha.clients.lever import LeverClient
 from lever_imocha.domain.decisions import Departure, departed, may_cancel, may_mask
+from lever_imocha.domain.imocha import AttemptStatus
 from lever_imocha.errors import NotFoundError, RequestRejectedError, VendorRefusedError
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.settings import Settings
@@ -44,7 +45,7 @@ class Cancellation:
         :raises ApiError: a vendor could not be reached; nothing is forgotten yet.
         """
         if departure in self._cancel_when:
-            for invitation_id in self._ledger.open_invitations(opportunity_id):
+            for invitation_id in self._ledger.assessments.open_invitations(opportunity_id):
                 if may_cancel(
                     self._departures_of_others(invitation_id, opportunity_id, trigger_stages), self._cancel_when
                 ):
@@ -52,12 +53,12 @@ class Cancellation:
         if departure is Departure.DELETED:
             if self._settings.mask_deleted:
                 self._mask(opportunity_id, trigger_stages)
-            self._ledger.erase_name(opportunity_id)
+            self._ledger.names.erase(opportunity_id)
 
     def _departures_of_others(
         self, invitation_id: int, opportunity_id: str, trigger_stages: Collection[str]
     ) -> list[Departure | None]:
-        others = [key for key in self._ledger.opportunities_of_invitation(invitation_id) if key != opportunity_id]
+        others = [key for key in self._ledger.assessments.sharing(invitation_id) if key != opportunity_id]
         return [self._departure_of(key, trigger_stages) for key in others]
 
     def _departure_of(self, opportunity_id: str, trigger_stages: Collection[str]) -> Departure | None:
@@ -68,8 +69,8 @@ class Cancellation:
 
     def _mask(self, opportunity_id: str, trigger_stages: Collection[str]) -> None:
         """Have iMocha mask what it holds of the opportunity's attempts; it asks for the e-mail address, kept nowhere."""
-        done = self._ledger.masked_invitations(opportunity_id)
-        for known in self._ledger.assessments_of(opportunity_id):
+        done = self._ledger.events.masked_invitations(opportunity_id)
+        for known in self._ledger.assessments.of(opportunity_id):
             number = known.invitation_id
             if number is None or number in done:
                 continue
@@ -81,7 +82,7 @@ class Cancellation:
             else:
                 self._ask_to_mask(email, number)
             kind = "masked" if email else "mask_by_hand"
-            self._ledger.record_event(kind, opportunity_id=opportunity_id, invitation_id=number)
+            self._ledger.events.record(kind, opportunity_id=opportunity_id, invitation_id=number)
 
     def _email(self, invitation_id: int) -> str | None:
         """From the report, or, where there is none, from the invitations that lately ended some other way."""
@@ -115,11 +116,11 @@ class Cancellation:
             # Only a pending invitation can be cancelled (imocha.md 5.5): the candidate has just started, or it is
             # cancelled or expired already. The sweep of attempts finds out which.
             log.info("invitation %s of opportunity %s is no longer pending", invitation_id, opportunity_id)
-            self._ledger.recheck(invitation_id)
-            self._ledger.reopen(invitation_id, left=opportunity_id)
+            self._ledger.invitations.recheck(invitation_id)
+            self._ledger.assessments.reopen(invitation_id, left=opportunity_id)
             return
-        self._ledger.set_status({invitation_id: "cancelled"})
-        self._ledger.reopen(invitation_id, left=opportunity_id)
-        self._ledger.record_event(
+        self._ledger.invitations.set_status({invitation_id: AttemptStatus.CANCELLED})
+        self._ledger.assessments.reopen(invitation_id, left=opportunity_id)
+        self._ledger.events.record(
             "cancelled", opportunity_id=opportunity_id, invitation_id=invitation_id, detail=departure.value
         )

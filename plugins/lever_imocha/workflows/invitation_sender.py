@@ -15,7 +15,6 @@ from lever_imocha.domain.imocha import (
     Invitation,
     InviteSettings,
     default_link,
-    read_status,
     settings_of,
 )
 from lever_imocha.domain.lever import Opportunity
@@ -24,7 +23,7 @@ from lever_imocha.domain.rules import ResolvedRule
 from lever_imocha.domain.signatures import callback_url
 from lever_imocha.errors import ReattemptNotAllowedError, VendorRefusedError
 from lever_imocha.ledger.repository import Ledger
-from lever_imocha.ledger.values import Assessment
+from lever_imocha.ledger.values import Assessment, WorkItem
 from lever_imocha.settings import Settings
 from lever_imocha.workflows.idempotency import send_until_answered
 
@@ -63,8 +62,8 @@ class InvitationSender:
         """
         if known.invitation_id is None:
             return None
-        recorded = read_status(known.status)
-        if recorded.is_ended:
+        recorded = known.status
+        if recorded is not None and recorded.is_ended:
             return recorded
         try:
             status = self._imocha.get_report(known.invitation_id).status
@@ -75,7 +74,7 @@ class InvitationSender:
         if status is AttemptStatus.UNKNOWN and recorded is AttemptStatus.IN_PROGRESS:
             return recorded
         if status is not AttemptStatus.UNKNOWN:
-            self._ledger.set_status({known.invitation_id: status.value})
+            self._ledger.invitations.set_status({known.invitation_id: status})
         return status
 
     def _swept(self, invitation_id: int) -> AttemptStatus:
@@ -86,22 +85,20 @@ class InvitationSender:
         found = (attempt.status for attempt in attempts if attempt.test_invitation_id == invitation_id)
         return next(found, AttemptStatus.UNKNOWN)
 
-    def send(self, plan: Plan, situation: Situation, known: Assessment | None, *, worker: str) -> Outcome:
+    def send(self, plan: Plan, situation: Situation, known: Assessment | None, item: WorkItem) -> Outcome:
         """Invite, refresh or reattempt, and record the invitation before anything else can need it.
 
         :param plan: with one of these three actions, about one test.
         :param situation: with the stage entry it was decided for.
         :param known: what the ledger knew of the test when it was decided.
-        :param worker: holds the claim on the opportunity.
-        :raises ClaimLostError: it holds it no longer; nothing was sent.
+        :param item: the work item under which this is done.
+        :raises ClaimLostError: another worker has taken it over; nothing was sent.
         :raises ApiError: iMocha refused or could not be reached; the intention stays recorded.
         """
         opportunity, entry, rule, test_id = situation.opportunity, situation.entry, situation.rule, plan.test_id
         if entry is None or rule is None or test_id is None:
             raise ValueError(f"no invitation can be sent for {plan}")
-        intend = partial(
-            self._ledger.intend, opportunity.id, test_id, entry_id=entry.id, rule_key=rule.key, worker=worker
-        )
+        intend = partial(self._ledger.assessments.intend, test_id, item, entry_id=entry.id, rule_key=rule.key)
         assessment_id = intend()
         if known is not None and known.intended_at is not None:
             self._event("invite_repeated", opportunity, test_id, known.invitation_id, "an earlier answer was lost")
@@ -115,42 +112,44 @@ class InvitationSender:
                 invitation = self._call(plan, opportunity, rule, test_id, before, self._callback(assessment_id))
         except ReattemptNotAllowedError:
             # Refused because of the state of an attempt that another opportunity of the person began (imocha.md 5.4).
-            self._ledger.mark_handled(assessment_id, entry.id)
+            self._ledger.assessments.mark_handled(assessment_id, entry.id)
             self._event("already_running", opportunity, test_id, None)
             return Outcome(Action.IGNORE, Reason.RUNNING)
         if before is not None and before != invitation.id and plan.action is Action.REFRESH:
             self._replace(opportunity, test_id, before, invitation.id)
         status = invitation.status
-        self._ledger.record_invitation(
-            assessment_id,
-            invitation_id=invitation.id,
-            test_id=test_id,
-            status=(AttemptStatus.PENDING if status is AttemptStatus.UNKNOWN else status).value,
-            entry_id=entry.id,
-            refreshed=plan.action is Action.REFRESH,
-        )
-        return self._outcome(plan.action, opportunity, test_id, invitation)
+        with self._ledger.transaction():
+            recorded = self._ledger.invitations.record(
+                assessment_id,
+                invitation_id=invitation.id,
+                test_id=test_id,
+                status=AttemptStatus.PENDING if status is AttemptStatus.UNKNOWN else status,
+                entry_id=entry.id,
+                refreshed=plan.action is Action.REFRESH,
+            )
+            return self._outcome(plan.action, opportunity, test_id, invitation, recorded)
 
     def recover_invitations(self, opportunity: Opportunity) -> None:
         """Learn of invitations whose answer was lost, without an e-mail: to cancel them, or to write their reports."""
-        for known in self._ledger.assessments_of(opportunity.id):
+        for known in self._ledger.assessments.of(opportunity.id):
             if known.intended_at is None or known.invitation_id is not None or opportunity.email is None:
                 continue
             callback = self._callback(known.id)
             invitation = self._invite(opportunity, known.test_id, callback, InviteSettings(), send_email=False)
-            self._ledger.record_invitation(
+            self._ledger.invitations.record(
                 known.id,
                 invitation_id=invitation.id,
                 test_id=known.test_id,
-                status=invitation.status.value,
+                status=invitation.status,
                 entry_id=known.entry_id,
                 refreshed=False,
             )
             self._event("recovered", opportunity, known.test_id, invitation.id)
 
-    def _outcome(self, action: Action, opportunity: Opportunity, test_id: int, invitation: Invitation) -> Outcome:
-        known = read_status(self._ledger.invitation_status(invitation.id))
-        if known.is_ended or invitation.status.is_ended:
+    def _outcome(
+        self, action: Action, opportunity: Opportunity, test_id: int, invitation: Invitation, recorded: AttemptStatus
+    ) -> Outcome:
+        if recorded.is_ended or invitation.status.is_ended:
             self._event("already_taken", opportunity, test_id, invitation.id)
             return Outcome(Action.IGNORE, Reason.ALREADY_TAKEN)
         if invitation.status is AttemptStatus.IN_PROGRESS:
@@ -243,7 +242,7 @@ class InvitationSender:
         """
         self._event("invitation_replaced", opportunity, test_id, new, f"was {old}")
         log.warning("opportunity %s: invitation %s replaces %s", opportunity.id, new, old)
-        if self._ledger.opportunities_of_invitation(old) != [opportunity.id]:
+        if self._ledger.assessments.sharing(old) != [opportunity.id]:
             return
         try:
             self._imocha.cancel(old)
@@ -253,6 +252,6 @@ class InvitationSender:
     def _event(
         self, kind: str, opportunity: Opportunity, test_id: int, invitation_id: int | None, detail: str | None = None
     ) -> None:
-        self._ledger.record_event(
+        self._ledger.events.record(
             kind, opportunity_id=opportunity.id, test_id=test_id, invitation_id=invitation_id, detail=detail
         )

@@ -40,9 +40,12 @@ from lever_imocha.workflows.invitation_sender import InvitationSender
 from lever_imocha.workflows.resolved_settings import ResolvedSettings, current_resolved, refresh_resolved, tag_scheme
 from lever_imocha.workflows.situation import SituationReader, new_entry
 from lever_imocha.workflows.stage_sweep import StageSweep
-from lever_imocha.workflows.work import WorkRunner
+from lever_imocha.workflows.work import Result, WorkRunner
 
 log = logging.getLogger(__name__)
+
+
+Step = Callable[[WorkItem, Situation | None, dict[Work, WorkItem]], Result]
 
 
 class InviteWorkflow:
@@ -113,7 +116,7 @@ class InviteWorkflow:
         """Return who was moved last, after a time, as a webhook said: one who comes alone overtakes a burst."""
         return self._ledger.queue.newest(CANDIDATE_WORK, since=since)
 
-    def act(self, opportunity_id: str, *, force: bool = False) -> Outcome | str | None:
+    def act(self, opportunity_id: str, *, force: bool = False) -> Result:
         """Read one opportunity afresh and do all that is due about it: invite, cancel, show its status in Lever.
 
         :param force: a person has asked for it: do also what waits for its next try, or is parked.
@@ -127,9 +130,9 @@ class InviteWorkflow:
             situation = self._read(opportunity_id)
         except LeverImochaError as error:
             return self._runner.fail_all(items.values(), error)
-        outcomes, failures = list[Outcome | str | None](), list[LeverImochaError]()
-        # Inviting may add the other two to the items.
-        for kind, work in ((Work.INVITE, self._invite), (Work.CANCEL, self._cancel), (Work.STATUS, self._show)):
+        outcomes, failures = list[Result](), list[LeverImochaError]()
+        steps: dict[Work, Step] = {Work.INVITE: self._invite, Work.CANCEL: self._cancel, Work.STATUS: self._show}
+        for kind, work in steps.items():  # inviting may add the other two to the items
             if (item := items.pop(kind, None)) is not None:
                 try:
                     outcomes.append(self._runner.do(item, partial(work, item, situation, items)))
@@ -140,7 +143,7 @@ class InviteWorkflow:
                     failures.append(error)
         if failures:
             raise failures[0]
-        return next(filter(None, outcomes), None)
+        return next((outcome for outcome in outcomes if outcome is not None), None)
 
     def _read(self, opportunity_id: str) -> Situation | None:
         """Return what was read; None when the opportunity is deleted."""

@@ -158,7 +158,7 @@ def refresh_resolved(ledger: Ledger, lever: LeverClient, settings: Settings, *, 
     # Two runs that both find no form template must not both create one.
     with ledger.account_lock("form templates") if templates else nullcontext():
         resolved = resolve(lever, settings, templates=templates)
-    ledger.put_cached(_KEY + (".templates" if templates else ""), resolved.model_dump(mode="json"))
+    ledger.cache.put(_KEY + (".templates" if templates else ""), resolved.model_dump(mode="json"))
     return resolved
 
 
@@ -167,7 +167,7 @@ def current_resolved(ledger: Ledger, lever: LeverClient, settings: Settings) -> 
 
     :raises SettingsError: a name is unknown to Lever.
     """
-    found = ledger.get_cached(_KEY, younger_than=_FRESH)
+    found = ledger.cache.get(_KEY, younger_than=_FRESH)
     if found is not None:
         return ResolvedSettings.model_validate(found)
     return refresh_resolved(ledger, lever, settings, templates=False)
@@ -178,7 +178,7 @@ def stored_resolved(ledger: Ledger, *, templates: bool) -> ResolvedSettings:
 
     :raises LedgerError: no run has resolved them yet.
     """
-    found = ledger.get_cached(_KEY + (".templates" if templates else ""))
+    found = ledger.cache.get(_KEY + (".templates" if templates else ""))
     if found is None:
         raise LedgerError(
             "Lever's stages are not looked up yet. Clear the first task of this run (collect_stage_entries or"

@@ -14,7 +14,7 @@ from lever_imocha.clients.lever import LeverClient
 from lever_imocha.domain.lever import Opportunity
 from lever_imocha.errors import VendorRefusedError
 from lever_imocha.ledger.repository import Ledger
-from lever_imocha.ledger.values import NewDelivery
+from lever_imocha.ledger.values import Work
 from lever_imocha.settings import Settings
 from lever_imocha.workflows.resolved_settings import ResolvedSettings
 from lever_imocha.workflows.situation import SituationReader, new_entry
@@ -53,23 +53,16 @@ class StageSweep:
         since = self._narrowed_since(now, full=full)
         in_stage = self._record_entries(resolved, since)
         left = self._who_left(resolved.trigger_stages, since, in_stage, again=full)
-        for opportunity_id in dict.fromkeys([*left, *self._to_forget(since)]):
-            self._ledger.record_delivery(
-                NewDelivery(
-                    vendor="lever",
-                    key=f"sweep {opportunity_id} {now.isoformat()}",
-                    event="left",
-                    opportunity_id=opportunity_id,
-                )
-            )
-        self._ledger.set_watermark(_SWEEP, now)
+        self._ledger.queue.enqueue(left, Work.INVITE)
+        self._ledger.queue.enqueue(self._to_forget(since), Work.CANCEL)
+        self._ledger.watermarks.put(_SWEEP, now)
         if since is None:
-            self._ledger.set_watermark(_FULL_SWEEP, now)
-            self._ledger.forget_deliveries(older_than=2 * self._settings.webhooks.max_age)
+            self._ledger.watermarks.put(_FULL_SWEEP, now)
+            self._ledger.deliveries.forget(older_than=2 * self._settings.webhooks.max_age)
 
     def _narrowed_since(self, now: datetime, *, full: bool) -> datetime | None:
         """Return from when on to look, overlap included; None for a full sweep."""
-        last, last_full = self._ledger.watermark(_SWEEP), self._ledger.watermark(_FULL_SWEEP)
+        last, last_full = self._ledger.watermarks.get(_SWEEP), self._ledger.watermarks.get(_FULL_SWEEP)
         if full or last is None or last_full is None or now - last_full >= self._settings.poll.full_sweep:
             return None
         return last - self._settings.poll.overlap
@@ -79,7 +72,7 @@ class StageSweep:
         seen_ids: set[str] = set()
         for page in chunked(self._in_stages(resolved.trigger_stages, since, seen_ids), _PAGE):
             situations = (self._situations.read(item, resolved, fresh_tests=True) for item in page)
-            self._ledger.record_entries([new_entry(situation) for situation in situations], seen_by="sweep")
+            self._ledger.entries.record([new_entry(situation) for situation in situations], seen_by="sweep")
         return seen_ids
 
     def _in_stages(self, stages: Sequence[str], since: datetime | None, seen_ids: set[str]) -> Iterator[Opportunity]:
@@ -103,7 +96,7 @@ class StageSweep:
 
         :param again: also those who were read since.
         """
-        pending = self._ledger.with_open_invitation()
+        pending = self._ledger.assessments.with_open_invitation()
         cancel = self._settings.cancel_when
         found = []
         if since is None:
@@ -118,7 +111,7 @@ class StageSweep:
 
     def _looked_back(self, since: datetime | None) -> datetime | None:
         """Return since when a listing of what happened is read: a full sweep reads since the last full one."""
-        last_full = self._ledger.watermark(_FULL_SWEEP)
+        last_full = self._ledger.watermarks.get(_FULL_SWEEP)
         return since or (last_full - self._settings.poll.overlap if last_full else None)
 
     def _to_forget(self, since: datetime | None) -> list[str]:
@@ -130,7 +123,7 @@ class StageSweep:
         if since is None:  # only archived opportunities can be anonymised (lever.md 12)
             archived = self._lever.list_opportunities(archived=True, updated_at_start=start)
             gone += [item.id for item in archived if item.is_anonymized]
-        return sorted(self._ledger.with_stored_name(gone))
+        return sorted(self._ledger.names.stored_of(gone))
 
     def _deleted_since(self, start: datetime) -> Iterator[Opportunity]:
         try:

@@ -16,17 +16,17 @@ _KEY = "tags.borrowed"  # as ledgers of 0.1.0 have it
 
 def remember(ledger: Ledger, opportunity_id: str, tags: Sequence[str]) -> None:
     """These tags are about to be put on."""
-    ledger.put_cached(_KEY, {"opportunity_id": opportunity_id, "tags": list(tags)})
+    ledger.cache.put(_KEY, {"opportunity_id": opportunity_id, "tags": list(tags)})
 
 
 def forget(ledger: Ledger) -> None:
     """They are off."""
-    ledger.put_cached(_KEY, {})
+    ledger.cache.put(_KEY, {})
 
 
 def temporary_tags(ledger: Ledger) -> tuple[str, list[str]] | None:
     """The opportunity and the tags that a sync did not come to take off."""
-    found = ledger.get_cached(_KEY)
+    found = ledger.cache.get(_KEY)
     return (found["opportunity_id"], found["tags"]) if found else None
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
-from typing import TypeVar
 
+from lever_imocha.domain.decisions import Outcome
 from lever_imocha.domain.pauses import pause_after_failure
 from lever_imocha.errors import ClaimLostError, LeverImochaError, Scope, VendorRefusedError
 from lever_imocha.ledger.values import Work, WorkItem
@@ -14,7 +14,8 @@ from lever_imocha.ledger.work_queue import WorkQueue
 
 log = logging.getLogger(__name__)
 
-T = TypeVar("T")
+Result = Outcome | str | None
+"""What came of work, for the log and the counts; None when there was nothing to do."""
 
 
 class NotYet(Exception):  # noqa: N818 - no error: nothing went wrong
@@ -38,7 +39,7 @@ class WorkRunner:
     def __init__(self, *, queue: WorkQueue, clock: Callable[[], datetime]) -> None:
         self._queue, self._clock = queue, clock
 
-    def do(self, item: WorkItem, work: Callable[[], T]) -> T | str | None:
+    def do(self, item: WorkItem, work: Callable[[], Result]) -> Result:
         """Do the work of one item.
 
         :param work: does it, and records what belongs together.

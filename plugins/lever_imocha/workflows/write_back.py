@@ -35,7 +35,7 @@ from lever_imocha.workflows.effects import EffectMaker
 from lever_imocha.workflows.explain import Explainer
 from lever_imocha.workflows.resolved_settings import ResolvedSettings, refresh_resolved, stored_resolved, tag_scheme
 from lever_imocha.workflows.temporary_tags import lasting_tags
-from lever_imocha.workflows.work import NotYet, WorkRunner
+from lever_imocha.workflows.work import NotYet, Result, WorkRunner
 
 log = logging.getLogger(__name__)
 
@@ -84,7 +84,7 @@ class WriteBackWorkflow:
         """Return who was called back about last, after a time: so that one who comes alone overtakes a burst."""
         return self._ledger.queue.newest([Work.WRITE_BACK], since=since)
 
-    def write_back(self, opportunity_id: str, *, force: bool = False) -> str | None:
+    def write_back(self, opportunity_id: str, *, force: bool = False) -> Result:
         """Write back all that is due of one opportunity.
 
         :param force: a person has asked for it: also what waits for its next try, or is parked.
@@ -183,9 +183,7 @@ class WriteBackWorkflow:
         with self._ledger.transaction():
             self._ledger.invitations.mark_answered(invitation_id, assessment.called_back_at)
             if status not in (AttemptStatus.PENDING, AttemptStatus.UNKNOWN):
-                self._ledger.invitations.set_status(
-                    {invitation_id: status}, show=self._settings.explain.status_tags
-                )
+                self._ledger.invitations.set_status({invitation_id: status}, show=self._settings.explain.status_tags)
             if not (status.is_ended or (assessment.status is not None and assessment.status.is_ended)):
                 self._ledger.invitations.recheck(invitation_id)
 

@@ -1,5 +1,7 @@
 """One work queue, and one table of what was made at a vendor; the work that waits and the steps done are copied"""
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -11,11 +13,11 @@ OPEN = "status IN ('pending', 'in_progress', 'unknown')"
 ENDED = "status IN ('complete', 'test_left', 'terminated')"
 
 
-def _at(name: str, *, nullable: bool = True) -> sa.Column:
+def _at(name: str, *, nullable: bool = True) -> sa.Column[Any]:
     return sa.Column(name, sa.DateTime(timezone=True), nullable=nullable)
 
 
-def _text(name: str, *, nullable: bool = True) -> sa.Column:
+def _text(name: str, *, nullable: bool = True) -> sa.Column[Any]:
     return sa.Column(name, sa.Text(), nullable=nullable)
 
 

@@ -97,12 +97,13 @@ def test_what_lever_would_not_take_is_shown_by_a_later_run(telling: Stack) -> No
     assert len(telling.world.mails) == 1
 
 
-def test_a_report_that_cannot_be_put_into_lever_is_noted_once(telling: Stack) -> None:
+@pytest.mark.parametrize(("status", "calls"), [(422, 4), (404, 2)])
+def test_a_report_that_cannot_be_put_into_lever_is_noted_once(telling: Stack, status: int, calls: int) -> None:
     telling.settings = parse_settings(SETTINGS + "explain: {notes: true}\nwrite_back: {report_retry: [0.001]}")
     opportunity = telling.candidate(PYTHON)
     telling.run_invite()
     telling.finish()
-    telling.fault(vendor="lever", method="POST", path_contains="/forms", status=422, times=4)
+    telling.fault(vendor="lever", method="POST", path_contains="/forms", status=status, times=calls)
     for _ in range(2):
         with pytest.raises(ApiError, match="create_form"):
             telling.run_write_back()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -87,6 +89,13 @@ def classes(root: type[LeverImochaError]) -> Iterator[type[LeverImochaError]]:
 
 def test_every_class_of_the_tree_has_a_row() -> None:
     assert {type(error) for error, _, _ in ERRORS} == set(classes(LeverImochaError))
+
+
+def test_the_runbook_names_no_error_that_is_gone() -> None:
+    runbook = (Path(__file__).parent.parent / "docs" / "runbook.md").read_text()
+    named = set(re.findall(r"^\| `(\w+Error)` \|", runbook, re.MULTILINE))
+    assert named
+    assert named <= {kind.__name__ for kind in classes(LeverImochaError)}
 
 
 @every_error

@@ -97,15 +97,18 @@ def test_what_lever_would_not_take_is_shown_by_a_later_run(telling: Stack) -> No
     assert len(telling.world.mails) == 1
 
 
-def test_a_report_that_cannot_be_put_into_lever_is_noted_once(telling: Stack) -> None:
+@pytest.mark.parametrize(("status", "calls", "error"), [(422, 4, "RequestRejectedError"), (404, 2, "NotFoundError")])
+def test_a_report_that_cannot_be_put_into_lever_is_noted_once(
+    telling: Stack, status: int, calls: int, error: str
+) -> None:
     telling.settings = parse_settings(SETTINGS + "explain: {notes: true}\nwrite_back: {report_retry: [0.001]}")
     opportunity = telling.candidate(PYTHON)
     telling.run_invite()
     telling.finish()
-    telling.fault(vendor="lever", method="POST", path_contains="/forms", status=422, times=4)
+    telling.fault(vendor="lever", method="POST", path_contains="/forms", status=status, times=calls)
     with pytest.raises(ApiError, match="create_form"):
         telling.run_write_back()
-    assert telling.run_write_back(force=True) == ["failed again: RequestRejectedError"]
+    assert telling.run_write_back(force=True) == [f"failed again: {error}"]
     (note,) = notes(telling, opportunity)
     assert "could not be put here yet" in note
     assert telling.run_write_back(force=True) == ["written back and moved on"]

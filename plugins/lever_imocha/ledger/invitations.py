@@ -13,7 +13,7 @@ from lever_imocha.domain.imocha import AttemptStatus
 from lever_imocha.ledger.assessments import ENDED
 from lever_imocha.ledger.base import Database, LedgerPart
 from lever_imocha.ledger.tables import assessments, events, invitations
-from lever_imocha.ledger.values import Work
+from lever_imocha.ledger.values import Work, WorkItem
 from lever_imocha.ledger.work_queue import WorkQueue
 
 _OPEN = [status for status in AttemptStatus if status.is_open]
@@ -65,6 +65,7 @@ class Invitations(LedgerPart):
                 invitation_id=invitation_id,
                 intended_at=None,
                 handled_entry_id=entry_id,
+                left_as=None,
                 written_at=case((same, assessments.c.written_at), else_=null()),
             )
             .returning(assessments.c.opportunity_id, assessments.c.written_at)
@@ -83,12 +84,15 @@ class Invitations(LedgerPart):
         )
         return found
 
-    def set_status(self, statuses: Mapping[int, AttemptStatus], *, show: bool = False) -> list[int]:
+    def set_status(
+        self, statuses: Mapping[int, AttemptStatus], *, show: bool = False, written_by: WorkItem | None = None
+    ) -> list[int]:
         """Record what iMocha says of invitations, and enqueue the reports of attempts that have ended.
 
         Unknown ids are not ours, and an ended attempt stays ended.
 
         :param show: enqueue that Lever shows it.
+        :param written_by: the work item under which the report is being written now: it need not be enqueued again.
         :return: the ids whose status changed.
         """
         if not statuses:
@@ -102,8 +106,8 @@ class Invitations(LedgerPart):
                     )
                 )
                 ended = {key for key in changed if statuses[key].is_ended}
-                due = [row.opportunity_id for row in concerned if row.invitation_id in ended and not row.written_at]
-                self._queue.enqueue(due, Work.WRITE_BACK)
+                due = {row.opportunity_id for row in concerned if row.invitation_id in ended and not row.written_at}
+                self._queue.enqueue(due - {written_by.opportunity_id if written_by else None}, Work.WRITE_BACK)
                 if show:
                     self._queue.enqueue([row.opportunity_id for row in concerned], Work.STATUS, starts_run=True)
         return changed

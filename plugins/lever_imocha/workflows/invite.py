@@ -162,7 +162,8 @@ class InviteWorkflow:
         """Decide about the stage entries; then claim what follows from it."""
         outcome = self._ignore_entries(item) if situation is None else self._decide_entries(item, situation)
         departure = self._departure(situation)
-        known = self._ledger.assessments.of(item.opportunity_id) if departure or outcome.action is Action.IGNORE else ()
+        sent = outcome.action in (Action.INVITE, Action.REFRESH, Action.REATTEMPT)
+        known = () if sent else self._ledger.assessments.of(item.opportunity_id)
         with self._ledger.transaction():
             if any(assessment.left_as is not departure for assessment in known):
                 self._ledger.assessments.record_departure(item.opportunity_id, departure)

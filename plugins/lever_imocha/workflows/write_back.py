@@ -167,10 +167,10 @@ class WriteBackWorkflow:
         invitation_id = int(assessment.invitation_id or 0)
         report = self._report(invitation_id)
         if report is None or not report.is_final:
-            self._wait(assessment, invitation_id, report.status if report is not None else AttemptStatus.UNKNOWN)
+            self._wait(item, assessment, invitation_id, report.status if report is not None else AttemptStatus.UNKNOWN)
             return False
         if report.status is not assessment.status:
-            self._ledger.invitations.set_status({invitation_id: report.status})
+            self._ledger.invitations.set_status({invitation_id: report.status}, written_by=item)
         step = partial(self._step, item, assessment)
         self._form(assessment, invitation_id, report, step)
         self._file(assessment, invitation_id, report, step)
@@ -178,12 +178,14 @@ class WriteBackWorkflow:
             self._note(assessment, invitation_id, step)
         return True
 
-    def _wait(self, assessment: Assessment, invitation_id: int, status: AttemptStatus) -> None:
+    def _wait(self, item: WorkItem, assessment: Assessment, invitation_id: int, status: AttemptStatus) -> None:
         """Record what a report that is not final says; the sweep looks soon at an attempt that has not ended."""
         with self._ledger.transaction():
             self._ledger.invitations.mark_answered(invitation_id, assessment.called_back_at)
             if status not in (AttemptStatus.PENDING, AttemptStatus.UNKNOWN):
-                self._ledger.invitations.set_status({invitation_id: status}, show=self._settings.explain.status_tags)
+                self._ledger.invitations.set_status(
+                    {invitation_id: status}, show=self._settings.explain.status_tags, written_by=item
+                )
             if not (status.is_ended or (assessment.status is not None and assessment.status.is_ended)):
                 self._ledger.invitations.recheck(invitation_id)
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import pytest
-from lever_imocha.runtime.retry_policy import is_automatic_retry
+from lever_imocha.runtime.retry_policy import was_cleared
 
 
 @pytest.mark.parametrize(
-    ("try_number", "max_tries", "automatic"),
-    [(1, 3, False), (2, 3, True), (4, 3, True), (5, 7, False), (6, 7, True)],
+    ("try_number", "max_tries", "cleared"),
+    [(1, 3, False), (2, 3, False), (4, 3, False), (5, 7, True), (6, 7, False)],
     ids=["first", "retried", "last retry", "cleared after four tries", "retried after that"],
 )
-def test_a_cleared_task_is_no_automatic_retry(try_number: int, max_tries: int, automatic: bool) -> None:
+def test_a_task_that_a_person_has_cleared_is_told_from_one_that_airflow_runs_again(
+    try_number: int, max_tries: int, cleared: bool
+) -> None:
     task_instance = SimpleNamespace(try_number=try_number, max_tries=max_tries)
-    assert is_automatic_retry({"ti": task_instance}, 3) is automatic
+    assert was_cleared({"ti": task_instance}, 3) is cleared

@@ -15,7 +15,7 @@ from airflow.dag_processing.dagbag import DagBag
 from airflow.triggers.callback import CallbackTrigger
 from lever_imocha.ledger.database import engine_for
 from lever_imocha.ledger.repository import Ledger
-from lever_imocha.ledger.values import NewEntry
+from lever_imocha.ledger.values import NewEntry, Work
 from lever_imocha.notifications.notifier import deadline
 from lever_imocha.operators.assessment import CollectStageEntriesOperator
 
@@ -106,7 +106,10 @@ def wait(world: World, ledger_url: str) -> str:
     opportunity = world.add_opportunity(stage="Assessment", tags=[], name="Ann Example")
     an_hour_ago = datetime.now(UTC) - timedelta(hours=1)
     entry = NewEntry(opportunity_id=opportunity["id"], stage_id="s", entered_at=an_hour_ago, eligibility="tests [1]")
-    Ledger(engine=engine_for(ledger_url), clock=lambda: an_hour_ago).record_entries([entry], seen_by="webhook")
+    ledger = Ledger(engine=engine_for(ledger_url), clock=lambda: an_hour_ago)
+    ledger.entries.record([entry], seen_by="webhook")
+    item = ledger.queue.claim(opportunity["id"], [Work.INVITE], worker="w")[Work.INVITE]
+    ledger.queue.put_off(item, error="VendorDownError", not_before=datetime.now(UTC) + timedelta(hours=1))
     return str(opportunity["id"])
 
 

@@ -119,4 +119,4 @@ def test_a_pending_invitation_made_since_the_backup_is_adopted_at_the_cost_of_an
 def test_another_ledger_is_no_backup(story: Story, ledger_url: str) -> None:
     """Airflow remembers a ledger's last event by the ledger's identity."""
     story.invite()
-    assert not Ledger(engine=engine_for(ledger_url)).recently_restored()
+    assert not Ledger(engine=engine_for(ledger_url)).restore.is_recent()

@@ -5,12 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from lever_imocha.domain.decisions import Action, Reason
-from lever_imocha.domain.rules import RuleKey
 from lever_imocha.ledger.alerts import AlertLog
 from lever_imocha.ledger.database import engine_for
 from lever_imocha.ledger.repository import Ledger
-from lever_imocha.ledger.values import NewEntry
+from lever_imocha.ledger.values import Work, WorkItem
 
 NOW = datetime(2026, 7, 2, tzinfo=UTC)
 WAIT = timedelta(minutes=15)
@@ -23,9 +21,6 @@ class Clock:
 
     def __call__(self) -> datetime:
         return self.now
-
-
-RULE = RuleKey(trigger_stage_id="lead-new", completed_stage_id="done", form_template="t")
 
 
 @pytest.fixture
@@ -43,26 +38,26 @@ def register(ledger_url: str, clock: Clock) -> AlertLog:
     return AlertLog(engine=engine_for(ledger_url), clock=clock)
 
 
-def arrive(ledger: Ledger, eligibility: str = "tests [1]") -> None:
-    entry = NewEntry(opportunity_id="op", stage_id="s", entered_at=NOW - timedelta(days=30), eligibility=eligibility)
-    ledger.entries.record([entry], seen_by="sweep")
-
-
 def overdue(register: AlertLog) -> list[str]:
-    return [item.key for item in register.overdue(entries=WAIT, reports=WAIT)]
+    return [item.key for item in register.overdue(entries=WAIT, reports=2 * WAIT)]
 
 
-def test_an_entry_waits_from_when_it_became_undecided(ledger: Ledger, register: AlertLog, clock: Clock) -> None:
-    arrive(ledger)
+def work(ledger: Ledger, kind: Work) -> WorkItem:
+    return ledger.queue.claim("op", [kind], worker="w", force=True)[kind]
+
+
+def test_work_waits_from_when_it_was_queued_until_it_is_done(ledger: Ledger, register: AlertLog, clock: Clock) -> None:
+    ledger.queue.enqueue(["op"], Work.INVITE)
     clock.now += WAIT
     assert overdue(register) == []
     clock.now += timedelta(seconds=1)
     first = overdue(register)
     assert len(first) == 1
-    (entry,) = ledger.entries.pending("op")
-    ledger.entries.decide(entry.id, decision=Action.HOLD, reason=Reason.NO_EMAIL)
+    ledger.queue.put_off(work(ledger, Work.INVITE), error="VendorDownError", not_before=clock.now + WAIT)
+    assert overdue(register) == first, "it is the same wait"
+    ledger.queue.finish(work(ledger, Work.INVITE))
     assert overdue(register) == []
-    arrive(ledger, "tests [1, 2]")
+    ledger.queue.enqueue(["op"], Work.INVITE)
     assert overdue(register) == []
     clock.now += 2 * WAIT
     again = overdue(register)
@@ -70,30 +65,23 @@ def test_an_entry_waits_from_when_it_became_undecided(ledger: Ledger, register: 
     assert again != first
 
 
-def test_a_report_waits_from_the_end_or_from_the_end_of_the_hold(
+def test_a_report_has_its_own_time_and_what_is_optional_has_none(
     ledger: Ledger, register: AlertLog, clock: Clock
 ) -> None:
-    arrive(ledger)
-    (entry,) = ledger.entries.pending("op")
-    ledger.claim("op", worker="w")
-    assessment = ledger.assessments.intend("op", 1, entry_id=entry.id, rule_key=RULE, worker="w")
-    ledger.release("op", worker="w")
-    ledger.invitations.record(
-        assessment, invitation_id=7, test_id=1, status="pending", entry_id=entry.id, refreshed=False
-    )
-    ledger.entries.decide(entry.id, decision=Action.INVITE)
+    for kind in (Work.WRITE_BACK, Work.STATUS, Work.CANCEL):
+        ledger.queue.enqueue(["op"], kind)
     clock.now += 2 * WAIT
     assert overdue(register) == []
-    ledger.invitations.set_status({7: "complete"})
-    clock.now += 2 * WAIT
+    clock.now += timedelta(seconds=1)
+    (item,) = register.overdue(entries=WAIT, reports=2 * WAIT)
+    assert (item.opportunity_id, item.kind, item.queued_at) == ("op", Work.WRITE_BACK, NOW)
+
+
+def test_what_is_parked_is_told_at_once_whatever_it_is(ledger: Ledger, register: AlertLog) -> None:
+    ledger.queue.enqueue(["op"], Work.STATUS)
+    ledger.queue.put_off(work(ledger, Work.STATUS), error="NotPermittedError", not_before=None)
     (item,) = register.overdue(entries=WAIT, reports=WAIT)
-    assert (item.opportunity_id, item.invitation_id, item.since) == ("op", 7, clock.now - 2 * WAIT)
-    ledger.entries.decide(entry.id, decision=Action.IGNORE)
-    assert overdue(register) == []
-    clock.now += 2 * WAIT
-    assert len(overdue(register)) == 1
-    ledger.finish_write_back(assessment)
-    assert overdue(register) == []
+    assert (item.kind, item.error, item.parked_at) == (Work.STATUS, "NotPermittedError", NOW)
 
 
 def test_news_is_told_once_or_once_in_a_while(register: AlertLog, clock: Clock) -> None:

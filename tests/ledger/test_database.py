@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,11 +14,13 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from lever_imocha.domain.decisions import Action, Reason
+from lever_imocha.domain.imocha import AttemptStatus
 from lever_imocha.domain.rules import RuleKey
 from lever_imocha.errors import LedgerError, Retry
 from lever_imocha.ledger.database import HEAD, alembic_config, check_schema, engine_for, upgrade
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.tables import SCHEMA, metadata
+from lever_imocha.ledger.values import CANDIDATE_WORK, Effect, Work
 from sqlalchemy import Engine, inspect, text
 from sqlalchemy.exc import IntegrityError, ProgrammingError
 
@@ -63,7 +66,7 @@ def test_an_unmigrated_ledger_names_the_command_and_is_not_tried_again(postgres_
         check_schema(engine_for(postgres_url))
     assert caught.value.retry is Retry.NEVER
     with pytest.raises(LedgerError, match="upgrade") as caught:
-        Ledger(engine=engine_for(postgres_url)).waiting()
+        Ledger(engine=engine_for(postgres_url)).queue.due(list(Work))
     assert caught.value.retry is Retry.NEVER
 
 
@@ -78,7 +81,7 @@ def test_a_ledger_of_another_version_is_not_tried_again(own_ledger_url: str) -> 
 
 def test_a_closed_port_is_tried_again_and_no_password_is_told() -> None:
     with pytest.raises(LedgerError, match="check the connection") as caught:
-        Ledger(engine=engine_for("postgresql://u:secret@127.0.0.1:1/x")).waiting()
+        Ledger(engine=engine_for("postgresql://u:secret@127.0.0.1:1/x")).queue.due(list(Work))
     assert caught.value.retry is Retry.SOON
     assert "secret" not in str(caught.value)
 
@@ -92,12 +95,12 @@ def test_a_database_that_does_not_exist_is_not_tried_again(postgres_url: str) ->
 def test_a_connection_lost_between_two_statements_fails_once_and_is_tried_again(
     ledger: Ledger, ledger_url: str, postgres_url: str
 ) -> None:
-    assert ledger.waiting() == []
+    assert ledger.queue.due(list(Work)) == []
     postgres.disconnect(postgres_url, str(engine_for(ledger_url).url.database))
     with pytest.raises(LedgerError) as caught:
-        ledger.waiting()
+        ledger.queue.due(list(Work))
     assert caught.value.retry is Retry.SOON
-    assert ledger.waiting() == []
+    assert ledger.queue.due(list(Work)) == []
 
 
 def test_a_connection_that_is_asked_first_is_replaced_unseen(own_ledger_url: str, postgres_url: str) -> None:
@@ -137,33 +140,64 @@ def test_mistakes_of_our_own_stay_what_they_are(own_ledger_url: str) -> None:
             connection.execute(text(f"INSERT INTO {SCHEMA}.watermarks (name) VALUES ('w')"))  # noqa: S608
 
 
+_numbers = itertools.count()
+
+
 @pytest.fixture
 def older_ledger(postgres_url: str) -> Iterator[Engine]:
-    """A ledger as version 0.1.0 left it, with an entry on hold and an assessment."""
-    engine = engine_for(postgres.create_database(postgres_url, "older_ledger"))
+    """A ledger as version 0.1.0 left it.
+
+    Two entries are on hold; o's was invited, and iMocha has called back; p's report is being written, and q's is
+    written; about r a webhook waits, and for s another try is set for later.
+    """
+    engine = engine_for(postgres.create_database(postgres_url, f"older_ledger{next(_numbers)}"))
     with engine.begin() as connection:
         connection.execute(text(f"CREATE SCHEMA {SCHEMA}"))
         config = alembic_config()
         config.attributes["connection"] = connection
         command.upgrade(config, "0004")
-        connection.execute(text(f"CREATE TABLE {SCHEMA}.ratelimit___lever (name varchar, item_timestamp timestamp)"))
-        for reason in ("unknown test (iMocha: x (old) [1])", "no e-mail address", None):
-            connection.execute(
-                text(
-                    "INSERT INTO lever_imocha.stage_entries (opportunity_id, stage_id, entered_at, first_seen_by,"
-                    " first_seen_at, pending_since, eligibility, decision, reason)"
-                    " VALUES (coalesce(:reason, 'o'), 's', now(), 'sweep', now(), now(), '', :decision, :reason)"
-                ),
-                {"reason": reason, "decision": "hold" if reason else "invite"},
-            )
-        connection.execute(
-            text(
-                "INSERT INTO lever_imocha.assessments (opportunity_id, test_id, entry_id, rule_key)"
-                " SELECT 'o', 101, id, 'lead-new|uuid|A | B' FROM lever_imocha.stage_entries WHERE decision = 'invite'"
-            )
-        )
+        connection.execute(text("SET search_path TO lever_imocha"))
+        for statement in _OLDER:
+            connection.execute(text(statement))
+        connection.execute(text("SET search_path TO public"))
     yield engine
     engine.dispose()
+
+
+_OLDER = (
+    "CREATE TABLE ratelimit___lever (name varchar, item_timestamp timestamp)",
+    """
+    INSERT INTO stage_entries (opportunity_id, stage_id, entered_at, first_seen_by, first_seen_at, pending_since,
+                               eligibility, decision, reason, decided_at)
+    SELECT id, 's', now(), 'sweep', now(), now(), '', decision, reason, CASE WHEN decision IS NOT NULL THEN now() END
+    FROM (VALUES ('h1', 'hold', 'unknown test (iMocha: x (old) [1])'), ('h2', 'hold', 'no e-mail address'),
+                 ('o', 'invite', NULL), ('p', 'invite', NULL), ('q', 'invite', NULL), ('s', NULL, NULL)
+    ) AS given (id, decision, reason)
+    """,
+    """
+    INSERT INTO opportunities (opportunity_id, name, tries, reason, not_before)
+    VALUES ('s', 'Ann', 2, 'RequestRejectedError', now() + interval '1 hour'), ('o', 'Bo', 0, NULL, NULL)
+    """,
+    """
+    INSERT INTO invitations (id, test_id, status, invited_at, times_invited, times_refreshed, ended_at)
+    VALUES (1, 101, 'pending', now(), 1, 0, NULL), (2, 101, 'complete', now(), 1, 0, now()),
+           (3, 101, 'complete', now(), 1, 0, now())
+    """,
+    """
+    INSERT INTO assessments (opportunity_id, test_id, entry_id, rule_key, invitation_id, written_at, tries)
+    SELECT opportunity_id, 101, stage_entries.id, 'lead-new|uuid|A | B', invitations.id,
+           CASE WHEN opportunity_id = 'q' THEN now() END, 3
+    FROM stage_entries JOIN invitations ON (opportunity_id, invitations.id) IN (('o', 1), ('p', 2), ('q', 3))
+    """,
+    "INSERT INTO write_back_steps VALUES (2, 'p', 'form', now(), now(), 'form-id'), (2, 'p', 'file', now(), NULL, NULL)",
+    "INSERT INTO notices VALUES ('h2', 'stage entry 2: no e-mail address', now(), now(), 'note-id')",
+    """
+    INSERT INTO deliveries (vendor, key, event, opportunity_id, invitation_id, received_at, handled_at)
+    VALUES ('lever', 'a', 'candidateStageChange', 'r', NULL, now(), NULL),
+           ('lever', 'b', 'candidateStageChange', 'o', NULL, now(), now()),
+           ('imocha', 'c', 'complete', NULL, 1, now(), NULL), ('imocha', 'd', 'complete', NULL, 3, now(), NULL)
+    """,
+)
 
 
 def test_an_older_ledger_keeps_what_it_knows(older_ledger: Engine) -> None:
@@ -171,15 +205,38 @@ def test_an_older_ledger_keeps_what_it_knows(older_ledger: Engine) -> None:
     check_schema(older_ledger)
     assert "ratelimit___lever" not in inspect(older_ledger).get_table_names(schema=SCHEMA)
     ledger = Ledger(engine=older_ledger)
-    held = ledger.entries.last("unknown test (iMocha: x (old) [1])")
+    held = ledger.entries.last("h1")
     assert held is not None
     assert (held.decision, held.reason, held.detail) == (
         Action.HOLD,
         Reason.UNKNOWN_TEST,
         "iMocha: x (old) [1]",
     )
-    held = ledger.entries.last("no e-mail address")
+    held = ledger.entries.last("h2")
     assert held is not None
     assert (held.reason, held.detail) == (Reason.NO_EMAIL, "")
     (known,) = ledger.assessments.of("o")
     assert known.rule_key == RuleKey(trigger_stage_id="lead-new", completed_stage_id="uuid", form_template="A | B")
+    assert known.status is AttemptStatus.PENDING
+
+
+def test_an_older_ledger_keeps_the_work_that_waits_and_what_was_made(older_ledger: Engine) -> None:
+    upgrade(older_ledger)
+    ledger = Ledger(engine=older_ledger)
+    assert set(ledger.queue.due(CANDIDATE_WORK)) == {"r"}
+    assert set(ledger.queue.due(CANDIDATE_WORK, waiting=True)) == {"r", "s"}
+    assert set(ledger.queue.due([Work.WRITE_BACK])) == {"o", "p"}
+    assert ledger.queue.starts_run([Work.INVITE])
+    item = ledger.queue.claim("s", [Work.INVITE], worker="w", force=True)[Work.INVITE]
+    assert (item.tries, item.error) == (2, "RequestRejectedError")
+    assert ledger.queue.claim("p", [Work.WRITE_BACK], worker="w")[Work.WRITE_BACK].tries == 3
+    for key in "op":
+        assert len(ledger.assessments.to_write(key)) == 1
+    assert ledger.assessments.to_write("q") == []
+    assert ledger.effects.created_ids("p", "form") == {"form-id"}
+    begun = ledger.effects.state(Effect.of_invitation("p", 2, "file"))
+    assert begun is not None
+    assert begun.done_at is None
+    noted = Effect(opportunity_id="h2", subject="stage entry 2: no e-mail address", step="note")
+    assert ledger.effects.state(noted) is not None
+    assert ledger.names.stored_of(["s", "o"]) == {"s", "o"}

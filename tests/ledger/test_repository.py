@@ -1,4 +1,4 @@
-"""Claims, leases and records, on a real PostgreSQL."""
+"""The parts of the ledger, on a real PostgreSQL."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from multiprocessing import get_context
 
 import pytest
 from lever_imocha.domain.decisions import Action, Reason
+from lever_imocha.domain.imocha import AttemptStatus
 from lever_imocha.domain.rules import RuleKey
 from lever_imocha.errors import ClaimLostError, LedgerError
 from lever_imocha.ledger.database import engine_for
 from lever_imocha.ledger.repository import Ledger
-from lever_imocha.ledger.tables import assessments, opportunities
-from lever_imocha.ledger.values import NewDelivery, NewEntry
+from lever_imocha.ledger.tables import work_items
+from lever_imocha.ledger.values import CANDIDATE_WORK, Effect, NewDelivery, NewEntry, Work, WorkItem
 from lever_imocha.ledger.worker_locks import WorkerLock, lock_worker
-from sqlalchemy import Table, text, update
+from sqlalchemy import text, update
 
 from dev import postgres
 
@@ -25,21 +26,43 @@ ENTERED = datetime(2026, 7, 2, tzinfo=UTC)
 A_WHILE = timedelta(minutes=10)
 
 RULE = RuleKey(trigger_stage_id="lead-new", completed_stage_id="done", form_template="t")
+FORM = Effect.of_invitation("op", 7, "form")
 
 
 def arrival(opportunity_id: str = "op", *, eligibility: str = "tests [1]") -> NewEntry:
     return NewEntry(opportunity_id=opportunity_id, stage_id="lead-new", entered_at=ENTERED, eligibility=eligibility)
 
 
-def invited(ledger: Ledger, *, invitation_id: int = 7, status: str = "pending", opportunity_id: str = "op") -> int:
+def due(ledger: Ledger, *kinds: Work) -> list[str]:
+    return ledger.queue.due(kinds or CANDIDATE_WORK)
+
+
+def claim(ledger: Ledger, kind: Work = Work.INVITE, *, worker: str = "a", force: bool = False) -> WorkItem | None:
+    return ledger.queue.claim("op", [kind], worker=worker, force=force).get(kind)
+
+
+def claimed(ledger: Ledger, kind: Work = Work.INVITE, *, worker: str = "a") -> WorkItem:
+    item = claim(ledger, kind, worker=worker, force=True)
+    assert item is not None
+    return item
+
+
+def invited(
+    ledger: Ledger,
+    *,
+    invitation_id: int = 7,
+    status: AttemptStatus = AttemptStatus.PENDING,
+    opportunity_id: str = "op",
+) -> int:
     ledger.entries.record([arrival(opportunity_id)], seen_by="sweep")
     (entry,) = ledger.entries.pending(opportunity_id)
-    ledger.claim(opportunity_id, worker="inviter")
-    assessment_id = ledger.assessments.intend(opportunity_id, 1, entry_id=entry.id, rule_key=RULE, worker="inviter")
-    ledger.release(opportunity_id, worker="inviter")
+    item = ledger.queue.claim(opportunity_id, [Work.INVITE], worker="inviter")[Work.INVITE]
+    assessment_id = ledger.assessments.intend(1, item, entry_id=entry.id, rule_key=RULE)
     ledger.invitations.record(
         assessment_id, invitation_id=invitation_id, test_id=1, status=status, entry_id=entry.id, refreshed=False
     )
+    ledger.entries.decide(entry.id, decision=Action.INVITE)
+    ledger.queue.finish(item)
     return assessment_id
 
 
@@ -48,17 +71,20 @@ def test_an_arrival_is_recorded_once_and_pending_again_when_its_basis_changes(le
     ledger.entries.record([arrival()], seen_by="webhook")
     (entry,) = ledger.entries.pending("op")
     ledger.entries.decide(entry.id, decision=Action.HOLD, reason=Reason.NO_EMAIL)
+    ledger.queue.finish(claimed(ledger))
     ledger.entries.record([arrival()], seen_by="sweep")
-    assert ledger.waiting() == ["other"]
+    assert due(ledger) == ["other"]
     ledger.entries.record([arrival(eligibility="tests [1, 2]")], seen_by="sweep")
-    assert set(ledger.waiting()) == {"op", "other"}
+    assert due(ledger) == ["other", "op"], "longest waiting first"
+    (again,) = ledger.entries.pending("op")
+    assert (again.decision, again.reason) == (Action.HOLD, Reason.NO_EMAIL)
 
 
 @pytest.fixture
-def at_work(ledger_url: str) -> Iterator[None]:
-    """Workers a, b and c are alive."""
+def alive(ledger_url: str) -> Iterator[None]:
+    """Workers a and b are alive."""
     with ExitStack() as stack:
-        for worker in "abc":
+        for worker in "ab":
             stack.enter_context(lock_worker(engine_for(ledger_url), worker))
         yield
 
@@ -68,72 +94,133 @@ def test_a_claim_lasts_as_long_as_its_worker_lives(ledger_url: str) -> None:
     ledger = Ledger(engine=engine_for(ledger_url), clock=lambda: now[0])
     ledger.entries.record([arrival()], seen_by="sweep")
     with lock_worker(engine_for(ledger_url), "a"):
-        assert ledger.claim("op", worker="a")
+        assert claim(ledger)
         now[0] += timedelta(days=1)
-        assert not ledger.claim("op", worker="b")
-        assert ledger.waiting() == []
-        ledger.release("op", worker="b", reason="not mine")
-        assert not ledger.claim("op", worker="b")
-        ledger.release("op", worker="a")
-    assert ledger.claim("op", worker="b")
+        assert not claim(ledger, worker="b", force=True)
+        assert due(ledger) == []
+    assert due(ledger) == ["op"]
+    assert claim(ledger, worker="b")
 
 
-def test_only_the_holder_of_a_claim_may_start_a_step_or_an_invitation(ledger: Ledger) -> None:
-    invited(ledger, status="complete")
-    assert ledger.claim_write_back("op", worker="a")
-    assert ledger.claim_write_back("op", worker="b"), "a is dead: it holds no lock"
-    with pytest.raises(ClaimLostError):
-        ledger.start_step(7, "op", "form", worker="a")
-    assert ledger.step(7, "op", "form") is None
-    with pytest.raises(ClaimLostError):
-        ledger.check_write_back_claim("op", worker="a")
-    ledger.start_step(7, "op", "form", worker="b")
-    ledger.check_write_back_claim("op", worker="b")
+def test_what_a_worker_lost_it_can_neither_start_nor_finish(ledger: Ledger) -> None:
+    invited(ledger, status=AttemptStatus.COMPLETE)
     (known,) = ledger.assessments.of("op")
-    assert ledger.claim("op", worker="b")
+    lost, held = claimed(ledger, Work.WRITE_BACK), claimed(ledger, Work.WRITE_BACK, worker="b")
     with pytest.raises(ClaimLostError):
-        ledger.assessments.intend("op", 1, entry_id=known.entry_id, rule_key=RULE, worker="a")
-    assert ledger.assessments.intend("op", 1, entry_id=known.entry_id, rule_key=RULE, worker="b") == known.id
+        ledger.effects.start(FORM, lost)
+    assert ledger.effects.state(FORM) is None
+    with pytest.raises(ClaimLostError):
+        ledger.queue.check_claim(lost)
+    with pytest.raises(ClaimLostError):
+        ledger.assessments.intend(1, lost, entry_id=known.entry_id, rule_key=RULE)
+    for give_back in (
+        lambda: ledger.queue.finish(lost),
+        lambda: ledger.queue.release(lost),
+        lambda: ledger.queue.put_off(lost, error="x", not_before=None),
+    ):
+        give_back()
+        ledger.queue.check_claim(held)
+    ledger.effects.start(FORM, held)
+    assert ledger.assessments.intend(1, held, entry_id=known.entry_id, rule_key=RULE) == known.id
 
 
-@pytest.mark.parametrize("table", [assessments, opportunities], ids=lambda table: str(table.name))
-def test_a_claim_that_is_being_taken_over_is_waited_for(ledger: Ledger, ledger_url: str, table: Table) -> None:
+@pytest.mark.parametrize("start", ["effect", "invitation"])
+def test_a_claim_that_is_being_taken_over_is_waited_for(ledger: Ledger, ledger_url: str, start: str) -> None:
     """What is started then is either seen by the new holder, or not started."""
-    invited(ledger, status="complete")
+    invited(ledger, status=AttemptStatus.COMPLETE)
     (known,) = ledger.assessments.of("op")
-    assert ledger.claim_write_back("op", worker="a")
-    assert ledger.claim("op", worker="a")
+    item = claimed(ledger, Work.WRITE_BACK)
 
-    def start() -> None:
-        if table is assessments:
-            ledger.start_step(7, "op", "form", worker="a")
+    def begin() -> None:
+        if start == "effect":
+            ledger.effects.start(FORM, item)
         else:
-            ledger.assessments.intend("op", 1, entry_id=known.entry_id, rule_key=RULE, worker="a")
+            ledger.assessments.intend(1, item, entry_id=known.entry_id, rule_key=RULE)
 
     blocked = text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
     with ThreadPoolExecutor(1) as pool:
         with engine_for(ledger_url).begin() as taking_over:
-            taking_over.execute(update(table).values(claimed_by="b"))
-            started = pool.submit(start)
+            taking_over.execute(update(work_items).values(claimed_by="b"))
+            started = pool.submit(begin)
             while not started.done() and not taking_over.execute(blocked).scalar_one():
                 taking_over.execute(text("SELECT pg_stat_clear_snapshot()"))
         with pytest.raises(ClaimLostError):
             started.result()
-    assert ledger.step(7, "op", "form") is None
+    assert ledger.effects.state(FORM) is None
 
 
-def test_failed_work_waits_its_time_unless_it_is_ordered(ledger: Ledger) -> None:
+@pytest.mark.usefixtures("alive")
+def test_what_failed_waits_its_time_unless_a_person_asks_for_it(ledger: Ledger) -> None:
     ledger.entries.record([arrival()], seen_by="sweep")
-    assert ledger.claim("op", worker="a")
-    ledger.release("op", worker="a", reason="VendorDownError", not_before=datetime.now(UTC) + A_WHILE)
-    assert ledger.waiting() == []
-    assert ledger.tries("op") == 1
-    assert ledger.claim("op", worker="a")
-    ledger.release("op", worker="a")
-    assert ledger.tries("op") == 0
+    later = datetime.now(UTC) + A_WHILE
+    ledger.queue.put_off(claimed(ledger), error="VendorDownError", not_before=later)
+    assert due(ledger) == []
+    assert ledger.queue.due(CANDIDATE_WORK, waiting=True) == ["op"]
+    assert not claim(ledger)
+    item = claimed(ledger)
+    assert (item.tries, item.error) == (1, "VendorDownError")
+    ledger.queue.release(item)
+    assert due(ledger) == [], "what was given back as it was still waits its time"
+    ledger.queue.finish(claimed(ledger))
+    assert ledger.queue.due(CANDIDATE_WORK, waiting=True) == []
 
 
-def test_a_delivery_is_kept_once_and_waits_until_it_is_handled(ledger: Ledger) -> None:
+@pytest.mark.usefixtures("alive")
+def test_what_is_parked_waits_for_a_person_or_for_news(ledger: Ledger) -> None:
+    ledger.entries.record([arrival()], seen_by="sweep")
+    for _ in range(3):
+        ledger.queue.put_off(claimed(ledger), error="RequestRejectedError", not_before=None)
+    assert ledger.queue.due(CANDIDATE_WORK, waiting=True) == []
+    assert not claim(ledger)
+    ledger.queue.enqueue(["op"], Work.INVITE)
+    item = claim(ledger)
+    assert item is not None
+    assert item.tries == 0
+
+
+@pytest.mark.usefixtures("alive")
+def test_news_that_comes_while_a_worker_is_at_it_is_not_lost(ledger: Ledger) -> None:
+    for end in ("finish", "put off", "release"):
+        ledger.queue.enqueue(["op"], Work.STATUS)
+        item = claimed(ledger, Work.STATUS)
+        ledger.queue.enqueue(["op"], Work.STATUS, starts_run=True)
+        assert due(ledger) == []
+        if end == "finish":
+            ledger.queue.finish(item)
+        elif end == "put off":
+            ledger.queue.put_off(item, error="VendorDownError", not_before=None)
+        else:
+            ledger.queue.release(item)
+        assert due(ledger, Work.STATUS) == ["op"], end
+        assert ledger.queue.starts_run([Work.STATUS])
+        ledger.queue.finish(claimed(ledger, Work.STATUS))
+        assert due(ledger, Work.STATUS) == []
+
+
+@pytest.mark.usefixtures("alive")
+def test_each_kind_of_work_about_an_opportunity_has_a_claim_of_its_own(ledger: Ledger) -> None:
+    for kind in Work:
+        ledger.queue.enqueue(["op", "op"], kind)
+    assert set(ledger.queue.claim("op", CANDIDATE_WORK, worker="a")) == set(CANDIDATE_WORK)
+    assert ledger.queue.claim("op", CANDIDATE_WORK, worker="b") == {}
+    assert claim(ledger, Work.WRITE_BACK, worker="b")
+    assert ledger.queue.enqueue_claimed("op", Work.STATUS, worker="b") is None, "a does it again"
+    assert ledger.queue.enqueue_claimed("other", Work.STATUS, worker="b")
+
+
+def test_the_newest_work_is_what_a_webhook_brought_last(ledger: Ledger) -> None:
+    ledger.queue.enqueue(["swept"], Work.INVITE)
+    began = datetime.now(UTC)
+    assert ledger.queue.newest(CANDIDATE_WORK, since=began) is None
+    for key in "xyz":
+        ledger.queue.enqueue([key], Work.INVITE, starts_run=True)
+    ledger.queue.enqueue(["swept too"], Work.INVITE)
+    assert ledger.queue.newest(CANDIDATE_WORK, since=began) == "z"
+    assert ledger.queue.newest([Work.WRITE_BACK], since=began) is None
+    assert ledger.queue.newest(CANDIDATE_WORK, since=datetime.now(UTC)) is None
+
+
+def test_a_delivery_is_kept_once_and_makes_its_work_due(ledger: Ledger) -> None:
     told = NewDelivery(vendor="lever", key="t", event="candidateStageChange", opportunity_id="op")
     assert ledger.deliveries.record(told)
     assert not ledger.deliveries.record(told)
@@ -141,31 +228,39 @@ def test_a_delivery_is_kept_once_and_waits_until_it_is_handled(ledger: Ledger) -
     called = NewDelivery(vendor="imocha", key="t", event="complete", invitation_id=7)
     assert not ledger.deliveries.record(called), "the invitation is not ours"
     invited(ledger, opportunity_id="other")
-    ledger.entries.decide(ledger.entries.pending("other")[0].id, decision=Action.INVITE)
     assert ledger.deliveries.record(called)
-    assert ledger.waiting(deliveries_only=True) == ["op"]
-    (number,) = ledger.deliveries_of("op")
-    assert list(ledger.callbacks().values()) == [7]
-    ledger.handle_deliveries([number, *ledger.callbacks()])
-    assert ledger.waiting() == []
-    assert ledger.callbacks() == {}
+    assert due(ledger) == ["op"]
+    assert due(ledger, Work.WRITE_BACK) == ["other"]
+    assert ledger.queue.starts_run([Work.WRITE_BACK])
+    (known,) = ledger.assessments.to_write("other")
+    ledger.invitations.mark_answered(7, known.called_back_at)
+    assert ledger.assessments.to_write("other") == []
+    ledger.queue.finish(claimed(ledger))
     ledger.deliveries.forget(older_than=timedelta(days=1))
     assert not ledger.deliveries.record(told)
+    assert due(ledger) == []
     ledger.deliveries.forget(older_than=timedelta(seconds=-1))
     assert ledger.deliveries.record(told)
 
 
+def test_a_callback_that_comes_while_another_is_followed_counts(ledger: Ledger) -> None:
+    invited(ledger)
+    ledger.deliveries.record(NewDelivery(vendor="imocha", key="1", event="complete", invitation_id=7))
+    (known,) = ledger.assessments.to_write("op")
+    ledger.deliveries.record(NewDelivery(vendor="imocha", key="2", event="complete", invitation_id=7))
+    ledger.invitations.mark_answered(7, known.called_back_at)
+    assert [known.id for known in ledger.assessments.to_write("op")] == [known.id]
+
+
 def test_the_claims_of_a_dead_worker_come_free_at_once(ledger: Ledger, ledger_url: str) -> None:
-    invited(ledger, status="complete")
+    ledger.queue.enqueue(["op"], Work.INVITE)
+    ledger.queue.enqueue(["op"], Work.WRITE_BACK)
     with lock_worker(engine_for(ledger_url), "a"):
-        assert ledger.claim("op", worker="a")
-        assert ledger.claim_write_back("op", worker="a")
-        assert not ledger.claim("op", worker="b")
-        assert ledger.claim_write_back("op", worker="b") == []
-        assert ledger.waiting() == ledger.due_write_backs() == []
-    assert ledger.waiting() == ledger.due_write_backs() == ["op"]
-    assert ledger.claim("op", worker="b")
-    assert ledger.claim_write_back("op", worker="b")
+        assert len(ledger.queue.claim("op", list(Work), worker="a")) == 2
+        assert ledger.queue.claim("op", list(Work), worker="b") == {}
+        assert due(ledger, *Work) == []
+    assert due(ledger, *Work) == ["op"]
+    assert len(ledger.queue.claim("op", list(Work), worker="b")) == 2
 
 
 _alive: list[object] = []
@@ -174,57 +269,78 @@ _alive: list[object] = []
 def _claim_all(url: str, worker: str) -> list[str]:
     ledger = Ledger(engine=engine_for(url))
     _alive.append(lock_worker(engine_for(url), worker))
-    return [key for key in ledger.waiting() if ledger.claim(key, worker=worker)]
+    return [key for key in due(ledger) if ledger.queue.claim(key, CANDIDATE_WORK, worker=worker)]
 
 
 def test_several_processes_claim_each_opportunity_once(ledger: Ledger, ledger_url: str) -> None:
     ledger.entries.record([arrival(f"op{n}") for n in range(50)], seen_by="sweep")
-    waiting = ledger.waiting()
+    waiting = due(ledger)
     with ProcessPoolExecutor(4, mp_context=get_context("spawn")) as pool:
-        claimed = [key for part in pool.map(_claim_all, [ledger_url] * 4, "abcd") for key in part]
+        taken = [key for part in pool.map(_claim_all, [ledger_url] * 4, "abcd") for key in part]
     assert len(waiting) == 50
-    assert sorted(claimed) == sorted(waiting)
+    assert sorted(taken) == sorted(waiting)
 
 
-@pytest.mark.usefixtures("at_work")
 def test_an_ended_attempt_stays_ended_and_is_due(ledger: Ledger) -> None:
-    invited(ledger)
-    assert ledger.due_write_backs() == []
-    assert ledger.invitations.set_status({7: "complete", 99: "complete"}) == [7]
-    assert ledger.invitations.set_status({7: "expired"}) == []
-    assert ledger.due_write_backs() == ["op"]
-    (mine,) = ledger.claim_write_back("op", worker="a")
-    assert mine.invitation_id == 7
-    assert ledger.claim_write_back("op", worker="b") == []
-    ledger.finish_write_back(mine.id)
-    assert ledger.due_write_backs() == []
+    assessment_id = invited(ledger)
+    assert due(ledger, Work.WRITE_BACK) == []
+    assert ledger.invitations.set_status({7: AttemptStatus.COMPLETE, 99: AttemptStatus.COMPLETE}) == [7]
+    assert ledger.invitations.set_status({7: AttemptStatus.EXPIRED}) == []
+    assert due(ledger, Work.WRITE_BACK) == ["op"]
+    (mine,) = ledger.assessments.to_write("op")
+    assert (mine.id, mine.invitation_id, mine.status) == (assessment_id, 7, AttemptStatus.COMPLETE)
+    ledger.assessments.mark_written([mine.id])
+    assert ledger.assessments.to_write("op") == []
+    assert ledger.events.kinds("op") == []
 
 
 def test_two_opportunities_share_an_invitation_and_both_get_the_result(ledger: Ledger) -> None:
     invited(ledger)
     invited(ledger, opportunity_id="twin")
-    ledger.invitations.set_status({7: "complete"})
-    assert ledger.due_write_backs() == ["op", "twin"]
+    ledger.invitations.set_status({7: AttemptStatus.COMPLETE})
+    assert due(ledger, Work.WRITE_BACK) == ["op", "twin"]
+    invited(ledger, opportunity_id="late")
+    assert due(ledger, Work.WRITE_BACK) == ["op", "twin", "late"], "who comes to share an ended one gets it, too"
 
 
-def test_a_postponed_write_back_waits(ledger: Ledger) -> None:
-    invited(ledger, status="complete")
-    (mine,) = ledger.claim_write_back("op", worker="a")
-    ledger.release_write_back(mine.id, worker="a", reason="report not final", not_before=datetime.now(UTC) + A_WHILE)
-    assert ledger.due_write_backs() == []
+def test_the_report_that_a_worker_writes_is_not_enqueued_again(ledger: Ledger) -> None:
+    invited(ledger)
+    invited(ledger, opportunity_id="twin")
+    ledger.deliveries.record(NewDelivery(vendor="imocha", key="1", event="complete", invitation_id=7))
+    item = claimed(ledger, Work.WRITE_BACK)
+    ledger.invitations.set_status({7: AttemptStatus.COMPLETE}, written_by=item)
+    ledger.queue.finish(item)
+    assert due(ledger, Work.WRITE_BACK) == ["twin"]
 
 
-def test_steps_events_reference_and_watermarks(ledger: Ledger) -> None:
-    invited(ledger, status="complete")
-    assert ledger.claim_write_back("op", worker="a")
-    assert ledger.step(7, "op", "form") is None
-    ledger.start_step(7, "op", "form", worker="a")
-    ledger.start_step(7, "op", "form", worker="a")
-    ledger.finish_step(7, "op", "form", vendor_id="f1")
-    step = ledger.step(7, "op", "form")
-    assert step is not None
-    assert step.done_at is not None
-    assert step.vendor_id == "f1"
+def test_what_belongs_together_is_recorded_together(ledger: Ledger) -> None:
+    def record_and_fail() -> None:
+        with ledger.transaction():
+            ledger.entries.record([arrival()], seen_by="sweep")
+            with ledger.transaction():
+                ledger.events.record("invited", opportunity_id="op")
+            raise LookupError
+
+    with pytest.raises(LookupError):
+        record_and_fail()
+    assert ledger.events.kinds("op") == []
+    assert ledger.entries.pending("op") == []
+    assert due(ledger) == []
+
+
+def test_effects_events_cache_and_watermarks(ledger: Ledger) -> None:
+    invited(ledger, status=AttemptStatus.COMPLETE)
+    item = claimed(ledger, Work.WRITE_BACK)
+    assert ledger.effects.state(FORM) is None
+    ledger.effects.start(FORM, item)
+    ledger.effects.start(FORM, item)
+    assert ledger.effects.created_ids("op", "form") == set()
+    ledger.effects.finish(FORM, vendor_id="f1")
+    state = ledger.effects.state(FORM)
+    assert state is not None
+    assert state.done_at is not None
+    assert state.vendor_id == "f1"
+    assert ledger.effects.created_ids("op", "form") == {"f1"}
     ledger.events.record("invited", opportunity_id="op", invitation_id=7)
     assert ledger.events.kinds("op") == ["form_done", "invited"]
     ledger.cache.put("k", {"a": 1})
@@ -242,10 +358,10 @@ def test_a_worker_whose_connection_was_cut_counts_as_alive_again_before_it_claim
     ledger: Ledger, ledger_url: str, postgres_url: str
 ) -> None:
     ledger.entries.record([arrival()], seen_by="sweep")
-    attendance = WorkerLock(engine_for(ledger_url), "a")
-    mine = Ledger(engine=engine_for(ledger_url), lock_worker=attendance.renew)
+    lock = WorkerLock(engine_for(ledger_url), "a")
+    mine = Ledger(engine=engine_for(ledger_url), lock_worker=lock.renew)
     postgres.disconnect(postgres_url, str(engine_for(ledger_url).url.database))
     with pytest.raises(LedgerError):
-        mine.claim("op", worker="a")
-    assert mine.claim("op", worker="a")
-    assert not ledger.claim("op", worker="b")
+        claim(mine)
+    assert claim(mine)
+    assert not claim(ledger, worker="b")

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 from lever_imocha.errors import LeverImochaError, RequestRejectedError, SettingsError, WorkFailedError
 from lever_imocha.ledger.alerts import Overdue
+from lever_imocha.ledger.values import Work
 from lever_imocha.notifications.messages import alert_of, overdue_text
 
 
@@ -59,11 +60,14 @@ def test_what_waits_is_named_with_its_reason() -> None:
     at = datetime(2026, 7, 2, 3, tzinfo=UTC)
     text = overdue_text(
         [
-            Overdue(key="a", opportunity_id="op1", invitation_id=None, since=at, reason="VendorDownError"),
-            Overdue(key="b", opportunity_id="op2", invitation_id=7, since=at, reason=None),
+            Overdue(opportunity_id="op1", kind=Work.INVITE, queued_at=at, parked_at=None, error="VendorDownError"),
+            Overdue(opportunity_id="op2", kind=Work.WRITE_BACK, queued_at=at, parked_at=None, error=None),
+            Overdue(opportunity_id="op3", kind=Work.CANCEL, queued_at=at, parked_at=at, error="NotPermittedError"),
         ]
     )
     assert text == (
-        "2 waiting too long: opportunity op1 undecided since 2026-07-02 03:00 UTC, last try: VendorDownError;"
-        " opportunity op2 report of invitation 7 unwritten since 2026-07-02 03:00 UTC."
+        "3 waiting too long: opportunity op1 undecided since 2026-07-02 03:00 UTC, last try: VendorDownError;"
+        " opportunity op2 with its report unwritten since 2026-07-02 03:00 UTC;"
+        " opportunity op3 with invitations to cancel since 2026-07-02 03:00 UTC, last try: NotPermittedError;"
+        " it is not tried any more by itself."
     )

@@ -13,7 +13,7 @@ from airflow.triggers.base import BaseTrigger
 from lever_imocha.errors import NotPermittedError
 from lever_imocha.ledger.database import engine_for
 from lever_imocha.ledger.repository import Ledger
-from lever_imocha.ledger.values import NewDelivery
+from lever_imocha.ledger.values import CANDIDATE_WORK, NewDelivery, Work
 from lever_imocha.triggers.deliveries import DeliveryTrigger
 from lever_imocha.triggers.ended_attempts import EndedAttemptsTrigger
 from lever_imocha.triggers.listener import NotificationListener
@@ -50,7 +50,6 @@ def test_a_delivery_rings_within_a_second_although_the_poll_is_slow(
     ledger: Ledger, ledger_url: str, vendor: str
 ) -> None:
     invited(ledger)
-    ledger.handle_deliveries(ledger.deliveries_of("op"))
 
     async def story() -> tuple[dict[str, str], float]:
         rung = asyncio.create_task(_first(DeliveryTrigger(vendor=vendor, poll_interval=30)))
@@ -58,7 +57,7 @@ def test_a_delivery_rings_within_a_second_although_the_poll_is_slow(
             while not await asyncio.to_thread(_somebody_listens, ledger_url):
                 pass
         started = time.monotonic()
-        await asyncio.to_thread(ledger.record_delivery, told(vendor))
+        await asyncio.to_thread(ledger.deliveries.record, told(vendor))
         return await asyncio.wait_for(rung, 20), time.monotonic() - started
 
     payload, seconds = asyncio.run(story())
@@ -76,13 +75,13 @@ def test_it_rings_again_while_work_is_left_and_falls_silent_after(ledger: Ledger
             async for _ in trigger.run():
                 rings += 1
                 if rings == 3:
-                    ledger.handle_deliveries(ledger.deliveries_of("op"))
-                    await asyncio.to_thread(ledger.record_delivery, told("imocha"))
+                    ledger.queue.finish(ledger.queue.claim("op", [Work.INVITE], worker="w")[Work.INVITE])
+                    await asyncio.to_thread(ledger.deliveries.record, told("imocha"))
                     return rings
         return rings
 
     assert asyncio.run(story()) == 3
-    assert ledger.waiting(deliveries_only=True) == []
+    assert ledger.queue.due(CANDIDATE_WORK) == []
 
 
 def test_a_trigger_survives_a_ledger_that_is_away(monkeypatch: pytest.MonkeyPatch) -> None:

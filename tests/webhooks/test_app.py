@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 import requests
 from lever_imocha.domain.decisions import Action
+from lever_imocha.domain.imocha import AttemptStatus
 from lever_imocha.domain.rules import RuleKey
 from lever_imocha.domain.signatures import callback_token, lever_signature
 from lever_imocha.ledger.database import engine_for
 from lever_imocha.ledger.repository import Ledger
-from lever_imocha.ledger.values import NewEntry
+from lever_imocha.ledger.values import CANDIDATE_WORK, NewEntry, Work
 from lever_imocha.webhooks.app import MAX_BODY, create_app
 from lever_imocha.webhooks.context import ReceiverContext
 
@@ -55,13 +56,13 @@ def url(ledger: Ledger, server: tuple[AppServer, str]) -> str:
         [NewEntry(opportunity_id="op", stage_id="s", entered_at=datetime.now(UTC), eligibility="")], seen_by="sweep"
     )
     (entry,) = ledger.entries.pending("op")
-    ledger.claim("op", worker="w")
-    number = ledger.assessments.intend("op", 101, entry_id=entry.id, rule_key=RULE, worker="w")
-    ledger.release("op", worker="w")
+    item = ledger.queue.claim("op", [Work.INVITE], worker="w")[Work.INVITE]
+    number = ledger.assessments.intend(101, item, entry_id=entry.id, rule_key=RULE)
     ledger.invitations.record(
-        number, invitation_id=INVITATION, test_id=101, status="pending", entry_id=entry.id, refreshed=False
+        number, invitation_id=INVITATION, test_id=101, status=AttemptStatus.PENDING, entry_id=entry.id, refreshed=False
     )
     ledger.entries.decide(entry.id, decision=Action.INVITE)
+    ledger.queue.finish(item)
     desk = ReceiverContext(ledger=ledger, webhook_tokens=KEYS, callback_secret=SECRET)
     receiver, address = server
     receiver.app = create_app(lambda: desk)
@@ -76,13 +77,13 @@ def post(url: str, body: Any) -> requests.Response:
 @pytest.mark.parametrize("key", KEYS)
 def test_a_signed_delivery_is_kept_and_waits(url: str, ledger: Ledger, key: str) -> None:
     assert post(f"{url}/lever", delivery(key)).status_code == 200
-    assert ledger.waiting(deliveries_only=True) == ["op"]
+    assert ledger.queue.due(CANDIDATE_WORK) == ["op"]
 
 
 def test_a_replayed_token_is_refused_whatever_it_says(url: str, ledger: Ledger) -> None:
     post(f"{url}/lever", delivery())
     assert post(f"{url}/lever", delivery(data={"opportunityId": "other"})).status_code == 409
-    assert ledger.waiting(deliveries_only=True) == ["op"]
+    assert ledger.queue.due(CANDIDATE_WORK) == ["op"]
 
 
 @pytest.mark.parametrize(
@@ -97,7 +98,7 @@ def test_a_replayed_token_is_refused_whatever_it_says(url: str, ledger: Ledger) 
 )
 def test_a_delivery_lever_did_not_sign_is_refused(url: str, ledger: Ledger, forged: dict[str, Any]) -> None:
     assert post(f"{url}/lever", forged).status_code == 401
-    assert ledger.waiting() == []
+    assert ledger.queue.due(list(Work)) == []
 
 
 @pytest.mark.parametrize(
@@ -131,7 +132,7 @@ def test_a_delivery_lever_did_not_sign_is_refused(url: str, ledger: Ledger, forg
 )
 def test_what_is_malformed_or_too_old_is_refused(url: str, ledger: Ledger, malformed: Any) -> None:
     assert post(f"{url}/lever", malformed).status_code == 400
-    assert ledger.waiting() == []
+    assert ledger.queue.due(list(Work)) == []
 
 
 def test_a_late_retry_is_taken_and_a_large_body_is_not(url: str) -> None:
@@ -143,7 +144,7 @@ def test_a_test_request_and_other_events_ask_for_nothing(url: str, ledger: Ledge
     assert post(f"{url}/lever", delivery(data={})).status_code == 200
     assert post(f"{url}/lever", delivery(event="contactUpdated", data={"contactId": "c"})).status_code == 200
     assert post(f"{url}/lever", delivery(event="contactUpdated", data={"contactId": "c"})).status_code == 409
-    assert ledger.waiting() == []
+    assert ledger.queue.due(list(Work)) == []
 
 
 def test_without_a_signature_token_everything_is_refused(ledger: Ledger, server: tuple[AppServer, str]) -> None:
@@ -168,17 +169,17 @@ def test_a_started_attempt_is_recorded_and_an_ended_one_waits(url: str, ledger: 
     address = f"{url}/imocha/{callback_token(1, SECRET)}"
     assert post(address, callback("In Progress")).status_code == 200
     assert ledger.invitations.status(INVITATION) == "in_progress"
-    assert ledger.callbacks() == {}
+    assert ledger.queue.due([Work.WRITE_BACK]) == []
     for _ in range(2):
         assert post(address, callback("Test Left", CandidateEmailId="a@example.com")).status_code == 200
-    assert list(ledger.callbacks().values()) == [INVITATION]
+    assert ledger.queue.due([Work.WRITE_BACK]) == ["op"]
     assert ledger.invitations.status(INVITATION) == "in_progress"
 
 
 @pytest.mark.parametrize("token", ["1-", "1", "x-y", "²-y", "-", "9" * 30 + "-a", callback_token(1, "other secret")])
 def test_a_callback_to_an_address_we_never_gave_is_refused(url: str, ledger: Ledger, token: str) -> None:
     assert post(f"{url}/imocha/{token}", callback("Complete")).status_code == 404
-    assert ledger.callbacks() == {}
+    assert ledger.queue.due([Work.WRITE_BACK]) == []
 
 
 @pytest.mark.parametrize(
@@ -194,4 +195,4 @@ def test_a_callback_to_an_address_we_never_gave_is_refused(url: str, ledger: Led
 )
 def test_a_callback_about_nobody_is_refused(url: str, ledger: Ledger, body: Any, status: int) -> None:
     assert post(f"{url}/imocha/{callback_token(1, SECRET)}", body).status_code == status
-    assert ledger.callbacks() == {}
+    assert ledger.queue.due([Work.WRITE_BACK]) == []

@@ -8,13 +8,13 @@ from functools import partial
 
 import pytest
 from lever_imocha.clients.imocha import ImochaClient
-from lever_imocha.domain.decisions import Outcome
 from lever_imocha.domain.signatures import read_callback_token
 from lever_imocha.errors import ApiError, OutcomeUnknownError, WorkFailedError
 from lever_imocha.ledger.values import NewDelivery, Work
 from lever_imocha.runtime.batch_run import run_batch
 from lever_imocha.settings import parse_settings
 from lever_imocha.workflows.invite import InviteWorkflow
+from lever_imocha.workflows.work import Result
 
 from tests.support import PYTHON, SQL
 from tests.workflows.conftest import SETTINGS, Stack
@@ -355,7 +355,7 @@ def test_one_who_comes_alone_during_a_burst_overtakes_it(stack: Stack) -> None:
     )
     invited: list[str] = []
 
-    def work(opportunity_id: str) -> Outcome | None:
+    def work(opportunity_id: str) -> Result:
         if not invited:
             tell(stack, stack.candidate(PYTHON, emails=["lone@example.com"]), key="lone")
         invited.append(opportunity_id)

@@ -15,7 +15,7 @@ import requests
 from lever_imocha.clients import imocha, lever
 from lever_imocha.clients.imocha import ImochaClient
 from lever_imocha.clients.lever import LeverClient
-from lever_imocha.clients.limits import InProcessLimiter
+from lever_imocha.clients.limits import InProcessLimiter, Limiter
 from lever_imocha.clients.transport import ApiClient
 
 from include.sandbox.world import World
@@ -99,27 +99,27 @@ def serve_answers() -> Iterator[Vendor]:
     server.server_close()
 
 
-def api_client(vendor: str, base_url: str, session: requests.Session) -> ApiClient:
+def api_client(vendor: str, base_url: str, session: requests.Session, limiter: Limiter | None = None) -> ApiClient:
     return ApiClient(
         vendor=vendor,
         base_url=base_url,
         session=session,
-        limiter=InProcessLimiter(1000),
+        limiter=limiter or InProcessLimiter(1000),
         read_error={"Lever": lever.read_error, "iMocha": imocha.read_error}[vendor],
         sleep=lambda _: None,
     )
 
 
-def lever_client(base_url: str, key: str = "lever-key") -> LeverClient:
+def lever_client(base_url: str, key: str = "lever-key", limiter: Limiter | None = None) -> LeverClient:
     session = requests.Session()
     session.auth = (key, "")
-    return LeverClient(api_client("Lever", base_url, session))
+    return LeverClient(api_client("Lever", base_url, session, limiter))
 
 
-def imocha_client(base_url: str, key: str = "imocha-key") -> ImochaClient:
+def imocha_client(base_url: str, key: str = "imocha-key", limiter: Limiter | None = None) -> ImochaClient:
     session = requests.Session()
     session.headers["X-API-KEY"] = key
-    return ImochaClient(api_client("iMocha", base_url, session), requests.Session())
+    return ImochaClient(api_client("iMocha", base_url, session, limiter), requests.Session())
 
 
 @dataclass

@@ -24,7 +24,7 @@ from sqlalchemy import ColumnElement, and_, case, delete, func, literal, null, o
 from lever_imocha.errors import ClaimLostError
 from lever_imocha.ledger.base import LedgerPart
 from lever_imocha.ledger.tables import SCHEMA, work_items
-from lever_imocha.ledger.values import Work, WorkItem
+from lever_imocha.ledger.values import QueuedWork, Work, WorkItem
 from lever_imocha.ledger.worker_locks import is_alive
 
 _ITEM = work_items.c
@@ -189,6 +189,23 @@ class WorkQueue(LedgerPart):
     def release(self, item: WorkItem) -> None:
         """Give an item back as it was: what stopped the work is not about this candidate."""
         self._give_back(item)
+
+    def listed(self) -> list[QueuedWork]:
+        """Return all that is queued, longest waiting first."""
+        c = work_items.c
+        columns = [c[name] for name in QueuedWork.__dataclass_fields__]
+        return [QueuedWork(**row._mapping) for row in self._database.rows(select(*columns).order_by(c.queued_at))]
+
+    def release_waiting(self, opportunity_ids: Collection[str] = ()) -> int:
+        """Have work tried again now that waits or is parked, because a person says so.
+
+        :param opportunity_ids: without any, all that is parked.
+        :return: how many work items.
+        """
+        which = _ITEM.opportunity_id.in_(opportunity_ids) if opportunity_ids else _ITEM.parked_at.is_not(None)
+        waits = or_(_ITEM.parked_at.is_not(None), _ITEM.not_before.is_not(None))
+        anew = {"parked_at": None, "not_before": None, "tries": 0}
+        return len(self._database.rows(update(work_items).where(which, waits).values(anew).returning(_ITEM.kind)))
 
     def _give_back(self, item: WorkItem, **values: Any) -> None:
         self._database.execute(

@@ -18,6 +18,7 @@
     │   └── UnexpectedAnswerError  the answer is not what the contract says
     ├── ReportFileError            the report's PDF cannot be used
     ├── AssessmentError            one candidate's report cannot be written as template and settings are
+    ├── BugError                   something that is no error of ours; names the place, no value
     ├── ClaimLostError             another worker has taken over: stop, it does the work
     ├── WaitFailedError            waiting for ended attempts stopped: a person is needed
     ├── DeliveryRefusedError       a webhook or callback is not accepted; carries the HTTP status of the answer
@@ -35,6 +36,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
+from pathlib import Path
+from traceback import extract_tb
 
 _SEPARATORS = r"\s\"'<>,;"
 # An address is looked for only where a word begins: one look at each word, however long it is.
@@ -255,6 +258,27 @@ class AssessmentError(LeverImochaError):
     """
 
     retry = Retry.LATER
+
+
+class BugError(LeverImochaError):
+    """Something happened that this package does not expect: a mistake of its own, or of a library.
+
+    The message names the kind of error and where it happened. It holds no value: that could be a candidate's.
+    """
+
+    retry = Retry.LATER
+
+    def __init__(self, error: BaseException) -> None:
+        calls = [
+            f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in extract_tb(error.__traceback__)
+        ]
+        place = " < ".join(reversed(calls[-_LISTED:])) or "an unknown place"
+        super().__init__(f"{type(error).__name__} at {place}. This is a bug: report this line.")
+
+
+def as_ours(error: Exception) -> LeverImochaError:
+    """Return the error itself if it is one of ours, else a `BugError` about it."""
+    return error if isinstance(error, LeverImochaError) else BugError(error)
 
 
 class ClaimLostError(LeverImochaError):

@@ -41,8 +41,8 @@ class Stack:
         self.world.move(opportunity_id, "Recruiter screen")
         self.world.move(opportunity_id, "Assessment")
 
-    def run_invite(self, *, full: bool = False, sweep: bool = True, force: bool = False) -> list[str | None]:
-        workflow = InviteWorkflow(
+    def invite_workflow(self) -> InviteWorkflow:
+        return InviteWorkflow(
             lever=self.lever,
             imocha=self.imocha,
             ledger=self.ledger,
@@ -51,6 +51,9 @@ class Stack:
             callback_secret="callback-secret",
             sleep=at_once,
         )
+
+    def run_invite(self, *, full: bool = False, sweep: bool = True, force: bool = False) -> list[str | None]:
+        workflow = self.invite_workflow()
         due = workflow.collect(full=full, sweep=sweep, waiting=force)
         outcomes = [workflow.act(opportunity_id, force=force) for opportunity_id in due]
         return [str(outcome) if outcome else None for outcome in outcomes]

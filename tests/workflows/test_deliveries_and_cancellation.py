@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 
 import pytest
 from lever_imocha.clients.imocha import ImochaClient
+from lever_imocha.domain.imocha import AttemptStatus
 from lever_imocha.domain.signatures import read_callback_token
 from lever_imocha.errors import ApiError, OutcomeUnknownError, WorkFailedError
 from lever_imocha.ledger.values import NewDelivery, Work
@@ -15,6 +17,7 @@ from lever_imocha.runtime.batch_run import run_batch
 from lever_imocha.settings import parse_settings
 from lever_imocha.workflows.invite import InviteWorkflow
 from lever_imocha.workflows.work import Result
+from sqlalchemy import text
 
 from tests.support import PYTHON, SQL
 from tests.workflows.conftest import SETTINGS, Stack
@@ -224,7 +227,7 @@ def test_a_shared_invitation_is_cancelled_when_the_last_one_leaves(stack: Stack)
 
 def test_an_invitation_whose_answer_was_lost_is_cancelled_when_the_candidate_leaves(stack: Stack) -> None:
     opportunity = stack.candidate(PYTHON)
-    stack.fault(vendor="imocha", path_contains="/invite", mode="drop", apply=True, times=3)
+    stack.fault(vendor="imocha", path_contains="/invite", mode="drop", apply=True, times=4)
     with pytest.raises(OutcomeUnknownError):
         stack.run_invite()
     assert stack.invitation().state == "Pending"
@@ -422,3 +425,61 @@ def test_what_imocha_refused_is_tried_at_once_for_a_new_arrival(stack: Stack, to
     if told:
         tell(stack, opportunity)
     assert stack.run_invite(sweep=not told) == ["invite"]
+
+
+@pytest.mark.parametrize("lost", range(1, 10))
+@pytest.mark.parametrize("applied", [True, False])
+def test_however_many_answers_are_lost_there_is_one_invitation_and_at_most_two_e_mails(
+    stack: Stack, lost: int, applied: bool
+) -> None:
+    stack.candidate(PYTHON)
+    stack.fault(vendor="imocha", path_contains="/invite", mode="drop", apply=applied, times=lost)
+    for _ in range(4):
+        with suppress(OutcomeUnknownError):
+            stack.run_invite(force=True)
+    assert stack.invitation().state == "Pending"
+    assert 1 <= len(stack.world.mails) <= 2
+
+
+def test_an_older_row_of_a_revived_invitation_counts_no_more(stack: Stack) -> None:
+    stack.world.switches["attempts_keep_history"] = True
+    opportunity = stack.candidate(PYTHON)
+    stack.run_invite()
+    stack.world.archive(opportunity, REASON)
+    stack.run_invite()
+    stack.run_write_back()
+    stack.world.archive(opportunity, None)
+    assert stack.run_invite(full=True) == ["refresh"]
+    stack.run_write_back()
+    assert stack.ledger.invitations.status(stack.invitation().id) is AttemptStatus.PENDING
+    stack.world.archive(opportunity, REASON)
+    stack.run_invite()
+    assert stack.invitation().state == "Cancelled"
+
+
+@pytest.mark.parametrize("path", ["/opportunities/deleted", "archived_at_start", "updated_at_start"])
+def test_a_list_that_only_serves_forgetting_stops_nobody(stack: Stack, path: str) -> None:
+    stack.run_invite()
+    stack.candidate(PYTHON)
+    stack.fault(vendor="lever", method="GET", path_contains=path, status=500, times=1000)
+    assert stack.run_invite(full=True) == ["invite"]
+
+
+def test_a_bug_about_one_candidate_stops_only_that_one(stack: Stack) -> None:
+    """Something no error of ours stands for: here a database without a table that only one candidate needs."""
+    stack.settings = parse_settings(SETTINGS + "explain: {notes: true}\n")
+    held, invited = stack.candidate(PYTHON, emails=[]), stack.candidate(SQL)
+    workflow = stack.invite_workflow()
+    due = workflow.collect()
+    with stack.ledger.transaction() as connection:
+        connection.execute(text("ALTER TABLE lever_imocha.effects ADD CONSTRAINT broken CHECK (step <> 'note')"))
+    try:
+        with pytest.raises(WorkFailedError, match=r"IntegrityError at .*This is a bug: report this line") as caught:
+            run_batch(due, workflow.act)
+    finally:
+        with stack.ledger.transaction() as connection:
+            connection.execute(text("ALTER TABLE lever_imocha.effects DROP CONSTRAINT broken"))
+    assert list(caught.value.failures) == [held]
+    assert len(stack.world.mails) == 1
+    assert stack.due(waiting=True) == [held]
+    assert invited not in stack.due(waiting=True)

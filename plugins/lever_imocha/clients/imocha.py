@@ -80,6 +80,10 @@ def _time(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+_INVITE_SECONDS = 60.0
+"""How long an answer is waited for that comes after an e-mail was sent: to ask again may send another."""
+
+
 class ImochaClient:
     """Typed calls to iMocha. Every method can raise the subclasses of `ApiError`.
 
@@ -109,8 +113,19 @@ class ImochaClient:
             Call(name=name, method="GET", path=path, parse=parse, repeatable=True, timeout=timeout)
         )
 
-    def _post(self, name: str, path: str, body: Any, parse: Callable[[Any], Any], *, hidden: Sequence[str] = ()) -> Any:
-        return self._client.send(Call(name=name, method="POST", path=path, json=body, parse=parse, hidden=hidden))
+    def _post(
+        self,
+        name: str,
+        path: str,
+        body: Any,
+        parse: Callable[[Any], Any],
+        *,
+        hidden: Sequence[str] = (),
+        timeout: float | None = None,
+    ) -> Any:
+        return self._client.send(
+            Call(name=name, method="POST", path=path, json=body, parse=parse, hidden=hidden, timeout=timeout)
+        )
 
     # Tests and links (imocha.md 4)
 
@@ -171,7 +186,7 @@ class ImochaClient:
         """
         body = self._candidate(email, name, send_email, callback_url) | _settings_body(settings or InviteSettings())
         path, parse = f"/tests/{test_id}/invite", _one(Invitation)
-        invitation: Invitation = self._post("invite", path, body, parse, hidden=(email, name))
+        invitation: Invitation = self._post("invite", path, body, parse, hidden=(email, name), timeout=_INVITE_SECONDS)
         return invitation
 
     def invite_by_link(
@@ -223,7 +238,7 @@ class ImochaClient:
             body["CallbackUrl"] = callback_url
         try:
             invitation: Invitation = self._post(
-                "reattempt", f"/invitations/{invitation_id}/reattempt", body, _one(Invitation)
+                "reattempt", f"/invitations/{invitation_id}/reattempt", body, _one(Invitation), timeout=_INVITE_SECONDS
             )
         except VendorRefusedError as error:
             if "reattempt is not allowed" not in error.detail.casefold():

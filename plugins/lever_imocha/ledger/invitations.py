@@ -16,6 +16,7 @@ from lever_imocha.ledger.tables import assessments, events, invitations
 from lever_imocha.ledger.values import Work, WorkItem
 from lever_imocha.ledger.work_queue import WorkQueue
 
+_WITHDRAWN = [AttemptStatus.CANCELLED, AttemptStatus.EXPIRED]
 _OPEN = [status for status in AttemptStatus if status.is_open]
 
 
@@ -55,6 +56,7 @@ class Invitations(LedgerPart):
                 "status": case((ended, known.status), else_=new.excluded.status),
                 "checked_at": case((ended, known.checked_at), else_=null()),
                 "ended_at": case((ended, known.ended_at), else_=new.excluded.ended_at),
+                "revived_at": case((known.status.in_(_WITHDRAWN), now), else_=known.revived_at),
             },
         ).returning(known.status)
         same = assessments.c.invitation_id == invitation_id
@@ -64,6 +66,7 @@ class Invitations(LedgerPart):
             .values(
                 invitation_id=invitation_id,
                 intended_at=None,
+                mails_tried=0,
                 handled_entry_id=entry_id,
                 left_as=None,
                 written_at=case((same, assessments.c.written_at), else_=null()),
@@ -89,7 +92,8 @@ class Invitations(LedgerPart):
     ) -> list[int]:
         """Record what iMocha says of invitations, and enqueue the reports of attempts that have ended.
 
-        Unknown ids are not ours, and an ended attempt stays ended.
+        Unknown ids are not ours, and an ended attempt stays ended. That an invitation is cancelled or expired counts
+        only while it was never revived: iMocha may list what it was before (imocha.md 6.4).
 
         :param show: enqueue that Lever shows it.
         :param written_by: the work item under which the report is being written now: it need not be enqueued again.
@@ -122,6 +126,7 @@ class Invitations(LedgerPart):
             select(invitations.c.id, said.c.status)
             .join(said, said.c.id == invitations.c.id)
             .where(cast(status, Text) != said.c.status, status.not_in(ENDED))
+            .where(or_(invitations.c.revived_at.is_(None), said.c.status.not_in([word.value for word in _WITHDRAWN])))
             .order_by(invitations.c.id)  # two sweeps at once lock in the same order
             .with_for_update(of=invitations)
             .cte("found")

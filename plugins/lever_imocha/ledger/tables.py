@@ -76,6 +76,7 @@ opportunities = Table(
     metadata,
     Column("opportunity_id", Text, primary_key=True),
     Column("name", Text),
+    _at("missing_since"),
 )
 
 work_items = Table(
@@ -125,6 +126,7 @@ invitations = Table(
     _at("ended_at"),
     _at("checked_at"),
     _at("called_back_at"),
+    _at("revived_at"),
     Index(
         "ix_invitations_open",
         "status",
@@ -145,6 +147,7 @@ assessments = Table(
     Column("form_template", Text, nullable=False),
     Column("invitation_id", BigInteger, ForeignKey(invitations.c.id)),
     _at("intended_at"),
+    Column("mails_tried", Integer, nullable=False, server_default="0"),
     Column("handled_entry_id", BigInteger, ForeignKey(stage_entries.c.id)),
     Column("left_as", Word(Departure)),
     _at("written_at"),

@@ -42,6 +42,7 @@ class StageEntry:
 class Assessment:
     """One test that one opportunity is to take, with its invitation's status where there is one.
 
+    :param mails_tried: e-mails asked for whose invite was not answered: each may have been sent, or not.
     :param adopted: the attempt had ended before the ledger first heard of its invitation.
     """
 
@@ -54,6 +55,7 @@ class Assessment:
     form_template: str
     invitation_id: int | None
     intended_at: datetime | None
+    mails_tried: int
     handled_entry_id: int | None
     left_as: Departure | None
     written_at: datetime | None

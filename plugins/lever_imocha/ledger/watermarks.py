@@ -19,6 +19,11 @@ class Watermarks(LedgerPart):
         found: datetime | None = self._database.value(select(watermarks.c.at).where(watermarks.c.name == name))
         return found
 
+    def past(self, name: str, now: datetime) -> datetime | None:
+        """Return how far a sweep has come, at most to now: a clock that was ahead once stops no sweep."""
+        at = self.get(name)
+        return min(at, now) if at is not None else None
+
     def put(self, name: str, at: datetime) -> None:
         """Record how far a sweep has come."""
         statement = insert(watermarks).values(name=name, at=at)

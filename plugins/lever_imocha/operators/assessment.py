@@ -151,9 +151,10 @@ class WaitForAttemptsSensor(BaseSensorOperator):
         """Return batches of opportunity ids to write back, now or after waiting."""
         services = _open_services(self.lever_conn_id, self.imocha_conn_id)
         sweep = services.attempt_sweep()
-        due = sweep.due() or sweep.poll()
+        poll = services.settings.poll
+        # What is due is not kept waiting by a sweep, unless sweeps have fallen behind.
+        due = sweep.poll(rested=2 * poll.attempts if sweep.due() else None)
         if not due and str(self.wait) == "True":
-            poll = services.settings.poll
             self.defer(
                 trigger=EndedAttemptsTrigger(
                     lever_conn_id=self.lever_conn_id,

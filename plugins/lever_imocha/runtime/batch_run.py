@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 
 from lever_imocha.domain.decisions import Outcome
-from lever_imocha.errors import LeverImochaError, Scope, WorkFailedError
+from lever_imocha.errors import LeverImochaError, Scope, WorkFailedError, as_ours
 
 log = logging.getLogger(__name__)
 
@@ -31,9 +31,10 @@ def run_batch(
     for opportunity_id in _in_turn(opportunity_ids, newest):
         try:
             outcome: Outcome | str = work(opportunity_id) or "nothing to do"
-        except LeverImochaError as error:
+        except Exception as failure:
+            error = as_ours(failure)
             if error.scope is Scope.ACCOUNT:
-                raise
+                raise error from None
             log.error("opportunity %s: %s", opportunity_id, error)
             failures[opportunity_id] = error
             outcome = "failed"

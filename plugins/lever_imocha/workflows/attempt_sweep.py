@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from lever_imocha.clients.imocha import ImochaClient
 from lever_imocha.domain.imocha import AttemptStatus
-from lever_imocha.errors import VendorRefusedError
+from lever_imocha.errors import LeverImochaError, RequestRejectedError, Scope, VendorRefusedError, as_ours
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.values import Work
 from lever_imocha.settings import Settings
@@ -17,6 +18,8 @@ log = logging.getLogger(__name__)
 
 _SWEEP = "imocha.attempts"
 _CHECKS_AT_ONCE = 20
+AHEAD = timedelta(minutes=5)
+"""How far a window reaches ahead, for clocks that differ."""
 
 
 class AttemptSweep:
@@ -40,24 +43,47 @@ class AttemptSweep:
 
         :param rested: do not sweep when somebody else did within this time.
         :return: opportunity ids with something to write back.
+        :raises LeverImochaError: the sweep failed, and nothing is due that could be done meanwhile.
         """
-        now, swept = self._clock(), self._ledger.watermarks.get(_SWEEP)
+        now, swept = self._clock(), self._ledger.watermarks.past(_SWEEP, self._clock())
+        failures = list[LeverImochaError]()
         if rested is None or swept is None or now - swept >= rested:
-            self._sweep(swept, now)
-            self._check_reports()
-        return self._ledger.queue.due([Work.WRITE_BACK])
+            for look in (partial(self._sweep, swept, now), self._check_reports):
+                try:
+                    look()
+                except Exception as error:
+                    failures.append(as_ours(error))
+        due = self.due()
+        for failure in failures:
+            if not due or failure.scope is Scope.ACCOUNT:
+                raise failure
+            log.warning("iMocha could not be swept, what is due is written back all the same: %s", failure)
+        return due
 
     def _sweep(self, last: datetime | None, now: datetime) -> None:
         poll = self._settings.poll
         last = last or now - poll.attempts_window
         start = last - poll.attempts_overlap
         while start < now:
-            end = min(start + poll.attempts_window, now + timedelta(minutes=5))
-            for state in ("completed", "cancelled", "expired"):
-                attempts = self._imocha.list_attempts(state=state, start_at=start, end_at=end)
-                self._record({attempt.test_invitation_id: attempt.status for attempt in attempts})
+            end = min(start + poll.attempts_window, now + AHEAD)
+            self._record(self._listed("completed", start, end, now))
+            for state in ("cancelled", "expired"):
+                try:
+                    self._record(self._listed(state, start, end, now))
+                except VendorRefusedError as error:  # the newest page documents one state only (imocha.md 6.4)
+                    log.info("iMocha does not list the state %r: %s", state, error)
             start = end
             self._ledger.watermarks.put(_SWEEP, min(end, now))
+
+    def _listed(self, state: str, start: datetime, end: datetime, now: datetime) -> dict[int, AttemptStatus]:
+        """Return the statuses of the attempts in a window; iMocha may refuse one that ends in the future."""
+        try:
+            attempts = list(self._imocha.list_attempts(state=state, start_at=start, end_at=end))
+        except RequestRejectedError:
+            if end <= now:
+                raise
+            attempts = list(self._imocha.list_attempts(state=state, start_at=start, end_at=now))
+        return {attempt.test_invitation_id: attempt.status for attempt in attempts}
 
     def due(self) -> list[str]:
         """Return what is to be written back as far as is known, callbacks included; asks iMocha nothing."""
@@ -68,6 +94,11 @@ class AttemptSweep:
             report = self._imocha.get_report(invitation_id)
         except VendorRefusedError:
             log.debug("invitation %s has no report yet", invitation_id)
+        except Exception as failure:
+            error = as_ours(failure)
+            if error.scope is Scope.ACCOUNT:
+                raise error from None
+            log.warning("invitation %s: its report cannot be read: %s", invitation_id, error)
         else:
             if report.status not in (AttemptStatus.PENDING, AttemptStatus.UNKNOWN):
                 self._record({invitation_id: report.status})

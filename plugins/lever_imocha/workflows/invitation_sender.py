@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -21,7 +22,7 @@ from lever_imocha.domain.lever import Opportunity
 from lever_imocha.domain.metrics import Metrics
 from lever_imocha.domain.rules import ResolvedRule
 from lever_imocha.domain.signatures import callback_url
-from lever_imocha.errors import ReattemptNotAllowedError, VendorRefusedError
+from lever_imocha.errors import OutcomeUnknownError, ReattemptNotAllowedError, VendorRefusedError
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.values import Assessment, WorkItem
 from lever_imocha.settings import Settings
@@ -109,7 +110,7 @@ class InvitationSender:
         before = known.invitation_id if known is not None else None
         try:
             with self._imocha.guarded(intend):
-                invitation = self._call(plan, opportunity, rule, test_id, before, self._callback(assessment_id))
+                invitation = self._call(plan, opportunity, rule, test_id, known, assessment_id)
         except ReattemptNotAllowedError:
             # Refused because of the state of an attempt that another opportunity of the person began (imocha.md 5.4).
             self._ledger.assessments.mark_handled(assessment_id, entry.id)
@@ -135,7 +136,8 @@ class InvitationSender:
             if known.intended_at is None or known.invitation_id is not None or opportunity.email is None:
                 continue
             callback = self._callback(known.id)
-            invitation = self._invite(opportunity, known.test_id, callback, InviteSettings(), send_email=False)
+            invite = partial(self._invite, opportunity, known.test_id, callback, InviteSettings(), False)
+            invitation = send_until_answered(invite, sleep=self._sleep)
             self._ledger.invitations.record(
                 known.id,
                 invitation_id=invitation.id,
@@ -168,30 +170,55 @@ class InvitationSender:
         opportunity: Opportunity,
         rule: ResolvedRule,
         test_id: int,
-        before: int | None,
-        callback: str | None,
+        known: Assessment | None,
+        assessment_id: int,
     ) -> Invitation:
-        settings = self._link_settings(plan.action, rule, test_id)
+        settings, callback = self._link_settings(plan.action, rule, test_id), self._callback(assessment_id)
+        before = known.invitation_id if known is not None else None
         if plan.action is Action.REATTEMPT and before is not None:
-            return self._reattempt(before, callback, settings)
-        if plan.check_first:
-            quiet = self._as_reported(self._invite(opportunity, test_id, callback, settings, send_email=False))
-            if quiet.status is AttemptStatus.IN_PROGRESS or quiet.status.is_ended:
-                return quiet
-        return self._invite(opportunity, test_id, callback, settings, send_email=True)
+            send = partial(self._reattempt, before, callback, settings)
+        else:
+            send = partial(self._invite, opportunity, test_id, callback, settings)
+        return self._mail(send, plan, assessment_id, tried=known.mails_tried if known is not None else 0)
 
-    def _reattempt(self, invitation_id: int, callback: str | None, settings: InviteSettings) -> Invitation:
+    def _mail(self, send: Callable[[bool], Invitation], plan: Plan, assessment_id: int, *, tried: int) -> Invitation:
+        """Ask for the e-mail, and when the answer is lost, learn without one what became of it before asking again.
+
+        So the candidate gets two e-mails at most, however many answers are lost.
+
+        :param send: sends the invite, with an e-mail or without.
+        :param tried: e-mails asked for before whose answers were lost.
+        """
+        if tried == 0 and not plan.check_first:
+            tried = 1
+            with suppress(OutcomeUnknownError):
+                return self._send_mail(send, assessment_id)
+        quiet = send_until_answered(partial(send, False), sleep=self._sleep)
+        if plan.check_first:
+            quiet = self._as_reported(quiet)
+        if tried > 1 or quiet.status is AttemptStatus.IN_PROGRESS or quiet.status.is_ended:
+            return quiet
+        try:
+            return self._send_mail(send, assessment_id)
+        except OutcomeUnknownError:
+            return quiet if tried else self._mail(send, plan, assessment_id, tried=1)
+
+    def _send_mail(self, send: Callable[[bool], Invitation], assessment_id: int) -> Invitation:
+        self._ledger.assessments.count_mail(assessment_id)
+        return send(True)
+
+    def _reattempt(
+        self, invitation_id: int, callback: str | None, settings: InviteSettings, send_email: bool
+    ) -> Invitation:
         now = self._clock()
-        reattempt = partial(
-            self._imocha.reattempt,
+        return self._imocha.reattempt(
             invitation_id,
             start_at=settings.start_at or now,
             end_at=settings.end_at or now + timedelta(days=7),
             time_zone_id=settings.time_zone_id or UTC_ZONE,
-            send_email=True,
+            send_email=send_email,
             callback_url=callback,
         )
-        return send_until_answered(reattempt, sleep=self._sleep)
 
     def _invite(
         self,
@@ -199,20 +226,12 @@ class InvitationSender:
         test_id: int,
         callback: str | None,
         settings: InviteSettings,
-        *,
         send_email: bool,
     ) -> Invitation:
         email, name = str(opportunity.email), opportunity.name or "Candidate"
-        invite = partial(
-            self._imocha.invite,
-            test_id,
-            email=email,
-            name=name,
-            send_email=send_email,
-            callback_url=callback,
-            settings=settings,
+        return self._imocha.invite(
+            test_id, email=email, name=name, send_email=send_email, callback_url=callback, settings=settings
         )
-        return send_until_answered(invite, sleep=self._sleep)
 
     def _as_reported(self, invitation: Invitation) -> Invitation:
         """What an invite says of a finished attempt is not documented (imocha.md 5.3); its report tells."""

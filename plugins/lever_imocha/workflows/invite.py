@@ -28,7 +28,7 @@ from lever_imocha.domain.decisions import (
 )
 from lever_imocha.domain.metrics import Metrics, NoMetrics
 from lever_imocha.domain.tags import near_misses
-from lever_imocha.errors import LeverImochaError, NotFoundError, Scope, redact
+from lever_imocha.errors import LeverImochaError, NotFoundError, Scope, as_ours, redact
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.values import CANDIDATE_WORK, Assessment, StageEntry, Work, WorkItem
 from lever_imocha.settings import Settings
@@ -128,8 +128,8 @@ class InviteWorkflow:
             return None
         try:
             situation = self._read(opportunity_id)
-        except LeverImochaError as error:
-            return self._runner.fail_all(items.values(), error)
+        except Exception as error:
+            return self._runner.fail_all(items.values(), as_ours(error))
         outcomes, failures = list[Result](), list[LeverImochaError]()
         steps: dict[Work, Step] = {Work.INVITE: self._invite, Work.CANCEL: self._cancel, Work.STATUS: self._show}
         for kind, work in steps.items():  # inviting may add the other two to the items

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from itertools import chain
@@ -11,10 +11,11 @@ from itertools import chain
 from more_itertools import chunked
 
 from lever_imocha.clients.lever import LeverClient
+from lever_imocha.domain.decisions import Departure
 from lever_imocha.domain.lever import Opportunity
-from lever_imocha.errors import VendorRefusedError
+from lever_imocha.errors import LeverImochaError, Scope, as_ours
 from lever_imocha.ledger.repository import Ledger
-from lever_imocha.ledger.values import Work
+from lever_imocha.ledger.values import NewEntry, Work
 from lever_imocha.settings import Settings
 from lever_imocha.workflows.resolved_settings import ResolvedSettings
 from lever_imocha.workflows.situation import SituationReader, new_entry
@@ -47,22 +48,28 @@ class StageSweep:
         """Record new stage entries, and enqueue who left with an open invitation or is to be forgotten.
 
         A sweep looks at who came since the last one, with an overlap. A full sweep looks at everybody in the stages:
-        on demand, the first time, and after every `poll.full_sweep`.
+        on demand, the first time, and after every `poll.full_sweep`. The lists that only serve cancelling and
+        forgetting are read last; one that cannot be read stops nothing else, and is read from where it was left.
         """
         now = self._clock()
         since = self._narrowed_since(now, full=full)
         in_stage = self._record_entries(resolved, since)
-        left = self._who_left(resolved.trigger_stages, since, in_stage, again=full)
-        self._ledger.queue.enqueue(left, Work.INVITE, news=False)
-        self._ledger.queue.enqueue(self._to_forget(since), Work.CANCEL, news=False)
         self._ledger.watermarks.put(_SWEEP, now)
         if since is None:
             self._ledger.watermarks.put(_FULL_SWEEP, now)
             self._ledger.deliveries.forget(older_than=2 * self._settings.webhooks.max_age)
+        pending = self._ledger.assessments.with_open_invitation()
+        if since is None:
+            left = [key for key, as_ in pending.items() if key not in in_stage and (full or as_ is None)]
+            self._ledger.queue.enqueue(left, Work.INVITE, news=False)
+            self._read_since_last("anonymized", self._anonymized, now)
+        self._read_since_last("moved", partial(self._moved, pending, resolved.trigger_stages), now)
+        self._read_since_last("archived", partial(self._archived, pending), now)
+        self._read_since_last("deleted", self._deleted, now)
 
     def _narrowed_since(self, now: datetime, *, full: bool) -> datetime | None:
         """Return from when on to look, overlap included; None for a full sweep."""
-        last, last_full = self._ledger.watermarks.get(_SWEEP), self._ledger.watermarks.get(_FULL_SWEEP)
+        last, last_full = (self._ledger.watermarks.past(name, now) for name in (_SWEEP, _FULL_SWEEP))
         if full or last is None or last_full is None or now - last_full >= self._settings.poll.full_sweep:
             return None
         return last - self._settings.poll.overlap
@@ -71,9 +78,32 @@ class StageSweep:
         """Record who is in a trigger stage; return their ids."""
         seen_ids: set[str] = set()
         for page in chunked(self._in_stages(resolved.trigger_stages, since, seen_ids), _PAGE):
-            situations = (self._situations.read(item, resolved, fresh_tests=True) for item in page)
-            self._ledger.entries.record([new_entry(situation) for situation in situations], seen_by="sweep")
+            entries = [entry for item in page if (entry := self._entry(item, resolved)) is not None]
+            self._ledger.entries.record(entries, seen_by="sweep")
         return seen_ids
+
+    def _entry(self, opportunity: Opportunity, resolved: ResolvedSettings) -> NewEntry | None:
+        try:
+            return new_entry(self._situations.read(opportunity, resolved, fresh_tests=True))
+        except LeverImochaError:
+            raise
+        except Exception as error:
+            log.error("opportunity %s was left out of the sweep: %s", opportunity.id, as_ours(error))
+            return None
+
+    def _read_since_last(self, name: str, read: Callable[[datetime], None], now: datetime) -> None:
+        """Read an optional list from where it was left, with an overlap; the first time from now on."""
+        mark = f"lever.{name}"
+        last = self._ledger.watermarks.past(mark, now) or self._ledger.watermarks.past(_SWEEP, now) or now
+        try:
+            read(last - self._settings.poll.overlap)
+        except Exception as failure:
+            error = as_ours(failure)
+            if error.scope is Scope.ACCOUNT:
+                raise error from None
+            log.warning("Lever's list of %s opportunities cannot be read, the next sweep tries again: %s", name, error)
+        else:
+            self._ledger.watermarks.put(mark, now)
 
     def _in_stages(self, stages: Sequence[str], since: datetime | None, seen_ids: set[str]) -> Iterator[Opportunity]:
         """List who is in a trigger stage: all, or who came, or was given a tag or an address, since a time; each once.
@@ -87,46 +117,29 @@ class StageSweep:
                 seen_ids.add(item.id)
                 yield item
 
-    def _who_left(
-        self, stages: Sequence[str], since: datetime | None, in_stage: Collection[str], *, again: bool
-    ) -> list[str]:
-        """Return the opportunities with an open invitation that have left, each way the settings care about.
+    def _moved(self, pending: Mapping[str, Departure | None], stages: Sequence[str], start: datetime) -> None:
+        """Enqueue who was moved out of the stages with an open invitation."""
+        if not pending or not self._settings.cancel_when.stage_left:
+            return
+        moved = self._lever.list_opportunities(archived=False, advanced_at_start=start)
+        found = [item.id for item in moved if item.id in pending and item.stage not in stages]
+        self._ledger.queue.enqueue(found, Work.INVITE, news=False)
 
-        A full sweep finds who is in no trigger stage any more, and has not been read since they left.
+    def _archived(self, pending: Mapping[str, Departure | None], start: datetime) -> None:
+        """Enqueue who was archived with an open invitation."""
+        if not pending or not self._settings.cancel_when.archived:
+            return
+        archived = self._lever.list_opportunities(archived=True, archived_at_start=start)
+        self._ledger.queue.enqueue([item.id for item in archived if item.id in pending], Work.INVITE, news=False)
 
-        :param again: also those who were read since.
-        """
-        pending = self._ledger.assessments.with_open_invitation()
-        cancel = self._settings.cancel_when
-        found = []
-        if since is None:
-            found = [key for key, left in pending.items() if key not in in_stage and (again or left is None)]
-        elif pending and cancel.stage_left:
-            moved = self._lever.list_opportunities(archived=False, advanced_at_start=since)
-            found = [item.id for item in moved if item.id in pending and item.stage not in stages]
-        if pending and cancel.archived and (start := self._looked_back(since)) is not None:
-            archived = self._lever.list_opportunities(archived=True, archived_at_start=start)
-            found += [item.id for item in archived if item.id in pending]
-        return found
+    def _deleted(self, start: datetime) -> None:
+        """Enqueue who was deleted, and of whom the ledger keeps a name."""
+        self._forget(item.id for item in self._lever.list_deleted_opportunities(deleted_at_start=start))
 
-    def _looked_back(self, since: datetime | None) -> datetime | None:
-        """Return since when a listing of what happened is read: a full sweep reads since the last full one."""
-        last_full = self._ledger.watermarks.get(_FULL_SWEEP)
-        return since or (last_full - self._settings.poll.overlap if last_full else None)
+    def _anonymized(self, start: datetime) -> None:
+        """Enqueue who was anonymised, which happens to archived opportunities only (lever.md 12)."""
+        archived = self._lever.list_opportunities(archived=True, updated_at_start=start)
+        self._forget(item.id for item in archived if item.is_anonymized)
 
-    def _to_forget(self, since: datetime | None) -> list[str]:
-        """Return the opportunities deleted or anonymised since, of whom the ledger keeps a name."""
-        start = self._looked_back(since)
-        if start is None:
-            return []
-        gone = [item.id for item in self._deleted_since(start)]
-        if since is None:  # only archived opportunities can be anonymised (lever.md 12)
-            archived = self._lever.list_opportunities(archived=True, updated_at_start=start)
-            gone += [item.id for item in archived if item.is_anonymized]
-        return sorted(self._ledger.names.stored_of(gone))
-
-    def _deleted_since(self, start: datetime) -> Iterator[Opportunity]:
-        try:
-            yield from self._lever.list_deleted_opportunities(deleted_at_start=start)
-        except VendorRefusedError as error:
-            log.info("deleted opportunities are noticed by full sweeps only: %s", error)
+    def _forget(self, opportunity_ids: Iterable[str]) -> None:
+        self._ledger.queue.enqueue(self._ledger.names.stored_of(list(opportunity_ids)), Work.CANCEL, news=False)

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from lever_imocha.domain.decisions import Outcome
 from lever_imocha.domain.pauses import pause_after_failure
-from lever_imocha.errors import ClaimLostError, LeverImochaError, Scope, VendorRefusedError
+from lever_imocha.errors import ClaimLostError, LeverImochaError, Scope, VendorRefusedError, as_ours
 from lever_imocha.ledger.values import Work, WorkItem
 from lever_imocha.ledger.work_queue import WorkQueue
 
@@ -54,8 +54,8 @@ class WorkRunner:
         except NotYet as wait:
             self._give_back(item, wait.reason, wait.pause)
             return f"waits: {wait.reason}"
-        except LeverImochaError as error:
-            return self.fail(item, error)
+        except Exception as error:
+            return self.fail(item, as_ours(error))
         self._queue.finish(item)
         return result
 

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from lever_imocha.domain.signatures import callback_token, lever_signature
 
-LEVER_TOKEN, CALLBACK_SECRET = "signature-token", "callback-secret"
+LEVER_TOKEN, CALLBACK_SECRET = "a-signature-token", "the-callback-secret"
 JSON = {"Content-Type": "application/json"}
 Kind = Literal["good", "forged", "replayed", "malformed"]
 SHARES: dict[Kind, int] = {"good": 70, "forged": 10, "replayed": 10, "malformed": 10}

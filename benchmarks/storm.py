@@ -228,7 +228,7 @@ class Server:
         settings.write_text("perform_as: people-ops@example.com\n")
         self.environment["LEVER_IMOCHA_SETTINGS"] = str(settings)
         for vendor, extra in (
-            ("lever", {"webhook_tokens": ["older-token", LEVER_TOKEN]}),
+            ("lever", {"webhook_tokens": ["an-older-signature-token", LEVER_TOKEN]}),
             ("imocha", {"callback_secret": CALLBACK_SECRET}),
         ):
             connection = {"conn_type": vendor, "host": "http://127.0.0.1:9", "password": f"{vendor}-key"}

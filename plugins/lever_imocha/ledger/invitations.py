@@ -247,3 +247,9 @@ class Invitations(LedgerPart):
     def recheck(self, invitation_id: int) -> None:
         """Have an invitation's report looked at with the next sweep."""
         self._update(update(invitations).where(invitations.c.id == invitation_id).values(checked_at=None))
+
+    def assessment_of_callback(self, assessment_id: int) -> Assessment | None:
+        """Return the assessment that a callback address was made for; None when there is none any more."""
+        with self._engine.connect() as connection:
+            row = connection.execute(select_assessments().where(assessments.c.id == assessment_id)).one_or_none()
+        return Assessment(**row._mapping) if row is not None else None

@@ -8,8 +8,8 @@ import sys
 import click
 import uvicorn
 
-from lever_imocha.errors import LeverImochaError, SettingsError
-from lever_imocha.webhooks.app import app, create_server_app
+from lever_imocha.errors import LedgerError, SettingsError
+from lever_imocha.webhooks.app import PREFIX, app, create_server_app
 from lever_imocha.webhooks.context import open_context
 from lever_imocha.webhooks.server import allow_many_connections, server_config
 
@@ -30,12 +30,15 @@ def main(host: str, port: int) -> None:
     try:
         for problem in open_context().problems.values():
             log.warning("%s", problem)
-    except SettingsError as error:
-        sys.exit(str(error))
-    except LeverImochaError as error:
-        log.error("%s", error)  # it is tried again with every delivery
-    log.info("receiving at http://%s:%s/lever-imocha/webhooks", host, port)
-    uvicorn.Server(server_config(create_server_app(app), host=host, port=port)).run()
+    except (SettingsError, LedgerError) as error:
+        if not (isinstance(error, LedgerError) and error.temporary):
+            sys.exit(str(error))
+        log.error("%s", error)  # every delivery tries again
+    config = server_config(create_server_app(app), host=host, port=port)
+    listener = config.bind_socket()
+    listener.listen(config.backlog)  # whoever comes from now on is answered
+    log.info("receiving at http://%s:%s%s/webhooks", *listener.getsockname()[:2], PREFIX)
+    uvicorn.Server(config).run(sockets=[listener])
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 TOKEN = "lever_imocha.callback_token"
 """The key of the request's scope under which the token is found."""
 
-_HIDDEN = "***"
+_HIDDEN = "hidden"
 # As in an address of ours, also cut short, in capitals, or with its hyphen encoded once more.
 _TEXT = re.compile(r"\d+(?:-|%2d)[0-9a-f]{32,}", re.IGNORECASE)
 _BYTES = re.compile(_TEXT.pattern.encode(), re.IGNORECASE)

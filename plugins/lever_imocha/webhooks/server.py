@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import resource
-from typing import Any
 
 import h11
 import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-_HEAD_SECONDS = 10.0
-
 
 class BoundedProtocol(H11Protocol):
     """Closes a connection whose next request's head is not complete in time; uvicorn would wait for ever."""
 
+    seconds = 10.0
     _deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -38,14 +36,14 @@ class BoundedProtocol(H11Protocol):
     def _expect_head(self) -> None:
         if self._deadline:
             self._deadline.cancel()
-        self._deadline = self.loop.call_later(_HEAD_SECONDS, self._close_if_waiting)
+        self._deadline = self.loop.call_later(self.seconds, self._close_if_waiting)
 
     def _close_if_waiting(self) -> None:
         if self.conn.their_state is h11.IDLE and not self.transport.is_closing():
             self.transport.close()
 
 
-def server_config(app: ASGIApp, **options: Any) -> uvicorn.Config:
+def server_config(app: ASGIApp, *, host: str, port: int) -> uvicorn.Config:
     """Return how uvicorn serves the receivers.
 
     It logs errors only. Its access log, and a line for every request that is no HTTP, would let strangers fill a disk.
@@ -59,7 +57,8 @@ def server_config(app: ASGIApp, **options: Any) -> uvicorn.Config:
         server_header=False,
         proxy_headers=False,
         timeout_graceful_shutdown=10,
-        **options,
+        host=host,
+        port=port,
     )
 
 

@@ -195,7 +195,7 @@ class Lever:
             body["data"] = {"opportunityId": str(uuid.uuid4())}
         return Delivery(
             kind="replayed", what="token", path=self.path, body=json.dumps(body).encode(), key=kept.key,
-            accepts=(409, 409),
+            accepts=(200, 200),
         )  # fmt: skip
 
     def malformed(self) -> Delivery:

@@ -134,13 +134,13 @@ class Storm:
         return took
 
     async def _send_again(self, session: aiohttp.ClientSession) -> None:
-        """Send good deliveries again; 409 is correct for one that was stored although its answer was lost."""
+        """Send good deliveries again: one that was stored although its answer was lost is answered alike."""
         taken = {delivery.key for delivery in self.kept}
         for answer in [item for item in self.answers if item.delivery.kind == "good"]:
             if answer.delivery.key not in taken:
                 again = await self._send(session, answer.delivery)
                 self.answers.pop()
-                if not again.is_right and again.status != 409:
+                if not again.is_right:
                     self.answers.append(again)
 
     # Judging

@@ -307,7 +307,19 @@ def test_a_callback_before_the_answer_to_the_invite_is_kept(url: str, ledger: Le
     assert ledger.due_write_backs() == []
 
 
-@pytest.mark.parametrize("token", ["1-", "1", "x-y", "²-y", "-", "9" * 30 + "-a", callback_token(1, "other secret")])
+@pytest.mark.parametrize(
+    "token",
+    [
+        "1-",
+        "1",
+        "x-y",
+        "²-y",
+        "-",
+        "9" * 30 + "-a",
+        callback_token(1, "other secret"),
+        *(callback_token(1, SECRET) + end for end in ("%0A", "x", "-", "/")),
+    ],
+)
 def test_a_callback_to_an_address_we_never_gave_is_refused(url: str, ledger: Ledger, token: str) -> None:
     assert post(f"{url}/imocha/{token}", callback("Complete")).status_code == 404
     assert ledger.callbacks() == {}

@@ -25,7 +25,7 @@ from lever_imocha.domain.imocha import Callback
 from lever_imocha.domain.signatures import read_callback_token
 from lever_imocha.errors import DeliveryRefusedError
 from lever_imocha.ledger.repository import Ledger
-from lever_imocha.webhooks.callback_paths import TOKEN, HideCallbackTokens
+from lever_imocha.webhooks.callback_paths import HideCallbackTokens, token_of
 from lever_imocha.webhooks.context import ReceiverContext, open_context
 from lever_imocha.webhooks.deliveries import (
     early_callback_delivery,
@@ -66,7 +66,6 @@ def create_app(
     *,
     body_seconds: float = _BODY_SECONDS,
     patience: float = 3.0,
-    refusals: RefusalLog | None = None,
 ) -> FastAPI:
     """Return the application.
 
@@ -84,7 +83,7 @@ def create_app(
     )
     app.add_middleware(HideCallbackTokens)
     gate = DatabaseGate(context, patience=patience)
-    refusals = refusals or RefusalLog()
+    refusals = RefusalLog()
     read = partial(_body, seconds=body_seconds)
 
     @app.post("/webhooks/lever")
@@ -93,7 +92,7 @@ def create_app(
 
     @app.post("/webhooks/imocha/{token}")
     async def imocha(token: str, request: Request) -> JSONResponse:
-        token = request.scope.get(TOKEN, token)
+        token = token_of(request.scope, token)
         return await _answer("iMocha", _take_imocha(gate, token, partial(read, request)), refusals)
 
     return app

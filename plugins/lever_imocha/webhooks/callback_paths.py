@@ -6,9 +6,7 @@ import re
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-TOKEN = "lever_imocha.callback_token"
-"""The key of the request's scope under which the token is found."""
-
+_TOKEN = "lever_imocha.callback_token"
 _HIDDEN = "hidden"
 # As in an address of ours, also cut short, in capitals, or with its hyphen encoded once more.
 _TEXT = re.compile(r"\d+(?:-|%2d)[0-9a-f]{32,}", re.IGNORECASE)
@@ -38,7 +36,16 @@ def _hide(scope: Scope) -> None:
     if "imocha" not in path.lower():
         return
     if found := _TEXT.search(path):
-        scope[TOKEN] = found.group()
+        scope[_TOKEN] = found.group()
         scope["path"] = _TEXT.sub(_HIDDEN, path)
         scope["raw_path"] = scope["path"].encode()
     scope["query_string"] = _BYTES.sub(_HIDDEN.encode(), scope["query_string"])
+
+
+def token_of(scope: Scope, shown: str) -> str:
+    """Return the token of a callback's address.
+
+    :param shown: the last part of the path as it is now; what was more than a token is none of ours.
+    """
+    token: str = scope.get(_TOKEN, shown) if shown == _HIDDEN else shown
+    return token

@@ -36,7 +36,7 @@ from pathlib import Path
 
 import aiohttp
 from lever_imocha.ledger.database import engine_for
-from lever_imocha.ledger.tables import deliveries, invitations
+from lever_imocha.ledger.tables import assessments, deliveries, invitations, stage_entries
 from sqlalchemy import func, insert, select
 
 from benchmarks.deliveries import CALLBACK_SECRET, LEVER_TOKEN, SHARES, Delivery, Imocha, Kind, Lever
@@ -287,9 +287,9 @@ class Server:
                 os.kill(pid, signal.SIGCONT)
 
     def invite(self, count: int) -> list[int]:
-        """Add invitations to the ledger.
+        """Add assessments with an invitation each to the ledger; an assessment has the number of its invitation.
 
-        :return: their ids.
+        :return: the invitations' ids.
         """
         now = datetime.now(UTC)
         ids = list(range(FIRST_INVITATION, FIRST_INVITATION + count))
@@ -299,6 +299,20 @@ class Server:
         ]
         with self._engine.begin() as connection:
             connection.execute(insert(invitations), rows)
+            entry = insert(stage_entries).values(
+                opportunity_id="storm", stage_id="s", entered_at=now, first_seen_by="sweep", first_seen_at=now,
+                pending_since=now, eligibility="", decision="invite", decided_at=now,
+            )  # fmt: skip
+            entry_id = connection.execute(entry.returning(stage_entries.c.id)).scalar_one()
+            rule = {"trigger_stage_id": "s", "completed_stage_id": "d", "form_template": "t"}
+            connection.execute(
+                insert(assessments),
+                [
+                    {"id": key, "opportunity_id": str(key), "test_id": 1, "entry_id": entry_id, "invitation_id": key}
+                    | rule
+                    for key in ids
+                ],
+            )
         return ids
 
     def stored(self, vendor: str, since: datetime) -> Counter[str]:

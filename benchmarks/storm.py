@@ -37,7 +37,8 @@ from pathlib import Path
 import aiohttp
 from lever_imocha.ledger.database import engine_for
 from lever_imocha.ledger.tables import assessments, deliveries, invitations, stage_entries
-from sqlalchemy import func, insert, select
+from lever_imocha.webhooks.deliveries import LEVER_EVENTS
+from sqlalchemy import and_, func, insert, select
 
 from benchmarks.deliveries import CALLBACK_SECRET, LEVER_TOKEN, SHARES, Delivery, Imocha, Kind, Lever
 from dev import postgres, services
@@ -316,10 +317,13 @@ class Server:
         return ids
 
     def stored(self, vendor: str, since: datetime) -> Counter[str]:
-        """Count the ledger's rows for each delivery."""
+        """Count the ledger's rows for each delivery; not those that only say that a token is spent."""
+        spent = and_(
+            deliveries.c.vendor == "lever", deliveries.c.opportunity_id.is_(None), deliveries.c.event.in_(LEVER_EVENTS)
+        )
         query = (
             select(deliveries.c.key, func.count())
-            .where(deliveries.c.vendor == vendor, deliveries.c.received_at >= since)
+            .where(deliveries.c.vendor == vendor, deliveries.c.received_at >= since, ~spent)
             .group_by(deliveries.c.key)
         )
         with self._engine.connect() as connection:

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from lever_imocha.domain.signatures import callback_token, lever_signature
 
-LEVER_TOKEN, CALLBACK_SECRET = "signature-token", "callback-secret"
+LEVER_TOKEN, CALLBACK_SECRET = "a-signature-token", "the-callback-secret"
 JSON = {"Content-Type": "application/json"}
 Kind = Literal["good", "forged", "replayed", "malformed"]
 SHARES: dict[Kind, int] = {"good": 70, "forged": 10, "replayed": 10, "malformed": 10}
@@ -195,7 +195,7 @@ class Lever:
             body["data"] = {"opportunityId": str(uuid.uuid4())}
         return Delivery(
             kind="replayed", what="token", path=self.path, body=json.dumps(body).encode(), key=kept.key,
-            accepts=(409, 409),
+            accepts=(200, 200),
         )  # fmt: skip
 
     def malformed(self) -> Delivery:

@@ -22,7 +22,7 @@ from dev import postgres, services
 from dev.demo import PYTHON, Scenario, wait_for
 from dev.environment import RUN, prepare
 
-PREFIX, KEY, SECRET = "bench_", "signature-token", "callback-secret"
+PREFIX, KEY, SECRET = "bench_", "a-signature-token", "the-callback-secret"
 
 
 class Bench(Scenario):

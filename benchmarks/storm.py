@@ -36,8 +36,9 @@ from pathlib import Path
 
 import aiohttp
 from lever_imocha.ledger.database import engine_for
-from lever_imocha.ledger.tables import deliveries, invitations
-from sqlalchemy import func, insert, select
+from lever_imocha.ledger.tables import assessments, deliveries, invitations, stage_entries
+from lever_imocha.webhooks.deliveries import LEVER_EVENTS
+from sqlalchemy import and_, func, insert, select
 
 from benchmarks.deliveries import CALLBACK_SECRET, LEVER_TOKEN, SHARES, Delivery, Imocha, Kind, Lever
 from dev import postgres, services
@@ -134,13 +135,13 @@ class Storm:
         return took
 
     async def _send_again(self, session: aiohttp.ClientSession) -> None:
-        """Send good deliveries again; 409 is correct for one that was stored although its answer was lost."""
+        """Send good deliveries again: one that was stored although its answer was lost is answered alike."""
         taken = {delivery.key for delivery in self.kept}
         for answer in [item for item in self.answers if item.delivery.kind == "good"]:
             if answer.delivery.key not in taken:
                 again = await self._send(session, answer.delivery)
                 self.answers.pop()
-                if not again.is_right and again.status != 409:
+                if not again.is_right:
                     self.answers.append(again)
 
     # Judging
@@ -228,7 +229,7 @@ class Server:
         settings.write_text("perform_as: people-ops@example.com\n")
         self.environment["LEVER_IMOCHA_SETTINGS"] = str(settings)
         for vendor, extra in (
-            ("lever", {"webhook_tokens": ["older-token", LEVER_TOKEN]}),
+            ("lever", {"webhook_tokens": ["an-older-signature-token", LEVER_TOKEN]}),
             ("imocha", {"callback_secret": CALLBACK_SECRET}),
         ):
             connection = {"conn_type": vendor, "host": "http://127.0.0.1:9", "password": f"{vendor}-key"}
@@ -287,9 +288,9 @@ class Server:
                 os.kill(pid, signal.SIGCONT)
 
     def invite(self, count: int) -> list[int]:
-        """Add invitations to the ledger.
+        """Add assessments with an invitation each to the ledger; an assessment has the number of its invitation.
 
-        :return: their ids.
+        :return: the invitations' ids.
         """
         now = datetime.now(UTC)
         ids = list(range(FIRST_INVITATION, FIRST_INVITATION + count))
@@ -299,13 +300,30 @@ class Server:
         ]
         with self._engine.begin() as connection:
             connection.execute(insert(invitations), rows)
+            entry = insert(stage_entries).values(
+                opportunity_id="storm", stage_id="s", entered_at=now, first_seen_by="sweep", first_seen_at=now,
+                pending_since=now, eligibility="", decision="invite", decided_at=now,
+            )  # fmt: skip
+            entry_id = connection.execute(entry.returning(stage_entries.c.id)).scalar_one()
+            rule = {"trigger_stage_id": "s", "completed_stage_id": "d", "form_template": "t"}
+            connection.execute(
+                insert(assessments),
+                [
+                    {"id": key, "opportunity_id": str(key), "test_id": 1, "entry_id": entry_id, "invitation_id": key}
+                    | rule
+                    for key in ids
+                ],
+            )
         return ids
 
     def stored(self, vendor: str, since: datetime) -> Counter[str]:
-        """Count the ledger's rows for each delivery."""
+        """Count the ledger's rows for each delivery; not those that only say that a token is spent."""
+        spent = and_(
+            deliveries.c.vendor == "lever", deliveries.c.opportunity_id.is_(None), deliveries.c.event.in_(LEVER_EVENTS)
+        )
         query = (
             select(deliveries.c.key, func.count())
-            .where(deliveries.c.vendor == vendor, deliveries.c.received_at >= since)
+            .where(deliveries.c.vendor == vendor, deliveries.c.received_at >= since, ~spent)
             .group_by(deliveries.c.key)
         )
         with self._engine.connect() as connection:

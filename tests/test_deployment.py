@@ -14,7 +14,17 @@ ROOT = Path(__file__).parents[1]
 def test_the_compose_file_has_every_service_and_no_password_of_its_own() -> None:
     text = (ROOT / "compose.yaml").read_text()
     services = yaml.safe_load(text)["services"]
-    wanted = {"postgres", "redis", "init", "api-server", "scheduler", "dag-processor", "triggerer", "worker"}
+    wanted = {
+        "postgres",
+        "redis",
+        "init",
+        "api-server",
+        "scheduler",
+        "dag-processor",
+        "triggerer",
+        "worker",
+        "receivers",
+    }
     assert set(services) == wanted
     assert all("init" in services[name]["depends_on"] for name in wanted - {"postgres", "redis", "init"})
     assert not re.search(r"^\s*\w*(PASSWORD|SECRET|KEY)\w*: (?!\$\{\w+:\?)", text, re.MULTILINE)

@@ -14,6 +14,7 @@ from airflow.sdk import RetryAction
 from lever_imocha.errors import (
     ApiError,
     AssessmentError,
+    BugError,
     ClaimLostError,
     CredentialsError,
     DeliveryRefusedError,
@@ -63,6 +64,7 @@ ERRORS: list[tuple[LeverImochaError, Retry, Scope]] = [
     (ReportFileError("broke off"), SOON, CANDIDATE),
     (ReportFileError("too large", permanent=True), LATER, CANDIDATE),
     (AssessmentError("a field has no option"), LATER, CANDIDATE),
+    (BugError(KeyError("Ann Example")), LATER, CANDIDATE),
     (ClaimLostError("op"), SOON, CANDIDATE),
     (WaitFailedError("the key is wrong"), NEVER, ACCOUNT),
     (DeliveryRefusedError(400, "no signature"), NEVER, CANDIDATE),

@@ -25,6 +25,11 @@ def test_durations_are_seconds_or_iso() -> None:
     assert (poll.attempts, poll.lease) == (timedelta(seconds=2.5), timedelta(minutes=5))
 
 
+@pytest.mark.parametrize("url", ["https://x.example", "http://127.0.0.1:8080", "http://localhost/a", "http://[::1]:80"])
+def test_the_public_url_is_encrypted_or_on_this_machine(url: str) -> None:
+    assert parse_settings(f"{GOOD}public_url: '{url}'").public_url == url
+
+
 @pytest.mark.parametrize(
     ("text", "line"),
     [
@@ -49,6 +54,15 @@ def test_durations_are_seconds_or_iso() -> None:
             GOOD + "rate_limits: {lever: 40}",
             "x.yaml: rate_limits.lever: '40' cannot be used: Input should be less than",
         ),
+        (
+            GOOD + "public_url: http://airflow.example.com",
+            "x.yaml: public_url: 'http://airflow.example.com' cannot be used: it must start with https://",
+        ),
+        (
+            GOOD + "public_url: http://127.0.0.1.example.com",
+            "x.yaml: public_url: 'http://127.0.0.1.example.com' cannot be used: it must start with https://",
+        ),
+        (GOOD + "public_url: https://", "x.yaml: public_url: 'https://' cannot be used: it must be a web address"),
         (GOOD + "write_back: {report_retry: []}", "x.yaml: write_back.report_retry: '[]' cannot be used: give at"),
         (GOOD + "alerts: {waiting: 0}", "x.yaml: alerts.waiting: '0' cannot be used: Input should be greater than"),
         (GOOD + "alerts: {notifer: a.B}", "x.yaml: alerts.notifer: there is no such setting; did you mean 'notifier'?"),

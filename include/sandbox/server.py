@@ -5,15 +5,17 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp
 
 
 @contextmanager
-def serve(app: ASGIApp) -> Iterator[str]:
+def serve(app: ASGIApp, **options: Any) -> Iterator[str]:
     """Serve on a free loopback port in a thread.
 
+    :param options: of uvicorn.
     :return: a context manager that gives the base URL and stops the server at its end.
     """
     ready = threading.Event()
@@ -23,7 +25,8 @@ def serve(app: ASGIApp) -> Iterator[str]:
             await super().startup()
             ready.set()
 
-    server = Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="error"))
+    given: dict[str, Any] = {"host": "127.0.0.1", "port": 0, "log_level": "error"} | options
+    server = Server(uvicorn.Config(app, **given))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     ready.wait(10)

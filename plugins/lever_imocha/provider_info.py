@@ -59,7 +59,9 @@ def get_provider_info() -> dict[str, Any]:
                     "placeholders": {"host": "https://apiv3.imocha.io/v3"},
                 },
                 "conn-fields": {
-                    "callback_secret": _secret("Callback secret", "Any long random text; signs callback addresses."),
+                    "callback_secret": _secret(
+                        "Callback secret", "Random text of at least 16 characters; signs callback addresses."
+                    ),
                     **_SHARED_FIELDS,
                 },
             },

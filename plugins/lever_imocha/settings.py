@@ -6,11 +6,13 @@ Names only: stages, templates and users are given as recruiters know them and be
 from __future__ import annotations
 
 import difflib
+import ipaddress
 import os
 import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
+from urllib.parse import urlsplit
 
 import yaml
 from croniter import croniter
@@ -207,11 +209,18 @@ class Settings(_Section):
     """Also mask at iMocha who is deleted or anonymised in Lever (its GDPR call)."""
     explain: ExplainSettings = ExplainSettings()
     public_url: Annotated[str, Field(pattern=r"^https?://[^\s/]+(/\S*)?$")] | None = None
-    """Airflow's API server as iMocha sees it; without it there are no callbacks."""
+    """The receivers as iMocha sees them, `https://`; without it there are no callbacks."""
     webhooks: WebhookSettings = WebhookSettings()
     poll: PollSettings = PollSettings()
     rate_limits: RateLimits = RateLimits()
     alerts: AlertSettings = AlertSettings()
+
+    @field_validator("public_url")
+    @classmethod
+    def _is_encrypted(cls, value: str | None) -> str | None:
+        if value and not value.startswith("https://") and not is_loopback(urlsplit(value).hostname):
+            raise ValueError("it must start with https://; http:// is for this machine alone")
+        return value
 
     @model_validator(mode="after")
     def _tags_mean_one_thing(self) -> Settings:
@@ -300,6 +309,14 @@ def _validated(model: type[M], data: dict[str, Any], source: str) -> M:
         # When a rule is wrong, pydantic also says that there are then no rules; that is not another mistake.
         items = [item for item in error.errors() if item["type"] != "too_short" or not data.get(str(item["loc"][0]))]
         raise SettingsError([f"{source}: {_line(item)}" for item in items]) from None
+
+
+def is_loopback(host: str | None) -> bool:
+    """Return whether a host is this machine itself, which needs no encryption."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host or "").is_loopback
+    except ValueError:
+        return False
 
 
 def settings_path() -> Path:

@@ -57,9 +57,15 @@ def test_imocha_falls_back_to_tests_without_the_permission_for_units(
 
 
 def test_unknown_extras_are_not_sent(url: str, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    connect(monkeypatch, "lever", host=f"{url}/lever/v1", password="lever-key", extra={"webhook_tokens": "s3cret"})
+    connect(
+        monkeypatch,
+        "lever",
+        host=f"{url}/lever/v1",
+        password="lever-key",
+        extra={"webhook_tokens": "a-secret-of-some-length"},
+    )
     LeverHook().client().check()
-    assert all("webhook" not in str(call) and "s3cret" not in str(call) for call in world.calls)
+    assert all("webhook" not in str(call) and "a-secret-of-some-length" not in str(call) for call in world.calls)
 
 
 @pytest.mark.parametrize(
@@ -75,6 +81,37 @@ def test_a_connection_that_cannot_work_says_why(
     connect(monkeypatch, "lever", **given)
     with pytest.raises(SettingsError, match=line):
         LeverHook().client()
+
+
+@pytest.mark.parametrize(
+    ("tokens", "found"),
+    [
+        (None, []),
+        ("", []),
+        ("one-that-is-long-enough, another-of-some-length,", ["one-that-is-long-enough", "another-of-some-length"]),
+        (["one-that-is-long-enough"], ["one-that-is-long-enough"]),
+    ],
+)
+def test_signature_tokens_are_a_list_or_text(tokens: object, found: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    connect(monkeypatch, "lever", password="k", extra={"webhook_tokens": tokens})
+    assert LeverHook().webhook_tokens == found
+
+
+@pytest.mark.parametrize("tokens", ["fifteen-letters", ["one-that-is-long-enough", "short"], 12345])
+def test_a_short_signature_token_is_refused(tokens: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    connect(monkeypatch, "lever", password="k", extra={"webhook_tokens": tokens})
+    with pytest.raises(
+        SettingsError, match=r"connection lever_default: webhook_tokens in the extra is shorter than 16"
+    ):
+        _ = LeverHook().webhook_tokens
+    assert LeverHook().test_connection()[0] is False
+
+
+def test_a_short_callback_secret_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    connect(monkeypatch, "imocha", password="k", extra={"callback_secret": "fifteen-letters"})
+    with pytest.raises(SettingsError, match="connection imocha_default: callback_secret in the extra is shorter"):
+        _ = ImochaHook().callback_secret
+    assert "callback_secret" in ImochaHook().test_connection()[1]
 
 
 def test_a_host_may_be_a_bare_name(monkeypatch: pytest.MonkeyPatch) -> None:

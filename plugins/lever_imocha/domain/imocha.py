@@ -221,10 +221,17 @@ class Attempt(ImochaModel):
     status: Status = Field(alias="testStatus", default=AttemptStatus.UNKNOWN)
 
 
+def _number(value: Any) -> Any:
+    """Refuse what is no number, but would be taken for one: `true`, ` 5 `, `5_0`."""
+    if isinstance(value, bool) or (isinstance(value, str) and not (value.isascii() and value.isdigit())):
+        raise ValueError("not a number")
+    return value
+
+
 class Callback(ImochaModel):
     """What iMocha posts when an attempt starts or ends (imocha.md 6.1); e-mail address and scores are not read."""
 
-    test_invitation_id: Annotated[int, Field(alias="testInvitationId", gt=0, lt=2**63)]
+    test_invitation_id: Annotated[int, BeforeValidator(_number), Field(alias="testInvitationId", gt=0, lt=2**63)]
     status: Status
     attempted_on_utc: Annotated[str | None, Field(alias="attemptedOnUtc", pattern=r"^[ -~]{0,40}$")] = None
 

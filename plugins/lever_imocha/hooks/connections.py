@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -17,6 +16,9 @@ from lever_imocha.clients.limits import InProcessLimiter, Limiter
 from lever_imocha.clients.transport import ApiClient, VendorError
 from lever_imocha.domain.metrics import Metrics
 from lever_imocha.errors import SettingsError
+from lever_imocha.settings import is_loopback
+
+_SHORTEST_SECRET = 16
 
 
 class ConnectionLike(Protocol):
@@ -47,13 +49,6 @@ def find_connection(read: Callable[[str], Any], conn_id: str, conn_type: str) ->
     return connection
 
 
-def _is_loopback(host: str | None) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host or "").is_loopback
-    except ValueError:
-        return False
-
-
 def base_url(connection: ConnectionLike, default: str) -> str:
     """Return the API's base URL: the connection's host, which may be a whole URL.
 
@@ -65,7 +60,7 @@ def base_url(connection: ConnectionLike, default: str) -> str:
     parts = urlsplit(url)
     if connection.port and parts.port is None:
         url = parts._replace(netloc=f"{parts.netloc}:{connection.port}").geturl()
-    if parts.scheme != "https" and not (parts.scheme == "http" and _is_loopback(parts.hostname)):
+    if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(parts.hostname)):
         raise SettingsError([f"connection {connection.conn_id}: host must start with https://, e.g. {default}"])
     return url
 
@@ -82,21 +77,31 @@ def api_key(connection: ConnectionLike) -> str:
     return key
 
 
+def _long_enough(connection: ConnectionLike, name: str, secret: str) -> str:
+    mask_secret(secret)
+    if len(secret) < _SHORTEST_SECRET:
+        problem = f"{name} in the extra is shorter than {_SHORTEST_SECRET} characters and could be guessed"
+        raise SettingsError([f"connection {connection.conn_id}: {problem}; use a longer one"])
+    return secret
+
+
 def secret_extras(connection: ConnectionLike, name: str) -> list[str]:
-    """Return secrets from one of the connection's extras: a list, or text separated by commas; masked in logs."""
+    """Return secrets from one of the connection's extras: a list, or text separated by commas; masked in logs.
+
+    :raises SettingsError: one is so short that it could be guessed.
+    """
     value = connection.extra_dejson.get(name) or []
-    parts = value.split(",") if isinstance(value, str) else [str(part) for part in value]
-    secrets = [part.strip() for part in parts if part.strip()]
-    for secret in secrets:
-        mask_secret(secret)
-    return secrets
+    parts = value.split(",") if isinstance(value, str) else value if isinstance(value, list) else [value]
+    return [_long_enough(connection, name, secret) for part in parts if (secret := str(part).strip())]
 
 
 def secret_extra(connection: ConnectionLike, name: str) -> str | None:
-    """Return a secret from one of the connection's extras, masked in logs; None if it is empty."""
-    value = str(connection.extra_dejson.get(name) or "").strip()
-    mask_secret(value)
-    return value or None
+    """Return a secret from one of the connection's extras, masked in logs; None if it is empty.
+
+    :raises SettingsError: it is so short that it could be guessed.
+    """
+    secret = str(connection.extra_dejson.get(name) or "").strip()
+    return _long_enough(connection, name, secret) if secret else None
 
 
 def session_for(connection: ConnectionLike) -> requests.Session:

@@ -83,6 +83,7 @@ class ImochaHook(HttpHook):
         :return: whether it works, and a text for Airflow's connection page.
         """
         try:
+            _ = self.callback_secret  # a wrong one would only be noticed by the receivers
             self.client().check()
         except LeverImochaError as error:
             return False, str(error)

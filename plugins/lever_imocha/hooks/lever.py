@@ -95,6 +95,7 @@ class LeverHook(HttpHook):
         :return: whether it works, and a text for Airflow's connection page.
         """
         try:
+            _ = self.webhook_tokens  # a wrong one would only be noticed by the receivers
             self.client().check()
         except LeverImochaError as error:
             return False, str(error)

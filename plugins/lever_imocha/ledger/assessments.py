@@ -39,6 +39,10 @@ class Assessments(LedgerPart):
         """Return all assessments of an opportunity, oldest first."""
         return self._found(_ASSESSMENTS.where(assessments.c.opportunity_id == opportunity_id))
 
+    def get(self, assessment_id: int) -> Assessment | None:
+        """Return one assessment; None when there is none of this id."""
+        return next(iter(self._found(_ASSESSMENTS.where(assessments.c.id == assessment_id))), None)
+
     def to_write(self, opportunity_id: str) -> list[Assessment]:
         """Return an opportunity's assessments whose report is to be written.
 

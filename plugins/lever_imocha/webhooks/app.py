@@ -1,5 +1,6 @@
-"""The two receivers as a FastAPI application, mounted by Airflow's API server below ``/lever-imocha``.
+"""The two receivers as a FastAPI application.
 
+`python -m lever_imocha.webhooks` serves it alone; Airflow's API server mounts it as well, below ``/lever-imocha``.
 No login: Lever proves itself by its signature, iMocha by an address nobody else knows. An answer of 2xx means that
 the delivery is in the ledger; whatever keeps it from there is a 503, so that the vendor sends it again.
 """
@@ -8,36 +9,48 @@ from __future__ import annotations
 
 import gc
 import logging
-import math
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from functools import partial
 
-from anyio import CapacityLimiter, Lock, fail_after, to_thread
+from anyio import fail_after
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
+from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect
+from starlette.routing import Mount
 
-from lever_imocha.domain.imocha import AttemptStatus, Callback
+from lever_imocha.domain.imocha import Callback
 from lever_imocha.domain.signatures import read_callback_token
 from lever_imocha.errors import DeliveryRefusedError
 from lever_imocha.ledger.repository import Ledger
-from lever_imocha.ledger.values import NewDelivery
+from lever_imocha.webhooks.callback_paths import HideCallbackTokens, token_of
 from lever_imocha.webhooks.context import ReceiverContext, open_context
-from lever_imocha.webhooks.deliveries import read_imocha_callback, read_lever_delivery
+from lever_imocha.webhooks.deliveries import (
+    early_callback_delivery,
+    imocha_delivery,
+    read_imocha_callback,
+    read_lever_delivery,
+)
+from lever_imocha.webhooks.gate import DatabaseGate
+from lever_imocha.webhooks.refusals import RefusalLog
 
-log = logging.getLogger(__name__)
-
+PREFIX = "/lever-imocha"
 MAX_BODY = 64 * 1024
-_LEDGER_SECONDS = 5.0
-"""Seconds the ledger has to take a delivery; then it counts as away, and the vendor shall send again."""
-_AT_ONCE = 6  # as many as the ledger's pool has connections
-_CONTEXT_SECONDS = 30.0
+_BODY_SECONDS = 10.0
+_SAID = {
+    400: "not a delivery of this vendor, or too old",
+    401: "not signed by a webhook known here",
+    404: "not found",
+    408: "the body took too long",
+    413: "the body is too large",
+}
+"""What a stranger is told; why it is so, and what an operator can do about it, is in the log."""
 
 
 @asynccontextmanager
-async def _ready(_app: FastAPI) -> AsyncIterator[None]:
+async def _ready(_app: Starlette) -> AsyncIterator[None]:
     """Have the garbage collector leave alone what the server has loaded.
 
     It is 300 MB of objects that stay; walking through them again and again takes half the time in a storm of
@@ -48,103 +61,116 @@ async def _ready(_app: FastAPI) -> AsyncIterator[None]:
     yield
 
 
-class DatabaseGate:
-    """Caches the receivers' context for 30 s, and limits concurrent database work to 6.
-
-    It uses threads of its own, so that the receivers cannot block Airflow's API. A delivery's signature is checked
-    before it waits for a turn: a forged one takes no turn from a good one.
-    """
-
-    def __init__(self, open_context: Callable[[], ReceiverContext]) -> None:
-        self._open, self._good_until = open_context, 0.0
-        self._context: ReceiverContext | None = None
-        self._lock, self._turn, self._threads = Lock(), CapacityLimiter(_AT_ONCE), CapacityLimiter(math.inf)
-
-    async def context(self) -> ReceiverContext:
-        """Return what the receivers work with, at most 30 s old."""
-        async with self._lock:
-            if self._context is None or time.monotonic() >= self._good_until:
-                with fail_after(2 * _LEDGER_SECONDS):
-                    self._context = await to_thread.run_sync(self._open, abandon_on_cancel=True, limiter=self._threads)
-                self._good_until = time.monotonic() + _CONTEXT_SECONDS
-            return self._context
-
-    async def run(self, work: Callable[[], None]) -> None:
-        """Run database work in a thread; it fails when the database takes longer than 5 s."""
-        async with self._turn:
-            with fail_after(_LEDGER_SECONDS):
-                await to_thread.run_sync(work, abandon_on_cancel=True, limiter=self._threads)
-
-
-def create_app(context: Callable[[], ReceiverContext] = open_context) -> FastAPI:
+def create_app(
+    context: Callable[[], ReceiverContext] = open_context,
+    *,
+    body_seconds: float = _BODY_SECONDS,
+    patience: float = 3.0,
+) -> FastAPI:
     """Return the application.
 
     :param context: looks up the ledger and the secrets, at most every 30 s.
+    :param body_seconds: how long a body may take to arrive.
+    :param patience: as for `DatabaseGate`.
     """
-    app = FastAPI(title="Lever and iMocha webhooks", docs_url=None, redoc_url=None, openapi_url=None, lifespan=_ready)
-    gate = DatabaseGate(context)
+    app = FastAPI(
+        title="Lever and iMocha webhooks",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        lifespan=_ready,
+        redirect_slashes=False,  # a redirect would repeat the callback's token
+    )
+    app.add_middleware(HideCallbackTokens)
+    gate = DatabaseGate(context, patience=patience)
+    refusals = RefusalLog()
+    read = partial(_body, seconds=body_seconds)
 
     @app.post("/webhooks/lever")
     async def lever(request: Request) -> JSONResponse:
-        return await _answer("Lever", partial(_take_lever, gate), request)
+        return await _answer("Lever", _take_lever(gate, partial(read, request)), refusals)
 
     @app.post("/webhooks/imocha/{token}")
     async def imocha(token: str, request: Request) -> JSONResponse:
-        # Airflow logs the path of every request when it is answered, and this one holds the secret.
-        request.scope["path"] = request.scope["path"].replace(token, "***")
-        return await _answer("iMocha", partial(_take_imocha, gate, token), request)
+        token = token_of(request.scope, token)
+        return await _answer("iMocha", _take_imocha(gate, token, partial(read, request)), refusals)
 
     return app
 
 
-async def _take_lever(gate: DatabaseGate, body: bytes) -> str:
+def create_server_app(app: FastAPI) -> Starlette:
+    """Return what a server of its own serves: the application at the same addresses as in Airflow's API server."""
+    server_app = Starlette(routes=[Mount(PREFIX, app)], lifespan=_ready)
+    server_app.router.redirect_slashes = False
+    server_app.add_middleware(HideCallbackTokens)
+    return server_app
+
+
+async def _take_lever(gate: DatabaseGate, body: Callable[[], Awaitable[bytes]]) -> str:
+    content = await body()
     at = await gate.context()
-    delivery = read_lever_delivery(body, signature_tokens=at.webhook_tokens, now=datetime.now(UTC), limits=at.limits)
-    if delivery is None:
-        return "test request received"
-    await gate.run(partial(_keep_lever, at.ledger, delivery))
-    return "received"
+    delivery, problem = read_lever_delivery(
+        content,
+        signature_tokens=at.webhook_tokens,
+        now=datetime.now(UTC),
+        limits=at.limits,
+        no_tokens=at.problems.get("lever"),
+    )
+    new = await gate.run(partial(at.ledger.deliveries.record, delivery))
+    if new and problem:
+        raise DeliveryRefusedError(400, problem)
+    return "received" if new else "received before"
 
 
-def _keep_lever(ledger: Ledger, delivery: NewDelivery) -> None:
-    if not ledger.deliveries.record(delivery):
-        raise DeliveryRefusedError(409, "this delivery was received before")
-
-
-async def _take_imocha(gate: DatabaseGate, token: str, body: bytes) -> str:
+async def _take_imocha(gate: DatabaseGate, token: str, body: Callable[[], Awaitable[bytes]]) -> str:
     at = await gate.context()
-    if not at.callback_secret or read_callback_token(token, at.callback_secret) is None:
-        raise DeliveryRefusedError(404, "unknown callback token")
-    callback, delivery = read_imocha_callback(body)
-    await gate.run(partial(_keep_imocha, at, callback, delivery))
-    return "received"
+    assessment_id = read_callback_token(token, at.callback_secret) if at.callback_secret else None
+    if assessment_id is None:
+        raise DeliveryRefusedError(404, at.problems.get("imocha", "unknown callback token"))
+    callback = read_imocha_callback(await body())
+    new = await gate.run(partial(_keep_callback, at.ledger, assessment_id, callback))
+    return "received" if new else "received before"
 
 
-def _keep_imocha(at: ReceiverContext, callback: Callback, delivery: NewDelivery) -> None:
-    number = callback.test_invitation_id
-    if not at.ledger.deliveries.record(delivery) and at.ledger.invitations.status(number) is None:
-        raise DeliveryRefusedError(404, "the invitation is not known here")
-    if callback.status is AttemptStatus.IN_PROGRESS:
-        at.ledger.invitations.set_status({number: callback.status}, show=at.shows_status)
+def _keep_callback(ledger: Ledger, assessment_id: int, callback: Callback) -> bool:
+    assessment = ledger.assessments.get(assessment_id)
+    if assessment is None:
+        raise DeliveryRefusedError(404, "the callback address belongs to an assessment that is not known any more")
+    if assessment.invitation_id == callback.test_invitation_id:
+        return ledger.deliveries.record(imocha_delivery(callback))
+    if assessment.invitation_id is None or assessment.intended_at is not None:
+        # It may well be ours: iMocha's answer to the invite, which names the invitation, is not recorded yet.
+        return ledger.deliveries.record(early_callback_delivery(callback, assessment))
+    raise DeliveryRefusedError(404, "the invitation is not the one that the callback address belongs to")
 
 
-async def _answer(vendor: str, take: Callable[[bytes], Awaitable[str]], request: Request) -> JSONResponse:
+async def _answer(vendor: str, taken: Awaitable[str], refusals: RefusalLog) -> JSONResponse:
     try:
-        return JSONResponse({"message": await take(await _body(request))})
+        return JSONResponse({"message": await taken})
     except DeliveryRefusedError as error:
-        log.warning("a delivery in the name of %s was refused: %s", vendor, error)
-        return JSONResponse({"message": str(error)}, status_code=error.status)
+        refusals.note(f"a delivery in the name of {vendor} was refused: {error}")
+        status, said = error.status, _SAID[error.status]
+    except ClientDisconnect:
+        refusals.note(f"a client that sent a delivery in the name of {vendor} hung up", level=logging.INFO)
+        status, said = 400, _SAID[400]  # nobody reads it
     except Exception as error:  # whatever it is, the vendor shall send the delivery again
-        log.error("a delivery of %s could not be stored (%s); the vendor sends it again", vendor, type(error).__name__)
-        return JSONResponse({"message": "temporarily unavailable, please retry"}, status_code=503)
+        reason = f"a delivery of {vendor} could not be stored ({type(error).__name__}); the vendor sends it again"
+        refusals.note(reason, level=logging.ERROR)
+        status, said = 503, "temporarily unavailable, please retry"
+    # The body may not have been read to its end: what else comes over the connection is not waited for.
+    return JSONResponse({"message": said}, status_code=status, headers={"Connection": "close"})
 
 
-async def _body(request: Request) -> bytes:
+async def _body(request: Request, *, seconds: float) -> bytes:
     body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_BODY:
-            raise DeliveryRefusedError(413, f"the body is larger than {MAX_BODY // 1024} KB")
+    try:
+        with fail_after(seconds):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > MAX_BODY:
+                    raise DeliveryRefusedError(413, f"the body is larger than {MAX_BODY // 1024} KB")
+    except TimeoutError:
+        raise DeliveryRefusedError(408, f"the body was not complete after {seconds:g} s") from None
     return bytes(body)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -15,16 +15,24 @@ from lever_imocha.settings import WebhookSettings, load_settings
 
 T = TypeVar("T")
 
+_NOT_SET = {
+    "lever": "no signature token is configured; put it into the Lever connection's extra as webhook_tokens",
+    "imocha": "no secret is configured; put it into the iMocha connection's extra as callback_secret",
+}
+
 
 @dataclass(frozen=True)
 class ReceiverContext:
-    """What the receivers work with: the ledger, and the secrets that prove a delivery."""
+    """What the receivers work with: the ledger, and the secrets that prove a delivery.
+
+    :param problems: vendor -> why all of its deliveries are refused, for the log.
+    """
 
     ledger: Ledger
     limits: WebhookSettings = field(default_factory=WebhookSettings)
-    shows_status: bool = False
     webhook_tokens: list[str] = field(default_factory=list, repr=False)
     callback_secret: str | None = field(default=None, repr=False)
+    problems: Mapping[str, str] = field(default_factory=dict)
 
 
 def open_context() -> ReceiverContext:
@@ -33,18 +41,23 @@ def open_context() -> ReceiverContext:
     :raises LeverImochaError: the settings or the ledger cannot be used.
     """
     settings = load_settings()
+    problems: dict[str, str] = {}
     return ReceiverContext(
         ledger=Ledger(engine=ledger_engine(pre_ping=True)),
         limits=settings.webhooks,
-        shows_status=settings.explain.status_tags,
-        webhook_tokens=_found(lambda: LeverHook().webhook_tokens, []),
-        callback_secret=_found(lambda: ImochaHook().callback_secret, None),
+        webhook_tokens=_found("lever", lambda: LeverHook().webhook_tokens, problems) or [],
+        callback_secret=_found("imocha", lambda: ImochaHook().callback_secret, problems),
+        problems=problems,
     )
 
 
-def _found(read: Callable[[], T], otherwise: T) -> T:
-    """A missing connection leaves its own vendor's deliveries refused, not the other's."""
+def _found(vendor: str, read: Callable[[], T], problems: dict[str, str]) -> T | None:
+    """A missing or wrong connection leaves its own vendor's deliveries refused, not the other's."""
     try:
-        return read()
-    except SettingsError:
-        return otherwise
+        secrets = read()
+    except SettingsError as error:
+        problems[vendor] = str(error)
+        return None
+    if not secrets:
+        problems[vendor] = _NOT_SET[vendor]
+    return secrets

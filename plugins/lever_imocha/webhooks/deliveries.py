@@ -9,17 +9,18 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr, ValidationError
 
-from lever_imocha.domain.imocha import AttemptStatus, Callback
+from lever_imocha.domain.imocha import Callback
 from lever_imocha.domain.signatures import is_signed
 from lever_imocha.errors import DeliveryRefusedError
-from lever_imocha.ledger.values import NewDelivery
+from lever_imocha.ledger.values import Assessment, NewDelivery
 from lever_imocha.settings import WebhookSettings
 
 LEVER_EVENTS = {"candidateStageChange", "candidateArchiveChange", "candidateHired", "candidateDeleted"}
 """Lever's events that are acted on; others are stored and not acted on."""
 
-
 _WORD = r"[!-~]{1,200}"
+_ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,63}")  # a UUID, but stages also have words (lever.md)
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _END_OF_TIME = 253_402_300_800_000  # the year 10000, which Python's datetime does not reach
 
 
@@ -30,67 +31,99 @@ class _LeverWebhook(BaseModel):
     triggered_at: Annotated[StrictInt, Field(alias="triggeredAt", gt=0, lt=_END_OF_TIME)]
     event: Annotated[StrictStr, Field(pattern=f"^{_WORD}$")]
     signature: Annotated[StrictStr, Field(max_length=200)] = ""
-    data: dict[str, Any]
+    data: Any = None
 
 
 def _parse(model: type[_LeverWebhook] | type[Callback], body: bytes) -> Any:
     try:
-        return model.model_validate_json(body)
+        return model.model_validate_json(body.removeprefix(_BYTE_ORDER_MARK))
     except ValidationError:
         raise DeliveryRefusedError(400, "invalid body: not a delivery of this vendor") from None
 
 
 def read_lever_delivery(
-    body: bytes, *, signature_tokens: Sequence[str], now: datetime, limits: WebhookSettings
-) -> NewDelivery | None:
-    """A delivery of Lever (lever.md 11.3), or None for the test request of Lever's settings page.
+    body: bytes,
+    *,
+    signature_tokens: Sequence[str],
+    now: datetime,
+    limits: WebhookSettings,
+    no_tokens: str | None = None,
+) -> tuple[NewDelivery, str | None]:
+    """Read a delivery of Lever (lever.md 11.3).
 
+    The signature covers the token and the time, nothing else: whoever saw one delivery could send another with the same
+    token. So a token counts once, also that of a test request, or of a delivery whose content cannot be used.
+
+    :param no_tokens: why there are no signature tokens, for the log.
+    :return: what to keep, and why it is refused all the same; None when it is not.
     :raises DeliveryRefusedError: malformed, not signed by Lever, or too old.
     """
-    if not signature_tokens:
-        raise DeliveryRefusedError(
-            401, "no signature token is configured: put it into the Lever connection's extra as webhook_tokens"
-        )
     webhook = _parse(_LeverWebhook, body)
     if not is_signed(webhook.signature, signature_tokens, webhook.token, webhook.triggered_at):
-        raise DeliveryRefusedError(401, "the signature is not by any of the configured signature tokens")
+        why = "the signature is not by any of the configured signature tokens"
+        raise DeliveryRefusedError(401, why if signature_tokens else no_tokens or why)
     age = now - datetime.fromtimestamp(webhook.triggered_at / 1000, tz=UTC)
     if not -limits.max_ahead <= age <= limits.max_age:
         raise DeliveryRefusedError(400, "the delivery is older, or further ahead, than settings.webhooks allow")
-    if not webhook.data:
-        return None
-    opportunity_id = webhook.data.get("opportunityId")
-    acted_on = webhook.event in LEVER_EVENTS
-    if not isinstance(opportunity_id, str) or not re.fullmatch(_WORD, opportunity_id):
-        if acted_on:
-            raise DeliveryRefusedError(400, "the delivery names no opportunity")
-        opportunity_id = None
+    problem = _problem(webhook)
+    acted_on = webhook.event in LEVER_EVENTS and bool(webhook.data) and problem is None
+    data = webhook.data if problem is None else {}
     return NewDelivery(
         vendor="lever",
         key=webhook.token,
         event=webhook.event,
-        opportunity_id=opportunity_id,
-        to_stage_id=_to_stage_id(webhook),
+        opportunity_id=_id(data, "opportunityId"),
+        to_stage_id=_id(data, "toStageId") if webhook.event == "candidateStageChange" else None,
         handled=not acted_on,
-    )
+    ), problem
 
 
-def _to_stage_id(webhook: _LeverWebhook) -> str | None:
-    stage_id = webhook.data.get("toStageId") if webhook.event == "candidateStageChange" else None
-    return stage_id if isinstance(stage_id, str) and re.fullmatch(_WORD, stage_id) else None
+def _problem(webhook: _LeverWebhook) -> str | None:
+    data = webhook.data
+    if not isinstance(data, dict):
+        return "the delivery has no data"
+    if data and webhook.event in LEVER_EVENTS:  # a test request has no data (lever.md 11.5)
+        if _id(data, "opportunityId") is None:
+            return "the delivery names no opportunity"
+        if data.get("toStageId") is not None and _id(data, "toStageId") is None:
+            return "the delivery names a stage that has no id"
+    return None
 
 
-def read_imocha_callback(body: bytes) -> tuple[Callback, NewDelivery]:
-    """A callback of iMocha (imocha.md 6.1); one about a started attempt needs nothing done.
+def _id(data: dict[str, Any], name: str) -> str | None:
+    value = data.get(name)
+    return value if isinstance(value, str) and _ID.fullmatch(value) else None
+
+
+def read_imocha_callback(body: bytes) -> Callback:
+    """Read a callback of iMocha (imocha.md 6.1).
 
     :raises DeliveryRefusedError: malformed.
     """
     callback: Callback = _parse(Callback, body)
-    delivery = NewDelivery(
+    return callback
+
+
+def imocha_delivery(callback: Callback) -> NewDelivery:
+    """Return what to keep of a callback; one about a start is acted on, too: the report is read and decides."""
+    return NewDelivery(
         vendor="imocha",
         key=f"{callback.test_invitation_id}:{callback.status}:{callback.attempted_on_utc or ''}",
         event=callback.status.value,
         invitation_id=callback.test_invitation_id,
-        handled=callback.status is AttemptStatus.IN_PROGRESS,
     )
-    return callback, delivery
+
+
+def early_callback_delivery(callback: Callback, assessment: Assessment) -> NewDelivery:
+    """Return what to keep of a callback that came before the invitation's number was recorded.
+
+    One of a kind is kept for an assessment, whatever number it names. It is not acted on: as soon as the number is
+    recorded, the report is looked at in any case.
+    """
+    return NewDelivery(
+        vendor="imocha",
+        key=f"early:{assessment.id}:{callback.status}",
+        event=callback.status.value,
+        opportunity_id=assessment.opportunity_id,
+        handled=True,
+    )

@@ -1,0 +1,51 @@
+"""Keeps callback tokens out of logs: whoever knows such an address can speak in iMocha's name."""
+
+from __future__ import annotations
+
+import re
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+_TOKEN = "lever_imocha.callback_token"
+_HIDDEN = "hidden"
+# As in an address of ours, also cut short, in capitals, or with its hyphen encoded once more.
+_TEXT = re.compile(r"\d+(?:-|%2d)[0-9a-f]{32,}", re.IGNORECASE)
+_BYTES = re.compile(_TEXT.pattern.encode(), re.IGNORECASE)
+
+
+class HideCallbackTokens:
+    """ASGI middleware that moves the callback token from the path into the request's scope.
+
+    Servers log the path of every request, whether it leads anywhere or not. So the token is taken out before anything
+    else looks at the path, whatever the method and however the path is written.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Take the token out, and pass the request on."""
+        if scope["type"] in ("http", "websocket"):
+            _hide(scope)
+        await self._app(scope, receive, send)
+
+
+def _hide(scope: Scope) -> None:
+    """Change the scope itself: whoever logs the request afterwards has no other."""
+    path = scope["path"]
+    if "imocha" not in path.lower():
+        return
+    if found := _TEXT.search(path):
+        scope[_TOKEN] = found.group()
+        scope["path"] = _TEXT.sub(_HIDDEN, path)
+        scope["raw_path"] = scope["path"].encode()
+    scope["query_string"] = _BYTES.sub(_HIDDEN.encode(), scope["query_string"])
+
+
+def token_of(scope: Scope, shown: str) -> str:
+    """Return the token of a callback's address.
+
+    :param shown: the last part of the path as it is now; what was more than a token is none of ours.
+    """
+    token: str = scope.get(_TOKEN, shown) if shown == _HIDDEN else shown
+    return token

@@ -1,0 +1,48 @@
+"""Logs refused deliveries: the first of a kind at once, then one line a minute that says how many more came."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Callable
+
+log = logging.getLogger(__name__)
+
+_PERIOD = 60.0
+
+
+def _later(seconds: float, call: Callable[[], None]) -> None:
+    asyncio.get_running_loop().call_later(seconds, call)
+
+
+class RefusalLog:
+    """Counts refusals by their reason, so that a stranger who sends many fills no log.
+
+    :param later: calls a function after a number of seconds.
+    """
+
+    def __init__(self, later: Callable[[float, Callable[[], None]], object] = _later) -> None:
+        self._later = later
+        self._more: Counter[tuple[int, str]] = Counter()
+
+    def note(self, reason: str, *, level: int = logging.WARNING) -> None:
+        """Record one refusal.
+
+        :param reason: one of few fixed texts, without anything that the sender wrote.
+        """
+        key = (level, reason)
+        if key in self._more:
+            self._more[key] += 1
+            return
+        self._more[key] = 0
+        log.log(level, "%s", reason)
+        self._later(_PERIOD, lambda: self._sum_up(key))
+
+    def _sum_up(self, key: tuple[int, str]) -> None:
+        level, reason = key
+        count = self._more.pop(key)
+        if count:
+            log.log(level, "%s (%d more in the last minute)", reason, count)
+            self._more[key] = 0
+            self._later(_PERIOD, lambda: self._sum_up(key))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from lever_imocha.hooks.limits import process_limiter
 
 from include.sandbox.world import World
 
@@ -16,4 +17,5 @@ def world(sandbox_world: World, sandbox_url: str, monkeypatch: pytest.MonkeyPatc
         monkeypatch.setenv(f"AIRFLOW_CONN_{vendor.upper()}_DEFAULT", json.dumps(connection))
     monkeypatch.delenv("LEVER_IMOCHA_LEDGER", raising=False)
     monkeypatch.setenv("LEVER_IMOCHA_SETTINGS", "/nowhere/lever_imocha.yaml")
+    process_limiter.cache_clear()  # as in a new process; else each test waits for the turns of the one before
     return sandbox_world

@@ -20,10 +20,8 @@ NOBODY: Any = {}
 
 
 def invite(**given: Any) -> int:
-    operator = ImochaInviteOperator(
-        task_id="invite", **{"test_id": 101, "email": "ann@example.com", "name": "Ann"} | given
-    )
-    return operator.execute(NOBODY)
+    parameters: Any = {"test_id": 101, "email": "ann@example.com", "name": "Ann"} | given
+    return ImochaInviteOperator(task_id="invite", **parameters).execute(NOBODY)
 
 
 @pytest.mark.parametrize("send", [True, "True", "yes", "false", False])

@@ -23,7 +23,7 @@ from include.sandbox.world import Fault, World
 OPS = "people-ops@example.com"
 FIRST: Any = {}
 SECOND: Any = {"ti": SimpleNamespace(try_number=2)}
-FIELDS = [
+FIELDS: list[dict[str, Any]] = [
     {"type": "text", "text": "Referee", "required": True},
     {"type": "dropdown", "text": "Outcome", "options": [{"text": "Good"}, {"text": "Poor"}]},
     {"type": "date", "text": "Spoken on"},
@@ -101,7 +101,7 @@ def test_what_a_lost_answer_had_made_is_not_made_again(
     world: World, candidate: dict[str, Any], template: str, tmp_path: Path
 ) -> None:
     (tmp_path / "a.txt").write_text("text")
-    shared = {"task_id": "t", "opportunity_id": candidate["id"], "perform_as": OPS}
+    shared: Any = {"task_id": "t", "opportunity_id": candidate["id"], "perform_as": OPS}
     for kept, path, operator in (
         (world.notes, "notes", LeverCreateNoteOperator(text="Fine.", **shared)),
         (world.forms, "forms", LeverCreateFormOperator(template=template, values={"Referee": "Pat"}, **shared)),

@@ -1,0 +1,51 @@
+"""The provider's metadata: complete, valid, and true."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import json
+from pathlib import Path
+from pkgutil import iter_modules, resolve_name
+
+import airflow
+import jsonschema
+import lever_imocha
+import pytest
+from airflow.sdk import BaseHook, BaseOperator, BaseSensorOperator
+from airflow.triggers.base import BaseTrigger
+from lever_imocha.provider_info import get_provider_info
+
+KINDS = {"hooks": BaseHook, "operators": BaseOperator, "sensors": BaseSensorOperator, "triggers": BaseTrigger}
+ROOT = Path(lever_imocha.__file__).parent
+
+
+def test_airflows_own_schema_accepts_it() -> None:
+    schema = json.loads((Path(airflow.__file__).parent / "provider_info.schema.json").read_text())
+    jsonschema.validate(get_provider_info(), schema)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_module_with_something_for_others_is_listed(kind: str) -> None:
+    listed = {module for entry in get_provider_info()[kind] for module in entry["python-modules"]}
+    found = set()
+    for module in iter_modules([str(ROOT / kind)]):
+        name = f"lever_imocha.{kind}.{module.name}"
+        own = [
+            item
+            for item in vars(importlib.import_module(name)).values()
+            if inspect.isclass(item) and issubclass(item, KINDS[kind]) and item.__module__ == name
+        ]
+        if any(not inspect.isabstract(item) for item in own) and module.name not in ("base", "polling"):
+            found.add(name)
+    assert listed == found
+
+
+def test_every_class_that_is_named_exists() -> None:
+    info = get_provider_info()
+    for path in (
+        *info["extra-links"],
+        *info["notifications"],
+        *(t["hook-class-name"] for t in info["connection-types"]),
+    ):
+        assert inspect.isclass(resolve_name(path))

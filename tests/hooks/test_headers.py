@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 import requests
+from airflow.providers.http.hooks.http import HttpAsyncHook, HttpHook
 from airflow.providers.http.operators.http import HttpOperator
 from airflow.sdk import BaseHook
 from lever_imocha.clients.limits import InProcessLimiter
@@ -158,6 +160,38 @@ def test_run_says_whether_a_lost_answer_may_have_had_an_effect(
     monkeypatch.setenv("AIRFLOW_CONN_LEVER_DEFAULT", json.dumps(connection))
     with pytest.raises(kind):
         LeverHook(method=method).run("stages?email=ann@example.com")
+
+
+def in_lists(echo: Echo, monkeypatch: pytest.MonkeyPatch) -> None:
+    extra = {"webhook_tokens": ["tok-s3cret"], "callback_secret": ["cb-s3cret"]}
+    for vendor in KEYS:
+        connection = {"conn_type": vendor, "host": f"{echo.url}/v9", "password": "k3y", "extra": extra}
+        monkeypatch.setenv(f"AIRFLOW_CONN_{vendor.upper()}_DEFAULT", json.dumps(connection))
+
+
+@pytest.mark.parametrize("vendor", KEYS)
+def test_secrets_in_lists_make_airflows_own_http_hooks_refuse_to_send(
+    echo: Echo, vendor: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_lists(echo, monkeypatch)
+    with pytest.raises(requests.exceptions.InvalidHeader):
+        HttpHook(method="GET", http_conn_id=f"{vendor}_default").run("stages")
+    with pytest.raises(TypeError):
+        asyncio.run(async_run(f"{vendor}_default"))
+    assert echo.requests == []
+
+
+async def async_run(conn_id: str) -> None:
+    import aiohttp
+
+    async with aiohttp.ClientSession() as session:
+        await HttpAsyncHook(method="GET", http_conn_id=conn_id).run(session=session, endpoint="stages")
+
+
+def test_secrets_in_lists_are_read(echo: Echo, monkeypatch: pytest.MonkeyPatch) -> None:
+    in_lists(echo, monkeypatch)
+    assert LeverHook().webhook_tokens == ["tok-s3cret"]
+    assert ImochaHook().callback_secret == "cb-s3cret"
 
 
 def test_options_of_one_session_go_before_those_of_the_connection(echo: Echo) -> None:

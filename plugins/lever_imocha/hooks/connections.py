@@ -91,10 +91,11 @@ def secret_extras(connection: ConnectionLike, name: str) -> list[str]:
 
 
 def secret_extra(connection: ConnectionLike, name: str) -> str | None:
-    """Return a secret from one of the connection's extras, masked in logs; None if it is empty."""
-    value = str(connection.extra_dejson.get(name) or "").strip()
-    mask_secret(value)
-    return value or None
+    """Return a secret from one of the connection's extras: text, or a list of one; masked in logs, None if empty."""
+    value = connection.extra_dejson.get(name) or ""
+    secret = str(next(iter(value), "") if isinstance(value, list) else value).strip()
+    mask_secret(secret)
+    return secret or None
 
 
 class ApiSession(requests.Session):

@@ -86,3 +86,13 @@ def get_provider_info() -> dict[str, Any]:
             },
         ],
     }
+
+
+def field_behaviour(connection_type: str) -> dict[str, Any]:
+    """Return a form's behaviour as a hook returns it: before version 3.3, Airflow asks the hook."""
+    (form,) = (
+        entry["ui-field-behaviour"]
+        for entry in get_provider_info()["connection-types"]
+        if entry["connection-type"] == connection_type
+    )
+    return {name.replace("-", "_"): value for name, value in form.items()}

@@ -11,6 +11,8 @@ import lever_imocha
 import pytest
 from airflow.sdk import BaseHook, BaseOperator, BaseSensorOperator
 from airflow.triggers.base import BaseTrigger
+from lever_imocha.hooks.imocha import ImochaHook
+from lever_imocha.hooks.lever import LeverHook
 from lever_imocha.provider_info import get_provider_info
 
 KINDS = {"hooks": BaseHook, "operators": BaseOperator, "sensors": BaseSensorOperator, "triggers": BaseTrigger}
@@ -41,3 +43,11 @@ def test_every_class_that_is_named_exists() -> None:
         *(t["hook-class-name"] for t in info["connection-types"]),
     ):
         assert inspect.isclass(resolve_name(path))
+
+
+@pytest.mark.parametrize("hook", [LeverHook, ImochaHook])
+def test_a_hook_and_the_metadata_describe_the_same_form(hook: type[LeverHook] | type[ImochaHook]) -> None:
+    (form,) = (t for t in get_provider_info()["connection-types"] if t["connection-type"] == hook.conn_type)
+    behaviour = hook.get_ui_field_behaviour()
+    assert behaviour["hidden_fields"] == form["ui-field-behaviour"]["hidden-fields"] == ["schema", "login"]
+    assert behaviour["placeholders"]["port"] == "443"

@@ -8,8 +8,7 @@ from pkgutil import resolve_name
 from typing import Any
 
 import pytest
-from airflow.exceptions import AirflowSensorTimeout
-from airflow.sdk.exceptions import TaskDeferred
+from airflow.exceptions import AirflowSensorTimeout, TaskDeferred
 from lever_imocha.errors import (
     LedgerError,
     LeverImochaError,

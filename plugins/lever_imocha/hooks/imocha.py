@@ -12,6 +12,7 @@ from lever_imocha.clients.transport import VendorError
 from lever_imocha.domain.metrics import Metrics
 from lever_imocha.hooks.base import VendorHook
 from lever_imocha.hooks.connections import secret_extra, session_for
+from lever_imocha.provider_info import field_behaviour
 
 
 class ImochaHook(VendorHook):
@@ -61,6 +62,11 @@ class ImochaHook(VendorHook):
     def callback_secret(self) -> str | None:
         """The secret that signs callback URLs, from the extra of that name; None if it is not set."""
         return secret_extra(self._connection, "callback_secret")
+
+    @classmethod
+    def get_ui_field_behaviour(cls) -> dict[str, Any]:
+        """Return the connection form's behaviour."""
+        return field_behaviour(cls.conn_type)
 
     def test_connection(self) -> tuple[bool, str]:
         """Check the key by reading the business units or a page of tests.

@@ -15,6 +15,7 @@ from lever_imocha.clients.transport import VendorError
 from lever_imocha.domain.metrics import Metrics
 from lever_imocha.hooks.base import VendorHook
 from lever_imocha.hooks.connections import secret_extras
+from lever_imocha.provider_info import field_behaviour
 
 
 class LeverHook(VendorHook):
@@ -66,6 +67,11 @@ class LeverHook(VendorHook):
     def webhook_tokens(self) -> list[str]:
         """The webhooks' signature tokens, from the extra `webhook_tokens`: a list, or text separated by commas."""
         return secret_extras(self._connection, "webhook_tokens")
+
+    @classmethod
+    def get_ui_field_behaviour(cls) -> dict[str, Any]:
+        """Return the connection form's behaviour."""
+        return field_behaviour(cls.conn_type)
 
     def test_connection(self) -> tuple[bool, str]:
         """Check the key by reading one stage.

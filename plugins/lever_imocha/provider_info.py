@@ -33,10 +33,11 @@ def _secret(label: str, description: str) -> dict[str, Any]:
     }
 
 
-def _modules(room: str) -> list[dict[str, Any]]:
-    """Return the module of each vendor in a package of ours."""
+def _modules(package: str) -> list[dict[str, Any]]:
+    """Return the module of each vendor in one of our packages."""
     return [
-        {"integration-name": vendor, "python-modules": [f"lever_imocha.{room}.{vendor.lower()}"]} for vendor in _VENDORS
+        {"integration-name": vendor, "python-modules": [f"lever_imocha.{package}.{vendor.lower()}"]}
+        for vendor in _VENDORS
     ]
 
 

@@ -25,7 +25,7 @@ from lever_imocha.triggers.imocha import ImochaAttemptTrigger
 from lever_imocha.triggers.lever import LeverStageTrigger
 from lever_imocha.triggers.polling import PollTrigger
 
-from include.sandbox.world import World
+from include.sandbox.world import Fault, World
 
 NOTHING: Any = {}
 
@@ -137,6 +137,19 @@ def test_what_passes_by_itself_is_waited_out() -> None:
         LedgerError("The ledger does not answer.", temporary=True),
     ]
     assert asyncio.run(fired(OutageTrigger(*outages))) == {"found": ["found"]}
+
+
+@pytest.mark.parametrize("deferrable", [True, False])
+def test_an_outage_does_not_end_the_wait(world: World, deferrable: bool) -> None:
+    there = world.add_opportunity(stage="Offer")
+    # Longer than a client waits by itself: it gives up at once.
+    world.faults.append(Fault(vendor="lever", path_contains="/opportunities", status=429, retry_after=40, times=1))
+    sensor = stage_sensor(deferrable=deferrable, stage="offer")
+    if deferrable:
+        assert rebuilt(deferred(sensor).trigger).look() == [there["id"]]
+    else:
+        assert sensor.execute(NOTHING) == [there["id"]]
+    assert world.faults == []
 
 
 def test_what_a_person_must_mend_is_told_at_once(world: World) -> None:

@@ -59,7 +59,7 @@ class LeverOperator(BaseOperator):
         acting = LeverNames(lever).user_id(str(self.perform_as).strip()) if given(self.perform_as) else None
         made = self._made_before(lever) if _is_repeated(context) else None
         result = made or self._send(lever, acting)
-        self.log.info("opportunity %s: %s%s", self.opportunity_id, "made by an earlier try: " if made else "", result)
+        self.log.info("opportunity %s: %s %s", self.opportunity_id, "made before:" if made else "done", result or "")
         return result
 
     @abstractmethod

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.configuration import conf
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
 
-from lever_imocha.errors import WaitFailedError
+from lever_imocha.errors import LeverImochaError, Retry, WaitFailedError
 from lever_imocha.runtime.tracebacks import without_traceback
 
 if TYPE_CHECKING:
@@ -42,10 +42,21 @@ class PollSensor(BaseSensorOperator):
     def _trigger(self) -> PollTrigger:
         return self.make_trigger()
 
+    def _look(self) -> list[Any]:
+        """Look once; what passes by itself, such as an outage of the vendor, is logged and waited out."""
+        trigger = self._trigger
+        try:
+            return trigger.look()
+        except LeverImochaError as error:
+            if error.retry is not Retry.SOON:
+                raise
+            self.log.warning("%s", error)
+            return []
+
     @without_traceback
     def poke(self, context: Context) -> PokeReturnValue:
         """Look once."""
-        found = self._trigger.look()
+        found = self._look()
         return PokeReturnValue(is_done=bool(found), xcom_value=found)
 
     @without_traceback
@@ -53,7 +64,7 @@ class PollSensor(BaseSensorOperator):
         """Return the ids found, now or after waiting."""
         if not self.deferrable:
             return super().execute(context)
-        found = self._trigger.look()
+        found = self._look()
         if not found:
             self.defer(
                 trigger=self._trigger, method_name="execute_complete", timeout=timedelta(seconds=float(self.timeout))

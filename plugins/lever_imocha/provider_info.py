@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-_HIDDEN = ["schema", "port", "login"]
+_VENDORS = ("Lever", "iMocha")
+_FORM: dict[str, Any] = {
+    # The port is shown for the Test button: Airflow 3.3.2 sends 0 for an empty port, and refuses the test because the
+    # stored connection has none. With 443 stored, both are the same.
+    "hidden-fields": ["schema", "login"],
+    "relabeling": {"host": "Base URL", "password": "API key", "port": "Port (443; needed to test)"},
+}
 _SHARED_FIELDS: dict[str, Any] = {
     "timeout": {
         "label": "Time-out (seconds)",
@@ -27,23 +33,43 @@ def _secret(label: str, description: str) -> dict[str, Any]:
     }
 
 
+def _modules(package: str) -> list[dict[str, Any]]:
+    """Return the module of each vendor in one of our packages."""
+    return [
+        {"integration-name": vendor, "python-modules": [f"lever_imocha.{package}.{vendor.lower()}"]}
+        for vendor in _VENDORS
+    ]
+
+
 def get_provider_info() -> dict[str, Any]:
     """Return the provider metadata for Airflow (entry point ``apache_airflow_provider``)."""
     return {
         "package-name": "lever-imocha",
         "name": "Lever and iMocha",
         "description": "Lever (applicant tracking) and iMocha (skills assessments) as one workflow.",
+        "integrations": [
+            {"integration-name": "Lever", "external-doc-url": "https://hire.lever.co/developer/documentation"},
+            {"integration-name": "iMocha", "external-doc-url": "https://developer.imocha.io/"},
+        ],
+        "hooks": _modules("hooks"),
+        "operators": [
+            *_modules("operators"),
+            {"integration-name": "Lever", "python-modules": ["lever_imocha.operators.assessment"]},
+        ],
+        "sensors": _modules("sensors"),
+        "triggers": [
+            *_modules("triggers"),
+            {"integration-name": "Lever", "python-modules": ["lever_imocha.triggers.deliveries"]},
+            {"integration-name": "iMocha", "python-modules": ["lever_imocha.triggers.ended_attempts"]},
+        ],
+        "notifications": ["lever_imocha.notifications.notifier.SettingsNotifier"],
         "extra-links": ["lever_imocha.operators.links.LeverCandidateLink"],
         "connection-types": [
             {
                 "connection-type": "lever",
                 "hook-class-name": "lever_imocha.hooks.lever.LeverHook",
                 "hook-name": "Lever",
-                "ui-field-behaviour": {
-                    "hidden-fields": _HIDDEN,
-                    "relabeling": {"host": "Base URL", "password": "API key"},
-                    "placeholders": {"host": "https://api.lever.co/v1"},
-                },
+                "ui-field-behaviour": _FORM | {"placeholders": {"host": "https://api.lever.co/v1", "port": "443"}},
                 "conn-fields": {
                     "webhook_tokens": _secret("Webhook signature tokens", "One or more, separated by commas."),
                     **_SHARED_FIELDS,
@@ -53,11 +79,7 @@ def get_provider_info() -> dict[str, Any]:
                 "connection-type": "imocha",
                 "hook-class-name": "lever_imocha.hooks.imocha.ImochaHook",
                 "hook-name": "iMocha",
-                "ui-field-behaviour": {
-                    "hidden-fields": _HIDDEN,
-                    "relabeling": {"host": "Base URL", "password": "API key"},
-                    "placeholders": {"host": "https://apiv3.imocha.io/v3"},
-                },
+                "ui-field-behaviour": _FORM | {"placeholders": {"host": "https://apiv3.imocha.io/v3", "port": "443"}},
                 "conn-fields": {
                     "callback_secret": _secret(
                         "Callback secret", "Random text of at least 16 characters; signs callback addresses."
@@ -67,3 +89,13 @@ def get_provider_info() -> dict[str, Any]:
             },
         ],
     }
+
+
+def field_behaviour(connection_type: str) -> dict[str, Any]:
+    """Return a form's behaviour as a hook returns it: before version 3.3, Airflow asks the hook."""
+    (form,) = (
+        entry["ui-field-behaviour"]
+        for entry in get_provider_info()["connection-types"]
+        if entry["connection-type"] == connection_type
+    )
+    return {name.replace("-", "_"): value for name, value in form.items()}

@@ -82,7 +82,7 @@ class LeverClient:
     """Typed calls to Lever.
 
     Every method can raise the subclasses of `ApiError`. Writes on an opportunity name the acting user
-    (`perform_as`, a user id) because some accounts require it (lever.md 5.4).
+    (`perform_as`, a user id) because some accounts require it (lever.md 5.4); None leaves it out.
 
     :param client: sends the calls.
     """
@@ -229,7 +229,7 @@ class LeverClient:
         path = _path("opportunities", opportunity_id)
         return self._get("get_opportunity", path, Opportunity, _many("expand", expand))
 
-    def update_stage(self, opportunity_id: str, stage_id: str, *, perform_as: str) -> Opportunity:
+    def update_stage(self, opportunity_id: str, stage_id: str, *, perform_as: str | None) -> Opportunity:
         """Move to a stage (lever.md 5.1).
 
         Not sent again if the answer is lost: what a move to the same stage causes is not documented.
@@ -237,14 +237,14 @@ class LeverClient:
         path = _path("opportunities", opportunity_id, "stage")
         return self._write("update_stage", "PUT", path, Opportunity, json={"stage": stage_id}, perform_as=perform_as)
 
-    def add_tags(self, opportunity_id: str, tags: Sequence[str], *, perform_as: str) -> Opportunity:
+    def add_tags(self, opportunity_id: str, tags: Sequence[str], *, perform_as: str | None) -> Opportunity:
         """Add tags; Lever creates unknown ones (lever.md 5.2). The answer's contact data is blank (lever.md 5.1)."""
         path = _path("opportunities", opportunity_id, "addTags")
         return self._write(
             "add_tags", "POST", path, Opportunity, json={"tags": list(tags)}, perform_as=perform_as, repeatable=True
         )
 
-    def remove_tags(self, opportunity_id: str, tags: Sequence[str], *, perform_as: str) -> Opportunity:
+    def remove_tags(self, opportunity_id: str, tags: Sequence[str], *, perform_as: str | None) -> Opportunity:
         """Remove tags (lever.md 5.2)."""
         path = _path("opportunities", opportunity_id, "removeTags")
         return self._write(
@@ -263,10 +263,14 @@ class LeverClient:
         """List the notes on an opportunity."""
         return self._list("list_notes", _path("opportunities", opportunity_id, "notes"), Note)
 
-    def create_note(self, opportunity_id: str, value: str, *, perform_as: str) -> Note:
-        """Create a note."""
+    def create_note(self, opportunity_id: str, value: str, *, perform_as: str | None, secret: bool = False) -> Note:
+        """Create a note.
+
+        :param secret: only for those who may see sensitive information.
+        """
         path = _path("opportunities", opportunity_id, "notes")
-        return self._write("create_note", "POST", path, Note, json={"value": value}, perform_as=perform_as)
+        body = {"value": value} | ({"secret": True} if secret else {})
+        return self._write("create_note", "POST", path, Note, json=body, perform_as=perform_as)
 
     def update_note(self, opportunity_id: str, note_id: str, value: str, *, perform_as: str) -> Note:
         """Replace a note's whole thread by one text; only notes created through the API can be updated."""
@@ -313,7 +317,7 @@ class LeverClient:
         template_id: str,
         fields: Sequence[dict[str, Any]],
         secret: bool | None,
-        perform_as: str,
+        perform_as: str | None,
     ) -> ProfileForm:
         """Create a form, which cannot be changed or deleted (lever.md 7.3).
 
@@ -333,13 +337,21 @@ class LeverClient:
         """List the files on an opportunity."""
         return self._list("list_files", _path("opportunities", opportunity_id, "files"), LeverFile)
 
-    def upload_file(self, opportunity_id: str, *, name: str, content: BinaryIO, perform_as: str) -> LeverFile:
-        """Upload a PDF.
+    def upload_file(
+        self,
+        opportunity_id: str,
+        *,
+        name: str,
+        content: BinaryIO,
+        perform_as: str,
+        content_type: str = "application/pdf",
+    ) -> LeverFile:
+        """Upload a file, a PDF if nothing else is said.
 
         :param content: at most 30 MB, read from its present position.
         """
         path = _path("opportunities", opportunity_id, "files")
-        files = {"file": (name, content, "application/pdf")}
+        files = {"file": (name, content, content_type)}
         return self._write("upload_file", "POST", path, LeverFile, files=files, perform_as=perform_as, timeout=120)
 
     # Reference data (lever.md 6)

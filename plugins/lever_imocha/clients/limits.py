@@ -16,7 +16,7 @@ class Limiter(Protocol):
 
 
 class InProcessLimiter:
-    """For a connection test, which runs without the ledger; work shares the ledger's limiter.
+    """For whoever works without a ledger, and for a connection test; with a ledger, its limiter is shared.
 
     :param rate: requests a second.
     """
@@ -33,4 +33,4 @@ class InProcessLimiter:
         self._limiter.try_acquire("request", blocking=True)
 
     def slow_down(self) -> None:
-        """Do nothing: a connection test sends a few requests only, and each waits as long as the vendor asks."""
+        """Do nothing: one process sends slowly anyway, and each request waits as long as the vendor asks."""

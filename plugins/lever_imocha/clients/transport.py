@@ -165,6 +165,17 @@ class ApiClient:
             raise self._error_of(call, response.status_code, body, response.headers)
         return response
 
+    def error_in(self, name: str, response: requests.Response) -> ApiError:
+        """Return the error that an answer of 400 or more means, for a request that was sent without a `Call`.
+
+        :param name: of the call, for the error's text.
+        """
+        method = response.request.method or ""
+        call: Call[None] = Call(
+            name=name, method=method, path="", parse=lambda body: None, repeatable=method in ("GET", "HEAD")
+        )
+        return self._error_of(call, response.status_code, _json(response), response.headers)
+
     def _may_retry(self, error: BaseException) -> bool:
         return isinstance(error, ApiError) and error.may_be_resent and (error.retry_after or 0) <= self._max_wait
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import ConfigDict
@@ -112,6 +112,54 @@ def fill_form(template: FormTemplate, report: Report, *, invitation_id: int) -> 
             value = "n/a"
         filled.append(field.model_dump(exclude_none=True) | {"required": bool(field.required), "value": value})
     return filled
+
+
+def form_with(template: FormTemplate, values: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the fields of a new profile form with values that somebody wrote by the fields' texts.
+
+    :param values: a field that is not named is left empty. A date is a date or time, also as ISO text; a choice is one
+        of the field's options, in any case; other values are sent as they are.
+    :raises SettingsError: one line for every text that the template lacks, every value that does not fit, and every
+        required field without one.
+    """
+    given = {_name(text): value for text, value in values.items()}
+    known = {_name(field.text) for field in template.fields}
+    texts = ", ".join(repr(field.text) for field in template.fields) or "none"
+    problems = [
+        f"values: template {template.text!r} has no field {text!r}; it has: {texts}"
+        for text in values
+        if _name(text) not in known
+    ]
+    filled = []
+    for field in template.fields:
+        value = _written(field, given.get(_name(field.text)))
+        if value is None and (field.required or given.get(_name(field.text)) not in (None, "")):
+            problems.append(f"values: field {field.text!r} of template {template.text!r} needs {_wanted(field)}")
+        filled.append(field.model_dump(exclude_none=True) | {"required": bool(field.required), "value": value})
+    if problems:
+        raise SettingsError(problems)
+    return filled
+
+
+def _written(field: TemplateField, value: Any) -> Any:
+    """Return the value in Lever's form; None if there is none, or it does not fit."""
+    if field.type in ("date", "text", "textarea", "dropdown", "multiple-choice"):
+        if field.type == "date" and isinstance(value, str):
+            try:
+                value = datetime.fromisoformat(value)
+            except ValueError:
+                return None
+        elif field.type != "date" and value is not None and not isinstance(value, datetime):
+            value = str(value)
+        if field.type == "date" and isinstance(value, datetime) and value.tzinfo is None:
+            value = value.replace(tzinfo=UTC)
+        return _fit(field, value)
+    return None if value == "" else value
+
+
+def _wanted(field: TemplateField) -> str:
+    options = ", ".join(repr(str(option.get("text", ""))) for option in field.options or [])
+    return f"one of {options}" if options else "a date, such as 2026-01-31" if field.type == "date" else "a value"
 
 
 def is_same_form(

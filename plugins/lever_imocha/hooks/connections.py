@@ -12,9 +12,7 @@ from airflow.sdk.exceptions import AirflowNotFoundException
 from airflow.sdk.log import mask_secret
 from requests.adapters import HTTPAdapter
 
-from lever_imocha.clients.limits import InProcessLimiter, Limiter
-from lever_imocha.clients.transport import ApiClient, VendorError
-from lever_imocha.domain.metrics import Metrics
+from lever_imocha.clients.limits import Limiter
 from lever_imocha.errors import SettingsError
 from lever_imocha.settings import is_loopback
 
@@ -96,20 +94,48 @@ def secret_extras(connection: ConnectionLike, name: str) -> list[str]:
 
 
 def secret_extra(connection: ConnectionLike, name: str) -> str | None:
-    """Return a secret from one of the connection's extras, masked in logs; None if it is empty.
+    """Return a secret from one of the connection's extras: text, or a list of one; masked in logs, None if it is empty.
 
     :raises SettingsError: it is so short that it could be guessed.
     """
-    secret = str(connection.extra_dejson.get(name) or "").strip()
+    value = connection.extra_dejson.get(name) or ""
+    secret = str(next(iter(value), "") if isinstance(value, list) else value).strip()
     return _long_enough(connection, name, secret) if secret else None
 
 
-def session_for(connection: ConnectionLike) -> requests.Session:
-    """Make a session with the connection's extras `verify` and `proxies`, without authentication."""
+class ApiSession(requests.Session):
+    """A session that takes its API key along only to the host it was made for."""
+
+    def rebuild_auth(self, prepared_request: requests.PreparedRequest, response: requests.Response) -> None:
+        """Take the key out of a request that a redirect sends to another host; `requests` knows one header only."""
+        old, new = response.request.url or "", prepared_request.url or ""
+        if self.should_strip_auth(old, new):  # type: ignore[no-untyped-call]
+            prepared_request.headers.pop("X-API-KEY", None)
+        super().rebuild_auth(prepared_request, response)  # type: ignore[no-untyped-call]
+
+
+class _LimitedAdapter(HTTPAdapter):
+    """Sends a request when the rate limit allows it."""
+
+    def __init__(self, limiter: Limiter) -> None:
+        super().__init__(pool_maxsize=4)
+        self._limiter = limiter
+
+    def send(self, *args: Any, **kwargs: Any) -> requests.Response:
+        """Wait for the turn, then send."""
+        self._limiter.acquire()
+        return super().send(*args, **kwargs)
+
+
+def session_for(connection: ConnectionLike, limiter: Limiter | None = None) -> requests.Session:
+    """Make a session with the connection's extras `verify` and `proxies`, without authentication.
+
+    :param limiter: asked before every request; not for a session of `ApiClient`, which asks by itself.
+    """
     logging.getLogger("urllib3").setLevel(logging.INFO)  # DEBUG would log URLs, among them those of reports
     extra = connection.extra_dejson
-    session = requests.Session()
-    adapter = HTTPAdapter(pool_maxsize=4)
+    session = ApiSession()
+    adapter = _LimitedAdapter(limiter) if limiter else HTTPAdapter(pool_maxsize=4)
     session.mount("https://", adapter)
     session.mount("http://", adapter)
     if extra.get("verify") not in (None, ""):
@@ -119,30 +145,7 @@ def session_for(connection: ConnectionLike) -> requests.Session:
     return session
 
 
-def api_client(
-    connection: ConnectionLike,
-    *,
-    vendor: str,
-    default: str,
-    session: requests.Session,
-    limiter: Limiter | None,
-    metrics: Metrics | None,
-    read_error: Callable[[int, Any], VendorError],
-) -> ApiClient:
-    """Make the client that sends a vendor's calls.
-
-    :param vendor: named in errors.
-    :param default: base URL if the connection has no host.
-    :param limiter: shared by all processes that use the key; without one, five requests per second, one at a time.
-    :param read_error: reads the vendor's error answers.
-    """
+def timeout_of(connection: ConnectionLike) -> float:
+    """Return the connection's extra `timeout`, in seconds; 20 if it is not set."""
     timeout = connection.extra_dejson.get("timeout")
-    return ApiClient(
-        vendor=vendor,
-        base_url=base_url(connection, default),
-        session=session,
-        limiter=limiter or InProcessLimiter(5),
-        timeout=float(timeout) if timeout else 20,
-        metrics=metrics,
-        read_error=read_error,
-    )
+    return float(timeout) if timeout else 20

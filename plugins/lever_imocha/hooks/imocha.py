@@ -2,89 +2,80 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import Any
 
-from airflow.providers.http.hooks.http import HttpHook
+import requests
 
 from lever_imocha.clients.imocha import ImochaClient, read_error
 from lever_imocha.clients.limits import Limiter
+from lever_imocha.clients.transport import VendorError
 from lever_imocha.domain.metrics import Metrics
-from lever_imocha.errors import LeverImochaError
-from lever_imocha.hooks.connections import (
-    ConnectionLike,
-    api_client,
-    api_key,
-    find_connection,
-    secret_extra,
-    session_for,
-)
-
-DEFAULT_URL = "https://apiv3.imocha.io/v3"
+from lever_imocha.hooks.base import VendorHook
+from lever_imocha.hooks.connections import secret_extra, session_for
+from lever_imocha.provider_info import field_behaviour
 
 
-def imocha_client(
-    connection: ConnectionLike, limiter: Limiter | None = None, metrics: Metrics | None = None
-) -> ImochaClient:
-    """Make a client for a connection; report links outside the API are fetched without the key (imocha.md 7.2).
+class ImochaHook(VendorHook):
+    """Makes clients and sessions for iMocha from an Airflow connection.
 
-    :raises SettingsError: the connection has no key, or an unencrypted host.
-    """
-    session = session_for(connection)
-    session.headers["X-API-KEY"] = api_key(connection)
-    client = api_client(
-        connection,
-        vendor="iMocha",
-        default=DEFAULT_URL,
-        session=session,
-        limiter=limiter,
-        metrics=metrics,
-        read_error=read_error,
-    )
-    return ImochaClient(client, session_for(connection))
+    .. code-block:: python
 
+        @task
+        def active_tests() -> list[int]:
+            return [test.id for test in ImochaHook("imocha_default").client().list_tests() if test.is_active]
 
-class ImochaHook(HttpHook):
-    """Makes clients for iMocha from an Airflow connection.
+    Return ids from a task, not the client's objects: XCom stores what it gets, addresses and scores too.
 
     :param imocha_conn_id: a connection of type ``imocha``: base URL in host, API key in password.
+    :param kwargs: of `HttpHook`: `method` counts for `run`; authentication is always iMocha's.
     """
 
     conn_name_attr = "imocha_conn_id"
     default_conn_name = "imocha_default"
     conn_type = "imocha"
     hook_name = "iMocha"
+    vendor = "iMocha"
+    default_url = "https://apiv3.imocha.io/v3"
 
     def __init__(self, imocha_conn_id: str = default_conn_name, **kwargs: Any) -> None:
-        super().__init__(http_conn_id=imocha_conn_id, **kwargs)
+        super().__init__(imocha_conn_id, **kwargs)
         self.imocha_conn_id = imocha_conn_id
 
     def client(self, limiter: Limiter | None = None, metrics: Metrics | None = None) -> ImochaClient:
-        """Make a typed client; the connection is read once.
+        """Make a typed client; report links outside the API are fetched without the key (imocha.md 7.2).
 
-        :param limiter: shared by all processes that use the key.
+        :param limiter: None for the ledger's, or this process's own where there is no ledger.
         :param metrics: counts every request and every 429.
         :raises SettingsError: there is no such connection, or it is incomplete.
         """
-        return imocha_client(self._connection, limiter, metrics)
+        return ImochaClient(self.api_client(limiter, metrics), session_for(self._connection))
+
+    def authenticate(self, session: requests.Session, key: str) -> None:
+        """Send the API key as a header of its own (imocha.md 1)."""
+        session.headers["X-API-KEY"] = key
+
+    def read_error(self, status: int, body: Any) -> VendorError:
+        """Read iMocha's error answers."""
+        return read_error(status, body)
 
     @property
     def callback_secret(self) -> str | None:
         """The secret that signs callback URLs, from the extra of that name; None if it is not set."""
         return secret_extra(self._connection, "callback_secret")
 
-    @cached_property
-    def _connection(self) -> ConnectionLike:
-        return find_connection(self.get_connection, self.imocha_conn_id, self.conn_type)
+    @classmethod
+    def get_ui_field_behaviour(cls) -> dict[str, Any]:
+        """Return the connection form's behaviour."""
+        return field_behaviour(cls.conn_type)
 
     def test_connection(self) -> tuple[bool, str]:
         """Check the key by reading the business units or a page of tests.
 
         :return: whether it works, and a text for Airflow's connection page.
         """
-        try:
+
+        def check(limiter: Limiter) -> None:
             _ = self.callback_secret  # a wrong one would only be noticed by the receivers
-            self.client().check()
-        except LeverImochaError as error:
-            return False, str(error)
-        return True, "iMocha accepts the API key."
+            self.client(limiter).check()
+
+        return self._tested(check)

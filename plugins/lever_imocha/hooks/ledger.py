@@ -36,10 +36,15 @@ def ledger_url() -> str:
 
     :raises LedgerError: neither is set.
     """
+    return find_ledger_url() or url_from_environment()
+
+
+def find_ledger_url() -> str | None:
+    """Return the URL as `ledger_url` does; None if there is no ledger."""
     try:
         return str(BaseHook.get_connection(LEDGER_CONNECTION).get_uri())
     except AirflowNotFoundException:
-        return url_from_environment()
+        return os.environ.get(LEDGER_VARIABLE) or None
 
 
 def url_from_environment() -> str:

@@ -19,11 +19,12 @@ class LeverCandidateLink(BaseOperatorLink):
         """Return the URL of the candidate's page in Lever; empty for several (lever.md 1.1, 4.2)."""
         from lever_imocha.hooks.lever import LeverHook  # not needed to parse a DAG
 
-        if len(operator.opportunity_ids) != 1:
+        ids = getattr(operator, "opportunity_ids", None) or [getattr(operator, "opportunity_id", "")]
+        if len(ids) != 1:
             return ""
         try:
             api = urlsplit(LeverHook(operator.lever_conn_id).base_address).hostname or ""
         except LeverImochaError:
             return ""
         site = api.replace("api.", "hire.", 1) if api.endswith(".lever.co") else "hire.lever.co"
-        return f"https://{site}/candidates/{operator.opportunity_ids[0]}"
+        return f"https://{site}/candidates/{ids[0]}"

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
 from datetime import timedelta
-from typing import Protocol
 
 from pydantic import BaseModel, ConfigDict
 
 from lever_imocha.clients.lever import LeverClient
 from lever_imocha.domain.forms import FormTemplate, check_template, merged_fields, missing_fields, our_fields
+from lever_imocha.domain.names import Named, find_id
 from lever_imocha.domain.rules import ResolvedRule, RuleKey
 from lever_imocha.domain.tags import TagScheme
 from lever_imocha.errors import LedgerError, SettingsError
@@ -41,28 +41,17 @@ class ResolvedSettings(BaseModel):
         return next(iter(exact + [rule for rule in self.rules if rule.trigger_stage_id == key.trigger_stage_id]), None)
 
 
-class _Named(Protocol):
-    @property
-    def id(self) -> str: ...
-    @property
-    def text(self) -> str: ...
-
-
 def tag_scheme(settings: Settings) -> TagScheme:
     """How tags name tests, from the settings."""
     return TagScheme(prefix=settings.tags.prefix, mapping=settings.tags.map)
 
 
-def _find(name: str, known: Sequence[_Named], *, key: str, problems: list[str]) -> str:
-    exact = [item.id for item in known if item.text == name] or [item.id for item in known if item.id == name]
-    if len(exact) == 1:
-        return exact[0]
-    if exact:
-        problems.append(f"{key}: {name!r} is the name of {len(exact)} in Lever; rename one, or write the id")
-    else:
-        names = ", ".join(repr(item.text) for item in known[:40]) or "none"
-        problems.append(f"{key}: {name!r} does not exist in Lever; there are: {names}")
-    return ""
+def _find(name: str, known: Sequence[Named], *, key: str, problems: list[str]) -> str:
+    try:
+        return find_id(name, known, key=key)
+    except SettingsError as error:
+        problems += error.problems
+        return ""
 
 
 def _rules(lever: LeverClient, settings: Settings, problems: list[str]) -> tuple[ResolvedRule, ...]:

@@ -1,0 +1,281 @@
+"""One call to Lever each, for any DAG. They need the connection, neither the ledger nor the settings file.
+
+What a task returns goes to XCom: ids only. Errors are those of `lever_imocha.errors`; their text says what to do.
+Modules that only a running task needs are imported when it runs.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseOperator
+
+from lever_imocha.operators.links import LeverCandidateLink
+from lever_imocha.runtime.tracebacks import without_traceback
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from lever_imocha.clients.lever import LeverClient
+
+
+class LeverOperator(BaseOperator):
+    """Base of the operators that change one opportunity in Lever.
+
+    :param opportunity_id: Lever's id of the opportunity.
+    :param lever_conn_id: a connection of type ``lever``.
+    :param perform_as: the acting user, by e-mail address or id; some accounts demand one.
+    """
+
+    template_fields: Sequence[str] = ("lever_conn_id", "opportunity_id", "perform_as")
+    operator_extra_links = (LeverCandidateLink(),)
+
+    def __init__(
+        self,
+        *,
+        opportunity_id: str,
+        lever_conn_id: str = "lever_default",
+        perform_as: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.opportunity_id, self.lever_conn_id, self.perform_as = opportunity_id, lever_conn_id, perform_as
+
+    @without_traceback
+    def execute(self, context: Context) -> str | None:
+        """Send the call.
+
+        :return: the id of what was made or chosen, if there is one.
+        :raises LeverImochaError: Lever or the connection said no; the text says what to do.
+        """
+        from lever_imocha.hooks.lever import LeverHook
+        from lever_imocha.runtime.parameters import given, read_text
+        from lever_imocha.workflows.names import LeverNames
+
+        self.opportunity_id = read_text(self.opportunity_id, name="opportunity_id")
+        lever = LeverHook(self.lever_conn_id).client()
+        acting = LeverNames(lever).user_id(str(self.perform_as).strip()) if given(self.perform_as) else None
+        made = self._made_before(lever) if _is_repeated(context) else None
+        result = made or self._send(lever, acting)
+        self.log.info("opportunity %s: %s %s", self.opportunity_id, "made before:" if made else "done", result or "")
+        return result
+
+    @abstractmethod
+    def _send(self, lever: LeverClient, perform_as: str | None) -> str | None:
+        """Send the call; return the id of what was made or chosen."""
+
+    def _made_before(self, lever: LeverClient) -> str | None:
+        """Return the id of what an earlier try made before its answer was lost; None if repeating does no harm."""
+        return None
+
+
+def _is_repeated(context: Context) -> bool:
+    return getattr(context.get("ti"), "try_number", 1) > 1
+
+
+class LeverUpdateStageOperator(LeverOperator):
+    """Moves an opportunity to a stage.
+
+    .. code-block:: python
+
+        LeverUpdateStageOperator(
+            task_id="move", opportunity_id="{{ params.opportunity }}", stage="Offer", perform_as="ops@example.com"
+        )
+
+    :param stage: name or id.
+    :return: the stage's id.
+    """
+
+    template_fields = (*LeverOperator.template_fields, "stage")
+
+    def __init__(self, *, stage: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.stage = stage
+
+    def _send(self, lever: LeverClient, perform_as: str | None) -> str:
+        from lever_imocha.runtime.parameters import read_text
+        from lever_imocha.workflows.names import LeverNames
+
+        stage_id = LeverNames(lever).stage_id(read_text(self.stage, name="stage"))
+        lever.update_stage(self.opportunity_id, stage_id, perform_as=perform_as)
+        return stage_id
+
+
+class LeverAddTagsOperator(LeverOperator):
+    """Adds tags to an opportunity; Lever creates those it does not know.
+
+    .. code-block:: python
+
+        LeverAddTagsOperator(task_id="tag", opportunity_id="{{ params.opportunity }}", tags=["Reference check"])
+
+    :param tags: a list; one text is one tag.
+    """
+
+    template_fields = (*LeverOperator.template_fields, "tags")
+
+    def __init__(self, *, tags: Sequence[str], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.tags = tags
+
+    def _send(self, lever: LeverClient, perform_as: str | None) -> None:
+        lever.add_tags(self.opportunity_id, _tags(self.tags), perform_as=perform_as)
+
+
+class LeverRemoveTagsOperator(LeverOperator):
+    """Removes tags from an opportunity; it is no error if it does not have them.
+
+    .. code-block:: python
+
+        LeverRemoveTagsOperator(task_id="untag", opportunity_id="{{ params.opportunity }}", tags=["Reference check"])
+
+    :param tags: a list; one text is one tag.
+    """
+
+    template_fields = (*LeverOperator.template_fields, "tags")
+
+    def __init__(self, *, tags: Sequence[str], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.tags = tags
+
+    def _send(self, lever: LeverClient, perform_as: str | None) -> None:
+        lever.remove_tags(self.opportunity_id, _tags(self.tags), perform_as=perform_as)
+
+
+def _tags(tags: Sequence[str]) -> list[str]:
+    from lever_imocha.runtime.parameters import read_list
+
+    return read_list(tags, name="tags", split=False)
+
+
+class LeverCreateNoteOperator(LeverOperator):
+    """Writes a note on an opportunity. A second try looks first for a note of the same text.
+
+    .. code-block:: python
+
+        LeverCreateNoteOperator(task_id="note", opportunity_id="{{ params.opportunity }}", text="References are fine.")
+
+    :param text: of the note.
+    :param secret: only for those who may see sensitive information.
+    :return: the note's id.
+    """
+
+    template_fields = (*LeverOperator.template_fields, "text", "secret")
+
+    def __init__(self, *, text: str, secret: bool | str = False, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.text, self.secret = text, secret
+
+    def _send(self, lever: LeverClient, perform_as: str | None) -> str:
+        from lever_imocha.runtime.parameters import read, read_text
+
+        secret, text = read(bool, self.secret, name="secret"), read_text(self.text, name="text")
+        return lever.create_note(self.opportunity_id, text, secret=secret, perform_as=perform_as).id
+
+    def _made_before(self, lever: LeverClient) -> str | None:
+        text = str(self.text).strip()
+        return next((note.id for note in lever.list_notes(self.opportunity_id) if note.value.strip() == text), None)
+
+
+class LeverCreateFormOperator(LeverOperator):
+    """Writes a profile form on an opportunity; a form can never be changed. A second try looks first for an equal one.
+
+    .. code-block:: python
+
+        LeverCreateFormOperator(
+            task_id="form",
+            opportunity_id="{{ params.opportunity }}",
+            template="Reference check",
+            values={"Referee": "Pat Example", "Outcome": "Good", "Spoken on": "2026-01-31"},
+        )
+
+    :param template: name or id of the form template.
+    :param values: the fields' values by the fields' texts. Dates as ISO text, a choice as one of the field's options.
+    :return: the form's id.
+    """
+
+    template_fields = (*LeverOperator.template_fields, "template", "values")
+
+    def __init__(self, *, template: str, values: Mapping[str, Any], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.template, self.values = template, values
+
+    def _send(self, lever: LeverClient, perform_as: str | None) -> str:
+        template_id, fields = self._form(lever)
+        form = lever.create_form(
+            self.opportunity_id, template_id=template_id, fields=fields, secret=None, perform_as=perform_as
+        )
+        return form.id
+
+    def _made_before(self, lever: LeverClient) -> str | None:
+        template_id, fields = self._form(lever)
+        wanted = [(field.get("text"), field["value"]) for field in fields]
+        for form in lever.list_forms(self.opportunity_id):
+            written = [(field.get("text"), field.get("value")) for field in form.fields]
+            if form.base_template_id == template_id and written == wanted:
+                return form.id
+        return None
+
+    def _form(self, lever: LeverClient) -> tuple[str, list[dict[str, Any]]]:
+        from lever_imocha.domain.forms import form_with
+        from lever_imocha.runtime.parameters import read_text
+        from lever_imocha.workflows.names import LeverNames
+
+        template = LeverNames(lever).template(read_text(self.template, name="template"))
+        return template.id, form_with(template, self.values)
+
+
+class LeverUploadFileOperator(LeverOperator):
+    """Uploads a file to an opportunity, at most 30 MB. A second try looks first for a file of the same name.
+
+    .. code-block:: python
+
+        LeverUploadFileOperator(
+            task_id="upload",
+            opportunity_id="{{ params.opportunity }}",
+            path="/data/references.pdf",
+            perform_as="ops@example.com",
+        )
+
+    :param path: of the file, where the task runs.
+    :param name: of the file in Lever; None for the path's last part.
+    :param perform_as: the acting user, by e-mail address or id; Lever demands one for an upload.
+    :return: the file's id.
+    """
+
+    template_fields = (*LeverOperator.template_fields, "path", "name")
+
+    def __init__(self, *, path: str, perform_as: str, name: str | None = None, **kwargs: Any) -> None:
+        super().__init__(perform_as=perform_as, **kwargs)
+        self.path, self.name = path, name
+
+    def _send(self, lever: LeverClient, perform_as: str | None) -> str:
+        from mimetypes import guess_type
+
+        from lever_imocha.errors import SettingsError
+        from lever_imocha.runtime.parameters import read_text
+
+        name = self._file_name()
+        try:
+            with open(str(self.path), "rb") as content:
+                return lever.upload_file(
+                    self.opportunity_id,
+                    name=name,
+                    content=content,
+                    perform_as=read_text(perform_as, name="perform_as"),
+                    content_type=guess_type(name)[0] or "application/octet-stream",
+                ).id
+        except OSError as error:
+            raise SettingsError([f"path: {self.path} cannot be read ({type(error).__name__})"]) from None
+
+    def _made_before(self, lever: LeverClient) -> str | None:
+        name = self._file_name()
+        return next((file.id for file in lever.list_files(self.opportunity_id) if file.name == name), None)
+
+    def _file_name(self) -> str:
+        from pathlib import PurePath
+
+        from lever_imocha.runtime.parameters import given
+
+        return str(self.name).strip() if given(self.name) else PurePath(str(self.path)).name

@@ -1,0 +1,80 @@
+"""Parameters of operators and sensors as a task gets them: what a template rendered is text, whatever it stood for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import TypeAdapter, ValidationError
+
+from lever_imocha.errors import SettingsError
+
+T = TypeVar("T")
+
+
+def read(kind: type[T], value: object, *, name: str) -> T:
+    """Return a parameter as what it stands for: ``"101"`` as 101, ``"false"`` and ``"no"`` as False.
+
+    :param name: of the parameter, for the error's text.
+    :raises SettingsError: it is something else, or empty.
+    """
+    try:
+        return TypeAdapter(kind).validate_python(value.strip() if isinstance(value, str) else value)
+    except ValidationError:
+        raise SettingsError([f"{name}: {value!r} cannot be read; give {_KINDS[kind]}"]) from None
+
+
+_KINDS: dict[type, str] = {int: "a whole number", bool: "true or false", float: "a number"}
+
+
+def read_text(value: object, *, name: str) -> str:
+    """Return a text that must not be empty; a template of nothing renders ``None``.
+
+    :raises SettingsError: it is empty.
+    """
+    text = "" if value is None else str(value).strip()
+    if text in ("", "None"):
+        raise SettingsError([f"{name}: is empty; give a text, or a template that renders one"])
+    return text
+
+
+def read_time(value: object, *, name: str) -> datetime:
+    """Return a time: from a time, or from its ISO text, as a template renders it.
+
+    :raises SettingsError: it is something else, or lacks a time zone.
+    """
+    try:
+        moment = value if isinstance(value, datetime) else datetime.fromisoformat(str(value).strip())
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise SettingsError([f"{name}: {value!s} is no time with a time zone; give one, as 2026-01-31T09:00:00+00:00"])
+    return moment
+
+
+def given(value: object) -> bool:
+    """Return whether an optional parameter says anything."""
+    return value is not None and str(value).strip() not in ("", "None")
+
+
+def read_list(value: object, *, name: str, split: bool = True) -> list[str]:
+    """Return a list's items as texts: from a list, from a rendered one (``"['a', 'b']"``), or from one text.
+
+    :param split: a text with commas is several items.
+    :raises SettingsError: it is empty.
+    """
+    if isinstance(value, str):
+        value = _items(value.strip(), split)
+    items = [str(item).strip() for item in value] if isinstance(value, Sequence) else [str(value)] if value else []
+    return [read_text(item, name=name) for item in items] or [read_text("", name=name)]
+
+
+def _items(text: str, split: bool) -> list[Any]:
+    if text.startswith("[") and text.endswith("]"):
+        try:
+            return list(yaml.safe_load(text))
+        except (yaml.YAMLError, TypeError):
+            pass
+    return text.split(",") if split else [text]

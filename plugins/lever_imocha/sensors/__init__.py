@@ -1,0 +1,1 @@
+"""Sensors wait for something at a vendor, with or without a worker."""

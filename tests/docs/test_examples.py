@@ -1,0 +1,182 @@
+"""The example DAGs of the documentation, run by Airflow against the sandbox, without ledger and settings file."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import json
+import re
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.sdk import DAG, BaseOperator
+from lever_imocha.assets import announce, outlet, report_written
+from lever_imocha.hooks.limits import process_limiter
+from sqlalchemy import select
+
+from include.sandbox.world import Fault, World
+
+ROOT = Path(__file__).parents[2]
+EXAMPLES = sorted((ROOT / "docs" / "examples").glob("*.py"))
+MODULES = ("operators.lever", "operators.imocha", "sensors.lever", "sensors.imocha")
+
+
+def synced(bag: Any) -> Any:
+    """Let Airflow know a bag's DAGs, without which `dag.test()` runs nothing."""
+    from airflow.dag_processing.bundles.manager import DagBundlesManager
+    from airflow.dag_processing.dagbag import sync_bag_to_db
+    from airflow.utils.db import initdb
+
+    initdb()
+    DagBundlesManager().sync_bundles_to_db()
+    sync_bag_to_db(bag, "dags-folder", None)
+    return bag
+
+
+@pytest.fixture(scope="module")
+def dags() -> Any:
+    from airflow.dag_processing.dagbag import DagBag
+
+    bag = DagBag(dag_folder=ROOT / "docs" / "examples", bundle_name="dags-folder")
+    assert bag.import_errors == {}
+    return synced(bag).dags
+
+
+@pytest.fixture
+def world(sandbox_world: World, sandbox_url: str, monkeypatch: pytest.MonkeyPatch) -> World:
+    for vendor, path in (("lever", "lever/v1"), ("imocha", "imocha/v3")):
+        connection = {"conn_type": vendor, "host": f"{sandbox_url}/{path}", "password": f"{vendor}-key"}
+        monkeypatch.setenv(f"AIRFLOW_CONN_{vendor.upper()}_DEFAULT", json.dumps(connection))
+    monkeypatch.delenv("LEVER_IMOCHA_LEDGER", raising=False)
+    monkeypatch.setenv("LEVER_IMOCHA_SETTINGS", "/nowhere/lever_imocha.yaml")
+    process_limiter.cache_clear()
+    return sandbox_world
+
+
+def xcoms(run: Any) -> dict[str, Any]:
+    from airflow.models.xcom import XComModel
+    from airflow.utils.session import create_session
+
+    with create_session() as session:
+        query = select(XComModel).where(XComModel.run_id == run.run_id, XComModel.key == "return_value")
+        return {row.task_id: XComModel.deserialize_value(row) for row in session.scalars(query)}
+
+
+def test_levers_operators(dags: Any, world: World, tmp_path: Path) -> None:
+    candidate = world.add_opportunity(stage="Assessment", name="Ann Example", emails=["ann@example.com"])
+    fields = [
+        {"id": "f1", "type": "dropdown", "text": "Outcome", "options": [{"text": "Good"}], "required": True},
+        {"id": "f2", "type": "date", "text": "Spoken on", "required": False},
+    ]
+    world.templates["t1"] = {
+        "id": "t1", "text": "Reference check", "instructions": "", "group": None, "secretByDefault": False,
+        "fields": fields, "createdAt": world.now_ms(),
+    }  # fmt: skip
+    path = tmp_path / "r.pdf"
+    path.write_bytes(b"%PDF-1.4")
+    run = dags["example_lever_calls"].test(run_conf={"opportunity": candidate["id"], "file": str(path)})
+    assert run.state.value == "success"
+    (note,), (form,), (file,) = (kept[candidate["id"]] for kept in (world.notes, world.forms, world.files))
+    assert note["secret"]
+    assert form["fields"][0]["value"] == "Good"
+    assert (file["name"], candidate["tags"], candidate["stage"]) == ("References.pdf", [], "offer")
+    made = {"note": note["id"], "form": form["id"], "upload": file["id"], "move": "offer"}
+    assert xcoms(run) == made
+
+
+def test_imochas_operators_with_a_wait_in_the_triggerer(dags: Any, world: World) -> None:
+    from lever_imocha.hooks.imocha import ImochaHook
+
+    first = ImochaHook().client().invite(101, email="ann@example.com", name="Ann", send_email=False).id
+    world.finish(world.invitations[first])
+    # The report is not there when the task looks: it waits.
+    world.faults.append(Fault(vendor="imocha", method="GET", path_contains="/reports/", status=404, times=1))
+    run = dags["example_imocha_calls"].test(run_conf={"email": "ann@example.com", "name": "Ann"})
+    assert run.state.value == "success"
+    (second,) = set(world.invitations) - {first}
+    assert world.invitations[second].state == "Cancelled"
+    assert world.mails == []
+    assert xcoms(run) == {"invite": first, "ended": [first], "report": "complete", "again": second}
+
+
+def test_hooks_in_tasks_of_ones_own(dags: Any, world: World) -> None:
+    world.add_opportunity(stage="Recruiter screen", name="Ann", emails=["ann@example.com"])
+    world.add_opportunity(stage="Recruiter screen", name="Ben", emails=[])
+    world.add_opportunity(stage="Offer", name="Cid", emails=["cid@example.com"])
+    run = dags["example_hooks"].test(run_conf={"since": "2026-01-01T00:00:00+00:00"})
+    assert run.state.value == "success"
+    assert [(one.email, one.test_id) for one in world.invitations.values()] == [("ann@example.com", 102)]
+    assert "@" not in str(xcoms(run))
+
+
+def test_a_dag_that_waits_for_reports(dags: Any, world: World) -> None:
+    run = dags["example_on_report"].test()
+    assert run.state.value == "success"
+
+
+@pytest.mark.parametrize("ids", [["o1", "o2"], []])
+def test_an_event_with_ids_only_is_raised_if_there_is_somebody_to_tell_of(world: World, ids: list[str]) -> None:
+    import os
+
+    from airflow.dag_processing.dagbag import DagBag
+    from airflow.models.asset import AssetEvent
+    from airflow.sdk import task
+    from airflow.utils.session import create_session
+
+    with DAG(dag_id=f"raises_{len(ids)}", schedule=None) as dag:
+
+        @task(outlets=[outlet(report_written)])
+        def write(**context: Any) -> None:
+            announce(context, report_written, ids)  # type: ignore[arg-type]
+
+        write()
+    bag = DagBag(os.devnull, bundle_name="dags-folder")
+    bag.bag_dag(dag)
+    synced(bag)
+    run = dag.test()
+    assert run.state.value == "success"
+    with create_session() as session:
+        events = session.scalars(select(AssetEvent).where(AssetEvent.source_run_id == run.run_id)).all()
+        found = [(event.source_dag_id, event.name, event.extra) for event in events]
+    assert [entry[2] for entry in found if entry[0] == dag.dag_id] == ([{"opportunity_ids": ids}] if ids else [])
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_parsing_an_example_loads_nothing_that_only_a_running_task_needs(path: Path) -> None:
+    code = (
+        "import runpy, sys, airflow.dag_processing.processor\n"
+        "before = set(sys.modules)\n"
+        f"runpy.run_path({str(path)!r})\n"
+        "heavy = ('lever_imocha.clients', 'lever_imocha.ledger', 'lever_imocha.workflows', 'lever_imocha.hooks',"
+        " 'airflow.providers.http', 'alembic', 'aiohttp', 'psycopg')\n"
+        "print(sorted(module for module in set(sys.modules) - before if module.startswith(heavy)))"
+    )
+    found = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert found.stdout.splitlines()[-1] == "[]"
+
+
+def classes() -> list[type[BaseOperator]]:
+    return [
+        item
+        for module in MODULES
+        for item in vars(importlib.import_module(f"lever_imocha.{module}")).values()
+        if inspect.isclass(item)
+        and issubclass(item, BaseOperator)
+        and item.__module__ == f"lever_imocha.{module}"
+        and item.__name__ not in ("LeverOperator", "ImochaOperator")
+    ]
+
+
+@pytest.mark.parametrize("kind", classes(), ids=lambda kind: kind.__name__)
+def test_the_example_in_a_docstring_is_a_task_and_an_example_dag_has_one(kind: type[BaseOperator]) -> None:
+    block = re.search(r"\.\. code-block:: python\n\n((?: {8}.*\n|\n)+)", kind.__doc__ or "")
+    assert block
+    code = textwrap.dedent(block[1]).replace("invite.output", "'1'")
+    with DAG(dag_id="docstring", schedule=None) as dag:
+        exec(code, {kind.__name__: kind})  # the documentation's own text
+    assert [type(task) for task in dag.tasks] == [kind]
+    assert any(kind.__name__ in path.read_text() for path in EXAMPLES)

@@ -1,0 +1,71 @@
+"""The Test button, as Airflow's page sends it: every field of the form, the key masked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+pytestmark = pytest.mark.xdist_group("airflow")
+MASKED = "***"
+
+
+@pytest.fixture(scope="module")
+def api() -> Iterator[TestClient]:
+    from airflow.api_fastapi.app import create_app, purge_cached_app
+    from airflow.utils.db import initdb
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AIRFLOW__CORE__TEST_CONNECTION", "Enabled")
+        patch.setenv("AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS", "True")
+        initdb()
+        with TestClient(create_app()) as client:
+            client.headers["Authorization"] = f"Bearer {client.get('/auth/token').json()['access_token']}"
+            yield client
+        purge_cached_app()
+
+
+def form(vendor: str, url: str, port: int, password: str, **extra: str) -> dict[str, Any]:
+    path = {"lever": "lever/v1", "imocha": "imocha/v3"}[vendor]
+    return {
+        "connection_id": f"{vendor}_button", "conn_type": vendor, "description": "", "host": f"{url}/{path}",
+        "login": "", "schema": "", "port": port, "password": password, "extra": "{}",
+    } | extra  # fmt: skip
+
+
+@pytest.mark.parametrize("vendor", ["lever", "imocha"])
+def test_a_stored_key_is_tested_with_the_port_that_the_form_shows(
+    api: TestClient, sandbox_url: str, vendor: str
+) -> None:
+    stored = form(vendor, sandbox_url, 443, f"{vendor}-key")
+    api.delete(f"/api/v2/connections/{stored['connection_id']}")
+    assert api.post("/api/v2/connections", json=stored).status_code == 201
+    answer = api.post("/api/v2/connections/test", json=form(vendor, sandbox_url, 443, MASKED))
+    assert (answer.status_code, answer.json()["status"]) == (200, True)
+    assert "accepts the API key" in answer.json()["message"]
+    answer = api.post("/api/v2/connections/test", json=form(vendor, sandbox_url, 443, "wrong"))
+    assert (answer.status_code, answer.json()["status"]) == (200, False)
+    assert "Check the API key" in answer.json()["message"]
+
+
+@pytest.mark.parametrize("vendor", ["lever", "imocha"])
+def test_a_new_key_is_tested_without_a_port(api: TestClient, sandbox_url: str, vendor: str) -> None:
+    api.delete(f"/api/v2/connections/{vendor}_button")
+    answer = api.post("/api/v2/connections/test", json=form(vendor, sandbox_url, 0, f"{vendor}-key"))
+    assert (answer.status_code, answer.json()["status"]) == (200, True)
+
+
+def test_airflows_list_of_providers_shows_this_one(api: TestClient) -> None:
+    providers = api.get("/api/v2/providers?limit=200").json()["providers"]
+    (ours,) = [one for one in providers if one["package_name"] == "lever-imocha"]
+    assert "iMocha" in ours["description"]
+
+
+def test_the_form_shows_the_port_and_says_why(api: TestClient) -> None:
+    forms = {one["connection_type"]: one for one in api.get("/ui/connections/hook_meta").json()}
+    for vendor in ("lever", "imocha"):
+        port = forms[vendor]["standard_fields"]["port"]
+        assert not port["hidden"]
+        assert "443" in port["title"]

@@ -1,0 +1,212 @@
+"""What the sensors find on the sandbox: at once, on a worker, and in the triggerer."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from pkgutil import resolve_name
+from typing import Any
+
+import pytest
+from airflow.exceptions import AirflowSensorTimeout, TaskDeferred
+from lever_imocha.errors import (
+    LedgerError,
+    LeverImochaError,
+    RateLimitedError,
+    SettingsError,
+    VendorDownError,
+    WaitFailedError,
+)
+from lever_imocha.operators.imocha import ImochaInviteOperator
+from lever_imocha.sensors.base import PollSensor
+from lever_imocha.sensors.imocha import ImochaAttemptSensor
+from lever_imocha.sensors.lever import LeverStageSensor
+from lever_imocha.triggers.imocha import ImochaAttemptTrigger
+from lever_imocha.triggers.lever import LeverStageTrigger
+from lever_imocha.triggers.polling import PollTrigger
+
+from include.sandbox.world import Fault, World
+
+NOTHING: Any = {}
+
+
+def deferred(sensor: PollSensor) -> TaskDeferred:
+    with pytest.raises(TaskDeferred) as caught:
+        sensor.execute(NOTHING)
+    return caught.value
+
+
+def rebuilt(trigger: Any) -> PollTrigger:
+    """Make the trigger anew, as the triggerer does."""
+    path, parameters = trigger.serialize()
+    made: PollTrigger = resolve_name(path)(**parameters)
+    assert made.serialize() == (path, parameters)
+    return made
+
+
+async def fired(trigger: PollTrigger) -> dict[str, Any]:
+    async for event in trigger.run():
+        payload: dict[str, Any] = event.payload
+        return payload
+    raise AssertionError("it ended without an event")
+
+
+def stage_sensor(**given: Any) -> LeverStageSensor:
+    parameters: Any = {"task_id": "arrived", "stage": "Offer", "poke_interval": 0.05} | given
+    return LeverStageSensor(**parameters)
+
+
+def attempt_sensor(ids: Any, **given: Any) -> ImochaAttemptSensor:
+    return ImochaAttemptSensor(**{"task_id": "ended", "invitation_ids": ids, "poke_interval": 0.05} | given)
+
+
+def invite(world: World, email: str = "ann@example.com") -> int:
+    return ImochaInviteOperator(task_id="i", test_id=101, email=email, name="Ann").execute(NOTHING)
+
+
+@pytest.mark.parametrize("deferrable", [True, False])
+@pytest.mark.parametrize("stage", ["Offer", "offer"])
+def test_who_is_in_the_stage_is_found_at_once(world: World, deferrable: bool, stage: str) -> None:
+    there = world.add_opportunity(stage="Offer")
+    world.add_opportunity(stage="Assessment")
+    world.archive(world.add_opportunity(stage="Offer")["id"], "Withdrew")
+    assert stage_sensor(stage=stage, deferrable=deferrable).execute(NOTHING) == [there["id"]]
+
+
+def test_only_those_of_a_posting_and_since_a_time(world: World) -> None:
+    long_there = world.add_opportunity(stage="Offer")
+    since = datetime.now(UTC) + timedelta(seconds=30)
+    world.shift = timedelta(minutes=1)
+    posting = world.postings[0]
+    came = world.add_opportunity(stage="Offer", applications=[{"id": "a1", "posting": posting["id"]}])
+    other = world.add_opportunity(stage="Offer")
+    found = stage_sensor().execute(NOTHING)
+    assert sorted(found) == sorted([long_there["id"], came["id"], other["id"]])
+    assert sorted(stage_sensor(since=since.isoformat()).execute(NOTHING)) == sorted([came["id"], other["id"]])
+    assert stage_sensor(since=since, posting=posting["text"]).execute(NOTHING) == [came["id"]]
+    assert stage_sensor(since="None", posting=posting["id"]).execute(NOTHING) == [came["id"]]
+
+
+@pytest.mark.parametrize("wrong", [{"stage": "Ofer"}, {"posting": "Ofer"}, {"since": "noon"}, {"since": "2026-01-01"}])
+def test_a_wrong_parameter_is_named_at_once(world: World, wrong: dict[str, str]) -> None:
+    with pytest.raises(SettingsError, match=next(iter(wrong))):
+        stage_sensor(deferrable=True, **wrong).execute(NOTHING)
+
+
+def test_waiting_in_the_triggerer_ends_when_somebody_comes(world: World) -> None:
+    sensor = stage_sensor(deferrable=True, timeout=60)
+    waits = deferred(sensor)
+    assert (waits.method_name, waits.timeout) == ("execute_complete", timedelta(seconds=60))
+    trigger = rebuilt(waits.trigger)
+    candidate = world.add_opportunity(stage="Assessment")
+
+    async def story() -> dict[str, Any]:
+        waiting = asyncio.create_task(fired(trigger))
+        await asyncio.to_thread(world.move, candidate["id"], "Offer")
+        return await waiting
+
+    event = asyncio.run(story())
+    assert sensor.execute_complete(NOTHING, event) == [candidate["id"]]
+
+
+def test_waiting_on_a_worker_ends_with_airflows_own_timeout(world: World) -> None:
+    with pytest.raises(AirflowSensorTimeout):
+        stage_sensor(timeout=0).execute(NOTHING)
+
+
+class OutageTrigger(PollTrigger):
+    """Meets an outage, then finds something."""
+
+    poll_interval = 0.01
+    parameters: dict[str, Any] = {}  # noqa: RUF012 - a property elsewhere
+
+    def __init__(self, *errors: LeverImochaError) -> None:
+        super().__init__()
+        self.errors = list(errors)
+
+    def look(self) -> list[str]:
+        if self.errors:
+            raise self.errors.pop(0)
+        return ["found"]
+
+
+def test_what_passes_by_itself_is_waited_out() -> None:
+    outages = [
+        VendorDownError(vendor="Lever", call="list_stages", status=503),
+        RateLimitedError(vendor="Lever", call="list_stages", status=429, retry_after=0.01),
+        LedgerError("The ledger does not answer.", temporary=True),
+    ]
+    assert asyncio.run(fired(OutageTrigger(*outages))) == {"found": ["found"]}
+
+
+@pytest.mark.parametrize("deferrable", [True, False])
+def test_an_outage_does_not_end_the_wait(world: World, deferrable: bool) -> None:
+    there = world.add_opportunity(stage="Offer")
+    # Longer than a client waits by itself: it gives up at once.
+    world.faults.append(Fault(vendor="lever", path_contains="/opportunities", status=429, retry_after=40, times=1))
+    sensor = stage_sensor(deferrable=deferrable, stage="offer")
+    if deferrable:
+        assert rebuilt(deferred(sensor).trigger).look() == [there["id"]]
+    else:
+        assert sensor.execute(NOTHING) == [there["id"]]
+    assert world.faults == []
+
+
+def test_what_a_person_must_mend_is_told_at_once(world: World) -> None:
+    trigger = rebuilt(deferred(stage_sensor(deferrable=True)).trigger)
+    world.add_opportunity(stage="Offer")
+    world.lever_key = "another"
+    event = asyncio.run(fired(trigger))
+    assert "Check the API key" in event["error"]
+    with pytest.raises(WaitFailedError, match="Check the API key"):
+        stage_sensor().execute_complete(NOTHING, event)
+
+
+@pytest.mark.parametrize("event", [None, {}, {"found": []}, {"status": "success"}])
+def test_an_event_of_another_shape_is_no_success(event: Any) -> None:
+    with pytest.raises(WaitFailedError):
+        stage_sensor().execute_complete(NOTHING, event)
+
+
+@pytest.mark.parametrize("state", ["Complete", "Test Left", "Terminated"])
+@pytest.mark.parametrize("form", ["list", "text"])
+def test_the_attempts_that_have_ended_are_found(world: World, state: str, form: str) -> None:
+    ended, pending = invite(world), invite(world, "ben@example.com")
+    world.finish(world.invitations[ended], state=state)
+    ids = [ended, pending]
+    assert attempt_sensor(str(ids) if form == "text" else ids).execute(NOTHING) == [ended]
+
+
+def test_waiting_for_an_attempt_in_the_triggerer(world: World) -> None:
+    invitation_id = invite(world)
+    sensor = attempt_sensor([invitation_id], deferrable=True)
+    trigger = rebuilt(deferred(sensor).trigger)
+    assert isinstance(trigger, ImochaAttemptTrigger)
+    assert trigger.look() == []
+    world.finish(world.invitations[invitation_id])
+    assert sensor.execute_complete(NOTHING, asyncio.run(fired(trigger))) == [invitation_id]
+
+
+@pytest.mark.parametrize("state", ["Cancelled", "Expired", "In Progress"])
+def test_an_attempt_that_nobody_finished_has_not_ended(world: World, state: str) -> None:
+    invitation_id = invite(world)
+    world.invitations[invitation_id].state = state
+    deferred(attempt_sensor([invitation_id], deferrable=True))
+
+
+def test_the_loop_of_the_triggerer_goes_on_while_a_vendor_lets_wait(world: World) -> None:
+    world.add_opportunity(stage="Offer")
+    trigger = LeverStageTrigger(
+        lever_conn_id="lever_default", stage_id="offer", posting_id=None, since=None, poll_interval=0.0
+    )
+
+    async def story() -> bool:
+        with world.lock:  # the sandbox cannot answer
+            waiting = asyncio.create_task(fired(trigger))
+            for _ in range(20):
+                await asyncio.sleep(0.005)
+            blocked = not waiting.done()
+        await waiting
+        return blocked
+
+    assert asyncio.run(story())

@@ -365,3 +365,9 @@ def test_a_worker_whose_connection_was_cut_counts_as_alive_again_before_it_claim
         claim(mine)
     assert claim(mine)
     assert not claim(ledger, worker="b")
+
+
+def test_a_worker_s_lock_keeps_to_the_options_of_the_ledger_s_address(ledger_url: str) -> None:
+    engine = engine_for(f"{ledger_url}&options=-c%20enable_seqscan%3Doff")
+    with lock_worker(engine, "a") as lock:
+        assert lock.execute("SHOW enable_seqscan").fetchone() == ("off",)

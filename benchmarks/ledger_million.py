@@ -469,7 +469,10 @@ def recorded(engine: Engine) -> Iterator[list[tuple[str, Any]]]:
 
 
 def measure(engine: Engine, rows: Rows, *, rounds: int) -> list[Result]:
-    """Time all cases on a filled ledger; a round before the first one is not counted, and shows the plans."""
+    """Time all cases on a filled ledger.
+
+    :param rounds: that count; one more before them opens what is opened once, and shows the plans.
+    """
     results = []
     with ExitStack() as stack:
         for number in range(WORKERS):
@@ -515,18 +518,24 @@ def _big_tables(engine: Engine, *, more_than: int) -> set[str]:
 def _explain(connection: Connection, queries: list[tuple[str, Any]], result: Result, big: set[str]) -> None:
     for statement, parameters in queries:
         answer = connection.exec_driver_sql(f"EXPLAIN (FORMAT JSON) {statement}", parameters).scalar_one()
-        for node in _nodes(answer[0]["Plan"]):
+        for node, above in _nodes(answer[0]["Plan"]):
             table = node.get("Relation Name")
             if table in big and node["Node Type"] != "ModifyTable":
                 result.plan.add(f"{node['Node Type']} {table}")
-                if node["Node Type"] == "Seq Scan":
+                if _reads_all(node, above):
                     result.reads_all.add(table)
 
 
-def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    yield plan
+def _nodes(plan: dict[str, Any], above: str = "") -> Iterator[tuple[dict[str, Any], str]]:
+    yield plan, above
     for part in plan.get("Plans", ()):
-        yield from _nodes(part)
+        yield from _nodes(part, plan["Node Type"])
+
+
+def _reads_all(node: dict[str, Any], above: str) -> bool:
+    # A key's index read without a condition is no better than the table, unless only its first rows are asked for.
+    whole_key = node.get("Index Name", "").startswith(("pk_", "uq_")) and "Index Cond" not in node
+    return above != "Limit" and (node["Node Type"] == "Seq Scan" or (whole_key and "Bitmap" not in node["Node Type"]))
 
 
 def table_of(results: list[Result]) -> Table:

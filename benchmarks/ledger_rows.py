@@ -101,8 +101,12 @@ def fill(engine: Engine, rows: Rows) -> None:
         "workers": WORKERS, "history": rows.parked.start - 1, "parked": rows.parked.stop - 1,
         "waiting": rows.waiting.stop - 1, "to_write": rows.to_write.stop - 1, "open": rows.open.stop - 1,
     }  # fmt: skip
+    settings = (
+        f"search_path = {SCHEMA}, pg_temp", "statement_timeout = 0", "work_mem = '256MB'",
+        "session_replication_role = replica",  # foreign keys are right by construction
+    )  # fmt: skip
     with engine.begin() as connection:
-        for setting in ("statement_timeout = 0", "synchronous_commit = off", f"search_path = {SCHEMA}, pg_temp"):
+        for setting in settings:
             connection.execute(text(f"SET LOCAL {setting}"))
         for statement in _FILL:
             connection.execute(text(statement), values)
@@ -157,6 +161,7 @@ _FILL = (
     SELECT id, 'invitation ' || n, step, at, at, md5(step || n)::uuid::text
     FROM candidate CROSS JOIN unnest(ARRAY['form', 'note', 'stage', 'file']) AS step
     WHERE n <= :history AND status IN ('complete', 'test_left', 'terminated') AND (step != 'file' OR n % 2 = 0)
+    ORDER BY id
     """,
     """
     INSERT INTO events (at, kind, opportunity_id, invitation_id, test_id)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
+from datetime import UTC, datetime
 
 import pytest
 from alembic import command
@@ -17,6 +18,7 @@ from lever_imocha.domain.decisions import Action, Reason
 from lever_imocha.domain.imocha import AttemptStatus
 from lever_imocha.domain.rules import RuleKey
 from lever_imocha.errors import LedgerError, Retry
+from lever_imocha.ledger import __main__ as command_line
 from lever_imocha.ledger.database import HEAD, alembic_config, check_schema, engine_for, upgrade
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.tables import SCHEMA, metadata
@@ -240,3 +242,31 @@ def test_an_older_ledger_keeps_the_work_that_waits_and_what_was_made(older_ledge
     noted = Effect(opportunity_id="h2", subject="stage entry 2: no e-mail address", step="note")
     assert ledger.effects.state(noted) is not None
     assert ledger.names.stored_of(["s", "o"]) == {"s", "o"}
+
+
+def _run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    monkeypatch.setattr(sys, "argv", ["ledger", *arguments])
+    return command_line.main()
+
+
+def test_a_person_lists_what_waits_and_has_it_tried_again(
+    ledger: Ledger, ledger_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("LEVER_IMOCHA_LEDGER", ledger_url)
+    later = datetime(2100, 1, 1, tzinfo=UTC)
+    for key, not_before in (("parked", None), ("waits", later)):
+        ledger.queue.enqueue([key], Work.INVITE)
+        item = ledger.queue.claim(key, [Work.INVITE], worker="w")[Work.INVITE]
+        ledger.queue.put_off(item, error="VendorDownError", not_before=not_before)
+    ledger.queue.enqueue(["due"], Work.WRITE_BACK)
+    assert _run(monkeypatch, "queue") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(", queued")[0].split(" since")[0] for line in lines] == [
+        "parked invite: parked", "waits invite: waits until 2100-01-01 00:00 UTC", "due write_back: due",
+    ]  # fmt: skip
+    assert "failed 1 times, last: VendorDownError" in lines[0]
+    assert _run(monkeypatch, "release") == 0
+    assert ledger.queue.due([Work.INVITE]) == ["parked"]
+    assert _run(monkeypatch, "release", "waits", "nobody") == 0
+    assert ledger.queue.due([Work.INVITE]) == ["parked", "waits"]
+    assert capsys.readouterr().out == "1 released.\n1 released.\n"

@@ -172,6 +172,8 @@ def test_what_is_parked_waits_for_a_person_or_for_news(ledger: Ledger) -> None:
         ledger.queue.put_off(claimed(ledger), error="RequestRejectedError", not_before=None)
     assert ledger.queue.due(CANDIDATE_WORK, waiting=True) == []
     assert not claim(ledger)
+    ledger.queue.enqueue(["op"], Work.INVITE, news=False)
+    assert not claim(ledger), "that it is still so is no news"
     ledger.queue.enqueue(["op"], Work.INVITE)
     item = claim(ledger)
     assert item is not None
@@ -204,7 +206,7 @@ def test_each_kind_of_work_about_an_opportunity_has_a_claim_of_its_own(ledger: L
     assert set(ledger.queue.claim("op", CANDIDATE_WORK, worker="a")) == set(CANDIDATE_WORK)
     assert ledger.queue.claim("op", CANDIDATE_WORK, worker="b") == {}
     assert claim(ledger, Work.WRITE_BACK, worker="b")
-    assert ledger.queue.enqueue_claimed("op", Work.STATUS, worker="b") is None, "a does it again"
+    assert ledger.queue.enqueue_claimed("op", Work.STATUS, worker="b") == {}, "a does it again"
     assert ledger.queue.enqueue_claimed("other", Work.STATUS, worker="b")
 
 

@@ -65,8 +65,7 @@ def test_a_crash_after_the_invitation_was_sent_makes_no_second_one(stack: Stack)
     opportunity = stack.candidate(PYTHON)
     stack.run_invite()
     (assessment,) = stack.ledger.assessments.of(opportunity)
-    item = stack.ledger.queue.enqueue_claimed(opportunity, Work.INVITE, worker="killed")
-    assert item is not None
+    item = stack.ledger.queue.enqueue_claimed(opportunity, Work.INVITE, worker="killed")[Work.INVITE]
     stack.ledger.assessments.intend(101, item, entry_id=assessment.entry_id, rule_key=assessment.rule_key)
     stack.again(opportunity)
     assert stack.run_invite() == ["refresh"]

@@ -50,6 +50,11 @@ class Action(StrEnum):
     HOLD = "hold"
     IGNORE = "ignore"
 
+    @property
+    def sends(self) -> bool:
+        """Whether an invitation is sent."""
+        return self in (Action.INVITE, Action.REFRESH, Action.REATTEMPT)
+
 
 class Reason(StrEnum):
     """Why nobody was invited."""

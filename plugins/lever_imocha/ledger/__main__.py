@@ -1,4 +1,4 @@
-"""``python -m lever_imocha.ledger upgrade | check``: the ledger named by LEVER_IMOCHA_LEDGER."""
+"""``python -m lever_imocha.ledger upgrade | check | queue | release``: the ledger named by LEVER_IMOCHA_LEDGER."""
 
 from __future__ import annotations
 
@@ -8,25 +8,43 @@ import sys
 
 from lever_imocha.errors import LedgerError
 from lever_imocha.ledger.database import LEDGER_VARIABLE, check_schema, engine_for, upgrade
+from lever_imocha.ledger.repository import Ledger
 
 
 def main() -> int:
-    """Run one command; 0 when the ledger is ready."""
-    parser = argparse.ArgumentParser(prog="python -m lever_imocha.ledger", description="Keep the ledger's tables.")
-    parser.add_argument("command", choices=["upgrade", "check"])
-    command = parser.parse_args().command
+    """Run one command; 0 when it is done and the ledger is ready."""
+    options = _parser().parse_args()
     try:
         if LEDGER_VARIABLE not in os.environ:
             raise LedgerError(f"Set {LEDGER_VARIABLE} to the ledger's address, postgresql://user@host/name.")
         engine = engine_for(os.environ[LEDGER_VARIABLE])
-        if command == "upgrade":
+        if options.command == "upgrade":
             upgrade(engine)
         check_schema(engine)
+        sys.stdout.writelines(f"{line}\n" for line in _output(options, Ledger(engine=engine)))
     except LedgerError as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    sys.stdout.write("The ledger is ready.\n")
     return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m lever_imocha.ledger", description="Look after the ledger.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("upgrade", help="bring its tables to this version")
+    commands.add_parser("check", help="say whether it can be used")
+    commands.add_parser("queue", help="list what is to be done, waits or is parked")
+    release = commands.add_parser("release", help="have the work about opportunities tried again now")
+    release.add_argument("opportunity", nargs="*", help="Lever's ids; without any, all that is parked")
+    return parser
+
+
+def _output(options: argparse.Namespace, ledger: Ledger) -> list[str]:
+    if options.command == "queue":
+        return [str(item) for item in ledger.queue.listed()]
+    if options.command == "release":
+        return [f"{ledger.queue.release_waiting(options.opportunity)} released."]
+    return ["The ledger is ready."]
 
 
 if __name__ == "__main__":

@@ -127,6 +127,30 @@ class WorkItem:
 
 
 @dataclass(frozen=True, kw_only=True)
+class QueuedWork:
+    """A work item as operators see it."""
+
+    opportunity_id: str
+    kind: Work
+    queued_at: datetime
+    tries: int
+    error: str | None
+    not_before: datetime | None
+    parked_at: datetime | None
+    claimed_by: str | None
+
+    def __str__(self) -> str:
+        why = f"; failed {self.tries} times, last: {self.error}" if self.error else ""
+        if self.parked_at is not None:
+            state = f"parked since {self.parked_at:%Y-%m-%d %H:%M} UTC"
+        elif self.not_before is not None:
+            state = f"waits until {self.not_before:%Y-%m-%d %H:%M} UTC"
+        else:
+            state = f"claimed by {self.claimed_by}" if self.claimed_by else "due"
+        return f"{self.opportunity_id} {self.kind}: {state}, queued {self.queued_at:%Y-%m-%d %H:%M} UTC{why}"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Effect:
     """Something made once at a vendor.
 

@@ -24,7 +24,7 @@ from sqlalchemy import ColumnElement, and_, case, delete, func, literal, null, o
 from lever_imocha.errors import ClaimLostError
 from lever_imocha.ledger.base import LedgerPart
 from lever_imocha.ledger.tables import SCHEMA, work_items
-from lever_imocha.ledger.values import Work, WorkItem
+from lever_imocha.ledger.values import QueuedWork, Work, WorkItem
 from lever_imocha.ledger.worker_locks import is_alive
 
 _ITEM = work_items.c
@@ -61,20 +61,22 @@ ON CONFLICT (opportunity_id, kind) DO UPDATE SET
 """SQL: the end of ``INSERT INTO work_items AS item``. An item that is there keeps its place in the queue, and is tried
 now, also if it was to wait or was parked. What comes while a worker holds the item waits from now on."""
 
-_ENQUEUE = text(
-    f"""
+_INSERT = f"""
     INSERT INTO {work_items} AS item (opportunity_id, kind, queued_at, starts_run)
-    SELECT unnest(CAST(:ids AS text[])), :kind, :now, :starts_run {MAKE_DUE}
-    """
-)
+    SELECT unnest(CAST(:ids AS text[])), :kind, :now, :starts_run
+"""
+_ENQUEUE, _ENSURE = text(_INSERT + MAKE_DUE), text(_INSERT + "ON CONFLICT DO NOTHING")
 
 
 class WorkQueue(LedgerPart):
     """Work items."""
 
-    def enqueue(self, opportunity_ids: Collection[str], kind: Work, *, starts_run: bool = False) -> None:
+    def enqueue(
+        self, opportunity_ids: Collection[str], kind: Work, *, news: bool = True, starts_run: bool = False
+    ) -> None:
         """Make work about opportunities due now.
 
+        :param news: something has happened. Without it, work that is queued already stays as it is: waiting or parked.
         :param starts_run: a run is started for it; otherwise the next run by the schedule finds it.
         """
         if not opportunity_ids:
@@ -82,16 +84,20 @@ class WorkQueue(LedgerPart):
         ids, now = sorted(set(opportunity_ids)), self._database.now()  # sorted: two at once lock in the same order
         values = {"ids": ids, "kind": kind.value, "now": now, "starts_run": starts_run}
         with self._database.statement() as connection:
-            connection.execute(_ENQUEUE, values)
+            connection.execute(_ENQUEUE if news else _ENSURE, values)
             if starts_run:
                 connection.execute(select(func.pg_notify(channel(kind), "")))
 
-    def enqueue_claimed(self, opportunity_id: str, kind: Work, *, worker: str) -> WorkItem | None:
-        """Enqueue work and claim it at once; return None when another worker holds the item: that one does it again."""
+    def enqueue_claimed(
+        self, opportunity_id: str, kind: Work, *, worker: str, news: bool = True
+    ) -> dict[Work, WorkItem]:
+        """Enqueue work and claim it at once; return the item by its kind, as `claim` does.
+
+        It is empty when another worker holds the item, which then does it again, or when it waits and is no news.
+        """
         with self._database.transaction():
-            self.enqueue([opportunity_id], kind)
-            items = self.claim(opportunity_id, [kind], worker=worker)
-        return items.get(kind)
+            self.enqueue([opportunity_id], kind, news=news)
+            return self.claim(opportunity_id, [kind], worker=worker)
 
     def due(self, kinds: Collection[Work], *, limit: int = 5000, waiting: bool = False) -> list[str]:
         """Return the opportunities with work that is due, longest waiting first.
@@ -183,6 +189,23 @@ class WorkQueue(LedgerPart):
     def release(self, item: WorkItem) -> None:
         """Give an item back as it was: what stopped the work is not about this candidate."""
         self._give_back(item)
+
+    def listed(self) -> list[QueuedWork]:
+        """Return all that is queued, longest waiting first."""
+        c = work_items.c
+        columns = [c[name] for name in QueuedWork.__dataclass_fields__]
+        return [QueuedWork(**row._mapping) for row in self._database.rows(select(*columns).order_by(c.queued_at))]
+
+    def release_waiting(self, opportunity_ids: Collection[str] = ()) -> int:
+        """Have work tried again now that waits or is parked, because a person says so.
+
+        :param opportunity_ids: without any, all that is parked.
+        :return: how many work items.
+        """
+        which = _ITEM.opportunity_id.in_(opportunity_ids) if opportunity_ids else _ITEM.parked_at.is_not(None)
+        waits = or_(_ITEM.parked_at.is_not(None), _ITEM.not_before.is_not(None))
+        anew = {"parked_at": None, "not_before": None, "tries": 0}
+        return len(self._database.rows(update(work_items).where(which, waits).values(anew).returning(_ITEM.kind)))
 
     def _give_back(self, item: WorkItem, **values: Any) -> None:
         self._database.execute(

@@ -161,20 +161,24 @@ class InviteWorkflow:
     def _invite(self, item: WorkItem, situation: Situation | None, items: dict[Work, WorkItem]) -> Outcome:
         """Decide about the stage entries; then claim what follows from it."""
         outcome = self._ignore_entries(item) if situation is None else self._decide_entries(item, situation)
-        departure = self._departure(situation)
-        sent = outcome.action in (Action.INVITE, Action.REFRESH, Action.REATTEMPT)
-        known = () if sent else self._ledger.assessments.of(item.opportunity_id)
-        with self._ledger.transaction():
-            if any(assessment.left_as is not departure for assessment in known):
-                self._ledger.assessments.record_departure(item.opportunity_id, departure)
-            follows = {
-                Work.CANCEL: departure is Departure.DELETED or (departure is not None and bool(known)),
-                Work.STATUS: self._explainer.has_to_show(outcome),
-            }
-            for kind in (kind for kind, needed in follows.items() if needed and kind not in items):
-                claimed = self._ledger.queue.enqueue_claimed(item.opportunity_id, kind, worker=self._worker)
-                items |= {kind: claimed} if claimed is not None else {}
+        if not outcome.action.sends:
+            items |= self._record_departure(item, self._departure(situation))
+        if Work.STATUS not in items and self._explainer.has_to_show(outcome):
+            items |= self._ledger.queue.enqueue_claimed(item.opportunity_id, Work.STATUS, worker=self._worker)
         return outcome
+
+    def _record_departure(self, item: WorkItem, departure: Departure | None) -> dict[Work, WorkItem]:
+        """Remember how the opportunity left, or that it is back; return the work of cancelling, if there is any."""
+        known = self._ledger.assessments.of(item.opportunity_id)
+        changed = any(assessment.left_as is not departure for assessment in known)
+        with self._ledger.transaction():
+            if changed:
+                self._ledger.assessments.record_departure(item.opportunity_id, departure)
+            if departure is None or not (known or departure is Departure.DELETED):
+                return {}
+            return self._ledger.queue.enqueue_claimed(
+                item.opportunity_id, Work.CANCEL, worker=self._worker, news=changed
+            )
 
     def _cancel(self, item: WorkItem, situation: Situation | None, _items: dict[Work, WorkItem]) -> Outcome | None:
         departure = self._departure(situation)
@@ -183,7 +187,6 @@ class InviteWorkflow:
         if situation is not None:
             self._sender.recover_invitations(situation.opportunity)
         self._cancellation.leave(item.opportunity_id, departure, self._resolved.trigger_stages)
-        self._ledger.assessments.record_departure(item.opportunity_id, departure)
         return Outcome(Action.IGNORE, departure.reason)
 
     def _show(self, item: WorkItem, situation: Situation | None, _items: dict[Work, WorkItem]) -> str | None:
@@ -243,7 +246,7 @@ class InviteWorkflow:
         self, plan: Plan, situation: Situation, assessments: Mapping[int, Assessment], item: WorkItem
     ) -> Outcome:
         known = assessments.get(plan.test_id) if plan.test_id is not None else None
-        if plan.action in (Action.INVITE, Action.REFRESH, Action.REATTEMPT):
+        if plan.action.sends:
             return self._sender.send(plan, situation, known, item)
         if plan.reason is not Reason.ALREADY_HANDLED and known is not None and situation.entry is not None:
             self._ledger.assessments.mark_handled(known.id, situation.entry.id)

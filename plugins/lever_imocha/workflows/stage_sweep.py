@@ -53,8 +53,8 @@ class StageSweep:
         since = self._narrowed_since(now, full=full)
         in_stage = self._record_entries(resolved, since)
         left = self._who_left(resolved.trigger_stages, since, in_stage, again=full)
-        self._ledger.queue.enqueue(left, Work.INVITE)
-        self._ledger.queue.enqueue(self._to_forget(since), Work.CANCEL)
+        self._ledger.queue.enqueue(left, Work.INVITE, news=False)
+        self._ledger.queue.enqueue(self._to_forget(since), Work.CANCEL, news=False)
         self._ledger.watermarks.put(_SWEEP, now)
         if since is None:
             self._ledger.watermarks.put(_FULL_SWEEP, now)

@@ -188,6 +188,11 @@ class Cases:
         )  # fmt: skip
         left = [rows.key(number) for number in rows.open]
         yield Case("WorkQueue.enqueue", "2,000 who left", lambda _turn, _: queue.enqueue(left, Work.INVITE))
+        queued = [rows.key(number) for number in rows.to_invite]
+        yield Case(
+            "WorkQueue.enqueue", "2,000 queued, no news",
+            lambda _turn, _: queue.enqueue(queued, Work.INVITE, news=False),
+        )  # fmt: skip
         yield Case(
             "WorkQueue.enqueue_claimed", "one",
             lambda turn, _: queue.enqueue_claimed(self._key(rows.written, turn), Work.STATUS, worker="benchmark"),
@@ -229,6 +234,12 @@ class Cases:
         yield Case(
             "WorkQueue.release", "held", lambda _turn, item: queue.release(item),
             before=lambda turn: self._claimed(rows.to_write, turn, Work.WRITE_BACK),
+        )  # fmt: skip
+        yield Case("WorkQueue.listed", "all", lambda _turn, _: queue.listed())
+        yield Case("WorkQueue.release_waiting", "all that is parked", lambda _turn, _: queue.release_waiting())
+        yield Case(
+            "WorkQueue.release_waiting", "one that waits",
+            lambda turn, _: queue.release_waiting([self._key(rows.waiting, turn)]),
         )  # fmt: skip
 
     def _entry(self, number: int, *, eligibility: str = "tests [101]", later: timedelta = timedelta(0)) -> NewEntry:
@@ -572,7 +583,7 @@ def main() -> None:
     base_url = postgres.start(RUN / "postgres")
     postgres.drop_database(base_url, "million")
     engine = engine_for(postgres.create_database(base_url, "million"))
-    console = Console()
+    console = Console(width=120)
     try:
         upgrade(engine)
         begin = time.monotonic()

@@ -12,16 +12,12 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from airflow.sdk import DAG, Asset, AssetOrTimeSchedule, AssetWatcher, CronTriggerTimetable, Param
+from airflow.sdk import DAG, AssetOrTimeSchedule, CronTriggerTimetable, Param
+from lever_imocha.assets import stage_changed
 from lever_imocha.notifications.notifier import SettingsNotifier, deadline
 from lever_imocha.operators.assessment import CollectStageEntriesOperator, InviteCandidatesOperator
 from lever_imocha.runtime.retry_policy import VendorRetryPolicy
 from lever_imocha.settings import schedule
-from lever_imocha.triggers.deliveries import DeliveryTrigger
-
-stage_changed = Asset(
-    "lever_stage_changed", watchers=[AssetWatcher(name="lever_deliveries", trigger=DeliveryTrigger(vendor="lever"))]
-)
 
 with DAG(
     dag_id="lever_imocha_invite",

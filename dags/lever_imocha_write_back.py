@@ -12,16 +12,12 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from airflow.sdk import DAG, Asset, AssetOrTimeSchedule, AssetWatcher, CronTriggerTimetable, Param
+from airflow.sdk import DAG, AssetOrTimeSchedule, CronTriggerTimetable, Param
+from lever_imocha.assets import attempt_ended
 from lever_imocha.notifications.notifier import SettingsNotifier, deadline
 from lever_imocha.operators.assessment import WaitForAttemptsSensor, WriteBackReportsOperator
 from lever_imocha.runtime.retry_policy import VendorRetryPolicy
 from lever_imocha.settings import longest_run
-from lever_imocha.triggers.deliveries import DeliveryTrigger
-
-attempt_ended = Asset(
-    "imocha_attempt_ended", watchers=[AssetWatcher(name="imocha_callbacks", trigger=DeliveryTrigger(vendor="imocha"))]
-)
 
 with DAG(
     dag_id="lever_imocha_write_back",

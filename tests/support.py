@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import psycopg
 from lever_imocha.ledger.tables import metadata
 from sqlalchemy import Engine, text
 from starlette.applications import Starlette
@@ -20,6 +23,15 @@ def empty_ledger(engine: Engine) -> None:
     tables = ", ".join(table.fullname for table in metadata.sorted_tables)
     with engine.begin() as connection:
         connection.execute(text(f"TRUNCATE {tables} RESTART IDENTITY"))
+
+
+def end_session(connection: psycopg.Connection[Any], engine: Engine) -> None:
+    """End a connection, and wait until PostgreSQL has dropped its locks; after a mere `close` it does so a little later."""
+    if connection.closed:
+        return
+    with engine.connect() as other:
+        assert other.scalar(text("SELECT pg_terminate_backend(:pid, 10000)"), {"pid": connection.info.backend_pid})
+    connection.close()
 
 
 class AppServer:

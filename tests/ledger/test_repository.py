@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from multiprocessing import get_context
 
@@ -21,6 +21,7 @@ from lever_imocha.ledger.worker_locks import WorkerLock, lock_worker
 from sqlalchemy import text, update
 
 from dev import postgres
+from tests.support import end_session
 
 ENTERED = datetime(2026, 7, 2, tzinfo=UTC)
 A_WHILE = timedelta(minutes=10)
@@ -89,11 +90,20 @@ def alive(ledger_url: str) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def living(ledger_url: str, worker: str) -> Iterator[None]:
+    """A worker that is alive inside, and dead after."""
+    engine = engine_for(ledger_url)
+    lock = lock_worker(engine, worker)
+    yield
+    end_session(lock, engine)
+
+
 def test_a_claim_lasts_as_long_as_its_worker_lives(ledger_url: str) -> None:
     now = [ENTERED]
     ledger = Ledger(engine=engine_for(ledger_url), clock=lambda: now[0])
     ledger.entries.record([arrival()], seen_by="sweep")
-    with lock_worker(engine_for(ledger_url), "a"):
+    with living(ledger_url, "a"):
         assert claim(ledger)
         now[0] += timedelta(days=1)
         assert not claim(ledger, worker="b", force=True)
@@ -257,7 +267,7 @@ def test_a_callback_that_comes_while_another_is_followed_counts(ledger: Ledger) 
 def test_the_claims_of_a_dead_worker_come_free_at_once(ledger: Ledger, ledger_url: str) -> None:
     ledger.queue.enqueue(["op"], Work.INVITE)
     ledger.queue.enqueue(["op"], Work.WRITE_BACK)
-    with lock_worker(engine_for(ledger_url), "a"):
+    with living(ledger_url, "a"):
         assert len(ledger.queue.claim("op", list(Work), worker="a")) == 2
         assert ledger.queue.claim("op", list(Work), worker="b") == {}
         assert due(ledger, *Work) == []
@@ -367,3 +377,9 @@ def test_a_worker_whose_connection_was_cut_counts_as_alive_again_before_it_claim
         claim(mine)
     assert claim(mine)
     assert not claim(ledger, worker="b")
+
+
+def test_a_worker_s_lock_keeps_to_the_options_of_the_ledger_s_address(ledger_url: str) -> None:
+    engine = engine_for(f"{ledger_url}&options=-c%20enable_seqscan%3Doff")
+    with lock_worker(engine, "a") as lock:
+        assert lock.execute("SHOW enable_seqscan").fetchone() == ("off",)

@@ -20,7 +20,7 @@ from lever_imocha.workflows.work import Result
 from lever_imocha.workflows.write_back import WriteBackWorkflow
 from sqlalchemy import text
 
-from tests.support import at_once
+from tests.support import at_once, end_session
 from tests.workflows.conftest import Stack
 
 PYTHON = "iMocha: Python Developer [101]"
@@ -72,7 +72,7 @@ class Worker:
 
     def cut_off(self) -> None:
         """Close the connection that holds the lock: for the others the worker is dead, and it does not know."""
-        self._lock.close()
+        end_session(self._lock, engine_for(self.ledger_url))
 
     def invite(self, opportunity_id: str) -> Result:
         """Work on one candidate."""

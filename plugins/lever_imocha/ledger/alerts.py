@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import Engine, and_, delete, or_, select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import Engine, Text, and_, any_, cast, delete, func, literal, or_, select
+from sqlalchemy.dialects.postgresql import ARRAY, insert
 
 from lever_imocha.ledger.tables import alerts, work_items
 from lever_imocha.ledger.values import Work
@@ -57,7 +57,11 @@ class AlertLog:
         )
         query = select(item.opportunity_id, item.kind, item.queued_at, item.parked_at, item.error).where(late)
         with self._engine.connect() as connection:
-            return [Overdue(**row._mapping) for row in connection.execute(query.order_by(item.queued_at))]
+            rows = connection.execute(query.order_by(item.queued_at)).all()
+        return [
+            Overdue(opportunity_id=key, kind=kind, queued_at=queued_at, parked_at=parked_at, error=error)
+            for key, kind, queued_at, parked_at, error in rows
+        ]
 
     def claim(self, keys: Sequence[str], *, repeat: timedelta | None = None) -> set[str]:
         """Claim alerts, so that each is sent once.
@@ -68,7 +72,8 @@ class AlertLog:
         if not keys:
             return set()
         now = self._clock()
-        statement = insert(alerts).values([{"key": key, "told_at": now} for key in sorted(set(keys))])
+        given = select(func.unnest(cast(sorted(set(keys)), ARRAY(Text))), literal(now, alerts.c.told_at.type))
+        statement = insert(alerts).from_select(["key", "told_at"], given)
         if repeat is None:
             statement = statement.on_conflict_do_nothing()
         else:
@@ -81,4 +86,4 @@ class AlertLog:
     def give_up(self, keys: Sequence[str]) -> None:
         """Give claimed alerts back: sending failed, somebody else may try."""
         with self._engine.begin() as connection:
-            connection.execute(delete(alerts).where(alerts.c.key.in_(list(keys))))
+            connection.execute(delete(alerts).where(alerts.c.key == any_(cast(list(keys), ARRAY(Text)))))

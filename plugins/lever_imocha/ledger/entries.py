@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, and_, select, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import Connection, select, text, update
 
 from lever_imocha.domain.decisions import Action, Reason
 from lever_imocha.ledger.base import Database, LedgerPart
@@ -17,17 +16,31 @@ from lever_imocha.ledger.work_queue import WorkQueue
 _ENTRY = [stage_entries.c[name] for name in StageEntry.__dataclass_fields__]
 
 
+_PUT_NAMES = text(
+    f"""
+    INSERT INTO {opportunities} AS known (opportunity_id, name)
+    SELECT * FROM unnest(CAST(:ids AS text[]), CAST(:names AS text[]))
+    ON CONFLICT (opportunity_id) DO UPDATE SET name = excluded.name WHERE known.name IS DISTINCT FROM excluded.name
+    """  # noqa: S608 - constants
+)
+_PUT_ENTRIES = text(
+    f"""
+    INSERT INTO {stage_entries} AS known
+        (opportunity_id, stage_id, entered_at, eligibility, first_seen_by, first_seen_at, pending_since)
+    SELECT *, :seen_by, CAST(:now AS timestamptz), CAST(:now AS timestamptz)
+    FROM unnest(CAST(:ids AS text[]), CAST(:stages AS text[]), CAST(:times AS timestamptz[]), CAST(:bases AS text[]))
+    ON CONFLICT (opportunity_id, stage_id, entered_at) DO UPDATE
+        SET eligibility = excluded.eligibility, pending_since = excluded.pending_since, decided_at = NULL
+        WHERE known.decided_at IS NOT NULL AND known.eligibility != excluded.eligibility
+    RETURNING opportunity_id
+    """  # noqa: S608 - constants
+)
+"""As text, with a list for each column: SQLAlchemy would compile a hundred rows of values anew every time."""
+
+
 def _put_names(connection: Connection, names: Mapping[str, str | None]) -> None:
-    rows = [{"opportunity_id": key, "name": name} for key, name in sorted(names.items())]
-    statement = insert(opportunities).values(rows)
-    new = statement.excluded.name
-    connection.execute(
-        statement.on_conflict_do_update(
-            index_elements=["opportunity_id"],
-            set_={"name": new},
-            where=opportunities.c.name.is_distinct_from(new),
-        )
-    )
+    ids = sorted(names)
+    connection.execute(_PUT_NAMES, {"ids": ids, "names": [names[key] for key in ids]})
 
 
 class Entries(LedgerPart):
@@ -60,29 +73,12 @@ class Entries(LedgerPart):
             return self.pending(entry.opportunity_id)
 
     def _insert(self, connection: Connection, entries: Sequence[NewEntry], seen_by: str) -> list[str]:
-        now = self._database.now()
-        rows = [
-            {
-                "opportunity_id": entry.opportunity_id,
-                "stage_id": entry.stage_id,
-                "entered_at": entry.entered_at,
-                "eligibility": entry.eligibility,
-                "first_seen_by": seen_by,
-                "first_seen_at": now,
-                "pending_since": now,
-            }
-            for entry in entries
-        ]
-        statement = insert(stage_entries).values(rows)
-        new = statement.excluded
-        changed = connection.execute(
-            statement.on_conflict_do_update(
-                index_elements=["opportunity_id", "stage_id", "entered_at"],
-                set_={"eligibility": new.eligibility, "pending_since": new.pending_since, "decided_at": None},
-                where=and_(stage_entries.c.decided_at.is_not(None), stage_entries.c.eligibility != new.eligibility),
-            ).returning(stage_entries.c.opportunity_id)
-        )
-        return list(changed.scalars())
+        values = {
+            "ids": [entry.opportunity_id for entry in entries], "stages": [entry.stage_id for entry in entries],
+            "times": [entry.entered_at for entry in entries], "bases": [entry.eligibility for entry in entries],
+            "seen_by": seen_by, "now": self._database.now(),
+        }  # fmt: skip
+        return list(connection.execute(_PUT_ENTRIES, values).scalars())
 
     def pending(self, opportunity_id: str) -> list[StageEntry]:
         """Return an opportunity's arrivals nobody has decided, oldest first."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import select, update
+from sqlalchemy import Text, any_, cast, select, update
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from lever_imocha.ledger.base import LedgerPart
 from lever_imocha.ledger.tables import opportunities
@@ -22,6 +23,7 @@ class Names(LedgerPart):
     def stored_of(self, opportunity_ids: Sequence[str]) -> set[str]:
         """Return those of whom a name is kept."""
         query = select(opportunities.c.opportunity_id).where(
-            opportunities.c.opportunity_id.in_(opportunity_ids), opportunities.c.name.is_not(None)
+            opportunities.c.opportunity_id == any_(cast(list(opportunity_ids), ARRAY(Text))),
+            opportunities.c.name.is_not(None),
         )
         return set(self._database.values(query))

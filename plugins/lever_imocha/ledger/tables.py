@@ -111,7 +111,6 @@ stage_entries = Table(
     Column("detail", Text, nullable=False, server_default=""),
     _at("decided_at"),
     UniqueConstraint("opportunity_id", "stage_id", "entered_at"),
-    Index("ix_stage_entries_pending", "entered_at", postgresql_where="decided_at IS NULL"),
 )
 
 invitations = Table(

@@ -193,8 +193,9 @@ class WorkQueue(LedgerPart):
     def listed(self) -> list[QueuedWork]:
         """Return all that is queued, longest waiting first."""
         c = work_items.c
-        columns = [c[name] for name in QueuedWork.__dataclass_fields__]
-        return [QueuedWork(**row._mapping) for row in self._database.rows(select(*columns).order_by(c.queued_at))]
+        names = list(QueuedWork.__dataclass_fields__)
+        rows = self._database.rows(select(*(c[name] for name in names)).order_by(c.queued_at))
+        return [QueuedWork(**dict(zip(names, row, strict=True))) for row in rows]
 
     def release_waiting(self, opportunity_ids: Collection[str] = ()) -> int:
         """Have work tried again now that waits or is parked, because a person says so.

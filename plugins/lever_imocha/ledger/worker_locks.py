@@ -18,8 +18,8 @@ _LOCKS = table("pg_locks", *(column(name) for name in ("locktype", "classid", "o
 
 def lock_worker(engine: Engine, worker: str) -> psycopg.Connection[Any]:
     """Hold the lock on a worker's name until the connection is closed, at the latest when the process ends."""
-    url = engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
-    connection: psycopg.Connection[Any] = psycopg.connect(url, autocommit=True)
+    _, address = engine.dialect.create_connect_args(engine.url)
+    connection: psycopg.Connection[Any] = psycopg.connect(**address, autocommit=True)
     connection.execute("SELECT pg_advisory_lock_shared(%s, hashtext(%s))", (_CLASS, worker))
     return connection
 

@@ -453,6 +453,7 @@ class Cases:
             "Cache.get", "20 rules", lambda _turn, _: ledger.cache.get("lever", younger_than=timedelta(minutes=5))
         )
         yield Case("Watermarks.put", "one", lambda _turn, _: ledger.watermarks.put("sweep", rows.now))
+        yield Case("Cache.drop", "two keys", lambda _turn, _: ledger.cache.drop("a", "b"))
         yield Case("Watermarks.past", "one", lambda _turn, _: ledger.watermarks.past("sweep", rows.now))
         yield Case("Watermarks.get", "one", lambda _turn, _: ledger.watermarks.get("sweep"))
         yield Case("RestoreDetection.last_event", "", lambda _turn, _: ledger.restore.last_event())
@@ -464,6 +465,12 @@ class Cases:
         yield Case("RestoreDetection.is_recent", "", lambda _turn, _: ledger.restore.is_recent())
         yield Case("Names.erase", "one", lambda turn, _: ledger.names.erase(self._key(rows.written, turn)))
         deleted = [rows.key(number) for number in rows.expired[:1000]]
+        yield Case(
+            "Names.record_missing", "one", lambda turn, _: ledger.names.record_missing(self._key(rows.written, turn))
+        )
+        yield Case(
+            "Names.record_found", "one", lambda turn, _: ledger.names.record_found(self._key(rows.written, turn))
+        )
         yield Case("Names.stored_of", "1,000 deleted ones", lambda _turn, _: ledger.names.stored_of(deleted))
 
 

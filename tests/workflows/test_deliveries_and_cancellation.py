@@ -483,3 +483,40 @@ def test_a_bug_about_one_candidate_stops_only_that_one(stack: Stack) -> None:
     assert len(stack.world.mails) == 1
     assert stack.due(waiting=True) == [held]
     assert invited not in stack.due(waiting=True)
+
+
+@pytest.mark.parametrize("how", ["told", "swept", "written back"])
+def test_one_answer_not_found_is_no_proof_that_a_candidate_is_deleted(stack: Stack, how: str) -> None:
+    opportunity = stack.candidate(PYTHON)
+    stack.run_invite()
+    if how == "written back":
+        stack.finish()
+    stack.fault(vendor="lever", method="GET", path_contains=f"opportunities/{opportunity}", status=404, times=20)
+    if how == "written back":
+        stack.fault(vendor="lever", method="POST", path_contains=opportunity, status=404, times=20)
+        assert stack.run_write_back() == ["waits: not found in Lever"]
+    else:
+        tell(stack, opportunity, "candidateDeleted")
+        assert stack.run_invite(full=how == "swept") == ["waits: not found in Lever"]
+        assert stack.invitation().state == "Pending"
+    stack.world.faults.clear()
+    if how == "written back":
+        assert stack.run_write_back(force=True) == ["written back and moved on"]
+    else:
+        assert stack.run_invite(force=True) == ["ignore: already handled"]
+        assert stack.invitation().state == "Pending"
+    assert stack.ledger.names.stored_of([opportunity]) == {opportunity}
+
+
+def test_the_same_answer_for_a_day_is_a_proof(stack: Stack) -> None:
+    opportunity = stack.candidate(PYTHON)
+    stack.run_invite()
+    stack.world.delete(opportunity)
+    stack.fault(vendor="lever", method="GET", path_contains="/opportunities/deleted", status=403, times=1000)
+    tell(stack, opportunity, "candidateDeleted")
+    assert stack.run_invite() == ["waits: not found in Lever"]
+    assert stack.invitation().state == "Pending"
+    with stack.ledger.transaction() as connection:
+        connection.execute(text("UPDATE lever_imocha.opportunities SET missing_since = now() - interval '1 day'"))
+    stack.run_invite(force=True)
+    assert stack.invitation().state == "Cancelled"

@@ -141,7 +141,7 @@ def test_note_and_tags_when_configured(stack: Stack) -> None:
 
 def test_a_deleted_opportunity_is_let_go(stack: Stack) -> None:
     opportunity = ended(stack)
-    del stack.world.opportunities[opportunity]
+    stack.world.delete(opportunity)
     assert stack.run_write_back() == ["deleted in Lever"]
     assert stack.run_write_back() == []
     assert stack.run_invite(sweep=False) == ["ignore: deleted in Lever"]

@@ -1,4 +1,4 @@
-"""``python -m lever_imocha.ledger upgrade | check | queue | release``: the ledger named by LEVER_IMOCHA_LEDGER."""
+"""``python -m lever_imocha.ledger upgrade | check | queue | release | moved``: the ledger named by LEVER_IMOCHA_LEDGER."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import sys
 
 from lever_imocha.errors import LedgerError
+from lever_imocha.ledger.cache import ACCOUNT_KEYS
 from lever_imocha.ledger.database import LEDGER_VARIABLE, check_schema, engine_for, upgrade
 from lever_imocha.ledger.repository import Ledger
 
@@ -36,6 +37,7 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("queue", help="list what is to be done, waits or is parked")
     release = commands.add_parser("release", help="have the work about opportunities tried again now")
     release.add_argument("opportunity", nargs="*", help="Lever's ids; without any, all that is parked")
+    commands.add_parser("moved", help="say that the connections' Lever or iMocha account has changed")
     return parser
 
 
@@ -44,6 +46,9 @@ def _output(options: argparse.Namespace, ledger: Ledger) -> list[str]:
         return [str(item) for item in ledger.queue.listed()]
     if options.command == "release":
         return [f"{ledger.queue.release_waiting(options.opportunity)} released."]
+    if options.command == "moved":
+        ledger.cache.drop(*ACCOUNT_KEYS)
+        return ["The next run takes the connections' accounts for the ledger's own."]
     return ["The ledger is ready."]
 
 

@@ -5,11 +5,15 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.dialects.postgresql import insert
 
 from lever_imocha.ledger.base import LedgerPart
 from lever_imocha.ledger.tables import reference
+
+ACCOUNT, TESTS = "lever.account", "imocha.tests"
+ACCOUNT_KEYS = (ACCOUNT, TESTS)
+"""The values by which another account's key is noticed."""
 
 
 class Cache(LedgerPart):
@@ -20,6 +24,10 @@ class Cache(LedgerPart):
         values = {"value": value, "read_at": self._database.now()}
         statement = insert(reference).values(key=key, **values)
         self._database.execute(statement.on_conflict_do_update(index_elements=["key"], set_=values))
+
+    def drop(self, *keys: str) -> None:
+        """Forget values."""
+        self._database.execute(delete(reference).where(reference.c.key.in_(keys)))
 
     def get(self, key: str, *, younger_than: timedelta | None = None) -> dict[str, Any] | None:
         """Return a value kept by `put`, or None."""

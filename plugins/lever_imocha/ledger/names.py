@@ -1,11 +1,12 @@
-"""Keeps display names, which can be erased."""
+"""Keeps display names, which can be erased, and since when an opportunity is missing in Lever."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
-from sqlalchemy import Text, any_, cast, select, update
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import Text, any_, cast, func, select, update
+from sqlalchemy.dialects.postgresql import ARRAY, insert
 
 from lever_imocha.ledger.base import LedgerPart
 from lever_imocha.ledger.tables import opportunities
@@ -27,3 +28,20 @@ class Names(LedgerPart):
             opportunities.c.name.is_not(None),
         )
         return set(self._database.values(query))
+
+    def record_missing(self, opportunity_id: str) -> datetime:
+        """Remember that Lever does not find an opportunity; return since when."""
+        statement = insert(opportunities).values(opportunity_id=opportunity_id, missing_since=self._database.now())
+        since: datetime = self._database.value(
+            statement.on_conflict_do_update(
+                index_elements=["opportunity_id"],
+                set_={"missing_since": func.coalesce(opportunities.c.missing_since, statement.excluded.missing_since)},
+            ).returning(opportunities.c.missing_since)
+        )
+        return since
+
+    def record_found(self, opportunity_id: str) -> None:
+        """Forget that an opportunity was missing."""
+        self._database.execute(
+            update(opportunities).where(opportunities.c.opportunity_id == opportunity_id).values(missing_since=None)
+        )

@@ -2,40 +2,66 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from datetime import timedelta
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
 
 from lever_imocha.clients.imocha import ImochaClient
+from lever_imocha.domain.known_tests import KnownTests, are_others, learn
 from lever_imocha.domain.tags import WantedTest
+from lever_imocha.errors import SettingsError, UnexpectedAnswerError
+from lever_imocha.ledger.cache import TESTS
 from lever_imocha.ledger.repository import Ledger
 
-_KEY = "imocha.tests"
 _YOUNG = timedelta(minutes=4)
 
 
 class ActiveTests:
-    """The run's first task reads the list and leaves it in the ledger; the others read it there."""
+    """The run's first task reads the list and leaves what is known in the ledger; the others read it there.
 
-    def __init__(self, *, imocha: ImochaClient, ledger: Ledger) -> None:
-        self._imocha, self._ledger = imocha, ledger
-        self._active: set[int] | None = None
+    :param clock: aware UTC now.
+    """
+
+    def __init__(self, *, imocha: ImochaClient, ledger: Ledger, clock: Callable[[], datetime]) -> None:
+        self._imocha, self._ledger, self._clock = imocha, ledger, clock
+        self._known: KnownTests | None = None
         self._fresh = False
 
     def among(self, wanted: Iterable[WantedTest], *, fresh: bool = False) -> set[int]:
-        """The ids of the active tests among those wanted.
+        """Return the ids of the active tests among those wanted.
 
         :param fresh: do not trust an earlier run's list; nor is one that is older than a few minutes trusted when it
             lacks a test.
+        :raises LeverImochaError: it cannot be told: the list cannot be read, is empty, or is another account's.
         """
         ids = {test.test_id for test in wanted if test.test_id is not None}
         if not ids:
             return set()
-        if self._active is None:
-            young = self._ledger.cache.get(_KEY, younger_than=_YOUNG)
-            stored = young or self._ledger.cache.get(_KEY)
-            self._active, self._fresh = set(stored["active"] if stored else ()), young is not None and not fresh
-        if not self._fresh and (fresh or not ids <= self._active):
-            self._active = {test.id for test in self._imocha.list_tests() if test.is_active}
-            self._fresh = True
-            self._ledger.cache.put(_KEY, {"active": sorted(self._active)})
-        return ids & self._active
+        if self._known is None:
+            young = self._ledger.cache.get(TESTS, younger_than=_YOUNG)
+            self._known = _read(young or self._ledger.cache.get(TESTS) or {})
+            self._fresh = young is not None and not fresh
+        if not self._fresh and (fresh or not ids <= self._known.active):
+            self._known, self._fresh = self._learned(self._known), True
+        return ids & self._known.active
+
+    def _learned(self, known: KnownTests) -> KnownTests:
+        listed = list(self._imocha.list_tests())
+        if not listed:
+            raise UnexpectedAnswerError(vendor="iMocha", call="list_tests", detail="no test at all is listed")
+        if are_others(known, listed):
+            raise SettingsError(
+                [
+                    "connection imocha_default: iMocha lists none of the tests known until now; put back the account's API"
+                    " key, or, if the account has changed, run python -m lever_imocha.ledger moved"
+                ]
+            )
+        learned = learn(known, listed, self._clock())
+        absent = {str(test_id): since.isoformat() for test_id, since in learned.absent_since.items()}
+        self._ledger.cache.put(TESTS, {"active": sorted(learned.active), "absent_since": absent})
+        return learned
+
+
+def _read(stored: Mapping[str, Any]) -> KnownTests:
+    absent = {int(key): datetime.fromisoformat(since) for key, since in stored.get("absent_since", {}).items()}
+    return KnownTests(frozenset(stored.get("active", ())), absent)

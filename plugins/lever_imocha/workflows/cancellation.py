@@ -14,6 +14,7 @@ from lever_imocha.domain.imocha import AttemptStatus
 from lever_imocha.errors import NotFoundError, RequestRejectedError, VendorRefusedError
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.settings import Settings
+from lever_imocha.workflows.deletion import DeletionEvidence
 from lever_imocha.workflows.idempotency import send_until_answered
 
 log = logging.getLogger(__name__)
@@ -29,10 +30,11 @@ class Cancellation:
         imocha: ImochaClient,
         ledger: Ledger,
         settings: Settings,
+        deletion: DeletionEvidence,
         clock: Callable[[], datetime],
         sleep: Callable[[float], None],
     ) -> None:
-        self._sleep = sleep
+        self._sleep, self._deletion = sleep, deletion
         self._lever, self._imocha, self._ledger, self._settings, self._clock = lever, imocha, ledger, settings, clock
         self._cancel_when = {kind for kind in Departure if getattr(settings.cancel_when, kind.value)}
 
@@ -63,9 +65,11 @@ class Cancellation:
 
     def _departure_of(self, opportunity_id: str, trigger_stages: Collection[str]) -> Departure | None:
         try:
-            return departed(self._lever.get_opportunity(opportunity_id), trigger_stages)
+            opportunity = self._lever.get_opportunity(opportunity_id)
         except NotFoundError:
-            return Departure.DELETED
+            return Departure.DELETED if self._deletion.is_deleted(opportunity_id) else None
+        self._deletion.record_found(opportunity_id)
+        return departed(opportunity, trigger_stages)
 
     def _mask(self, opportunity_id: str, trigger_stages: Collection[str]) -> None:
         """Have iMocha mask what it holds of the opportunity's attempts; it asks for the e-mail address, kept nowhere."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property, partial
@@ -27,20 +27,22 @@ from lever_imocha.domain.decisions import (
     frees_stage,
 )
 from lever_imocha.domain.metrics import Metrics, NoMetrics
+from lever_imocha.domain.pauses import pause_after_failure
 from lever_imocha.domain.tags import near_misses
-from lever_imocha.errors import LeverImochaError, NotFoundError, Scope, as_ours, redact
+from lever_imocha.errors import LeverImochaError, NotFoundError, Scope, redact
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.values import CANDIDATE_WORK, Assessment, StageEntry, Work, WorkItem
 from lever_imocha.settings import Settings
 from lever_imocha.workflows.active_tests import ActiveTests
 from lever_imocha.workflows.cancellation import Cancellation
+from lever_imocha.workflows.deletion import NOT_FOUND, DeletionEvidence
 from lever_imocha.workflows.effects import EffectMaker
 from lever_imocha.workflows.explain import Explainer
 from lever_imocha.workflows.invitation_sender import InvitationSender
 from lever_imocha.workflows.resolved_settings import ResolvedSettings, current_resolved, refresh_resolved, tag_scheme
 from lever_imocha.workflows.situation import SituationReader, new_entry
 from lever_imocha.workflows.stage_sweep import StageSweep
-from lever_imocha.workflows.work import Result, WorkRunner
+from lever_imocha.workflows.work import NotYet, Result, WorkRunner
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +76,7 @@ class InviteWorkflow:
         self._worker, self._clock = worker, clock
         self._metrics = metrics or NoMetrics()
         self._situations = SituationReader(
-            ledger=ledger, settings=settings, tests=ActiveTests(imocha=imocha, ledger=ledger)
+            ledger=ledger, settings=settings, tests=ActiveTests(imocha=imocha, ledger=ledger, clock=clock)
         )
         self._sender = InvitationSender(
             imocha=imocha,
@@ -85,8 +87,15 @@ class InviteWorkflow:
             metrics=self._metrics,
             sleep=sleep,
         )
+        self._deletion = DeletionEvidence(lever=lever, ledger=ledger, clock=clock)
         self._cancellation = Cancellation(
-            lever=lever, imocha=imocha, ledger=ledger, settings=settings, clock=clock, sleep=sleep
+            lever=lever,
+            imocha=imocha,
+            ledger=ledger,
+            settings=settings,
+            deletion=self._deletion,
+            clock=clock,
+            sleep=sleep,
         )
         effects = EffectMaker(lever=lever, ledger=ledger, sleep=sleep)
         self._explainer = Explainer(lever=lever, ledger=ledger, settings=settings, effects=effects)
@@ -127,9 +136,9 @@ class InviteWorkflow:
         if not items:
             return None
         try:
-            situation = self._read(opportunity_id)
+            situation = self._read(opportunity_id, items.values())
         except Exception as error:
-            return self._runner.fail_all(items.values(), as_ours(error))
+            return self._runner.stop_all(items.values(), error)
         outcomes, failures = list[Result](), list[LeverImochaError]()
         steps: dict[Work, Step] = {Work.INVITE: self._invite, Work.CANCEL: self._cancel, Work.STATUS: self._show}
         for kind, work in steps.items():  # inviting may add the other two to the items
@@ -145,12 +154,20 @@ class InviteWorkflow:
             raise failures[0]
         return next((outcome for outcome in outcomes if outcome is not None), None)
 
-    def _read(self, opportunity_id: str) -> Situation | None:
-        """Return what was read; None when the opportunity is deleted."""
+    def _read(self, opportunity_id: str, items: Collection[WorkItem]) -> Situation | None:
+        """Return what was read; None when the opportunity is deleted.
+
+        :raises NotYet: Lever does not find it, which alone is no proof.
+        """
         try:
             opportunity = self._lever.get_opportunity(opportunity_id, expand=("applications",))
         except NotFoundError:
-            return None
+            if self._deletion.is_deleted(opportunity_id):
+                return None
+            tries = max(item.tries for item in items)
+            raise NotYet(NOT_FOUND, pause=pause_after_failure(tries, refused=False)) from None
+        if any(item.error == NOT_FOUND for item in items):
+            self._deletion.record_found(opportunity_id)
         return self._situations.read(opportunity, self._resolved)
 
     def _departure(self, situation: Situation | None) -> Departure | None:

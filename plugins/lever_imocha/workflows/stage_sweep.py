@@ -52,7 +52,7 @@ class StageSweep:
         forgetting are read last; one that cannot be read stops nothing else, and is read from where it was left.
         """
         now = self._clock()
-        since = self._narrowed_since(now, full=full)
+        since, last = self._narrowed_since(now, full=full), self._ledger.watermarks.past(_SWEEP, now)
         in_stage = self._record_entries(resolved, since)
         self._ledger.watermarks.put(_SWEEP, now)
         if since is None:
@@ -62,10 +62,10 @@ class StageSweep:
         if since is None:
             left = [key for key, as_ in pending.items() if key not in in_stage and (full or as_ is None)]
             self._ledger.queue.enqueue(left, Work.INVITE, news=False)
-            self._read_since_last("anonymized", self._anonymized, now)
-        self._read_since_last("moved", partial(self._moved, pending, resolved.trigger_stages), now)
-        self._read_since_last("archived", partial(self._archived, pending), now)
-        self._read_since_last("deleted", self._deleted, now)
+            self._read_since_last("anonymized", last, self._anonymized, now)
+        self._read_since_last("moved", last, partial(self._moved, pending, resolved.trigger_stages), now)
+        self._read_since_last("archived", last, partial(self._archived, pending), now)
+        self._read_since_last("deleted", last, self._deleted, now)
 
     def _narrowed_since(self, now: datetime, *, full: bool) -> datetime | None:
         """Return from when on to look, overlap included; None for a full sweep."""
@@ -91,12 +91,15 @@ class StageSweep:
             log.error("opportunity %s was left out of the sweep: %s", opportunity.id, as_ours(error))
             return None
 
-    def _read_since_last(self, name: str, read: Callable[[datetime], None], now: datetime) -> None:
-        """Read an optional list from where it was left, with an overlap; the first time from now on."""
+    def _read_since_last(
+        self, name: str, last_sweep: datetime | None, read: Callable[[datetime], None], now: datetime
+    ) -> None:
+        """Read an optional list from where it was left, with an overlap; in the first sweep of all it has nothing new."""
         mark = f"lever.{name}"
-        last = self._ledger.watermarks.past(mark, now) or self._ledger.watermarks.past(_SWEEP, now) or now
+        last = self._ledger.watermarks.past(mark, now) or last_sweep
         try:
-            read(last - self._settings.poll.overlap)
+            if last is not None:
+                read(last - self._settings.poll.overlap)
         except Exception as failure:
             error = as_ours(failure)
             if error.scope is Scope.ACCOUNT:

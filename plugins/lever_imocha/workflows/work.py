@@ -52,12 +52,16 @@ class WorkRunner:
             log.warning("%s", error)
             return None
         except NotYet as wait:
-            self._give_back(item, wait.reason, wait.pause)
-            return f"waits: {wait.reason}"
+            return self.wait(item, wait)
         except Exception as error:
             return self.fail(item, as_ours(error))
         self._queue.finish(item)
         return result
+
+    def wait(self, item: WorkItem, wait: NotYet) -> str:
+        """Put an item off that cannot be done yet; return why."""
+        self._give_back(item, wait.reason, wait.pause)
+        return f"waits: {wait.reason}"
 
     def fail(self, item: WorkItem, error: LeverImochaError) -> str:
         """Put an item off because its work failed.
@@ -78,16 +82,16 @@ class WorkRunner:
         log.warning("opportunity %s: %s failed again: %s", item.opportunity_id, item.kind, error)
         return f"failed again: {name}"
 
-    def fail_all(self, items: Iterable[WorkItem], error: LeverImochaError) -> str:
-        """Put off all items that one error has stopped; like `fail`."""
-        items, new, outcome = list(items), False, ""
+    def stop_all(self, items: Iterable[WorkItem], error: Exception) -> str:
+        """Put off all items that one error has stopped, or that cannot be done yet; like `do`."""
+        outcome, raised = "", None
         for item in items:
             try:
-                outcome = self.fail(item, error)
-            except LeverImochaError:
-                new = True
-        if new:
-            raise error
+                outcome = self.wait(item, error) if isinstance(error, NotYet) else self.fail(item, as_ours(error))
+            except LeverImochaError as failure:
+                raised = failure
+        if raised is not None:
+            raise raised
         return outcome
 
     def release_all(self, items: Iterable[WorkItem]) -> None:

@@ -16,7 +16,7 @@ from lever_imocha.domain.forms import FormTemplate, fill_form, is_same_form, rep
 from lever_imocha.domain.imocha import AttemptStatus, Report
 from lever_imocha.domain.lever import Opportunity
 from lever_imocha.domain.metrics import Metrics, NoMetrics
-from lever_imocha.domain.pauses import pause_for_report
+from lever_imocha.domain.pauses import pause_after_failure, pause_for_report
 from lever_imocha.domain.rules import ResolvedRule, select_rule
 from lever_imocha.domain.tags import wanted_tests
 from lever_imocha.errors import (
@@ -31,6 +31,7 @@ from lever_imocha.errors import (
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.values import Assessment, Effect, Work, WorkItem
 from lever_imocha.settings import Settings
+from lever_imocha.workflows.deletion import NOT_FOUND, DeletionEvidence
 from lever_imocha.workflows.effects import EffectMaker
 from lever_imocha.workflows.explain import Explainer
 from lever_imocha.workflows.resolved_settings import ResolvedSettings, refresh_resolved, stored_resolved, tag_scheme
@@ -70,6 +71,7 @@ class WriteBackWorkflow:
         self._worker, self._clock = worker, clock
         self._effects = EffectMaker(lever=lever, ledger=ledger, sleep=sleep)
         self._explainer = Explainer(lever=lever, ledger=ledger, settings=settings, effects=self._effects)
+        self._deletion = DeletionEvidence(lever=lever, ledger=ledger, clock=clock)
         self._runner = WorkRunner(queue=ledger.queue, clock=clock)
         self._known_resolved: ResolvedSettings | None = None
 
@@ -103,10 +105,14 @@ class WriteBackWorkflow:
             written = [assessment for assessment in assessments if self._write(item, assessment)]
             outcome = self._move_on(item, written) if written else None
         except LeverImochaError as error:
-            if isinstance(error, NotFoundError) and self._is_gone(item.opportunity_id):
-                return self._let_go(item, assessments)
+            if isinstance(error, NotFoundError) and self._is_missing(item.opportunity_id):
+                if self._deletion.is_deleted(item.opportunity_id):
+                    return self._let_go(item, assessments)
+                raise NotYet(NOT_FOUND, pause=pause_after_failure(item.tries, refused=False)) from None
             self._explain(item, assessments[0], error)
             raise
+        if item.error == NOT_FOUND:
+            self._deletion.record_found(item.opportunity_id)
         self._ledger.assessments.mark_written([assessment.id for assessment in written])
         for assessment in written:
             self._count(assessment)
@@ -144,8 +150,8 @@ class WriteBackWorkflow:
         if assessment.ended_at is not None:
             self._metrics.timing("end_to_write_back", (self._clock() - assessment.ended_at).total_seconds())
 
-    def _is_gone(self, opportunity_id: str) -> bool:
-        """A 404 may be about a stage or a template; only a missing opportunity leaves nobody to write to."""
+    def _is_missing(self, opportunity_id: str) -> bool:
+        """Tell whether Lever does not find the opportunity: a 404 may as well be about a stage or a template."""
         try:
             self._lever.get_opportunity(opportunity_id)
         except NotFoundError:

@@ -1,0 +1,33 @@
+"""Notices that a connection has another Lever account's key: what Lever then does not find is no fact about people."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from lever_imocha.errors import SettingsError
+from lever_imocha.ledger.cache import ACCOUNT
+from lever_imocha.ledger.repository import Ledger
+
+_UUID = re.compile(r"[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE)
+
+
+def check_account(ledger: Ledger, stage_ids: Iterable[str]) -> None:
+    """Make sure that the account's stages are those of before, at least one of them.
+
+    Stages that every account has carry words for ids (lever.md 6.1); the account's own have UUIDs.
+
+    :param stage_ids: of all stages that Lever lists.
+    :raises SettingsError: none of the known ones is there.
+    """
+    own = {stage_id for stage_id in stage_ids if _UUID.fullmatch(stage_id)}
+    known = set((ledger.cache.get(ACCOUNT) or {}).get("stages", ()))
+    if known and own.isdisjoint(known):
+        raise SettingsError(
+            [
+                "connection lever_default: none of the stages of this ledger's Lever account exists with this API key; put"
+                " back the account's key, or, if the account has changed, run python -m lever_imocha.ledger moved"
+            ]
+        )
+    if own != known:
+        ledger.cache.put(ACCOUNT, {"stages": sorted(own)})

@@ -1,0 +1,49 @@
+"""Tells whether an opportunity is deleted: one answer "not found" is no fact about a person."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from functools import cached_property
+
+from lever_imocha.clients.lever import LeverClient
+from lever_imocha.errors import VendorRefusedError
+from lever_imocha.ledger.repository import Ledger
+
+log = logging.getLogger(__name__)
+
+NOT_FOUND = "not found in Lever"
+_LOOKED_BACK = timedelta(days=7)
+_LONG_ENOUGH = timedelta(hours=24)
+
+
+class DeletionEvidence:
+    """Looks for a second witness: Lever's list of deleted opportunities, or the same answer for a day.
+
+    A proxy's page, a spell of trouble or another account's key answer "not found", too.
+
+    :param clock: aware UTC now.
+    """
+
+    def __init__(self, *, lever: LeverClient, ledger: Ledger, clock: Callable[[], datetime]) -> None:
+        self._lever, self._ledger, self._clock = lever, ledger, clock
+
+    def is_deleted(self, opportunity_id: str) -> bool:
+        """Tell whether an opportunity that Lever does not find is deleted; the first such answer is remembered."""
+        missing_since = self._ledger.names.record_missing(opportunity_id)
+        return opportunity_id in self._listed or self._clock() - missing_since >= _LONG_ENOUGH
+
+    def record_found(self, opportunity_id: str) -> None:
+        """Forget that an opportunity was missing."""
+        self._ledger.names.record_found(opportunity_id)
+
+    @cached_property
+    def _listed(self) -> set[str]:
+        """The opportunities deleted in the last days; empty when the key may not list them (lever.md 4.5)."""
+        start = self._clock() - _LOOKED_BACK
+        try:
+            return {item.id for item in self._lever.list_deleted_opportunities(deleted_at_start=start)}
+        except VendorRefusedError as error:
+            log.info("deleted opportunities cannot be listed: %s", error)
+            return set()

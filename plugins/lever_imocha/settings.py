@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
-from croniter import croniter
+from croniter import CroniterBadDateError, croniter
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from lever_imocha.domain.tags import STATUS_TAGS
@@ -154,6 +154,10 @@ class PollSettings(_Section):
     def _cron(cls, value: str) -> str:
         if not croniter.is_valid(value):
             raise ValueError("write a cron expression of five fields, e.g. '*/5 * * * *'")
+        try:
+            croniter(value).get_next()
+        except CroniterBadDateError:
+            raise ValueError("it never comes, as no month has such a day; write e.g. '*/5 * * * *'") from None
         return value
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from lever_imocha.domain.lever import Opportunity
+from lever_imocha.domain.written import plain
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +46,7 @@ class ResolvedRule:
         return (
             opportunity.stage == self.trigger_stage_id
             and (not self.posting_ids or bool(set(self.posting_ids) & set(opportunity.posting_ids)))
-            and (not self.tags or bool(set(self.tags) & set(opportunity.tags)))
+            and (not self.tags or not {plain(tag) for tag in self.tags}.isdisjoint(map(plain, opportunity.tags)))
         )
 
 

@@ -202,7 +202,7 @@ class InviteWorkflow:
         return outcome
 
     def _decide_entries(self, item: WorkItem, situation: Situation) -> Outcome:
-        self._warn_of_capitals(situation)
+        self._warn_of_near_misses(situation)
         if situation.rule is not None:
             pending = self._ledger.entries.record_read(new_entry(situation))
         else:
@@ -265,10 +265,13 @@ class InviteWorkflow:
         if situation is not None and frees_stage(situation, outcome):
             self._ledger.assessments.write_again(entry.opportunity_id)
 
-    def _warn_of_capitals(self, situation: Situation) -> None:
+    def _warn_of_near_misses(self, situation: Situation) -> None:
         for tag in near_misses(situation.opportunity.tags, tag_scheme(self._settings)):
             log.warning(
-                "opportunity %s: the tag %r names no test: its capitals differ", situation.opportunity.id, redact(tag)
+                "opportunity %s: the tag %r names no test; write it as %r",
+                situation.opportunity.id,
+                redact(tag),
+                f"{self._settings.tags.prefix} <test's name> [<test's number>]",
             )
 
     @cached_property

@@ -21,7 +21,11 @@ class RuleKey:
 
 @dataclass(frozen=True, kw_only=True)
 class ResolvedRule:
-    """A rule of the settings, with Lever's ids in place of names."""
+    """A rule of the settings, with Lever's ids in place of names.
+
+    :param usable: nothing in it is wrong; False means that whom it concerns waits until the settings are corrected.
+        Its ids are then those that its names had before, or empty.
+    """
 
     trigger_stage_id: str
     completed_stage_id: str
@@ -31,6 +35,7 @@ class ResolvedRule:
     retake: Literal["never", "reattempt"] = "never"
     validity_days: int | None = None
     time_zone_id: int | None = None
+    usable: bool = True
 
     @property
     def key(self) -> RuleKey:

@@ -70,8 +70,9 @@ class StageSweep:
     def _record_entries(self, resolved: ResolvedSettings, since: datetime | None) -> set[str]:
         """Record who is in a trigger stage; return their ids."""
         seen_ids: set[str] = set()
+        before = self._situations.before()
         for page in chunked(self._in_stages(resolved.trigger_stages, since, seen_ids), _PAGE):
-            situations = (self._situations.read(item, resolved, fresh_tests=True) for item in page)
+            situations = (self._situations.read(item, resolved, before=before, fresh_tests=True) for item in page)
             self._ledger.entries.record([new_entry(situation) for situation in situations], seen_by="sweep")
         return seen_ids
 

@@ -46,6 +46,7 @@ def test_the_public_url_is_encrypted_or_on_this_machine(url: str) -> None:
         (GOOD + "rules: [{retake: maybe}]", "x.yaml: rules[0].retake: 'maybe' cannot be used: Input should be 'never'"),
         (GOOD + "poll: {lease: -3}", "x.yaml: poll.lease: '-3' cannot be used: Input should be greater than"),
         (GOOD + "poll: {schedule: '99 * * * *'}", "x.yaml: poll.schedule: '99 * * * *' cannot be used: write a cron"),
+        (GOOD + "poll: {schedule: '0 0 30 2 *'}", "x.yaml: poll.schedule: '0 0 30 2 *' cannot be used: it never comes"),
         (GOOD + "write_back: {tags: ['iMocha: done']}", "x.yaml: write_back.tags: 'iMocha: done' asks for a test"),
         (GOOD + "tags: {map: {'iMocha: invited': 5}}", "x.yaml: tags.map: 'iMocha: invited' is one of our own status"),
         (GOOD + "rules: [{tags: ['iMocha: on hold']}]", "x.yaml: rules[0].tags: 'iMocha: on hold' is one of our own"),

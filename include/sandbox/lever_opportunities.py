@@ -206,6 +206,8 @@ def _add_list_routes(app: FastAPI, world: World, what: str) -> None:
     def change(key: str, body: dict[str, Any], request: Request, *, add: bool) -> Any:
         with world.lock:
             opportunity, _, given = opportunity_of(world, key), acting_user(world, request), text_list(body, what)
+            if refused := world.refused_tags.intersection(given):
+                raise bad_request(f"Invalid tag: {min(refused)}")
             own = opportunity[what]
             after = list(dict.fromkeys([*own, *given])) if add else [item for item in own if item not in given]
             if after != own:

@@ -19,6 +19,7 @@
     ├── ReportFileError            the report's PDF cannot be used
     ├── AssessmentError            one candidate's report cannot be written as template and settings are
     ├── BugError                   something that is no error of ours; names the place, no value
+    ├── TagsRefusedError           Lever refused some tags of a tag sync; the others are made
     ├── ClaimLostError             another worker has taken over: stop, it does the work
     ├── WaitFailedError            waiting for ended attempts stopped: a person is needed
     ├── DeliveryRefusedError       a webhook or callback is not accepted; carries the HTTP status of the answer
@@ -279,6 +280,31 @@ class BugError(LeverImochaError):
 def as_ours(error: Exception) -> LeverImochaError:
     """Return the error itself if it is one of ours, else a `BugError` about it."""
     return error if isinstance(error, LeverImochaError) else BugError(error)
+
+
+class TagsRefusedError(LeverImochaError):
+    """Lever refused some tags of a tag sync; the others are made.
+
+    :param refused: tag -> what Lever said.
+    """
+
+    retry = Retry.NEVER
+    scope = Scope.ACCOUNT
+
+    def __init__(self, refused: Mapping[str, str]) -> None:
+        self.refused = dict(refused)
+        super().__init__(self._line([f"{tag!r}: {said}" for tag, said in self.refused.items()]))
+
+    def _line(self, lines: Sequence[str]) -> str:
+        return (
+            f"Lever refused {len(lines)} tags, the others are made. Rename their tests at iMocha, or write other tags"
+            f" into tags.map: {listed(lines)}"
+        )
+
+    @property
+    def public_message(self) -> str:
+        """The tags without what Lever said about them."""
+        return self._line([repr(tag) for tag in self.refused])
 
 
 class ClaimLostError(LeverImochaError):

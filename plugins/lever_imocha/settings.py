@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
 import yaml
-from croniter import croniter
+from croniter import CroniterBadDateError, croniter
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from lever_imocha.domain.tags import STATUS_TAGS
@@ -156,6 +156,10 @@ class PollSettings(_Section):
     def _cron(cls, value: str) -> str:
         if not croniter.is_valid(value):
             raise ValueError("write a cron expression of five fields, e.g. '*/5 * * * *'")
+        try:
+            croniter(value).get_next()
+        except CroniterBadDateError:
+            raise ValueError("it never comes, as no month has such a day; write e.g. '*/5 * * * *'") from None
         return value
 
 

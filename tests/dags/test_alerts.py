@@ -20,6 +20,7 @@ from lever_imocha.notifications.notifier import deadline
 from lever_imocha.operators.assessment import CollectStageEntriesOperator
 
 from include.sandbox.world import World
+from tests.support import PYTHON
 
 GOOD = "perform_as: people-ops@example.com\n"
 RECORDER = "tests.notifications.recorder.Recorder"
@@ -144,6 +145,30 @@ def test_every_task_tells(dags: Any) -> None:
             assert task.has_on_failure_callback or task.on_failure_callback, task.task_id
             assert not task.on_retry_callback
         assert not dag.deadline
+
+
+def test_a_rule_that_cannot_be_used_is_told_at_the_end_of_a_run_that_invites_the_others(
+    dags: Any, world: World, alerting: Callable[..., Told]
+) -> None:
+    told = alerting(GOOD + "rules: [{completed_stage: Nowhere, tags: [urgent]}, {}]\n")
+    for tags in ([PYTHON], [PYTHON, "urgent"]):
+        world.add_opportunity(stage="Assessment", tags=tags, emails=[f"ann{len(tags)}@example.com"])
+    assert run(dags) == "failed"
+    assert [mail["to"] for mail in world.mails] == ["ann1@example.com"]
+    (line,) = told()
+    assert "rules[0].completed_stage: 'Nowhere' does not exist in Lever; there are: 'New lead'" in line
+
+
+def test_without_the_acting_user_the_run_invites_and_says_so(
+    dags: Any, world: World, alerting: Callable[..., Told]
+) -> None:
+    told = alerting(GOOD + "explain: {status_tags: true}\n")
+    world.users[0]["deactivatedAt"] = world.now_ms()
+    world.add_opportunity(stage="Assessment", tags=[PYTHON], emails=["ann@example.com"])
+    assert run(dags) == "failed"
+    assert len(world.mails) == 1
+    (line,) = told()
+    assert "perform_as: no active Lever user has this e-mail address; name one who has" in line
 
 
 def _listed(deadline: Any) -> list[Any]:

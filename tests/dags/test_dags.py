@@ -91,6 +91,17 @@ def test_tags_are_synced_by_hand(dags: Any, world: World, settings: Callable[[st
     assert carrier["tags"] == [PYTHON, "iMocha: SQL Basics [102]"]
 
 
+def test_a_tag_that_lever_refuses_fails_the_run_and_is_in_its_result(
+    dags: Any, world: World, settings: Callable[[str], None]
+) -> None:
+    carrier = world.add_opportunity(stage="Offer")
+    world.refused_tags.add(PYTHON)
+    run = dags.dags["lever_imocha_sync_tags"].test(run_conf={"opportunity": carrier["id"], "keep_on_opportunity": True})
+    assert state(run) == "failed"
+    result = run.get_task_instance("sync_tags").xcom_pull("sync_tags")
+    assert (result["created"], list(result["refused"])) == (["iMocha: SQL Basics [102]"], [PYTHON])
+
+
 def test_the_plugin_loads_without_touching_the_standard_library() -> None:
     from airflow.plugins_manager import ensure_plugins_loaded
 

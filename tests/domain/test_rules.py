@@ -51,7 +51,11 @@ def opportunity(**given: Any) -> Opportunity:
         (["iMocha: Python [101]", "Engineering"], [101]),
         (["iMocha: C [x] [7]"], [7]),
         (["Python test"], [101]),
-        (["python test", "IMOCHA: x [5]", " iMocha: x [5]"], []),
+        (["python test", "IMOCHA: x [5]"], []),
+        ([" iMocha: x [5]", "iMocha : x [6]", "iMocha:\u00a0x\u00a0[7]", "iM\u200bocha: x [8]\u200b"], [5, 6, 7, 8]),
+        (["iMocha\uff1a x \uff3b\uff15\uff3d", "iMocha: x [ 6 ] ", "iMocha:x[7]"], [5, 6, 7]),
+        (["Python\u00a0test "], [101]),
+        (["iMocha: Python \u301057\u3011", "iMocha: Python [57]."], [None, None]),
         (["iMocha: no number", "iMocha: [0x1]"], [None, None]),
         (["iMocha: a [1]", "iMocha: b [1]", "iMocha: c [2]"], [1, 2]),
     ],
@@ -60,9 +64,31 @@ def test_which_tests_tags_name(tags: list[str], ids: list[int | None]) -> None:
     assert [test.test_id for test in wanted_tests(tags, SCHEME)] == ids
 
 
-def test_tags_that_differ_in_capitals_only_are_told_apart_and_told() -> None:
-    tags = ["imocha: x [1]", "PYTHON TEST", "iMocha: x [1]", "Python test", "iMocha: invited", "Engineering"]
-    assert near_misses(tags, SCHEME) == ["imocha: x [1]", "PYTHON TEST"]
+def test_tags_that_differ_in_capitals_or_punctuation_are_told_apart_and_told() -> None:
+    near = ["imocha: x [1]", "PYTHON TEST", "iMocha - x [1]", "iMocha x [1]", "IMOCHA;x", "Python-test"]
+    others = [
+        "iMocha: x [1]",
+        " iMocha : x [1]",
+        "Python test",
+        "iMocha: invited",
+        "imocha: Invited",
+        "Engineering",
+        "",
+        "-",
+    ]
+    assert near_misses([*others, *near], SCHEME) == near
+    assert near_misses(["", "-", "x"], TagScheme(prefix="#", mapping={"!": 5})) == []
+
+
+@pytest.mark.parametrize("tag", [" iMocha: invited", "iMocha:\u00a0on hold"])
+def test_a_status_tag_with_other_blanks_names_no_test(tag: str) -> None:
+    assert wanted_tests([tag], SCHEME) == ()
+
+
+def test_a_rules_tags_are_known_whatever_their_blanks() -> None:
+    rule = ResolvedRule(trigger_stage_id="lead-new", completed_stage_id="x", form_template="t", tags=("very urgent",))
+    assert select_rule(opportunity(tags=["very\u00a0urgent "]), [rule]) is rule
+    assert select_rule(opportunity(tags=["Very urgent"]), [rule]) is None
 
 
 @given(st.integers(1, 10**15), st.text(max_size=40))
@@ -158,6 +184,38 @@ def test_an_opportunity_without_times_or_lists_is_read() -> None:
     later = {"toStageId": "a", "updatedAt": "1782972986091"}
     changed = Opportunity.model_validate({"id": "o", "lastAdvancedAt": 5, "stageChanges": [later]})
     assert changed.entered_stage_at.year == 2026
+
+
+@pytest.mark.parametrize(
+    ("typed", "address"),
+    [
+        (["ann@example.com"], "ann@example.com"),
+        (["n/a", "ann@example.com"], "ann@example.com"),
+        (["", " ", "-", "none", "ann@", "@example.com", "ann at example.com", "ann@home", "ann@b@example.com"], None),
+        ([" ann@example.com\t\n"], "ann@example.com"),
+        (["\u00a0ann@example.com\u200b", "bob@example.com"], "ann@example.com"),
+        (["ann\u200b@exam\u00adple.com\ufeff"], "ann@example.com"),
+        (["\u3000ann\uff20example.com"], "ann@example.com"),
+        (["mailto:ann@example.com"], "ann@example.com"),
+        (["MAILTO:ann%2Bx@example.com?subject=Hello"], "ann+x@example.com"),
+        (["ann@example.com."], "ann@example.com"),
+        (["ann@example.com, bob@example.com"], "ann@example.com"),
+        (["ann@example.com,;"], "ann@example.com"),
+        (["<ann@example.com>"], "ann@example.com"),
+        (["Ann Example <ann@example.com>"], "ann@example.com"),
+        (['"Ann" (home) <mailto:ann@example.com>.'], "ann@example.com"),
+        (["'ann@example.com'"], "ann@example.com"),
+        (["mail: ann@example.com"], "ann@example.com"),
+        (["ann @example.com"], None),
+        (["ann.o'brien+jobs_1@mail.example-host.co.uk"], "ann.o'brien+jobs_1@mail.example-host.co.uk"),
+        (["Ann@Example.COM"], "Ann@Example.COM"),
+        (["ann@ex\u00e4mple.de"], "ann@ex\u00e4mple.de"),
+        (["ann@-example.com", "ann@example..com", "ann@example.1", "a" * 65 + "@example.com"], None),
+        (["a@" + "b." * 30_000 + "1"], None),
+    ],
+)
+def test_the_first_usable_address_counts_as_people_type_addresses(typed: list[str], address: str | None) -> None:
+    assert opportunity(emails=typed).email == address
 
 
 def test_a_report_is_final_when_ended_and_scored() -> None:

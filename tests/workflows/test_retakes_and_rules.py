@@ -115,13 +115,6 @@ def test_two_stages_of_one_name_must_be_told_apart(stack: Stack) -> None:
     assert stack.run_invite() == ["invite"]
 
 
-def test_an_unknown_acting_user_is_said_without_the_address(stack: Stack) -> None:
-    stack.settings = parse_settings("perform_as: nobody@example.com\n")
-    with pytest.raises(SettingsError, match="no active Lever user") as caught:
-        stack.run_invite()
-    assert "nobody@" not in str(caught.value)
-
-
 @pytest.mark.parametrize("status", [403, 400])
 def test_a_retake_that_runs_for_another_opportunity_of_the_person_is_left_alone(stack: Stack, status: int) -> None:
     stack.settings = rules("retake: reattempt")

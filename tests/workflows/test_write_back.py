@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 from lever_imocha.errors import AssessmentError, NotPermittedError, RequestRejectedError, SettingsError
 from lever_imocha.settings import parse_settings
+from lever_imocha.workflows.resolved_settings import refresh_resolved
 
 from tests.support import PYTHON, SQL
 from tests.workflows.conftest import SETTINGS, Stack
@@ -178,9 +179,10 @@ def test_unknown_names_are_one_line_and_nothing_is_written(stack: Stack, setting
 
 def test_an_unknown_user_is_one_line(stack: Stack) -> None:
     stack.settings = parse_settings("perform_as: nobody@example.com")
-    stack.candidate(PYTHON)
-    with pytest.raises(SettingsError, match="no active Lever user"):
-        stack.run_invite()
+    with pytest.raises(SettingsError, match="no active Lever user") as caught:
+        refresh_resolved(stack.ledger, stack.lever, stack.settings, templates=True)
+    assert "nobody@" not in str(caught.value)
+    assert stack.writes() == []
 
 
 def test_a_hold_that_ends_after_the_report_lets_the_candidate_move_on(stack: Stack) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from pydantic import AliasChoices, BeforeValidator, Field
 
 from lever_imocha.domain.types import Id, Millis, Text, VendorModel
+from lever_imocha.domain.written import usable_address
 
 
 def _id_of(value: Any) -> Any:
@@ -92,8 +93,8 @@ class Opportunity(VendorModel):
 
     @property
     def email(self) -> str | None:
-        """The first address that is not blank; Lever marks none as primary (lever.md 13)."""
-        return next((email.strip() for email in self.emails if email.strip()), None)
+        """The first that can be written to, as people type addresses; Lever marks none as primary (lever.md 13)."""
+        return next(filter(None, map(usable_address, self.emails)), None)
 
     @property
     def display_name(self) -> str | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from lever_imocha.domain.lever import Opportunity
+from lever_imocha.domain.written import plain
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,7 +21,11 @@ class RuleKey:
 
 @dataclass(frozen=True, kw_only=True)
 class ResolvedRule:
-    """A rule of the settings, with Lever's ids in place of names."""
+    """A rule of the settings, with Lever's ids in place of names.
+
+    :param usable: nothing in it is wrong; False means that whom it concerns waits until the settings are corrected.
+        Its ids are then those that its names had before, or empty.
+    """
 
     trigger_stage_id: str
     completed_stage_id: str
@@ -30,6 +35,7 @@ class ResolvedRule:
     retake: Literal["never", "reattempt"] = "never"
     validity_days: int | None = None
     time_zone_id: int | None = None
+    usable: bool = True
 
     @property
     def key(self) -> RuleKey:
@@ -45,7 +51,7 @@ class ResolvedRule:
         return (
             opportunity.stage == self.trigger_stage_id
             and (not self.posting_ids or bool(set(self.posting_ids) & set(opportunity.posting_ids)))
-            and (not self.tags or bool(set(self.tags) & set(opportunity.tags)))
+            and (not self.tags or not {plain(tag) for tag in self.tags}.isdisjoint(map(plain, opportunity.tags)))
         )
 
 

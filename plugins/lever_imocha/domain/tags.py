@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-_NUMBER = re.compile(r"\[(\d{1,18})\]\s*$")
+from lever_imocha.domain.written import plain
+
+_NUMBER = re.compile(r"\[ ?(\d{1,18}) ?\]$")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,16 +48,19 @@ class WantedTest:
 def wanted_tests(tags: Sequence[str], scheme: TagScheme) -> tuple[WantedTest, ...]:
     """Return the tests that an opportunity's tags name, each once, in the order of the tags.
 
-    Tags are compared exactly: for Lever, tags that differ in case only are different (lever.md 5.2).
+    Blanks and the width of signs make no difference: nobody means anything by them. Capitals do, as in Lever itself
+    (lever.md 5.2).
     """
+    mapping = {plain(tag): test_id for tag, test_id in scheme.mapping.items()}
     wanted: dict[object, WantedTest] = {}
     for tag in tags:
-        if tag in STATUS_TAGS:
+        seen = plain(tag)
+        if seen in STATUS_TAGS:
             continue
-        if tag in scheme.mapping:
-            test = WantedTest(tag, scheme.mapping[tag])
-        elif tag.startswith(scheme.prefix):
-            found = _NUMBER.search(tag)
+        if seen in mapping:
+            test = WantedTest(tag, mapping[seen])
+        elif _compact(seen).startswith(_compact(scheme.prefix)):
+            found = _NUMBER.search(seen)
             test = WantedTest(tag, int(found[1]) if found else None)
         else:
             continue
@@ -64,13 +69,24 @@ def wanted_tests(tags: Sequence[str], scheme: TagScheme) -> tuple[WantedTest, ..
 
 
 def near_misses(tags: Sequence[str], scheme: TagScheme) -> list[str]:
-    """Return the tags that would name a test if case made no difference, for a warning (lever.md 5.2)."""
-    known = {tag.casefold() for tag in scheme.mapping}
+    """Return the tags that name no test and look as if they should, for a warning.
+
+    They differ in capitals or punctuation from a tag of the mapping, or at their beginning from the prefix.
+    """
+    prefix, known = _letters(scheme.prefix), {_letters(tag) for tag in scheme.mapping} - {""}
+    status = {_letters(tag) for tag in STATUS_TAGS}
     return [
         tag
         for tag in tags
-        if tag not in STATUS_TAGS
-        and not tag.startswith(scheme.prefix)
-        and tag not in scheme.mapping
-        and (tag.casefold().startswith(scheme.prefix.casefold()) or tag.casefold() in known)
+        if (letters := _letters(tag)) not in status
+        and not wanted_tests([tag], scheme)
+        and (letters in known or (prefix and letters.startswith(prefix)))
     ]
+
+
+def _compact(text: str) -> str:
+    return "".join(plain(text).split())
+
+
+def _letters(text: str) -> str:
+    return "".join(sign for sign in plain(text).casefold() if sign.isalnum())

@@ -208,6 +208,12 @@ class WorkQueue(LedgerPart):
         anew = {"parked_at": None, "not_before": None, "tries": 0}
         return len(self._database.rows(update(work_items).where(which, waits).values(anew).returning(_ITEM.kind)))
 
+    def release_waiting_for(self, error: str) -> None:
+        """Have work tried again now that was put off for one reason, because this has changed."""
+        anew = {"not_before": None, "tries": 0}
+        waits = (_ITEM.error == error, _ITEM.not_before.is_not(None), _ITEM.parked_at.is_(None))
+        self._database.execute(update(work_items).where(*waits).values(anew))
+
     def _give_back(self, item: WorkItem, **values: Any) -> None:
         self._database.execute(
             update(work_items)

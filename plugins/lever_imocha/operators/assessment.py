@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator, BaseSensorOperator
 
-from lever_imocha.errors import WaitFailedError
+from lever_imocha.errors import SettingsError, TagsRefusedError, WaitFailedError
 from lever_imocha.operators.links import LeverCandidateLink
 from lever_imocha.runtime.batches import batches
 from lever_imocha.runtime.retry_policy import was_cleared
@@ -70,6 +70,8 @@ class CandidatesOperator(AssessmentOperator):
     @property
     def label(self) -> str:
         """Name the row in Airflow's grid."""
+        if not self.opportunity_ids:
+            return "settings"
         return self.opportunity_ids[0] if len(self.opportunity_ids) == 1 else f"{len(self.opportunity_ids)} candidates"
 
 
@@ -91,7 +93,7 @@ class CollectStageEntriesOperator(AssessmentOperator):
 
     @without_traceback
     def execute(self, context: Any) -> list[list[str]]:
-        """Return batches of opportunity ids."""
+        """Return batches of opportunity ids; an empty one at the end is the row that tells problems of the settings."""
         from lever_imocha.notifications.alerts import alert_overdue
         from lever_imocha.runtime.batch_run import run_batch
 
@@ -108,7 +110,10 @@ class CollectStageEntriesOperator(AssessmentOperator):
             if by_webhook:
                 run_batch(waiting[:AT_ONCE], partial(workflow.act, force=cleared))
                 waiting = waiting[AT_ONCE:]
-        return batches(waiting)
+            rows = batches(waiting)
+            if workflow.problems and not by_webhook:
+                rows.append([])
+        return rows
 
 
 class InviteCandidatesOperator(CandidatesOperator):
@@ -116,11 +121,17 @@ class InviteCandidatesOperator(CandidatesOperator):
 
     @without_traceback
     def execute(self, context: Any) -> dict[str, int]:
-        """Return how many came to which decision."""
+        """Return how many came to which decision.
+
+        :raises SettingsError: there are no opportunities: this row tells what is wrong with the settings, so that the
+            run fails while the other rows go on.
+        """
         from lever_imocha.runtime.batch_run import run_batch
 
         with self.services() as services:
             workflow = services.invite_workflow()
+            if not self.opportunity_ids and workflow.problems:
+                raise SettingsError(workflow.problems)
             work = partial(workflow.act, force=was_cleared(context, self.retries or 0))
             return run_batch(self.opportunity_ids, work, newest=workflow.newest)
 
@@ -223,7 +234,10 @@ class SyncTagsOperator(AssessmentOperator):
 
     @without_traceback
     def execute(self, context: Any) -> dict[str, object]:
-        """Return the tags created, present, stale and vanished."""
+        """Return the tags created, present, stale, refused and vanished.
+
+        :raises TagsRefusedError: Lever refused some; what was done is the task's result all the same.
+        """
         with self.services() as services:
             result = services.sync_tags_workflow().sync(
                 opportunity_id=_given(self.opportunity),
@@ -231,13 +245,16 @@ class SyncTagsOperator(AssessmentOperator):
                 dry_run=str(self.preview) == "True",
                 keep_on_opportunity=str(self.keep_on_opportunity) == "True",
             )
-        for kind in ("created", "present", "stale", "vanished"):
+        for kind in ("created", "present", "stale", "refused", "vanished"):
             for tag in getattr(result, kind):
                 self.log.info("%s%s: %s", kind, " (dry run)" if result.dry_run else "", tag)
         if result.vanished:
             self.log.warning(
                 "Lever forgets a tag that nobody carries: run again with keep_on_opportunity to leave them in place."
             )
+        if result.refused:
+            context["ti"].xcom_push(key="return_value", value=result.as_dict())
+            raise TagsRefusedError(result.refused)
         return result.as_dict()
 
 

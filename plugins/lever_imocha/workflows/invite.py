@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cached_property, partial
 
 from lever_imocha.clients.imocha import ImochaClient
@@ -39,13 +39,22 @@ from lever_imocha.workflows.deletion import NOT_FOUND, DeletionEvidence
 from lever_imocha.workflows.effects import EffectMaker
 from lever_imocha.workflows.explain import Explainer
 from lever_imocha.workflows.invitation_sender import InvitationSender
-from lever_imocha.workflows.resolved_settings import ResolvedSettings, current_resolved, refresh_resolved, tag_scheme
+from lever_imocha.workflows.resolved_settings import (
+    ResolvedSettings,
+    current_resolved,
+    keep_problems,
+    problems_of_last_sweep,
+    refresh_resolved,
+    tag_scheme,
+)
 from lever_imocha.workflows.situation import SituationReader, new_entry
 from lever_imocha.workflows.stage_sweep import StageSweep
 from lever_imocha.workflows.work import NotYet, Result, WorkRunner
 
 log = logging.getLogger(__name__)
 
+_SETTINGS, _SETTINGS_PAUSE = "settings", timedelta(hours=1)
+"""Why work waits that the settings stop as they are, and how long if nobody corrects them."""
 
 Step = Callable[[WorkItem, Situation | None, dict[Work, WorkItem]], Result]
 
@@ -108,10 +117,15 @@ class InviteWorkflow:
         :param full: look at everyone in the stages, not only at those who came since the last sweep.
         :param sweep: False in a run that a webhook started: what Lever sent is enough, the next sweep is soon.
         :param waiting: return also those whose next try is set for later: a person has asked for it.
-        :raises SettingsError: a name in the settings is unknown to Lever.
+        :raises SettingsError: no rule of the settings can be used; see also `problems`.
         """
         if sweep:
             self._known_resolved = refresh_resolved(self._ledger, self._lever, self._settings, templates=False)
+            before, now = problems_of_last_sweep(self._ledger), self._resolved.problems
+            if before and before != now:
+                # Who waited for the settings is tried again, and who came unseen is looked for.
+                self._ledger.queue.release_waiting_for(_SETTINGS)
+                full = True
             StageSweep(
                 lever=self._lever,
                 ledger=self._ledger,
@@ -119,7 +133,14 @@ class InviteWorkflow:
                 situations=self._situations,
                 clock=self._clock,
             ).run(self._resolved, full=full)
+            if before != now:
+                keep_problems(self._ledger, now)
         return self._ledger.queue.due(CANDIDATE_WORK, waiting=waiting)
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """What is wrong with the settings and stops some of the work, but not all of it."""
+        return self._resolved.problems
 
     def newest(self, since: datetime) -> str | None:
         """Return who was moved last, after a time, as a webhook said: one who comes alone overtakes a burst."""
@@ -159,6 +180,7 @@ class InviteWorkflow:
 
         :raises NotYet: Lever does not find it, which alone is no proof.
         """
+        before = self._situations.before()
         try:
             opportunity = self._lever.get_opportunity(opportunity_id, expand=("applications",))
         except NotFoundError:
@@ -168,7 +190,7 @@ class InviteWorkflow:
             raise NotYet(NOT_FOUND, pause=pause_after_failure(tries, refused=False)) from None
         if any(item.error == NOT_FOUND for item in items):
             self._deletion.record_found(opportunity_id)
-        return self._situations.read(opportunity, self._resolved)
+        return self._situations.read(opportunity, self._resolved, before=before)
 
     def _departure(self, situation: Situation | None) -> Departure | None:
         if situation is None:
@@ -209,6 +231,8 @@ class InviteWorkflow:
     def _show(self, item: WorkItem, situation: Situation | None, _items: dict[Work, WorkItem]) -> str | None:
         if situation is None:
             return None
+        if self._resolved.user_id is None:
+            raise NotYet(_SETTINGS, pause=_SETTINGS_PAUSE)
         self._explainer.show(situation.opportunity, item, perform_as=self._resolved.perform_as)
         return "status shown"
 
@@ -219,9 +243,11 @@ class InviteWorkflow:
         return outcome
 
     def _decide_entries(self, item: WorkItem, situation: Situation) -> Outcome:
-        self._warn_of_capitals(situation)
+        self._warn_of_near_misses(situation)
         if situation.rule is not None:
             pending = self._ledger.entries.record_read(new_entry(situation))
+            if pending and situation.obstacle is None and not situation.rule.usable:
+                raise NotYet(_SETTINGS, pause=_SETTINGS_PAUSE)
         else:
             pending = self._ledger.entries.pending(item.opportunity_id)
         outcome = Outcome(Action.IGNORE, Reason.ALREADY_HANDLED if situation.rule else Reason.MOVED_ON)
@@ -282,10 +308,13 @@ class InviteWorkflow:
         if situation is not None and frees_stage(situation, outcome):
             self._ledger.assessments.write_again(entry.opportunity_id)
 
-    def _warn_of_capitals(self, situation: Situation) -> None:
+    def _warn_of_near_misses(self, situation: Situation) -> None:
         for tag in near_misses(situation.opportunity.tags, tag_scheme(self._settings)):
             log.warning(
-                "opportunity %s: the tag %r names no test: its capitals differ", situation.opportunity.id, redact(tag)
+                "opportunity %s: the tag %r names no test; write it as %r",
+                situation.opportunity.id,
+                redact(tag),
+                f"{self._settings.tags.prefix} <test's name> [<test's number>]",
             )
 
     @cached_property

@@ -1,44 +1,84 @@
-"""Names become ids: stages, the acting user, postings and form templates, read once a run for all its tasks."""
+"""Names become ids: stages, the acting user, postings and form templates, read once a run for all its tasks.
+
+A name that is unknown or ambiguous makes its rule unusable and no other: whom that rule concerns waits, and the run
+says so at its end. The ids that a name had before are remembered, so that it is known whom a rule concerns whose stage
+or posting was renamed in Lever.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from contextlib import nullcontext
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
 from lever_imocha.clients.lever import LeverClient
-from lever_imocha.domain.forms import FormTemplate, check_template, merged_fields, missing_fields, our_fields
-from lever_imocha.domain.names import Named, find_id
+from lever_imocha.domain.forms import FormTemplate
+from lever_imocha.domain.names import Named
 from lever_imocha.domain.rules import ResolvedRule, RuleKey
 from lever_imocha.domain.tags import TagScheme
-from lever_imocha.errors import LedgerError, SettingsError
+from lever_imocha.errors import LedgerError, SettingsError, VendorRefusedError
 from lever_imocha.ledger.repository import Ledger
-from lever_imocha.settings import Settings
+from lever_imocha.settings import Rule, Settings
+from lever_imocha.workflows.account import check_account
+from lever_imocha.workflows.form_templates import FormTemplates
 
-_KEY = "lever"
+log = logging.getLogger(__name__)
+
+_KEY, _NAMES, _CHECKED, _PROBLEMS = "lever.settings", "lever.names", "lever.templates.checked", "settings.problems"
 _FRESH = timedelta(minutes=15)
+_LISTED = 40
+
+KnownIds = dict[str, dict[str, list[str]]]
+"""The ids that each name had when it was last known, by the kind of thing."""
 
 
 class ResolvedSettings(BaseModel):
-    """What the settings' names stand for in Lever. Ids and template fields only, nothing personal."""
+    """What the settings' names stand for in Lever. Ids and template fields only, nothing personal.
+
+    :param user_id: the acting user; None when Lever has no such active user.
+    :param rules: all rules, also those that cannot be used (`ResolvedRule.usable`).
+    :param problems: one line each, naming key, value and fix: what stops some of the work, but not all of it.
+    :param template_problems: why a template cannot be used, by its name in the settings.
+    """
 
     model_config = ConfigDict(frozen=True)
 
-    perform_as: str
+    user_id: str | None
     rules: tuple[ResolvedRule, ...]
     templates: dict[str, FormTemplate] = {}
+    problems: tuple[str, ...] = ()
+    template_problems: dict[str, str] = {}
+
+    @property
+    def perform_as(self) -> str:
+        """The id of the acting user.
+
+        :raises SettingsError: there is none, so that nothing can be written to Lever.
+        """
+        if self.user_id is None:
+            raise SettingsError([line for line in self.problems if line.startswith("perform_as")])
+        return self.user_id
 
     @property
     def trigger_stages(self) -> tuple[str, ...]:
-        """The ids of the rules' trigger stages, each once."""
-        return tuple(dict.fromkeys(rule.trigger_stage_id for rule in self.rules))
+        """The ids of the rules' trigger stages, each once; also of rules that cannot be used."""
+        return tuple(dict.fromkeys(rule.trigger_stage_id for rule in self.rules if rule.trigger_stage_id))
 
     def rule_of(self, key: RuleKey) -> ResolvedRule | None:
-        """The rule an assessment was begun under, or, when the settings changed since, one of the same stage."""
+        """The rule an assessment was begun under, or, when the settings changed since, one of the same stage.
+
+        Where the rule's completed stage is unknown now, it is the one that the assessment was begun with.
+        """
         exact = [rule for rule in self.rules if rule.key == key]
-        return next(iter(exact + [rule for rule in self.rules if rule.trigger_stage_id == key.trigger_stage_id]), None)
+        same_stage = [rule for rule in self.rules if rule.trigger_stage_id == key.trigger_stage_id]
+        rule = next(iter(exact + same_stage), None)
+        if rule is None or rule.completed_stage_id:
+            return rule
+        return replace(rule, completed_stage_id=key.completed_stage_id)
 
 
 def tag_scheme(settings: Settings) -> TagScheme:
@@ -46,115 +86,196 @@ def tag_scheme(settings: Settings) -> TagScheme:
     return TagScheme(prefix=settings.tags.prefix, mapping=settings.tags.map)
 
 
-def _find(name: str, known: Sequence[Named], *, key: str, problems: list[str]) -> str:
-    try:
-        return find_id(name, known, key=key)
-    except SettingsError as error:
-        problems += error.problems
-        return ""
+class _Names:
+    """Finds the ids of names among what Lever lists.
+
+    :param items: what Lever lists; None when it refused to.
+    :param former: the ids that names had before; kept up to date.
+    """
+
+    def __init__(self, items: Sequence[Named] | None, former: dict[str, list[str]]) -> None:
+        self._items, self._former = items, former
+        self.known: dict[str, list[str]] = {}
+
+    def one(self, name: str, key: str, problems: list[str]) -> str:
+        """Return the only id of a name, or else the id it had before, or empty text; then there is a problem."""
+        found = self._found(name)
+        if len(found) > 1:
+            problems.append(f"{key}: {name!r} is the name of {len(found)} in Lever; rename one, or write the id")
+            return self._kept(name, [])[0]
+        return self._ids(name, found, key, problems)[0]
+
+    def all(self, name: str, key: str, problems: list[str]) -> list[str]:
+        """Return every id of a name; in Lever a closed posting may have the title of an open one."""
+        return self._ids(name, self._found(name), key, problems)
+
+    def _found(self, name: str) -> list[str]:
+        items = self._items or ()
+        return [item.id for item in items if item.text == name] or [item.id for item in items if item.id == name]
+
+    def _ids(self, name: str, found: list[str], key: str, problems: list[str]) -> list[str]:
+        if not found:
+            problems.append(f"{key}: {self._unknown(name)}")
+        return self._kept(name, found)
+
+    def _kept(self, name: str, found: list[str]) -> list[str]:
+        ids = found or self._former.get(name, [])
+        if ids:
+            self.known[name] = ids
+        return ids or [""]  # no opportunity has an empty id: it matches nobody
+
+    def _unknown(self, name: str) -> str:
+        if self._items is None:
+            return f"{name!r} cannot be looked up: Lever refuses the list; give the API key the permission to read it"
+        renamed = [item.text for item in self._items if item.id in self._former.get(name, [])]
+        if renamed:
+            return f"{name!r} does not exist in Lever any more; it is called {renamed[0]!r} now: write that"
+        names = ", ".join(repr(item.text) for item in self._items[:_LISTED]) or "none"
+        return f"{name!r} does not exist in Lever; there are: {names}"
 
 
-def _rules(lever: LeverClient, settings: Settings, problems: list[str]) -> tuple[ResolvedRule, ...]:
-    stages = list(lever.list_stages())
-    postings = list(lever.list_postings()) if any(rule.postings for rule in settings.rules) else []
+class _Resolver:
+    """Looks up every name of the settings in Lever; changes nothing there."""
 
-    def stage(index: int, key: str, name: str) -> str:
-        return _find(name, stages, key=f"rules[{index}].{key}", problems=problems)
+    def __init__(self, lever: LeverClient, settings: Settings, former: KnownIds) -> None:
+        self._lever, self._settings, self._former = lever, settings, former
+        self.problems: list[str] = []
+        self.known: KnownIds = {}
+        self.stage_ids: list[str] = []
 
-    return tuple(
-        ResolvedRule(
-            trigger_stage_id=stage(index, "trigger_stage", rule.trigger_stage),
-            completed_stage_id=stage(index, "completed_stage", rule.completed_stage),
-            form_template=rule.form_template,
-            posting_ids=tuple(
-                _find(name, postings, key=f"rules[{index}].postings", problems=problems) for name in rule.postings
-            ),
-            tags=rule.tags,
-            retake=rule.retake,
-            validity_days=rule.validity_days,
-            time_zone_id=rule.time_zone_id,
-        )
-        for index, rule in enumerate(settings.rules)
+    def rules(self, templates: FormTemplates | None) -> tuple[ResolvedRule, ...]:
+        """Return the rules with Lever's ids.
+
+        :param templates: checks the rules' form templates; None when they were checked a moment ago.
+        """
+        listed = list(self._lever.list_stages())
+        self.stage_ids = [stage.id for stage in listed]
+        stages = _Names(listed, self._former.get("stages", {}))
+        postings = _Names(self._postings(), self._former.get("postings", {}))
+        rules = []
+        for index, rule in enumerate(self._settings.rules):
+            problems: list[str] = []
+            resolved = _resolved_rule(f"rules[{index}]", rule, stages, postings, problems)
+            if templates is not None and (problem := templates.problem_with(rule.form_template)):
+                problems.append(f"rules[{index}].form_template: {problem}")
+            rules.append(replace(resolved, usable=not problems))
+            self.problems += problems
+        self.known = {"stages": stages.known, "postings": postings.known}
+        return tuple(rules)
+
+    def _postings(self) -> list[Any] | None:
+        if not any(rule.postings for rule in self._settings.rules):
+            return []
+        return _unless_refused(lambda: list(self._lever.list_postings()))
+
+    def user_id(self) -> str | None:
+        """Return the id of the acting user."""
+        try:
+            user = self._lever.find_user(self._settings.perform_as)
+        except VendorRefusedError as error:
+            self.problems.append(f"perform_as: the user cannot be looked up: {error.public_message}")
+            return None
+        if user is None:
+            self.problems.append("perform_as: no active Lever user has this e-mail address; name one who has")
+            return None
+        return user.id
+
+
+def _resolved_rule(key: str, rule: Rule, stages: _Names, postings: _Names, problems: list[str]) -> ResolvedRule:
+    return ResolvedRule(
+        trigger_stage_id=stages.one(rule.trigger_stage, f"{key}.trigger_stage", problems),
+        completed_stage_id=stages.one(rule.completed_stage, f"{key}.completed_stage", problems),
+        form_template=rule.form_template,
+        posting_ids=tuple(
+            posting_id for name in rule.postings for posting_id in postings.all(name, f"{key}.postings", problems)
+        ),
+        tags=rule.tags,
+        retake=rule.retake,
+        validity_days=rule.validity_days,
+        time_zone_id=rule.time_zone_id,
     )
 
 
-def _template(
-    name: str, known: Iterable[FormTemplate], lever: LeverClient, settings: Settings, problems: list[str]
-) -> FormTemplate | None:
-    found = [template for template in known if template.text == name]
-    if len(found) > 1:
-        problems.append(f"form_template: {name!r} is the name of {len(found)} templates in Lever; rename one")
-        return None
-    if not found:
-        if settings.write_back.create_template:
-            return lever.create_form_template(text=name, fields=our_fields())
-        names = ", ".join(repr(template.text) for template in known) or "none"
-        problems.append(
-            f"form_template: {name!r} does not exist in Lever; there are: {names};"
-            " or set write_back.create_template: true"
-        )
-        return None
-    template = found[0] if found[0].fields else lever.get_form_template(found[0].id)
-    return _complete(template, lever, settings, problems)
-
-
-def _complete(
-    template: FormTemplate, lever: LeverClient, settings: Settings, problems: list[str]
-) -> FormTemplate | None:
-    lacking = missing_fields(template)
-    if lacking and settings.write_back.update_template:
-        template = lever.update_form_template(template, fields=merged_fields(template))
-    elif len(lacking) == len(our_fields()):
-        problems.append(
-            f"form_template: {template.text!r} has none of our fields; set write_back.update_template: true,"
-            f" or add to it in Lever: {', '.join(lacking)}"
-        )
-        return None
+def _unless_refused(read: Callable[[], list[Any]]) -> list[Any] | None:
     try:
-        check_template(template)
-    except SettingsError as error:
-        problems += error.problems
-    return template
+        return read()
+    except VendorRefusedError as error:
+        log.warning("%s", error)
+        return None
 
 
-def resolve(lever: LeverClient, settings: Settings, *, templates: bool) -> ResolvedSettings:
-    """Look up every name of the settings in Lever.
+def resolve(
+    ledger: Ledger, lever: LeverClient, settings: Settings, *, checks: FormTemplates | None = None
+) -> ResolvedSettings:
+    """Look up every name of the settings in Lever; changes nothing there.
 
-    :param templates: also the form templates, which are created or completed as the settings allow.
-    :raises SettingsError: one line for every name Lever does not know, with the names it does.
+    :param checks: checks the rules' form templates, too.
+    :return: with `problems`, whatever they are.
     """
-    problems: list[str] = []
-    rules = _rules(lever, settings, problems)
-    user = lever.find_user(settings.perform_as)
-    if user is None:
-        problems.append("perform_as: no active Lever user has this e-mail address; name one who has")
-    if problems or user is None:
-        raise SettingsError(problems)
-    ready: dict[str, FormTemplate] = {}
-    if templates:
-        known = list(lever.list_form_templates())
-        for name in dict.fromkeys(rule.form_template for rule in rules):
-            template = _template(name, known, lever, settings, problems)
-            if template is not None:
-                ready[name] = template
-    if problems:
-        raise SettingsError(problems)
-    return ResolvedSettings(perform_as=user.id, rules=rules, templates=ready)
+    former = ledger.cache.get(_NAMES) or {}
+    resolver = _Resolver(lever, settings, former)
+    rules, user_id = resolver.rules(checks), resolver.user_id()
+    check_account(ledger, resolver.stage_ids)
+    if resolver.known != former:
+        ledger.cache.put(_NAMES, resolver.known)
+    return ResolvedSettings(user_id=user_id, rules=rules, problems=tuple(resolver.problems))
 
 
 def refresh_resolved(ledger: Ledger, lever: LeverClient, settings: Settings, *, templates: bool) -> ResolvedSettings:
-    """Resolve the names anew and keep them for the run's other tasks."""
-    # Two runs that both find no form template must not both create one.
-    with ledger.account_lock("form templates") if templates else nullcontext():
-        resolved = resolve(lever, settings, templates=templates)
+    """Resolve the names anew and keep them for the run's other tasks.
+
+    :param templates: for writing back: also make the form templates ready, created or completed as the settings
+        allow. Without it they are only checked, at most once in 15 minutes while there is nothing wrong with them.
+    :raises SettingsError: nothing at all can be done: for inviting, no rule can be used; for writing back, there is
+        no acting user, no known stage or no template that can be filled. One line for every problem.
+    """
+    reader = FormTemplates(lever, settings.write_back)
+    checks = None if templates or _checked(ledger, settings) else reader
+    resolved = resolve(ledger, lever, settings, checks=checks)
+    if checks is not None and not checks.problems:
+        ledger.cache.put(_CHECKED, _templates_asked(settings))
+    if templates:
+        resolved = _with_templates(resolved, ledger, reader)
+    elif not any(rule.usable for rule in resolved.rules):
+        raise SettingsError(resolved.problems)
     ledger.cache.put(_KEY + (".templates" if templates else ""), resolved.model_dump(mode="json"))
     return resolved
+
+
+def _with_templates(resolved: ResolvedSettings, ledger: Ledger, reader: FormTemplates) -> ResolvedSettings:
+    if resolved.user_id is None or not resolved.trigger_stages:
+        raise SettingsError(resolved.problems)
+    # Two runs that both find no form template must not both create one.
+    with ledger.account_lock("form templates"):
+        ready = reader.prepare([rule.form_template for rule in resolved.rules])
+    if not ready:
+        raise SettingsError([f"form_template: {problem}" for problem in reader.problems.values()])
+    return resolved.model_copy(update={"templates": ready, "template_problems": reader.problems})
+
+
+def _templates_asked(settings: Settings) -> dict[str, Any]:
+    names = sorted({rule.form_template for rule in settings.rules})
+    return {"names": names, **settings.write_back.model_dump(include={"create_template", "update_template"})}
+
+
+def _checked(ledger: Ledger, settings: Settings) -> bool:
+    return ledger.cache.get(_CHECKED, younger_than=_FRESH) == _templates_asked(settings)
+
+
+def problems_of_last_sweep(ledger: Ledger) -> tuple[str, ...]:
+    """The problems that the last sweep went on with."""
+    return tuple((ledger.cache.get(_PROBLEMS) or {}).get("lines", ()))
+
+
+def keep_problems(ledger: Ledger, problems: Sequence[str]) -> None:
+    """A sweep has gone on with these problems."""
+    ledger.cache.put(_PROBLEMS, {"lines": list(problems)})
 
 
 def current_resolved(ledger: Ledger, lever: LeverClient, settings: Settings) -> ResolvedSettings:
     """The names as a run of the last minutes resolved them, or resolved anew.
 
-    :raises SettingsError: a name is unknown to Lever.
+    :raises SettingsError: no rule can be used.
     """
     found = ledger.cache.get(_KEY, younger_than=_FRESH)
     if found is not None:

@@ -11,7 +11,7 @@ from lever_imocha.ledger.values import NewEntry
 from lever_imocha.settings import Settings
 from lever_imocha.workflows.active_tests import ActiveTests
 from lever_imocha.workflows.resolved_settings import ResolvedSettings, tag_scheme
-from lever_imocha.workflows.temporary_tags import lasting_tags
+from lever_imocha.workflows.temporary_tags import TemporaryTags, lasting_tags, temporary_tags
 
 
 class SituationReader:
@@ -23,13 +23,25 @@ class SituationReader:
     def __init__(self, *, ledger: Ledger, settings: Settings, tests: ActiveTests) -> None:
         self._ledger, self._scheme, self._tests = ledger, tag_scheme(settings), tests
 
-    def read(self, opportunity: Opportunity, resolved: ResolvedSettings, *, fresh_tests: bool = False) -> Situation:
+    def before(self) -> TemporaryTags | None:
+        """Return what has to be known from before an opportunity is read from Lever."""
+        return temporary_tags(self._ledger)
+
+    def read(
+        self,
+        opportunity: Opportunity,
+        resolved: ResolvedSettings,
+        *,
+        before: TemporaryTags | None,
+        fresh_tests: bool = False,
+    ) -> Situation:
         """Return the situation without a stage entry.
 
         :param opportunity: as just read from Lever, with ``expand=applications``.
+        :param before: what `before` returned before it was read.
         :param fresh_tests: do not trust the list of tests that an earlier run left.
         """
-        opportunity = opportunity.model_copy(update={"tags": lasting_tags(opportunity, self._ledger)})
+        opportunity = opportunity.model_copy(update={"tags": lasting_tags(opportunity, self._ledger, before=before)})
         wanted = wanted_tests(opportunity.tags, self._scheme)
         return Situation(
             opportunity=opportunity,

@@ -19,6 +19,7 @@ from lever_imocha.ledger.values import NewEntry, Work
 from lever_imocha.settings import Settings
 from lever_imocha.workflows.resolved_settings import ResolvedSettings
 from lever_imocha.workflows.situation import SituationReader, new_entry
+from lever_imocha.workflows.temporary_tags import TemporaryTags
 
 log = logging.getLogger(__name__)
 
@@ -77,14 +78,17 @@ class StageSweep:
     def _record_entries(self, resolved: ResolvedSettings, since: datetime | None) -> set[str]:
         """Record who is in a trigger stage; return their ids."""
         seen_ids: set[str] = set()
+        before = self._situations.before()
         for page in chunked(self._in_stages(resolved.trigger_stages, since, seen_ids), _PAGE):
-            entries = [entry for item in page if (entry := self._entry(item, resolved)) is not None]
+            entries = [entry for item in page if (entry := self._entry(item, resolved, before)) is not None]
             self._ledger.entries.record(entries, seen_by="sweep")
         return seen_ids
 
-    def _entry(self, opportunity: Opportunity, resolved: ResolvedSettings) -> NewEntry | None:
+    def _entry(
+        self, opportunity: Opportunity, resolved: ResolvedSettings, before: TemporaryTags | None
+    ) -> NewEntry | None:
         try:
-            return new_entry(self._situations.read(opportunity, resolved, fresh_tests=True))
+            return new_entry(self._situations.read(opportunity, resolved, before=before, fresh_tests=True))
         except LeverImochaError:
             raise
         except Exception as error:

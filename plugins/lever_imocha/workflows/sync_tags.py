@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 
 from lever_imocha.clients.imocha import ImochaClient
 from lever_imocha.clients.lever import LeverClient
+from lever_imocha.domain.lever import Opportunity
 from lever_imocha.domain.tags import wanted_tests
-from lever_imocha.errors import NotFoundError, SettingsError
+from lever_imocha.errors import NotFoundError, Retry, SettingsError, VendorRefusedError
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.settings import Settings
-from lever_imocha.workflows.resolved_settings import resolve, tag_scheme
-from lever_imocha.workflows.temporary_tags import forget, remember, temporary_tags
+from lever_imocha.workflows.resolved_settings import ResolvedSettings, resolve, tag_scheme
+from lever_imocha.workflows.temporary_tags import mark_off, remember, temporary_tags
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,12 +24,14 @@ class TagSync:
     :param created: put into Lever, or, in a dry run, to be put there.
     :param present: were there already.
     :param stale: name a test that is gone, inactive or renamed; nothing is done about them.
+    :param refused: not created, because Lever refuses it; with what it said.
     :param vanished: created, but gone from Lever's list as soon as nobody carried them.
     """
 
     created: list[str] = field(default_factory=list)
     present: list[str] = field(default_factory=list)
     stale: list[str] = field(default_factory=list)
+    refused: dict[str, str] = field(default_factory=dict)
     vanished: list[str] = field(default_factory=list)
     opportunity_id: str | None = None
     dry_run: bool = False
@@ -56,7 +60,8 @@ class SyncTagsWorkflow:
         :param opportunity_id: carries the new tags for a moment.
         :param posting: name or id; without `opportunity_id`, its first active opportunity does.
         :param keep_on_opportunity: leave the tags there, for an account whose list forgets tags nobody carries.
-        :raises SettingsError: there is no opportunity to put the tags on.
+        :raises SettingsError: there is no opportunity to put the tags on: none is named, or it is in a trigger stage,
+            where they would ask for every test.
         """
         scheme = tag_scheme(self._settings)
         wanted = [scheme.tag_for(test.id, test.name) for test in self._imocha.list_tests() if test.is_active]
@@ -70,43 +75,93 @@ class SyncTagsWorkflow:
         self._take_off()
         if not missing:
             return TagSync(present=present, stale=stale)
-        carrier = opportunity_id or self._carrier(posting)
-        vanished = self._create(carrier, missing, keep=keep_on_opportunity)
-        return TagSync(created=missing, present=present, stale=stale, vanished=vanished, opportunity_id=carrier)
+        carrier = self._named(opportunity_id) if opportunity_id else self._found(posting)
+        refused = self._create(carrier, missing, keep=keep_on_opportunity)
+        created = [tag for tag in missing if tag not in refused]
+        listed_now = {tag.text for tag in self._lever.list_tags()}
+        return TagSync(
+            created=created,
+            present=present,
+            stale=stale,
+            refused=refused,
+            vanished=[tag for tag in created if tag not in listed_now],
+            opportunity_id=carrier.id,
+        )
 
-    def _create(self, carrier: str, tags: list[str], *, keep: bool) -> list[str]:
-        perform_as = resolve(self._lever, self._settings, templates=False).perform_as
+    @cached_property
+    def _resolved(self) -> ResolvedSettings:
+        return resolve(self._ledger, self._lever, self._settings)
+
+    def _create(self, carrier: Opportunity, tags: list[str], *, keep: bool) -> dict[str, str]:
+        """Put the tags on, and take them off again unless they are to stay; return those that Lever refuses."""
+        perform_as = self._resolved.perform_as
+        new = [tag for tag in tags if tag not in carrier.tags]
         if not keep:
-            own = set(self._lever.get_opportunity(carrier).tags)
-            remember(self._ledger, carrier, [tag for tag in tags if tag not in own])
+            remember(self._ledger, carrier.id, new)
         try:
-            self._lever.add_tags(carrier, tags, perform_as=perform_as)
+            refused = self._add(carrier.id, tags, perform_as)
+            if refused and not keep:  # they are not there, and may not even be named when the others are taken off
+                remember(self._ledger, carrier.id, [tag for tag in new if tag not in refused])
         finally:
-            self._take_off(perform_as)
-        listed = {tag.text for tag in self._lever.list_tags()}
-        return [tag for tag in tags if tag not in listed]
+            self._take_off()
+        if len(refused) == len(tags) and (error := refused[tags[0]]).retry is Retry.NEVER:
+            raise error  # it is not about the tags: the key may not do this at all
+        return {tag: error.detail or error.code or f"answered {error.status}" for tag, error in refused.items()}
 
-    def _take_off(self, perform_as: str | None = None) -> None:
+    def _add(self, opportunity_id: str, tags: list[str], perform_as: str) -> dict[str, VendorRefusedError]:
+        """Add all tags with one call; when Lever refuses it, halve them until the refused ones are found."""
+        try:
+            self._lever.add_tags(opportunity_id, tags, perform_as=perform_as)
+        except NotFoundError:
+            raise
+        except VendorRefusedError as error:
+            if len(tags) == 1:
+                return {tags[0]: error}
+            half = len(tags) // 2
+            first, second = (self._add(opportunity_id, part, perform_as) for part in (tags[:half], tags[half:]))
+            return first | second
+        return {}
+
+    def _take_off(self) -> None:
         """Take off what this sync, or one that was cut short, put on."""
         temporary = temporary_tags(self._ledger)
-        if temporary is None:
+        if temporary is None or temporary.are_off:
             return
-        opportunity_id, tags = temporary
-        perform_as = perform_as or resolve(self._lever, self._settings, templates=False).perform_as
-        if tags:
+        if temporary.tags:
             with suppress(NotFoundError):  # deleted meanwhile, and its tags with it
-                self._lever.remove_tags(opportunity_id, tags, perform_as=perform_as)
-        forget(self._ledger)
+                self._lever.remove_tags(temporary.opportunity_id, temporary.tags, perform_as=self._resolved.perform_as)
+        mark_off(self._ledger, temporary)
 
-    def _carrier(self, posting: str | None) -> str:
+    def _named(self, opportunity_id: str) -> Opportunity:
+        opportunity = self._lever.get_opportunity(opportunity_id)
+        if self._asks_for_tests(opportunity):
+            raise SettingsError(
+                [
+                    f"opportunity: {opportunity_id} is in a trigger stage, where the tags would ask for every test;"
+                    " name one that is in another stage"
+                ]
+            )
+        return opportunity
+
+    def _asks_for_tests(self, opportunity: Opportunity) -> bool:
+        return opportunity.stage in self._resolved.trigger_stages
+
+    def _found(self, posting: str | None) -> Opportunity:
         if not posting:
             raise SettingsError(["posting, opportunity: give one of them; new tags need an opportunity to be put on"])
-        postings = [item for item in self._lever.list_postings() if posting in (item.id, item.text)]
-        if len(postings) != 1:
-            what = "no posting" if not postings else f"{len(postings)} postings"
-            raise SettingsError([f"posting: Lever has {what} with the name or id {posting!r}; give its id"])
-        found = self._lever.list_opportunities(posting_ids=[postings[0].id], archived=False)
-        first = next(found, None)
+        listed = list(self._lever.list_postings())
+        found = [item.id for item in listed if item.text == posting] or [
+            item.id for item in listed if item.id == posting
+        ]
+        if not found:
+            raise SettingsError([f"posting: Lever has no posting with the name or id {posting!r}; give its id"])
+        opportunities = self._lever.list_opportunities(posting_ids=found, archived=False)
+        first = next((item for item in opportunities if not self._asks_for_tests(item)), None)
         if first is None:
-            raise SettingsError([f"posting: {posting!r} has no active opportunity; name an opportunity instead"])
-        return first.id
+            raise SettingsError(
+                [
+                    f"posting: {posting!r} has no active opportunity outside of the trigger stages;"
+                    " name an opportunity instead"
+                ]
+            )
+        return first

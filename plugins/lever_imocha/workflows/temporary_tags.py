@@ -1,12 +1,15 @@
 """Tags that the tag sync has put on an opportunity for a moment: they ask for no test there.
 
 They are remembered before they are put on and until they are off again, so that a sync that is killed in between
-neither invites the candidate to every test nor leaves the tags behind.
+neither invites the candidate to every test nor leaves the tags behind. The last ones stay known when they are off: who
+read the opportunity meanwhile has to know of them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from uuid import uuid4
 
 from lever_imocha.domain.lever import Opportunity
 from lever_imocha.ledger.repository import Ledger
@@ -14,25 +17,49 @@ from lever_imocha.ledger.repository import Ledger
 _KEY = "tags.borrowed"  # as ledgers of 0.1.0 have it
 
 
+@dataclass(frozen=True, kw_only=True)
+class TemporaryTags:
+    """What a tag sync has put on an opportunity.
+
+    :param sync: tells one sync from another.
+    :param are_off: they were taken off again.
+    """
+
+    opportunity_id: str
+    tags: Sequence[str]
+    sync: str = ""
+    are_off: bool = False
+
+
 def remember(ledger: Ledger, opportunity_id: str, tags: Sequence[str]) -> None:
     """These tags are about to be put on."""
-    ledger.cache.put(_KEY, {"opportunity_id": opportunity_id, "tags": list(tags)})
+    _put(ledger, TemporaryTags(opportunity_id=opportunity_id, tags=list(tags), sync=uuid4().hex))
 
 
-def forget(ledger: Ledger) -> None:
+def mark_off(ledger: Ledger, temporary: TemporaryTags) -> None:
     """They are off."""
-    ledger.cache.put(_KEY, {})
+    _put(ledger, replace(temporary, are_off=True))
 
 
-def temporary_tags(ledger: Ledger) -> tuple[str, list[str]] | None:
-    """The opportunity and the tags that a sync did not come to take off."""
+def _put(ledger: Ledger, temporary: TemporaryTags) -> None:
+    ledger.cache.put(_KEY, asdict(temporary))
+
+
+def temporary_tags(ledger: Ledger) -> TemporaryTags | None:
+    """The tags that the last sync has put on; None when there was none."""
     found = ledger.cache.get(_KEY)
-    return (found["opportunity_id"], found["tags"]) if found else None
+    return TemporaryTags(**found) if found else None
 
 
-def lasting_tags(opportunity: Opportunity, ledger: Ledger) -> tuple[str, ...]:
-    """The tags an opportunity carries for itself."""
-    temporary = temporary_tags(ledger)
-    if temporary is None or temporary[0] != opportunity.id:
-        return opportunity.tags
-    return tuple(tag for tag in opportunity.tags if tag not in temporary[1])
+def lasting_tags(opportunity: Opportunity, ledger: Ledger, *, before: TemporaryTags | None) -> tuple[str, ...]:
+    """The tags an opportunity carries for itself.
+
+    :param before: `temporary_tags` from before the opportunity was read. A sync may have begun, or ended, or both
+        since: then its tags may be among those that were read.
+    """
+    after = temporary_tags(ledger)
+    moments = [before] if before is not None and not before.are_off else []
+    if after is not None and (not after.are_off or after != before):
+        moments.append(after)
+    borrowed = {tag for moment in moments if moment.opportunity_id == opportunity.id for tag in moment.tags}
+    return tuple(tag for tag in opportunity.tags if tag not in borrowed)

@@ -35,7 +35,7 @@ from lever_imocha.workflows.deletion import NOT_FOUND, DeletionEvidence
 from lever_imocha.workflows.effects import EffectMaker
 from lever_imocha.workflows.explain import Explainer
 from lever_imocha.workflows.resolved_settings import ResolvedSettings, refresh_resolved, stored_resolved, tag_scheme
-from lever_imocha.workflows.temporary_tags import lasting_tags
+from lever_imocha.workflows.temporary_tags import TemporaryTags, lasting_tags, temporary_tags
 from lever_imocha.workflows.work import NotYet, Result, WorkRunner
 
 log = logging.getLogger(__name__)
@@ -78,7 +78,7 @@ class WriteBackWorkflow:
     def prepare(self) -> None:
         """Resolve stages, user and form templates, once for all candidates of a run.
 
-        :raises SettingsError: a name is unknown to Lever, or a template cannot be filled; nothing was written.
+        :raises SettingsError: nothing can be written back as the settings are; nothing was changed.
         """
         self._known_resolved = refresh_resolved(self._ledger, self._lever, self._settings, templates=True)
 
@@ -265,6 +265,7 @@ class WriteBackWorkflow:
         perform_as, shown = self._resolved.perform_as, self._explainer.tag(first.opportunity_id)
         tags = [*self._settings.write_back.tags, *shown]
         current: Opportunity | None = None
+        before = temporary_tags(self._ledger)
         if tags:
             with self._lever.guarded(partial(self._ledger.queue.check_claim, item)):
                 current = self._lever.add_tags(first.opportunity_id, tags, perform_as=perform_as)
@@ -273,7 +274,7 @@ class WriteBackWorkflow:
         current = current or self._lever.get_opportunity(first.opportunity_id, expand=("applications",))
         rule = self._rule_now(first, current)
         if may_move_on(current, rule):
-            if open_ones := self._still_open(current, {assessment.id for assessment in written}):
+            if open_ones := self._still_open(current, {assessment.id for assessment in written}, before):
                 return f"written back; stays in its stage: {open_ones}"
             self._stage(item, first, rule)
         elif current.archived is not None or current.stage != rule.completed_stage_id:
@@ -281,14 +282,15 @@ class WriteBackWorkflow:
         self._ledger.events.record("written_back", opportunity_id=first.opportunity_id)
         return "written back and moved on"
 
-    def _still_open(self, opportunity: Opportunity, written: set[int]) -> str:
+    def _still_open(self, opportunity: Opportunity, written: set[int], before: TemporaryTags | None) -> str:
         """Say why the opportunity may not move on yet; empty when it may.
 
         :param written: ids of the assessments that this work has written.
+        :param before: from before the opportunity was read.
         """
         known = {assessment.test_id: assessment for assessment in self._ledger.assessments.of(opportunity.id)}
         done = {test_id for test_id, item in known.items() if item.id in written or item.written_at is not None}
-        wanted = wanted_tests(lasting_tags(opportunity, self._ledger), tag_scheme(self._settings))
+        wanted = wanted_tests(lasting_tags(opportunity, self._ledger, before=before), tag_scheme(self._settings))
         awaited = awaited_test(wanted, done)
         if awaited is None:
             return ""
@@ -327,7 +329,13 @@ class WriteBackWorkflow:
         """The rule of where the candidate is: the one begun under, unless moved to another trigger stage since."""
         rule = self._rule(assessment)
         moved = current.stage != rule.trigger_stage_id
-        return (select_rule(current, self._resolved.rules) if moved else None) or rule
+        other = select_rule(current, self._resolved.rules) if moved else None
+        if other is not None and not other.completed_stage_id:
+            raise AssessmentError(
+                "The candidate was moved to another trigger stage, whose rule names a completed_stage that Lever does"
+                " not know: correct it in the settings."
+            )
+        return other or rule
 
     def _rule(self, assessment: Assessment) -> ResolvedRule:
         rule = self._resolved.rule_of(assessment.rule_key)
@@ -339,7 +347,13 @@ class WriteBackWorkflow:
         return rule
 
     def _template(self, assessment: Assessment) -> FormTemplate:
-        return self._resolved.templates[self._rule(assessment).form_template]
+        name = self._rule(assessment).form_template
+        template = self._resolved.templates.get(name)
+        if template is None:
+            raise AssessmentError(
+                f"form_template: {self._resolved.template_problems.get(name, f'{name!r} is unknown')}"
+            )
+        return template
 
     @property
     def _resolved(self) -> ResolvedSettings:

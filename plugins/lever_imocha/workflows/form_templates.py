@@ -1,0 +1,102 @@
+"""The form templates of the settings: found in Lever, checked, and where the settings allow it created or completed."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from functools import cached_property
+from uuid import UUID
+
+from lever_imocha.clients.lever import LeverClient
+from lever_imocha.domain.forms import FormTemplate, check_template, merged_fields, missing_fields, our_fields
+from lever_imocha.errors import ApiError, SettingsError
+from lever_imocha.settings import WriteBackSettings
+
+log = logging.getLogger(__name__)
+
+
+class FormTemplates:
+    """Lever's form templates, listed once.
+
+    :ivar problems: why a template cannot be used, by its name in the settings.
+    """
+
+    def __init__(self, lever: LeverClient, settings: WriteBackSettings) -> None:
+        self._lever, self._settings = lever, settings
+        self.problems: dict[str, str] = {}
+
+    def problem_with(self, name: str) -> str | None:
+        """Return what is wrong with a template; None when nothing is, or Lever does not answer. Changes nothing.
+
+        This is a check ahead of time: that it cannot be made stops nobody.
+        """
+        try:
+            self._usable(name)
+        except SettingsError as error:
+            self.problems[name] = str(error)
+        except ApiError as error:
+            log.warning("the form template is not checked before inviting: %s", error)
+        return self.problems.get(name)
+
+    def prepare(self, names: Iterable[str]) -> dict[str, FormTemplate]:
+        """Return the templates that can be used, by name; one that is missing or lacks our fields is mended if allowed.
+
+        Nothing is changed about a template that could not be used afterwards.
+        """
+        ready = {}
+        for name in dict.fromkeys(names):
+            try:
+                ready[name] = self._mended(name, self._usable(name))
+            except SettingsError as error:
+                self.problems[name] = str(error)
+        return ready
+
+    @cached_property
+    def _listed(self) -> list[FormTemplate]:
+        return list(self._lever.list_form_templates())
+
+    def _usable(self, name: str) -> FormTemplate | None:
+        """Return the template of a name or an id, with its fields; None when it is still to be created.
+
+        :raises SettingsError: it cannot be used, and mending it as the settings allow would not help.
+        """
+        found = [item for item in self._listed if item.text == name] or [
+            item for item in self._listed if item.id == name
+        ]
+        if len(found) > 1:
+            raise SettingsError(
+                [f"{name!r} is the name of {len(found)} templates in Lever; rename one, or write the id"]
+            )
+        if not found:
+            if self._settings.create_template and not _is_id(name):
+                return None
+            names = ", ".join(repr(item.text) for item in self._listed) or "none"
+            raise SettingsError(
+                [f"{name!r} does not exist in Lever; there are: {names}; or set write_back.create_template: true"]
+            )
+        template = found[0] if found[0].fields else self._lever.get_form_template(found[0].id)
+        check_template(template)
+        lacking = missing_fields(template)
+        if len(lacking) == len(our_fields()) and not self._settings.update_template:
+            raise SettingsError(
+                [
+                    f"{name!r} has none of our fields; set write_back.update_template: true,"
+                    f" or add to it in Lever: {', '.join(lacking)}"
+                ]
+            )
+        return template
+
+    def _mended(self, name: str, template: FormTemplate | None) -> FormTemplate:
+        if template is None:
+            return self._lever.create_form_template(text=name, fields=our_fields())
+        if missing_fields(template) and self._settings.update_template:
+            return self._lever.update_form_template(template, fields=merged_fields(template))
+        return template
+
+
+def _is_id(name: str) -> bool:
+    try:
+        UUID(name)
+    except ValueError:
+        return False
+    return True

@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import insert
 from lever_imocha.ledger.base import LedgerPart
 from lever_imocha.ledger.tables import reference
 
-ACCOUNT, TESTS = "lever.account", "imocha.tests"
+ACCOUNT, TESTS, SETTINGS = "lever.account", "imocha.tests", "lever.settings"
 ACCOUNT_KEYS = (ACCOUNT, TESTS)
 """The values by which another account's key is noticed."""
 

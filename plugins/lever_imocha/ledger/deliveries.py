@@ -7,6 +7,7 @@ from datetime import timedelta
 from sqlalchemy import delete
 
 from lever_imocha.ledger.base import LedgerPart
+from lever_imocha.ledger.cache import SETTINGS
 from lever_imocha.ledger.tables import deliveries
 from lever_imocha.ledger.values import NewDelivery, Work
 from lever_imocha.ledger.work_queue import MAKE_DUE, channel
@@ -22,10 +23,10 @@ WITH known AS (
             WHERE invitation_id = %(invitation_id)s::bigint AND written_at IS NULL
         )
         WHEN %(to_stage_id)s::text IS NOT NULL THEN
-            NOT EXISTS (SELECT 1 FROM lever_imocha.reference WHERE key = 'lever')
+            NOT EXISTS (SELECT 1 FROM lever_imocha.reference WHERE key = '{SETTINGS}')
             OR EXISTS (
                 SELECT 1 FROM lever_imocha.reference, jsonb_array_elements(value -> 'rules') AS rule
-                WHERE key = 'lever' AND rule ->> 'trigger_stage_id' = %(to_stage_id)s::text
+                WHERE key = '{SETTINGS}' AND rule ->> 'trigger_stage_id' = %(to_stage_id)s::text
             )
             OR EXISTS (
                 SELECT 1 FROM lever_imocha.assessments JOIN lever_imocha.invitations

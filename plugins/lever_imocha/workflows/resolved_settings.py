@@ -21,6 +21,7 @@ from lever_imocha.domain.names import Named
 from lever_imocha.domain.rules import ResolvedRule, RuleKey
 from lever_imocha.domain.tags import TagScheme
 from lever_imocha.errors import LedgerError, SettingsError, VendorRefusedError
+from lever_imocha.ledger.cache import SETTINGS
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.settings import Rule, Settings
 from lever_imocha.workflows.account import check_account
@@ -28,7 +29,7 @@ from lever_imocha.workflows.form_templates import FormTemplates
 
 log = logging.getLogger(__name__)
 
-_KEY, _NAMES, _CHECKED, _PROBLEMS = "lever.settings", "lever.names", "lever.templates.checked", "settings.problems"
+_NAMES, _CHECKED, _PROBLEMS = "lever.names", "lever.templates.checked", "settings.problems"
 _FRESH = timedelta(minutes=15)
 _LISTED = 40
 
@@ -238,7 +239,7 @@ def refresh_resolved(ledger: Ledger, lever: LeverClient, settings: Settings, *, 
         resolved = _with_templates(resolved, ledger, reader)
     elif not any(rule.usable for rule in resolved.rules):
         raise SettingsError(resolved.problems)
-    ledger.cache.put(_KEY + (".templates" if templates else ""), resolved.model_dump(mode="json"))
+    ledger.cache.put(SETTINGS + (".templates" if templates else ""), resolved.model_dump(mode="json"))
     return resolved
 
 
@@ -277,7 +278,7 @@ def current_resolved(ledger: Ledger, lever: LeverClient, settings: Settings) -> 
 
     :raises SettingsError: no rule can be used.
     """
-    found = ledger.cache.get(_KEY, younger_than=_FRESH)
+    found = ledger.cache.get(SETTINGS, younger_than=_FRESH)
     if found is not None:
         return ResolvedSettings.model_validate(found)
     return refresh_resolved(ledger, lever, settings, templates=False)
@@ -288,7 +289,7 @@ def stored_resolved(ledger: Ledger, *, templates: bool) -> ResolvedSettings:
 
     :raises LedgerError: no run has resolved them yet.
     """
-    found = ledger.cache.get(_KEY + (".templates" if templates else ""))
+    found = ledger.cache.get(SETTINGS + (".templates" if templates else ""))
     if found is None:
         raise LedgerError(
             "Lever's stages are not looked up yet. Clear the first task of this run (collect_stage_entries or"

@@ -19,7 +19,7 @@ from include.sandbox.world import Fault, Invitation, World
 from tests.clients.conftest import imocha_client, lever_client
 from tests.support import at_once
 
-SETTINGS = "perform_as: people-ops@example.com\n"
+SETTINGS = "perform_as: people-ops@example.com\nactivation: {existing: invite}\n"
 
 
 @dataclass

@@ -10,6 +10,9 @@ from sqlalchemy.dialects.postgresql import insert
 from lever_imocha.ledger.base import LedgerPart
 from lever_imocha.ledger.tables import watermarks
 
+ACTIVATED = "activated"
+"""When this ledger's first sweep began."""
+
 
 class Watermarks(LedgerPart):
     """Keeps one time for each sweep."""
@@ -17,6 +20,17 @@ class Watermarks(LedgerPart):
     def get(self, name: str) -> datetime | None:
         """Return how far a sweep has come; None before the first one."""
         found: datetime | None = self._database.value(select(watermarks.c.at).where(watermarks.c.name == name))
+        return found
+
+    def first(self, name: str) -> datetime:
+        """Return the time recorded under a name; now, from now on, when there is none yet."""
+        found = self.get(name)
+        if found is None:
+            new = insert(watermarks).values(name=name, at=self._database.now())
+            self._database.execute(new.on_conflict_do_nothing())
+            found = self.get(name)
+        if found is None:
+            raise LookupError(f"the time {name!r} was deleted while it was read")
         return found
 
     def put(self, name: str, at: datetime) -> None:

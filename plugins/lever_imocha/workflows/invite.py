@@ -17,6 +17,7 @@ from lever_imocha.domain.decisions import (
     EntryFacts,
     KnownAssessment,
     Outcome,
+    OverLimit,
     Plan,
     Reason,
     Situation,
@@ -37,10 +38,11 @@ from lever_imocha.workflows.cancellation import Cancellation
 from lever_imocha.workflows.effects import EffectMaker
 from lever_imocha.workflows.explain import Explainer
 from lever_imocha.workflows.invitation_sender import InvitationSender
+from lever_imocha.workflows.limits import Limits
 from lever_imocha.workflows.resolved_settings import ResolvedSettings, current_resolved, refresh_resolved, tag_scheme
 from lever_imocha.workflows.situation import SituationReader, new_entry
 from lever_imocha.workflows.stage_sweep import StageSweep
-from lever_imocha.workflows.work import Result, WorkRunner
+from lever_imocha.workflows.work import NotYet, Result, WorkRunner
 
 log = logging.getLogger(__name__)
 
@@ -90,15 +92,24 @@ class InviteWorkflow:
         )
         effects = EffectMaker(lever=lever, ledger=ledger, sleep=sleep)
         self._explainer = Explainer(lever=lever, ledger=ledger, settings=settings, effects=effects)
+        self._limits = Limits(ledger=ledger, settings=settings.limits, clock=clock)
         self._runner = WorkRunner(queue=ledger.queue, clock=clock)
         self._known_resolved: ResolvedSettings | None = None
 
-    def collect(self, *, full: bool = False, sweep: bool = True, waiting: bool = False) -> list[str]:
+    def collect(
+        self,
+        *,
+        full: bool = False,
+        sweep: bool = True,
+        waiting: bool = False,
+        over_limit: OverLimit = OverLimit.WAIT,
+    ) -> list[str]:
         """Record who came into the trigger stages and return the opportunities to work on, longest waiting first.
 
         :param full: look at everyone in the stages, not only at those who came since the last sweep.
         :param sweep: False in a run that a webhook started: what Lever sent is enough, the next sweep is soon.
         :param waiting: return also those whose next try is set for later: a person has asked for it.
+        :param over_limit: what a person wants done about those whom a limit holds.
         :raises SettingsError: a name in the settings is unknown to Lever.
         """
         if sweep:
@@ -110,6 +121,7 @@ class InviteWorkflow:
                 situations=self._situations,
                 clock=self._clock,
             ).run(self._resolved, full=full)
+        self._limits.settle(over_limit)
         return self._ledger.queue.due(CANDIDATE_WORK, waiting=waiting)
 
     def newest(self, since: datetime) -> str | None:
@@ -207,11 +219,18 @@ class InviteWorkflow:
             pending = self._ledger.entries.record_read(new_entry(situation))
         else:
             pending = self._ledger.entries.pending(item.opportunity_id)
-        outcome = Outcome(Action.IGNORE, Reason.ALREADY_HANDLED if situation.rule else Reason.MOVED_ON)
+        outcome, waits = Outcome(Action.IGNORE, Reason.ALREADY_HANDLED if situation.rule else Reason.MOVED_ON), False
         for entry in pending:
             of_entry, assessments = self._with_attempts(situation, entry)
-            outcome = combined([self._perform(plan, of_entry, assessments, item) for plan in decide(of_entry)])
+            outcomes = [self._perform(plan, of_entry, assessments, item) for plan in decide(of_entry)]
+            if any(one.reason is Reason.LIMIT for one in outcomes):
+                self._ledger.entries.hold_for_now(entry.id, Reason.LIMIT)
+                waits = True
+                continue
+            outcome = combined(outcomes)
             self._record(entry, outcome, of_entry)
+        if waits:
+            raise NotYet(Reason.LIMIT, pause=self._limits.pause(), failed=False)
         return outcome
 
     def _with_attempts(self, situation: Situation, entry: StageEntry) -> tuple[Situation, Mapping[int, Assessment]]:
@@ -225,6 +244,7 @@ class InviteWorkflow:
             )
             for test_id, item in assessments.items()
         }
+        situation = self._limits.applied(situation)
         situation = replace(
             situation,
             entry=EntryFacts(
@@ -232,6 +252,7 @@ class InviteWorkflow:
                 stage_id=entry.stage_id,
                 entered_at=entry.entered_at,
                 decided=entry.decision,
+                over_limit=entry.over_limit or OverLimit.WAIT,
             ),
             known=known,
             recently_restored=self._recently_restored,
@@ -248,7 +269,8 @@ class InviteWorkflow:
         known = assessments.get(plan.test_id) if plan.test_id is not None else None
         if plan.action.sends:
             return self._sender.send(plan, situation, known, item)
-        if plan.reason is not Reason.ALREADY_HANDLED and known is not None and situation.entry is not None:
+        handled = plan.action is Action.IGNORE and plan.reason is not Reason.ALREADY_HANDLED
+        if handled and known is not None and situation.entry is not None:
             self._ledger.assessments.mark_handled(known.id, situation.entry.id)
         return Outcome.of(plan)
 

@@ -50,6 +50,9 @@ class StageSweep:
         on demand, the first time, and after every `poll.full_sweep`.
         """
         now = self._clock()
+        log.debug(
+            "activated at %s", self._situations.activated_at
+        )  # the first sweep activates, also when nobody is there
         since = self._narrowed_since(now, full=full)
         in_stage = self._record_entries(resolved, since)
         left = self._who_left(resolved.trigger_stages, since, in_stage, again=full)
@@ -59,6 +62,7 @@ class StageSweep:
         if since is None:
             self._ledger.watermarks.put(_FULL_SWEEP, now)
             self._ledger.deliveries.forget(older_than=2 * self._settings.webhooks.max_age)
+            self._ledger.mails.forget()
 
     def _narrowed_since(self, now: datetime, *, full: bool) -> datetime | None:
         """Return from when on to look, overlap included; None for a full sweep."""

@@ -225,6 +225,8 @@ class InviteWorkflow:
             outcomes = [self._perform(plan, of_entry, assessments, item) for plan in decide(of_entry)]
             if any(one.reason is Reason.LIMIT for one in outcomes):
                 self._ledger.entries.hold_for_now(entry.id, Reason.LIMIT)
+                if entry.reason is not Reason.LIMIT:
+                    self._metrics.count("held.limit")
                 waits = True
                 continue
             outcome = combined(outcomes)

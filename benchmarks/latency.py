@@ -171,6 +171,7 @@ def main() -> None:
     airflow = environment["AIRFLOW__API__BASE_URL"]
     (RUN / "bench.yaml").write_text(
         f"perform_as: people-ops@example.com\npublic_url: {airflow}\npoll: {{schedule: '0 0 1 1 *'}}\n"
+        "activation: {existing: invite}\nlimits: {per_hour: 100000}\n"
     )
     environment["LEVER_IMOCHA_SETTINGS"] = str(RUN / "bench.yaml")
     sandbox = f"http://127.0.0.1:{sandbox_port}"

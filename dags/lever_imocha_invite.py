@@ -6,6 +6,9 @@ or refreshes a pending invitation. The grid has one row per candidate; above 32 
 
 **When it fails:** the last line of the failed row's log says what to do. Then clear that row, or wait: the next run tries
 again. With `full`, the run reads all candidates in the stage, not only those who entered it since the last run.
+
+**When a limit of e-mails holds candidates:** those above `limits.per_hour` go on by themselves in the next hours. Start a
+run with `over_limit` to invite all whom a limit holds now (`release`), or none of them (`drop`).
 """
 
 from __future__ import annotations
@@ -34,11 +37,20 @@ with DAG(
         "retry_policy": VendorRetryPolicy(),
         "on_failure_callback": SettingsNotifier(),
     },
-    params={"full": Param(False, type="boolean", description="Read all candidates in the stage")},
+    params={
+        "full": Param(False, type="boolean", description="Read all candidates in the stage"),
+        "over_limit": Param(
+            "wait",
+            enum=["wait", "release", "drop"],
+            description="Candidates whom a limit of e-mails holds: let them wait, invite them now, or never",
+        ),
+    },
     doc_md=__doc__,
     tags=["lever", "imocha"],
 ):
-    collect = CollectStageEntriesOperator(task_id="collect_stage_entries", full="{{ params.full }}")
+    collect = CollectStageEntriesOperator(
+        task_id="collect_stage_entries", full="{{ params.full }}", over_limit="{{ params.over_limit }}"
+    )
     InviteCandidatesOperator.partial(
         task_id="invite", map_index_template="{{ task.label }}", max_active_tis_per_dagrun=8
     ).expand(opportunity_ids=collect.output)

@@ -21,6 +21,7 @@ PYTHON, SQL = "iMocha: Python Developer [101]", "iMocha: SQL Basics [102]"
 PREFIX = "demo_"
 SETTINGS = """\
 perform_as: people-ops@example.com
+activation: {existing: invite}
 poll: {schedule: "0 0 1 1 *", attempts: 2, wait: 600, full_sweep: 1}
 write_back: {report_retry: [5]}
 """

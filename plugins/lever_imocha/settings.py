@@ -175,6 +175,23 @@ class RateLimits(_Section):
     """Requests a second to iMocha, all processes together."""
 
 
+class ActivationSettings(_Section):
+    """What happens at the first start."""
+
+    existing: Literal["leave", "adopt", "invite"] = "leave"
+    """Who was in the stage before the first sweep: `leave` them, `adopt` the invitations they have, without an e-mail,
+    or `invite` them."""
+
+
+class LimitSettings(_Section):
+    """How many e-mails candidates are sent at most; what is above is held (docs/runbook.md)."""
+
+    per_hour: Annotated[int, Field(ge=1)] = 200
+    """E-mails in any hour, to all candidates together; above it they go on in the next hours."""
+    per_candidate: Annotated[int, Field(ge=1)] = 5
+    """E-mails to one candidate in seven days; above it a person decides."""
+
+
 class AlertSettings(_Section):
     """Who is told when a person is needed."""
 
@@ -217,6 +234,8 @@ class Settings(_Section):
     webhooks: WebhookSettings = WebhookSettings()
     poll: PollSettings = PollSettings()
     rate_limits: RateLimits = RateLimits()
+    activation: ActivationSettings = ActivationSettings()
+    limits: LimitSettings = LimitSettings()
     alerts: AlertSettings = AlertSettings()
 
     @field_validator("public_url")

@@ -47,5 +47,5 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str],
         (tmp_path / "settings.yaml").write_text(text)
         monkeypatch.setenv("LEVER_IMOCHA_SETTINGS", str(tmp_path / "settings.yaml"))
 
-    write("perform_as: people-ops@example.com\npoll: {attempts: 0.1, wait: 1}\n")
+    write("perform_as: people-ops@example.com\nactivation: {existing: invite}\npoll: {attempts: 0.1, wait: 1}\n")
     return write

@@ -201,3 +201,17 @@ def test_a_late_run_is_told_by_the_triggerer(world: World, alerting: Callable[..
 
     assert asyncio.run(fire())[-1]["state"] == "success"
     assert told() == ["Look: lever_imocha_invite: run scheduled__1 is not done in time (due 2026-07-02T03:00:00Z)."]
+
+
+def test_whom_the_limit_of_the_hour_holds_is_told_once_an_hour(
+    dags: Any, world: World, alerting: Callable[..., Told]
+) -> None:
+    told = alerting(GOOD + "activation: {existing: invite}\nlimits: {per_hour: 1}\n")
+    for number in range(3):
+        world.add_opportunity(stage="Assessment", tags=[PYTHON], emails=[f"a{number}@example.com"])
+    assert run(dags) == "success"
+    assert told() == []
+    for _ in range(2):
+        sweep()
+        (line,) = told()
+        assert line.startswith("Look: 2 candidates are held by limits.per_hour (1 e-mails in an hour). They go on by")

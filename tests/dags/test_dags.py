@@ -67,6 +67,30 @@ def test_a_candidate_from_the_move_to_the_report(
         assert secret not in logged
 
 
+def test_a_limit_holds_until_a_person_releases_or_drops(
+    dags: Any, world: World, settings: Callable[[str], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    settings(
+        "perform_as: people-ops@example.com\nactivation: {existing: invite}\nlimits: {per_hour: 1}\n"
+        "poll: {full_sweep: 1}\n"
+    )
+    invite = dags.dags["lever_imocha_invite"]
+    for number in range(3):
+        world.add_opportunity(stage="Assessment", tags=[PYTHON], emails=[f"a{number}@example.com"])
+    assert state(invite.test()) == "success"
+    assert len(world.mails) == 1
+    assert state(invite.test()) == "success"
+    assert len(world.mails) == 1
+    assert "2 on hold by the setting limits.per_hour (1)" in caplog.text
+    assert state(invite.test(run_conf={"over_limit": "release"})) == "success"
+    assert len(world.mails) == 3
+    world.add_opportunity(stage="Assessment", tags=[PYTHON], emails=["b@example.com"])
+    assert state(invite.test(run_conf={"full": True})) == "success"
+    assert state(invite.test(run_conf={"over_limit": "drop"})) == "success"
+    assert state(invite.test(run_conf={"over_limit": "release"})) == "success"
+    assert len(world.mails) == 3
+
+
 def test_waiting_ends_with_nothing_to_do(dags: Any, world: World, settings: Callable[[str], None]) -> None:
     assert state(dags.dags["lever_imocha_write_back"].test()) == "success"
     assert [call["method"] for call in world.calls if call["vendor"] == "lever"] == []

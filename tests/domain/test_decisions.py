@@ -14,6 +14,7 @@ from lever_imocha.domain.decisions import (
     EntryFacts,
     KnownAssessment,
     Outcome,
+    OverLimit,
     Plan,
     Reason,
     Situation,
@@ -58,6 +59,10 @@ def known(status: AttemptStatus | None, **given: Any) -> dict[int, KnownAssessme
 
 
 ARCHIVED = {"archived": {"reason": "r"}}
+SECOND = timedelta(seconds=1)
+BEFORE: dict[str, Any] = {"activated_at": ENTERED + SECOND}
+RELEASED, DROPPED = (replace(ENTRY, over_limit=said) for said in (OverLimit.RELEASE, OverLimit.DROP))
+LEFT_ALONE = "hold: was in the stage before the integration was activated"
 ROWS: list[tuple[Situation, str]] = [
     (situation("Engineering", opportunity=opportunity(**ARCHIVED)), "ignore: no assessment tag"),
     (situation(opportunity=opportunity(**ARCHIVED), rule=None), "ignore: archived"),
@@ -92,6 +97,30 @@ ROWS: list[tuple[Situation, str]] = [
     ),
     (situation(known=known(AttemptStatus.PENDING, handled_entry_id=7)), "ignore: already handled"),
     (situation(known=known(AttemptStatus.PENDING, handled_entry_id=6)), "refresh"),
+    (situation(**BEFORE), LEFT_ALONE),
+    (situation(**BEFORE, known=known(None)), LEFT_ALONE),
+    (situation(**BEFORE, active=()), LEFT_ALONE),
+    (situation(**BEFORE, opportunity=opportunity(emails=[])), LEFT_ALONE),
+    (situation("Engineering", **BEFORE), "ignore: no assessment tag"),
+    (situation(**BEFORE, rule=None), "ignore: moved on"),
+    (situation(**BEFORE, known=known(AttemptStatus.PENDING)), "refresh"),
+    (situation(**BEFORE, existing="adopt"), "adopt"),
+    (situation(**BEFORE, existing="adopt", opportunity=opportunity(emails=[])), "hold: no e-mail address"),
+    (situation(**BEFORE, existing="adopt", mails_left=0, mails_to_candidate_left=0), "adopt"),
+    (situation(**BEFORE, existing="invite"), "invite"),
+    (situation(activated_at=ENTERED), "invite"),
+    (situation(mails_left=1, mails_to_candidate_left=1), "invite"),
+    (situation(mails_left=0, mails_to_candidate_left=1), "hold: limit of e-mails an hour"),
+    (situation(mails_left=-3), "hold: limit of e-mails an hour"),
+    (situation(mails_left=0, known=known(AttemptStatus.PENDING)), "hold: limit of e-mails an hour"),
+    (
+        situation(mails_left=0, known=known(AttemptStatus.COMPLETE, written=True), rule=rule("reattempt")),
+        "hold: limit of e-mails an hour",
+    ),
+    (situation(mails_left=0, known=known(AttemptStatus.IN_PROGRESS)), "ignore: attempt in progress"),
+    (situation(mails_left=0, mails_to_candidate_left=0), "hold: limit of e-mails to one candidate"),
+    (situation(mails_left=0, mails_to_candidate_left=0, entry=RELEASED), "invite"),
+    (situation(mails_left=9, mails_to_candidate_left=9, entry=DROPPED), "ignore: dropped by a person"),
 ]
 
 
@@ -122,6 +151,19 @@ def test_each_test_has_a_plan_of_its_own() -> None:
         (2, "invite"),
         (None, "hold: unknown test (iMocha: c [3])"),
     ]
+
+
+def test_each_e_mail_of_one_entry_counts() -> None:
+    held, known_a = "hold: limit of e-mails an hour", known(AttemptStatus.IN_PROGRESS)
+    assert [str(plan) for plan in decide(situation(A, B, mails_left=1))] == ["invite", held]
+    assert [str(plan) for plan in decide(situation(A, B, mails_left=1, known=known_a))][1:] == ["invite"]
+    held = "hold: limit of e-mails to one candidate"
+    assert [str(plan) for plan in decide(situation(A, B, mails_to_candidate_left=1))] == ["invite", held]
+
+
+def test_a_test_that_was_known_before_goes_on_and_another_is_left_alone() -> None:
+    plans = decide(situation(A, B, **BEFORE, known=known(AttemptStatus.PENDING)))
+    assert [str(plan) for plan in plans] == ["refresh", LEFT_ALONE]
 
 
 def test_what_may_be_running_unknown_to_us_is_checked_first() -> None:
@@ -155,6 +197,17 @@ def test_eligibility_changes_with_what_the_decision_rests_on() -> None:
     tags = {(): ("Engineering",), (1,): (A,), (1, 2): (A, B)}
     seen = {situation(*given, active=active).eligibility for given in tags.values() for active in ((1,), (1, 2))}
     assert seen == {"ignore: no assessment tag", "tests [1]", f"tests [1] unknown ['{B}']", "tests [1, 2]"}
+
+
+def test_eligibility_changes_with_what_the_settings_want_for_who_was_there_before() -> None:
+    ways: tuple[Literal["leave", "adopt", "invite"], ...] = ("leave", "adopt", "invite")
+    assert [situation(**BEFORE, existing=way).eligibility for way in ways] == [
+        "tests [1] before activation: leave",
+        "tests [1] before activation: adopt",
+        "tests [1]",
+    ]
+    nobody = opportunity(emails=[])
+    assert len({situation(**BEFORE, existing=way, opportunity=nobody).eligibility for way in ways}) == 3
 
 
 def test_an_entry_with_several_tests_says_first_what_needs_a_person() -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from lever_imocha.ledger.alerts import AlertLog
+from lever_imocha.domain.decisions import Reason
+from lever_imocha.ledger.alerts import AlertLog, OverHour
 from lever_imocha.ledger.database import engine_for
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.values import Work, WorkItem
@@ -94,3 +95,19 @@ def test_news_is_told_once_or_once_in_a_while(register: AlertLog, clock: Clock) 
     assert register.claim(["a"], repeat=WAIT) == {"a"}
     register.give_up(["a"])
     assert register.claim(["a"]) == {"a"}
+
+
+def test_whom_the_limit_of_the_hour_holds_is_counted_and_late_only_after_its_turn(
+    ledger: Ledger, register: AlertLog, clock: Clock
+) -> None:
+    ledger.queue.enqueue(["op", "other"], Work.INVITE)
+    turn = clock.now + timedelta(hours=5)
+    ledger.queue.put_off(work(ledger, Work.INVITE), error=Reason.LIMIT, not_before=turn, failed=False)
+    assert register.over_limit() == OverHour(held=1, undecided=1)
+    ledger.queue.finish(ledger.queue.claim("other", [Work.INVITE], worker="w")[Work.INVITE])
+    clock.now = turn + WAIT
+    assert overdue(register) == []
+    clock.now += timedelta(seconds=1)
+    assert len(overdue(register)) == 1
+    ledger.queue.put_off(work(ledger, Work.INVITE), error="VendorDownError", not_before=turn)
+    assert register.over_limit() == OverHour(held=0, undecided=0)

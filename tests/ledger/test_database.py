@@ -23,6 +23,7 @@ from lever_imocha.ledger.database import HEAD, alembic_config, check_schema, eng
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.tables import SCHEMA, metadata
 from lever_imocha.ledger.values import CANDIDATE_WORK, Effect, Work
+from lever_imocha.ledger.watermarks import ACTIVATED
 from sqlalchemy import Engine, inspect, text
 from sqlalchemy.exc import IntegrityError, ProgrammingError
 
@@ -220,6 +221,14 @@ def test_an_older_ledger_keeps_what_it_knows(older_ledger: Engine) -> None:
     (known,) = ledger.assessments.of("o")
     assert known.rule_key == RuleKey(trigger_stage_id="lead-new", completed_stage_id="uuid", form_template="A | B")
     assert known.status is AttemptStatus.PENDING
+
+
+def test_an_older_ledger_was_activated_long_ago_and_a_new_one_not_yet(older_ledger: Engine, ledger: Ledger) -> None:
+    upgrade(older_ledger)
+    activated = Ledger(engine=older_ledger).watermarks.get(ACTIVATED)
+    assert activated is not None
+    assert activated.year == 1970
+    assert ledger.watermarks.get(ACTIVATED) is None
 
 
 def test_an_older_ledger_keeps_the_work_that_waits_and_what_was_made(older_ledger: Engine) -> None:

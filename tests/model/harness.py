@@ -39,7 +39,11 @@ from include.sandbox.world import World
 from tests.model.model import Candidate, Model
 from tests.support import at_once, empty_ledger
 
-SETTINGS = "perform_as: people-ops@example.com\n"
+SETTINGS = """
+perform_as: people-ops@example.com
+activation: {existing: invite}
+limits: {per_hour: 100000, per_candidate: 1000}
+"""
 START = datetime(2026, 7, 1, 9, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
 LONG = timedelta(hours=7)  # longer than any pause between two tries or looks
@@ -220,7 +224,7 @@ class Harness:
             clock=self.world.now, sleep=at_once,
         )  # fmt: skip
 
-    def _collect_and_act(self, worker: str, **how: bool) -> None:
+    def _collect_and_act(self, worker: str, **how: Any) -> None:
         workflow = self._invite_workflow(worker)
         run_batch(workflow.collect(**how), workflow.act)
 

@@ -26,6 +26,8 @@ from tests.support import PYTHON, empty_ledger
 
 SETTINGS = """
 perform_as: people-ops@example.com
+activation: {existing: invite}
+limits: {per_hour: 100000, per_candidate: 1000}
 write_back: {tags: [assessed], note: true}
 rate_limits: {lever: 10, imocha: 50}
 """

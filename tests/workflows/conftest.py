@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from lever_imocha.clients.imocha import ImochaClient
 from lever_imocha.clients.lever import LeverClient
+from lever_imocha.domain.decisions import OverLimit
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.values import CANDIDATE_WORK, Work
 from lever_imocha.settings import Settings, parse_settings
@@ -19,7 +22,7 @@ from include.sandbox.world import Fault, Invitation, World
 from tests.clients.conftest import imocha_client, lever_client
 from tests.support import at_once
 
-SETTINGS = "perform_as: people-ops@example.com\n"
+SETTINGS = "perform_as: people-ops@example.com\nactivation: {existing: invite}\n"
 
 
 @dataclass
@@ -31,6 +34,7 @@ class Stack:
     lever: LeverClient
     imocha: ImochaClient
     settings: Settings = field(default_factory=lambda: parse_settings(SETTINGS))
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     def candidate(self, *tags: str, stage: str = "Assessment", **given: Any) -> str:
         given.setdefault("emails", [f"ann{len(self.world.opportunities)}@example.com"])
@@ -49,12 +53,20 @@ class Stack:
             settings=self.settings,
             worker="w",
             callback_secret="callback-secret",
+            clock=self.clock,
             sleep=at_once,
         )
 
-    def run_invite(self, *, full: bool = False, sweep: bool = True, force: bool = False) -> list[str | None]:
+    def run_invite(
+        self,
+        *,
+        full: bool = False,
+        sweep: bool = True,
+        force: bool = False,
+        over_limit: OverLimit = OverLimit.WAIT,
+    ) -> list[str | None]:
         workflow = self.invite_workflow()
-        due = workflow.collect(full=full, sweep=sweep, waiting=force)
+        due = workflow.collect(full=full, sweep=sweep, waiting=force, over_limit=over_limit)
         outcomes = [workflow.act(opportunity_id, force=force) for opportunity_id in due]
         return [str(outcome) if outcome else None for outcome in outcomes]
 

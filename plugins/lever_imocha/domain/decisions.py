@@ -11,6 +11,7 @@ the opportunity now                          the known attempt          plan
 no assessment tag                            any                        ignore: not ours
 archived                                     any                        ignore: archived
 in no trigger stage                          any                        ignore: moved on
+was in the stage before the activation       none of any test           hold: before activation (`leave`)
 all its tags name unknown or inactive tests  any                        hold: unknown test
 anonymised, or contact is forbidden          any                        hold: may not be contacted
 no e-mail address                            any                        hold: no e-mail address
@@ -18,21 +19,27 @@ entered the stage again since this entry     any                        ignore: 
 then, for each test its tags name:
 the test is unknown or inactive              any                        hold: unknown test
 this stage entry was handled before          any                        ignore: already handled
+was in the stage before the activation       none                       hold: before activation, or adopt
 ok                                           none                       invite
 ok                                           pending, unknown           refresh
 ok                                           cancelled, expired         refresh (iMocha revives the invitation)
 ok                                           in progress                ignore: attempt in progress
 ok                                           complete, left, terminated ignore: already taken; or reattempt
 ===========================================  =========================  =========================================
+
+Last, what would send an e-mail is held when a limit is reached: that of the candidate (a person decides), or that of
+the hour (it goes on by itself). A person may release or drop what a limit holds. Who was there before the activation
+is held before anything else that needs a person: nothing a recruiter could correct would lead to an invitation.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
+from typing import Literal
 
 from lever_imocha.domain.imocha import AttemptStatus
 from lever_imocha.domain.lever import Opportunity
@@ -47,12 +54,19 @@ class Action(StrEnum):
     INVITE = "invite"
     REFRESH = "refresh"
     REATTEMPT = "reattempt"
+    ADOPT = "adopt"
+    """Invite without an e-mail: the invitation that another integration has sent becomes ours."""
     HOLD = "hold"
     IGNORE = "ignore"
 
     @property
     def sends(self) -> bool:
-        """Whether an invitation is sent."""
+        """Whether iMocha is told to invite."""
+        return self.mails or self is Action.ADOPT
+
+    @property
+    def mails(self) -> bool:
+        """Whether the candidate gets an e-mail."""
         return self in (Action.INVITE, Action.REFRESH, Action.REATTEMPT)
 
 
@@ -67,9 +81,21 @@ class Reason(StrEnum):
     UNKNOWN_TEST = "unknown test"
     NO_EMAIL = "no e-mail address"
     MAY_NOT_CONTACT = "may not be contacted"
+    BEFORE_ACTIVATION = "was in the stage before the integration was activated"
+    LIMIT = "limit of e-mails an hour"
+    PER_CANDIDATE = "limit of e-mails to one candidate"
+    DROPPED = "dropped by a person"
     RUNNING = "attempt in progress"
     ALREADY_TAKEN = "already taken"
     ALREADY_HANDLED = "already handled"
+
+
+class OverLimit(StrEnum):
+    """What a person wants done about those whom a limit holds; the words are values of the DAG's parameter."""
+
+    WAIT = "wait"
+    RELEASE = "release"
+    DROP = "drop"
 
 
 def _words(action: Action, reason: Reason | None, detail: str) -> str:
@@ -120,12 +146,14 @@ class EntryFacts:
 
     :param id: in the ledger.
     :param decided: the action of the last decision about it; None when it was never decided.
+    :param over_limit: what a person said when a limit held it.
     """
 
     id: int
     stage_id: str
     entered_at: datetime
     decided: Action | None = None
+    over_limit: OverLimit = OverLimit.WAIT
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,6 +181,10 @@ class Situation:
     :param entry: the stage entry to decide about.
     :param known: what is known of its tests, by test id.
     :param recently_restored: a backup of the ledger was restored lately, so that iMocha may know more than the ledger.
+    :param activated_at: when this ledger's first sweep began.
+    :param existing: what the settings want for who was in the stage before.
+    :param mails_left: how many e-mails may still be sent in this hour; None when there is no limit.
+    :param mails_to_candidate_left: how many to this candidate in this week.
     """
 
     opportunity: Opportunity
@@ -162,6 +194,22 @@ class Situation:
     entry: EntryFacts | None = None
     known: Mapping[int, KnownAssessment] = field(default_factory=dict)
     recently_restored: bool = False
+    activated_at: datetime | None = None
+    existing: Literal["leave", "adopt", "invite"] = "leave"
+    mails_left: int | None = None
+    mails_to_candidate_left: int | None = None
+
+    @property
+    def for_existing(self) -> Literal["leave", "adopt", "invite"]:
+        """What is done about who was never invited: ``invite`` who came since the activation, others as settings say."""
+        entered, activated = self.opportunity.entered_stage_at, self.activated_at
+        return self.existing if activated is not None and entered < activated else "invite"
+
+    @property
+    def is_left_alone(self) -> bool:
+        """It was in the stage before the activation, and is to be left as it is."""
+        invited = any(known.status is not None for known in self.known.values())
+        return self.for_existing == "leave" and not invited
 
     @cached_property
     def obstacle(self) -> Plan | None:
@@ -189,11 +237,14 @@ class Situation:
         So a tag or an e-mail address added after the move is noticed, for which Lever sends no event (lever.md 11.2).
         The text is only compared.
         """
-        if self.obstacle is not None:
+        if self.obstacle is not None and self.obstacle.action is Action.IGNORE:
             return str(self.obstacle)
+        before = "" if self.for_existing == "invite" else f" before activation: {self.for_existing}"
+        if self.obstacle is not None:
+            return f"{self.obstacle}{before}"
         known = sorted(test.test_id for test in self.wanted if test.test_id is not None and self.is_active(test))
         unknown = sorted(redact(test.tag) for test in self.wanted if not self.is_active(test))
-        return f"tests {known}" + (f" unknown {unknown}" if unknown else "")
+        return f"tests {known}" + (f" unknown {unknown}" if unknown else "") + before
 
     @property
     def is_superseded(self) -> bool:
@@ -232,11 +283,36 @@ def attempts_to_look_up(situation: Situation) -> tuple[int, ...]:
 
 def decide(situation: Situation) -> tuple[Plan, ...]:
     """Decide about a stage entry: one plan for the whole of it, or one for each test."""
-    if situation.obstacle is not None:
-        return (situation.obstacle,)
+    obstacle = situation.obstacle
+    if situation.is_left_alone and (obstacle is None or obstacle.action is Action.HOLD):
+        obstacle = Plan(Action.HOLD, Reason.BEFORE_ACTIVATION)
+    if obstacle is not None:
+        return (obstacle,)
     if situation.is_superseded:
         return (Plan(Action.IGNORE, Reason.SUPERSEDED),)
-    return tuple(_decide_test(situation, test) for test in situation.wanted)
+    return tuple(_within_limits(situation, [_decide_test(situation, test) for test in situation.wanted]))
+
+
+def _within_limits(situation: Situation, plans: Sequence[Plan]) -> Iterator[Plan]:
+    """Let through what the limits allow, one e-mail after the other."""
+    sent = 0
+    for plan in plans:
+        over = _over_limit(situation, sent) if plan.action.mails else None
+        yield plan if over is None else Plan(*over, test_id=plan.test_id)
+        sent += plan.action.mails and over is None
+
+
+def _over_limit(situation: Situation, sent: int) -> tuple[Action, Reason] | None:
+    said = situation.entry.over_limit if situation.entry is not None else OverLimit.WAIT
+    if said is OverLimit.DROP:
+        return Action.IGNORE, Reason.DROPPED
+    if said is OverLimit.RELEASE:
+        return None
+    if situation.mails_to_candidate_left is not None and situation.mails_to_candidate_left <= sent:
+        return Action.HOLD, Reason.PER_CANDIDATE
+    if situation.mails_left is not None and situation.mails_left <= sent:
+        return Action.HOLD, Reason.LIMIT
+    return None
 
 
 def _decide_test(situation: Situation, test: WantedTest) -> Plan:
@@ -247,7 +323,7 @@ def _decide_test(situation: Situation, test: WantedTest) -> Plan:
     known = situation.known.get(test.test_id)
     status = known.status if known is not None else None
     if status is None:
-        return Plan(Action.INVITE, test_id=test.test_id, check_first=situation.recently_restored)
+        return _first_plan(situation, test.test_id)
     if status is AttemptStatus.IN_PROGRESS:
         return Plan(Action.IGNORE, Reason.RUNNING, test_id=test.test_id)
     if not status.is_ended:
@@ -259,9 +335,18 @@ def _decide_test(situation: Situation, test: WantedTest) -> Plan:
     return Plan(Action.REATTEMPT, test_id=test.test_id)
 
 
+def _first_plan(situation: Situation, test_id: int) -> Plan:
+    """Decide about a test to which nobody was invited before."""
+    if situation.for_existing == "leave":
+        return Plan(Action.HOLD, Reason.BEFORE_ACTIVATION, test_id=test_id)
+    if situation.for_existing == "adopt":
+        return Plan(Action.ADOPT, test_id=test_id)
+    return Plan(Action.INVITE, test_id=test_id, check_first=situation.recently_restored)
+
+
 def combined(outcomes: Sequence[Outcome]) -> Outcome:
     """Return the one outcome of a stage entry with several tests: what needs a person first, then what was done."""
-    order = (Action.HOLD, Action.INVITE, Action.REATTEMPT, Action.REFRESH, Action.IGNORE)
+    order = (Action.HOLD, Action.INVITE, Action.REATTEMPT, Action.REFRESH, Action.ADOPT, Action.IGNORE)
     return min(outcomes, key=lambda outcome: order.index(outcome.action))
 
 

@@ -38,6 +38,11 @@ _FIXES = {
 }
 
 
+def can_be_mended(reason: Reason | None) -> bool:
+    """Tell whether a recruiter can do something about a hold; a note in Lever says what."""
+    return reason in _FIXES
+
+
 def hold_note(why: str, reason: Reason) -> str:
     """Say why nobody was invited, and what to do about it.
 

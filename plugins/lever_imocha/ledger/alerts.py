@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import Engine, Text, and_, any_, cast, delete, func, literal, or_, select
+from sqlalchemy import Engine, Text, and_, any_, cast, delete, false, func, literal, or_, select
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 
+from lever_imocha.domain.decisions import Reason
 from lever_imocha.ledger.tables import alerts, work_items
 from lever_imocha.ledger.values import Work
 
@@ -35,6 +36,14 @@ class Overdue:
         )
 
 
+@dataclass(frozen=True, kw_only=True)
+class OverHour:
+    """How many candidates the limit of e-mails an hour holds, and how many more are due to be decided about."""
+
+    held: int
+    undecided: int
+
+
 class AlertLog:
     """The ledger's side of alerts.
 
@@ -47,11 +56,12 @@ class AlertLog:
     def overdue(self, *, entries: timedelta, reports: timedelta) -> list[Overdue]:
         """Return what waits, longest first: people to invite, and reports to write, for longer than given; what is parked.
 
-        A hold is a decision, and waits no more.
+        A hold is a decision, and waits no more; whom the limit of the hour holds waits from its turn on.
         """
         now, item = self._clock(), work_items.c
+        its_turn = or_(item.error.is_distinct_from(Reason.LIMIT.value), item.not_before < now - entries)
         late = or_(
-            and_(item.kind == Work.INVITE, item.queued_at < now - entries),
+            and_(item.kind == Work.INVITE, item.queued_at < now - entries, its_turn),
             and_(item.kind == Work.WRITE_BACK, item.queued_at < now - reports),
             item.parked_at.is_not(None),
         )
@@ -62,6 +72,21 @@ class AlertLog:
             Overdue(opportunity_id=key, kind=kind, queued_at=queued_at, parked_at=parked_at, error=error)
             for key, kind, queued_at, parked_at, error in rows
         ]
+
+    def over_limit(self) -> OverHour:
+        """Return how many candidates the limit of the hour holds."""
+        item = work_items.c
+        held = and_(item.error == Reason.LIMIT.value, item.not_before.is_not(None))
+        with self._engine.connect() as connection:
+            row = connection.execute(
+                select(
+                    func.count().filter(held).label("held"),
+                    func.count()
+                    .filter(~func.coalesce(held, false()), item.not_before.is_(None), item.parked_at.is_(None))
+                    .label("undecided"),
+                ).where(item.kind == Work.INVITE)
+            ).one()
+        return OverHour(**row._mapping)
 
     def claim(self, keys: Sequence[str], *, repeat: timedelta | None = None) -> set[str]:
         """Claim alerts, so that each is sent once.

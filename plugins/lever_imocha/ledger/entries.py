@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, select, text, update
+from sqlalchemy import Connection, case, func, literal_column, null, select, text, update
 
-from lever_imocha.domain.decisions import Action, Reason
+from lever_imocha.domain.decisions import Action, OverLimit, Reason
 from lever_imocha.ledger.base import Database, LedgerPart
 from lever_imocha.ledger.tables import opportunities, stage_entries
 from lever_imocha.ledger.values import NewEntry, StageEntry, Work
@@ -100,15 +100,51 @@ class Entries(LedgerPart):
     ) -> None:
         """Record what was decided about an arrival, and what that rested on.
 
+        That a person has released it holds for one decision; that a person has dropped it, for good.
+
         :param detail: what the reason is about: the tag in question.
         :param eligibility: see `Situation.eligibility`; None leaves it as it was.
         """
         values: dict[str, Any] = {
             "decision": decision, "reason": reason, "detail": detail, "decided_at": self._database.now(),
+            "over_limit": case((stage_entries.c.over_limit == OverLimit.DROP, stage_entries.c.over_limit), else_=null()),
         }  # fmt: skip
         if eligibility is not None:
             values["eligibility"] = eligibility
         self._database.execute(update(stage_entries).where(stage_entries.c.id == entry_id).values(values))
+
+    def hold_for_now(self, entry_id: int, reason: Reason) -> None:
+        """Record why an arrival waits; it stays undecided, so that it goes on by itself."""
+        values = {"decision": Action.HOLD, "reason": reason, "detail": ""}
+        self._database.execute(update(stage_entries).where(stage_entries.c.id == entry_id).values(values))
+
+    def held(self, reasons: Collection[Reason]) -> dict[Reason, int]:
+        """Return how many arrivals are on hold for each of these reasons."""
+        c = stage_entries.c
+        query = (
+            select(c.reason, func.count())
+            .where(c.decision == literal_column("'hold'"), c.reason.in_(reasons))
+            .group_by(c.reason)
+        )
+        return dict(self._database.rows(query))
+
+    def settle_held(self, over_limit: OverLimit, reasons: Collection[Reason]) -> int:
+        """Have all whom a limit holds decided again now, as a person says.
+
+        :return: how many.
+        """
+        c = stage_entries.c
+        values = {"over_limit": over_limit, "decided_at": None, "pending_since": self._database.now()}
+        settled = (
+            update(stage_entries)
+            .where(c.decision == literal_column("'hold'"), c.reason.in_(reasons))
+            .values(values)
+            .returning(c.opportunity_id)
+        )
+        with self._database.transaction():
+            found = self._database.values(settled)
+            self._queue.enqueue(found, Work.INVITE)
+        return len(found)
 
     def last(self, opportunity_id: str) -> StageEntry | None:
         """Return an opportunity's latest arrival."""

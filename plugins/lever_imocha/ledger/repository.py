@@ -16,6 +16,7 @@ from lever_imocha.ledger.effects import Effects
 from lever_imocha.ledger.entries import Entries
 from lever_imocha.ledger.events import Events
 from lever_imocha.ledger.invitations import Invitations
+from lever_imocha.ledger.mails import Mails
 from lever_imocha.ledger.names import Names
 from lever_imocha.ledger.restore import RestoreDetection
 from lever_imocha.ledger.watermarks import Watermarks
@@ -42,6 +43,7 @@ class Ledger:
         self.entries = Entries(database)
         self.assessments = Assessments(database)
         self.invitations = Invitations(database)
+        self.mails = Mails(database)
         self.effects = Effects(database)
         self.events = Events(database)
         self.cache = Cache(database)

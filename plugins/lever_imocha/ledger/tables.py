@@ -25,7 +25,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-from lever_imocha.domain.decisions import Action, Departure, Reason
+from lever_imocha.domain.decisions import Action, Departure, OverLimit, Reason
 from lever_imocha.domain.imocha import AttemptStatus
 from lever_imocha.ledger.values import Work
 
@@ -110,7 +110,9 @@ stage_entries = Table(
     Column("reason", Word(Reason)),
     Column("detail", Text, nullable=False, server_default=""),
     _at("decided_at"),
+    Column("over_limit", Word(OverLimit)),
     UniqueConstraint("opportunity_id", "stage_id", "entered_at"),
+    Index("ix_stage_entries_held", "reason", postgresql_where="decision = 'hold'"),
 )
 
 invitations = Table(
@@ -152,6 +154,19 @@ assessments = Table(
     _at("written_at"),
     UniqueConstraint("opportunity_id", "test_id"),
     Index("ix_assessments_invitation_id", "invitation_id"),
+)
+
+mails = Table(
+    "mails",
+    metadata,
+    _id(),
+    Column("opportunity_id", Text, nullable=False),
+    Column("test_id", BigInteger, nullable=False),
+    _at("at", nullable=False),
+    _at("answered_at"),
+    Index("ix_mails_at", "at"),
+    Index("ix_mails_opportunity_id", "opportunity_id"),
+    Index("uq_mails_unanswered", "opportunity_id", "test_id", unique=True, postgresql_where="answered_at IS NULL"),
 )
 
 effects = Table(

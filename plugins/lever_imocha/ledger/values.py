@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from lever_imocha.domain.decisions import Action, Departure, Reason
+from lever_imocha.domain.decisions import Action, Departure, OverLimit, Reason
 from lever_imocha.domain.imocha import AttemptStatus
 from lever_imocha.domain.rules import RuleKey
 
@@ -27,6 +27,7 @@ class StageEntry:
     """A recorded arrival; the last decision about it is None while there was none.
 
     :param detail: what the reason is about: the tag in question.
+    :param over_limit: what a person said when a limit held it.
     """
 
     id: int
@@ -36,6 +37,7 @@ class StageEntry:
     decision: Action | None
     reason: Reason | None
     detail: str
+    over_limit: OverLimit | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,6 +92,14 @@ class NewDelivery:
     invitation_id: int | None = None
     to_stage_id: str | None = None
     handled: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class MailCounts:
+    """How many e-mails were sent: to all in the last hour, to one candidate in the last seven days."""
+
+    last_hour: int
+    to_candidate: int
 
 
 class Work(StrEnum):

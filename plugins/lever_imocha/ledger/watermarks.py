@@ -10,6 +10,9 @@ from sqlalchemy.dialects.postgresql import insert
 from lever_imocha.ledger.base import LedgerPart
 from lever_imocha.ledger.tables import watermarks
 
+ACTIVATED = "activated"
+"""When this ledger's first sweep began."""
+
 
 class Watermarks(LedgerPart):
     """Keeps one time for each sweep."""
@@ -23,6 +26,17 @@ class Watermarks(LedgerPart):
         """Return how far a sweep has come, at most to now: a clock that was ahead once stops no sweep."""
         at = self.get(name)
         return min(at, now) if at is not None else None
+
+    def first(self, name: str) -> datetime:
+        """Return the time recorded under a name; now, from now on, when there is none yet."""
+        found = self.get(name)
+        if found is None:
+            new = insert(watermarks).values(name=name, at=self._database.now())
+            self._database.execute(new.on_conflict_do_nothing())
+            found = self.get(name)
+        if found is None:
+            raise LookupError(f"the time {name!r} was deleted while it was read")
+        return found
 
     def put(self, name: str, at: datetime) -> None:
         """Record how far a sweep has come."""

@@ -171,16 +171,17 @@ class WorkQueue(LedgerPart):
             update(work_items).where(*mine, _ITEM.version != item.version).values(anew).add_cte(done)
         )
 
-    def put_off(self, item: WorkItem, *, error: str, not_before: datetime | None) -> None:
+    def put_off(self, item: WorkItem, *, error: str, not_before: datetime | None, failed: bool = True) -> None:
         """Give an item back whose try failed, to be tried again later; what came meanwhile is tried at once.
 
         :param error: the name of what went wrong, a word.
         :param not_before: the time of the next try; None parks the item.
+        :param failed: the try counts as a failure; otherwise its time had not come.
         """
         unseen = _ITEM.version != item.version
         self._give_back(
             item,
-            tries=_ITEM.tries + 1,
+            tries=_ITEM.tries + int(failed),
             error=error,
             not_before=case((unseen, null()), else_=literal(not_before, _ITEM.not_before.type)),
             parked_at=case((unseen, null()), else_=literal(self._database.now() if not_before is None else None, _ITEM.parked_at.type)),

@@ -11,7 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from lever_imocha.errors import LedgerError
 from lever_imocha.hooks.ledger import ledger_engine
 from lever_imocha.ledger.alerts import AlertLog
-from lever_imocha.notifications.messages import overdue_text
+from lever_imocha.notifications.messages import limit_text, overdue_text
 from lever_imocha.settings import AlertSettings, Settings
 
 log = logging.getLogger(__name__)
@@ -33,6 +33,18 @@ def alert_overdue(settings: Settings) -> None:
             sent.give_up(sorted(new))
     except Exception as error:
         log.error("alert about what waits too long not sent: %s", type(error).__name__)
+
+
+def alert_limit(settings: Settings) -> None:
+    """Send an alert while the limit of e-mails an hour holds candidates, once in each hour. Never raises."""
+    try:
+        waiting = AlertLog(engine=ledger_engine()).over_limit()
+    except Exception as error:
+        log.error("alert about the limit of e-mails not sent: %s", type(error).__name__)
+        return
+    if waiting.held:
+        text = limit_text(waiting, per_hour=settings.limits.per_hour)
+        send_once(settings.alerts, text, ["limits.per_hour"], repeat=timedelta(hours=1))
 
 
 def send_once(settings: AlertSettings, text: str, keys: list[str], *, repeat: timedelta) -> None:

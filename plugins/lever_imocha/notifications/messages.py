@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lever_imocha.errors import LeverImochaError, WorkFailedError, listed
-from lever_imocha.ledger.alerts import Overdue
+from lever_imocha.ledger.alerts import Overdue, OverHour
 from lever_imocha.ledger.values import Work
 
 
@@ -39,6 +39,16 @@ def alert_of(context: Mapping[str, Any]) -> Alert:
 def overdue_text(items: Sequence[Overdue]) -> str:
     """Make the text of the alert about work that has waited too long."""
     return f"{len(items)} waiting too long: {listed([_waits(item) for item in items])}."
+
+
+def limit_text(waiting: OverHour, *, per_hour: int) -> str:
+    """Make the text of the alert about candidates whom the limit of e-mails an hour holds."""
+    more = f", and {waiting.undecided} more are not decided about yet" if waiting.undecided else ""
+    return (
+        f"{waiting.held} candidates are held by limits.per_hour ({per_hour} e-mails in an hour){more}. They go on by "
+        "themselves in the next hours. If they were moved by mistake, move them back, or run lever_imocha_invite with "
+        "over_limit: drop; to invite them now, with over_limit: release."
+    )
 
 
 _WAITS = {

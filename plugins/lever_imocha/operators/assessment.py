@@ -83,18 +83,21 @@ class CollectStageEntriesOperator(AssessmentOperator):
     starts within seconds. A task that a person has cleared also returns who waits for their next try.
 
     :param full: look at everyone in the stages, however long ago they came; a template.
+    :param over_limit: what is done about those whom a limit of e-mails holds: ``wait``, ``release`` or ``drop``; a
+        template.
     """
 
-    template_fields = ("full",)
+    template_fields = ("full", "over_limit")
 
-    def __init__(self, *, full: bool | str = False, **kwargs: Any) -> None:
+    def __init__(self, *, full: bool | str = False, over_limit: str = "wait", **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.full = full
+        self.full, self.over_limit = full, over_limit
 
     @without_traceback
     def execute(self, context: Any) -> list[list[str]]:
         """Return batches of opportunity ids; an empty one at the end is the row that tells problems of the settings."""
-        from lever_imocha.notifications.alerts import alert_overdue
+        from lever_imocha.domain.decisions import OverLimit
+        from lever_imocha.notifications.alerts import alert_limit, alert_overdue
         from lever_imocha.runtime.batch_run import run_batch
 
         by_webhook = context["dag_run"].run_type == "asset_triggered"
@@ -102,8 +105,14 @@ class CollectStageEntriesOperator(AssessmentOperator):
         with self.services() as services:
             workflow = services.invite_workflow()
             try:
-                waiting = workflow.collect(full=str(self.full) == "True", sweep=not by_webhook, waiting=cleared)
+                waiting = workflow.collect(
+                    full=str(self.full) == "True",
+                    sweep=not by_webhook,
+                    waiting=cleared,
+                    over_limit=OverLimit(self.over_limit),
+                )
             finally:
+                alert_limit(services.settings)
                 if not by_webhook:
                     alert_overdue(services.settings)
             self.log.info("%s opportunities to decide about", len(waiting))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lever_imocha.clients.lever import LeverClient
-from lever_imocha.domain.decisions import Action, Outcome
-from lever_imocha.domain.explanations import hold_note, status_tag
+from lever_imocha.domain.decisions import Action, Outcome, Reason
+from lever_imocha.domain.explanations import can_be_mended, hold_note, status_tag
 from lever_imocha.domain.lever import Opportunity
 from lever_imocha.domain.tags import STATUS_TAGS
 from lever_imocha.ledger.repository import Ledger
@@ -32,7 +32,9 @@ class Explainer:
     def has_to_show(self, outcome: Outcome) -> bool:
         """Tell whether the recruiter is to see in Lever what came of a stage entry."""
         explain = self._settings.explain
-        return explain.status_tags or (explain.notes and outcome.action is Action.HOLD)
+        return explain.status_tags or (
+            explain.notes and outcome.action is Action.HOLD and can_be_mended(outcome.reason)
+        )
 
     def show(self, opportunity: Opportunity, item: WorkItem, *, perform_as: str) -> None:
         """Make Lever say how an opportunity stands; who is archived or anonymised is left as they are.
@@ -43,7 +45,7 @@ class Explainer:
         if opportunity.archived is not None or opportunity.is_anonymized:
             return
         hold = self._hold(opportunity.id) if self._settings.explain.notes else None
-        if hold is not None and hold.reason is not None:
+        if hold is not None and hold.reason is not None and can_be_mended(hold.reason):
             why = f"{hold.reason} ({hold.detail})" if hold.detail else str(hold.reason)
             self.note(item, f"stage entry {hold.id}: {why}", hold_note(why, hold.reason), perform_as=perform_as)
         if self._settings.explain.status_tags:
@@ -51,7 +53,8 @@ class Explainer:
 
     def _hold(self, opportunity_id: str) -> StageEntry | None:
         last = self._ledger.entries.last(opportunity_id)
-        return last if last is not None and last.decision is Action.HOLD else None
+        on_hold = last is not None and last.decision is Action.HOLD and last.reason is not Reason.BEFORE_ACTIVATION
+        return last if on_hold else None
 
     def _show_tag(self, opportunity: Opportunity, perform_as: str) -> None:
         wanted = self.tag(opportunity.id)

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from lever_imocha.clients.imocha import ImochaClient
-from lever_imocha.domain.decisions import Action, Outcome, Plan, Reason, Situation
+from lever_imocha.domain.decisions import Action, EntryFacts, Outcome, OverLimit, Plan, Reason, Situation
 from lever_imocha.domain.imocha import (
     UTC_ZONE,
     AttemptStatus,
@@ -87,9 +87,9 @@ class InvitationSender:
         return next(found, AttemptStatus.UNKNOWN)
 
     def send(self, plan: Plan, situation: Situation, known: Assessment | None, item: WorkItem) -> Outcome:
-        """Invite, refresh or reattempt, and record the invitation before anything else can need it.
+        """Invite, refresh, reattempt or adopt, and record the invitation before anything else can need it.
 
-        :param plan: with one of these three actions, about one test.
+        :param plan: with one of these actions, about one test.
         :param situation: with the stage entry it was decided for.
         :param known: what the ledger knew of the test when it was decided.
         :param item: the work item under which this is done.
@@ -100,7 +100,10 @@ class InvitationSender:
         if entry is None or rule is None or test_id is None:
             raise ValueError(f"no invitation can be sent for {plan}")
         intend = partial(self._ledger.assessments.intend, test_id, item, entry_id=entry.id, rule_key=rule.key)
-        assessment_id = intend()
+        with self._ledger.transaction():
+            if not self._may_send(plan, opportunity.id, entry):
+                return Outcome(Action.HOLD, Reason.LIMIT)
+            assessment_id = intend()
         if known is not None and known.intended_at is not None:
             self._event("invite_repeated", opportunity, test_id, known.invitation_id, "an earlier answer was lost")
         if len(opportunity.emails) > 1:
@@ -111,11 +114,11 @@ class InvitationSender:
         try:
             with self._imocha.guarded(intend):
                 invitation = self._call(plan, opportunity, rule, test_id, known, assessment_id)
-        except ReattemptNotAllowedError:
-            # Refused because of the state of an attempt that another opportunity of the person began (imocha.md 5.4).
-            self._ledger.assessments.mark_handled(assessment_id, entry.id)
-            self._event("already_running", opportunity, test_id, None)
-            return Outcome(Action.IGNORE, Reason.RUNNING)
+        except VendorRefusedError as error:
+            self._ledger.mails.give_back(opportunity.id, test_id)
+            if not isinstance(error, ReattemptNotAllowedError):
+                raise
+            return self._running_elsewhere(opportunity, test_id, assessment_id, entry.id)
         if before is not None and before != invitation.id and plan.action is Action.REFRESH:
             self._replace(opportunity, test_id, before, invitation.id)
         status = invitation.status
@@ -128,7 +131,24 @@ class InvitationSender:
                 entry_id=entry.id,
                 refreshed=plan.action is Action.REFRESH,
             )
-            return self._outcome(plan.action, opportunity, test_id, invitation, recorded)
+            outcome = self._outcome(plan.action, opportunity, test_id, invitation, recorded)
+            count = self._ledger.mails.mark_sent if outcome.action.mails else self._ledger.mails.give_back
+            count(opportunity.id, test_id)
+            return outcome
+
+    def _running_elsewhere(self, opportunity: Opportunity, test_id: int, assessment_id: int, entry_id: int) -> Outcome:
+        """Refused because of the state of an attempt that another opportunity of the person began (imocha.md 5.4)."""
+        self._ledger.assessments.mark_handled(assessment_id, entry_id)
+        self._event("already_running", opportunity, test_id, None)
+        return Outcome(Action.IGNORE, Reason.RUNNING)
+
+    def _may_send(self, plan: Plan, opportunity_id: str, entry: EntryFacts) -> bool:
+        """Take one of the e-mails of this hour; several workers may have decided to send the last one."""
+        if not plan.action.mails or plan.test_id is None:
+            return True
+        released = entry.over_limit is OverLimit.RELEASE
+        per_hour = None if released else self._settings.limits.per_hour
+        return self._ledger.mails.take(opportunity_id, plan.test_id, per_hour=per_hour)
 
     def recover_invitations(self, opportunity: Opportunity) -> None:
         """Learn of invitations whose answer was lost, without an e-mail: to cancel them, or to write their reports."""
@@ -157,6 +177,10 @@ class InvitationSender:
         if invitation.status is AttemptStatus.IN_PROGRESS:
             self._event("already_running", opportunity, test_id, invitation.id)
             return Outcome(Action.IGNORE, Reason.RUNNING)
+        if action is Action.ADOPT:
+            self._event("adopted", opportunity, test_id, invitation.id)
+            self._metrics.count("adopted")
+            return Outcome(action)
         past = {Action.INVITE: "invited", Action.REFRESH: "refreshed", Action.REATTEMPT: "reattempt_given"}
         self._event(past[action], opportunity, test_id, invitation.id)
         self._metrics.count(past[action])
@@ -179,6 +203,8 @@ class InvitationSender:
             send = partial(self._reattempt, before, callback, settings)
         else:
             send = partial(self._invite, opportunity, test_id, callback, settings)
+        if plan.action is Action.ADOPT:
+            return self._as_reported(send_until_answered(partial(send, False), sleep=self._sleep))
         return self._mail(send, plan, assessment_id, tried=known.mails_tried if known is not None else 0)
 
     def _mail(self, send: Callable[[bool], Invitation], plan: Plan, assessment_id: int, *, tried: int) -> Invitation:

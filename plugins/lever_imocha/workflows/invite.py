@@ -17,6 +17,7 @@ from lever_imocha.domain.decisions import (
     EntryFacts,
     KnownAssessment,
     Outcome,
+    OverLimit,
     Plan,
     Reason,
     Situation,
@@ -39,6 +40,7 @@ from lever_imocha.workflows.deletion import NOT_FOUND, DeletionEvidence
 from lever_imocha.workflows.effects import EffectMaker
 from lever_imocha.workflows.explain import Explainer
 from lever_imocha.workflows.invitation_sender import InvitationSender
+from lever_imocha.workflows.limits import Limits
 from lever_imocha.workflows.resolved_settings import (
     ResolvedSettings,
     current_resolved,
@@ -108,15 +110,24 @@ class InviteWorkflow:
         )
         effects = EffectMaker(lever=lever, ledger=ledger, sleep=sleep)
         self._explainer = Explainer(lever=lever, ledger=ledger, settings=settings, effects=effects)
+        self._limits = Limits(ledger=ledger, settings=settings.limits, clock=clock)
         self._runner = WorkRunner(queue=ledger.queue, clock=clock)
         self._known_resolved: ResolvedSettings | None = None
 
-    def collect(self, *, full: bool = False, sweep: bool = True, waiting: bool = False) -> list[str]:
+    def collect(
+        self,
+        *,
+        full: bool = False,
+        sweep: bool = True,
+        waiting: bool = False,
+        over_limit: OverLimit = OverLimit.WAIT,
+    ) -> list[str]:
         """Record who came into the trigger stages and return the opportunities to work on, longest waiting first.
 
         :param full: look at everyone in the stages, not only at those who came since the last sweep.
         :param sweep: False in a run that a webhook started: what Lever sent is enough, the next sweep is soon.
         :param waiting: return also those whose next try is set for later: a person has asked for it.
+        :param over_limit: what a person wants done about those whom a limit holds.
         :raises SettingsError: no rule of the settings can be used; see also `problems`.
         """
         if sweep:
@@ -135,6 +146,7 @@ class InviteWorkflow:
             ).run(self._resolved, full=full)
             if before != now:
                 keep_problems(self._ledger, now)
+        self._limits.settle(over_limit)
         return self._ledger.queue.due(CANDIDATE_WORK, waiting=waiting)
 
     @property
@@ -250,11 +262,20 @@ class InviteWorkflow:
                 raise NotYet(_SETTINGS, pause=_SETTINGS_PAUSE)
         else:
             pending = self._ledger.entries.pending(item.opportunity_id)
-        outcome = Outcome(Action.IGNORE, Reason.ALREADY_HANDLED if situation.rule else Reason.MOVED_ON)
+        outcome, waits = Outcome(Action.IGNORE, Reason.ALREADY_HANDLED if situation.rule else Reason.MOVED_ON), False
         for entry in pending:
             of_entry, assessments = self._with_attempts(situation, entry)
-            outcome = combined([self._perform(plan, of_entry, assessments, item) for plan in decide(of_entry)])
+            outcomes = [self._perform(plan, of_entry, assessments, item) for plan in decide(of_entry)]
+            if any(one.reason is Reason.LIMIT for one in outcomes):
+                self._ledger.entries.hold_for_now(entry.id, Reason.LIMIT)
+                if entry.reason is not Reason.LIMIT:
+                    self._metrics.count("held.limit")
+                waits = True
+                continue
+            outcome = combined(outcomes)
             self._record(entry, outcome, of_entry)
+        if waits:
+            raise NotYet(Reason.LIMIT, pause=self._limits.pause(), failed=False)
         return outcome
 
     def _with_attempts(self, situation: Situation, entry: StageEntry) -> tuple[Situation, Mapping[int, Assessment]]:
@@ -268,6 +289,7 @@ class InviteWorkflow:
             )
             for test_id, item in assessments.items()
         }
+        situation = self._limits.applied(situation)
         situation = replace(
             situation,
             entry=EntryFacts(
@@ -275,6 +297,7 @@ class InviteWorkflow:
                 stage_id=entry.stage_id,
                 entered_at=entry.entered_at,
                 decided=entry.decision,
+                over_limit=entry.over_limit or OverLimit.WAIT,
             ),
             known=known,
             recently_restored=self._recently_restored,
@@ -291,7 +314,8 @@ class InviteWorkflow:
         known = assessments.get(plan.test_id) if plan.test_id is not None else None
         if plan.action.sends:
             return self._sender.send(plan, situation, known, item)
-        if plan.reason is not Reason.ALREADY_HANDLED and known is not None and situation.entry is not None:
+        handled = plan.action is Action.IGNORE and plan.reason is not Reason.ALREADY_HANDLED
+        if handled and known is not None and situation.entry is not None:
             self._ledger.assessments.mark_handled(known.id, situation.entry.id)
         return Outcome.of(plan)
 

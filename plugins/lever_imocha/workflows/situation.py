@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from functools import cached_property
+
 from lever_imocha.domain.decisions import Situation
 from lever_imocha.domain.lever import Opportunity
 from lever_imocha.domain.rules import select_rule
 from lever_imocha.domain.tags import wanted_tests
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.values import NewEntry
+from lever_imocha.ledger.watermarks import ACTIVATED
 from lever_imocha.settings import Settings
 from lever_imocha.workflows.active_tests import ActiveTests
 from lever_imocha.workflows.resolved_settings import ResolvedSettings, tag_scheme
@@ -22,6 +26,12 @@ class SituationReader:
 
     def __init__(self, *, ledger: Ledger, settings: Settings, tests: ActiveTests) -> None:
         self._ledger, self._scheme, self._tests = ledger, tag_scheme(settings), tests
+        self._existing = settings.activation.existing
+
+    @cached_property
+    def activated_at(self) -> datetime:
+        """When this ledger's first sweep began; now, if there was none: what comes before it is read like it."""
+        return self._ledger.watermarks.first(ACTIVATED)
 
     def before(self) -> TemporaryTags | None:
         """Return what has to be known from before an opportunity is read from Lever."""
@@ -48,6 +58,8 @@ class SituationReader:
             rule=select_rule(opportunity, resolved.rules),
             wanted=wanted,
             active=self._tests.among(wanted, fresh=fresh_tests),
+            activated_at=self.activated_at,
+            existing=self._existing,
         )
 
 

@@ -54,11 +54,13 @@ class StageSweep:
         """
         now = self._clock()
         since, last = self._narrowed_since(now, full=full), self._ledger.watermarks.past(_SWEEP, now)
+        log.debug("activated at %s", self._situations.activated_at)  # the first sweep activates, also with nobody there
         in_stage = self._record_entries(resolved, since)
         self._ledger.watermarks.put(_SWEEP, now)
         if since is None:
             self._ledger.watermarks.put(_FULL_SWEEP, now)
             self._ledger.deliveries.forget(older_than=2 * self._settings.webhooks.max_age)
+            self._ledger.mails.forget()
         pending = self._ledger.assessments.with_open_invitation()
         if since is None:
             left = [key for key, as_ in pending.items() if key not in in_stage and (full or as_ is None)]

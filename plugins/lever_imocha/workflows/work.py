@@ -23,10 +23,11 @@ class NotYet(Exception):  # noqa: N818 - no error: nothing went wrong
 
     :param reason: a word or two, for the queue.
     :param pause: until the next try; None parks the item.
+    :param failed: whether this counts as a try that failed, so that the next pause is longer.
     """
 
-    def __init__(self, reason: str, *, pause: timedelta | None) -> None:
-        self.reason, self.pause = reason, pause
+    def __init__(self, reason: str, *, pause: timedelta | None, failed: bool = True) -> None:
+        self.reason, self.pause, self.failed = reason, pause, failed
         super().__init__(reason)
 
 
@@ -60,7 +61,7 @@ class WorkRunner:
 
     def wait(self, item: WorkItem, wait: NotYet) -> str:
         """Put an item off that cannot be done yet; return why."""
-        self._give_back(item, wait.reason, wait.pause)
+        self._give_back(item, wait.reason, wait.pause, failed=wait.failed)
         return f"waits: {wait.reason}"
 
     def fail(self, item: WorkItem, error: LeverImochaError) -> str:
@@ -99,5 +100,6 @@ class WorkRunner:
         for item in items:
             self._queue.release(item)
 
-    def _give_back(self, item: WorkItem, reason: str, pause: timedelta | None) -> None:
-        self._queue.put_off(item, error=reason, not_before=None if pause is None else self._clock() + pause)
+    def _give_back(self, item: WorkItem, reason: str, pause: timedelta | None, *, failed: bool = True) -> None:
+        not_before = None if pause is None else self._clock() + pause
+        self._queue.put_off(item, error=reason, not_before=not_before, failed=failed)

@@ -1,0 +1,91 @@
+"""The e-mails that were sent to candidates, one row each: what the limits count, over all workers together."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import BigInteger, ColumnElement, DateTime, Text, and_, delete, func, literal, select, true, update
+from sqlalchemy.dialects.postgresql import insert
+
+from lever_imocha.ledger.base import LedgerPart
+from lever_imocha.ledger.tables import mails
+from lever_imocha.ledger.values import MailCounts
+
+HOUR, WEEK = timedelta(hours=1), timedelta(days=7)
+_MAIL = mails.c
+
+
+class Mails(LedgerPart):
+    """E-mails. One whose call was not answered counts as sent; its repetition takes its place and is not counted again."""
+
+    def counts(self, opportunity_id: str) -> MailCounts:
+        """Return how many were sent in the last hour to all, and in the last seven days to one candidate.
+
+        E-mails to the candidate whose call was not answered are left out: they are about to be sent again.
+        """
+        now = self._database.now()
+        mine = and_(_MAIL.opportunity_id == opportunity_id, _MAIL.at > now - WEEK)
+        unanswered = and_(_MAIL.opportunity_id == opportunity_id, _MAIL.answered_at.is_(None))
+        hour = select(func.count()).where(_MAIL.at > now - HOUR, ~unanswered).select_from(mails).scalar_subquery()
+        week = select(func.count()).where(mine, ~unanswered).select_from(mails).scalar_subquery()
+        (row,) = self._database.rows(select(hour.label("last_hour"), week.label("to_candidate")))
+        return MailCounts(**row._mapping)
+
+    def take(self, opportunity_id: str, test_id: int, *, per_hour: int | None) -> bool:
+        """Count one more e-mail before it is sent, unless that is above the limit; part of the caller's transaction.
+
+        One transaction at a time counts, until its end: two workers cannot both take the last one.
+
+        :param per_hour: how many may be sent in any hour; None for no limit.
+        :return: whether it may be sent.
+        """
+        now = self._database.now()
+        with self._database.transaction() as connection:
+            connection.execute(select(func.pg_advisory_xact_lock(func.hashtext("mails"))))
+            same = and_(_MAIL.opportunity_id == opportunity_id, _MAIL.test_id == test_id, _MAIL.answered_at.is_(None))
+            others = select(func.count()).where(_MAIL.at > now - HOUR, ~same).select_from(mails).scalar_subquery()
+            new = select(
+                literal(opportunity_id, Text), literal(test_id, BigInteger), literal(now, DateTime(timezone=True))
+            ).where(true() if per_hour is None else others < per_hour)
+            taken = (
+                insert(mails)
+                .from_select(["opportunity_id", "test_id", "at"], new)
+                .on_conflict_do_update(
+                    index_elements=["opportunity_id", "test_id"],
+                    index_where=_MAIL.answered_at.is_(None),
+                    set_={"at": now},
+                )
+                .returning(_MAIL.id)
+            )
+            return connection.execute(taken).scalar() is not None
+
+    def mark_sent(self, opportunity_id: str, test_id: int) -> None:
+        """Record that iMocha has answered that it has invited."""
+        self._database.execute(
+            update(mails).where(*self._unanswered(opportunity_id, test_id)).values(answered_at=self._database.now())
+        )
+
+    def give_back(self, opportunity_id: str, test_id: int) -> None:
+        """Count an e-mail no more: none was sent."""
+        self._database.execute(delete(mails).where(*self._unanswered(opportunity_id, test_id)))
+
+    def next_turn(self, *, per_hour: int, waiting: int) -> datetime:
+        """Return when the limit of the hour lets through who comes after those that wait.
+
+        :param waiting: how many wait.
+        """
+        now = self._database.now()
+        window = select(_MAIL.at).where(_MAIL.at > now - HOUR).order_by(_MAIL.at)
+        sent: list[datetime] = self._database.values(window)
+        hours, rank = divmod(waiting, per_hour)
+        first = max(len(sent) - per_hour, 0)
+        freed = sent[min(first + rank, len(sent) - 1)] if sent else now
+        return freed + (hours + 1) * HOUR
+
+    def forget(self) -> None:
+        """Delete what no limit counts any more."""
+        self._database.execute(delete(mails).where(_MAIL.at < self._database.now() - WEEK))
+
+    @staticmethod
+    def _unanswered(opportunity_id: str, test_id: int) -> tuple[ColumnElement[bool], ...]:
+        return _MAIL.opportunity_id == opportunity_id, _MAIL.test_id == test_id, _MAIL.answered_at.is_(None)

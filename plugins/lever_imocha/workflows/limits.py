@@ -1,0 +1,53 @@
+"""Keeps the e-mails to candidates within the settings' limits, and says whom they hold."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from lever_imocha.domain.decisions import OverLimit, Reason, Situation
+from lever_imocha.ledger.repository import Ledger
+from lever_imocha.settings import LimitSettings
+
+log = logging.getLogger(__name__)
+
+
+class Limits:
+    """The limits of e-mails, in an hour to all and in a week to one candidate.
+
+    :param clock: aware UTC now.
+    """
+
+    def __init__(self, *, ledger: Ledger, settings: LimitSettings, clock: Callable[[], datetime]) -> None:
+        self._ledger, self._settings, self._clock = ledger, settings, clock
+
+    def applied(self, situation: Situation) -> Situation:
+        """Complete a situation by how many e-mails may still be sent."""
+        sent = self._ledger.mails.counts(situation.opportunity.id)
+        return replace(
+            situation,
+            mails_left=self._settings.per_hour - sent.last_hour,
+            mails_to_candidate_left=self._settings.per_candidate - sent.to_candidate,
+        )
+
+    def pause(self) -> timedelta:
+        """Return how long one more whom the limit of the hour holds waits: until those before it have gone on."""
+        waiting = self._ledger.entries.held([Reason.LIMIT]).get(Reason.LIMIT, 1)
+        turn = self._ledger.mails.next_turn(per_hour=self._settings.per_hour, waiting=waiting - 1)
+        return max(turn - self._clock(), timedelta(seconds=1))
+
+    def settle(self, over_limit: OverLimit) -> None:
+        """Do what a person wants done about those whom a limit holds, and log how many it holds."""
+        if over_limit is not OverLimit.WAIT:
+            count = self._ledger.entries.settle_held(over_limit, [Reason.LIMIT, Reason.PER_CANDIDATE])
+            log.info("over_limit is %s: %s on hold are decided again now", over_limit, count)
+        held = self._ledger.entries.held([Reason.LIMIT, Reason.PER_CANDIDATE, Reason.BEFORE_ACTIVATION])
+        settings = {
+            Reason.LIMIT: f"limits.per_hour ({self._settings.per_hour})",
+            Reason.PER_CANDIDATE: f"limits.per_candidate ({self._settings.per_candidate})",
+            Reason.BEFORE_ACTIVATION: "activation.existing",
+        }
+        for reason, count in held.items():
+            log.warning("%s on hold by the setting %s: %s", count, settings[reason], reason)

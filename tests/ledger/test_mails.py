@@ -1,0 +1,108 @@
+"""E-mails are counted over all workers, and none is counted twice."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from lever_imocha.ledger.database import engine_for
+from lever_imocha.ledger.repository import Ledger
+from lever_imocha.ledger.tables import mails
+from lever_imocha.ledger.values import MailCounts
+from sqlalchemy import func, select
+
+NOW = datetime(2026, 7, 2, tzinfo=UTC)
+HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
+
+
+class Clock:
+    """A time that tests move."""
+
+    now = NOW
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def ledger(ledger_url: str, clock: Clock) -> Ledger:
+    return Ledger(engine=engine_for(ledger_url), clock=clock)
+
+
+def send(ledger: Ledger, opportunity_id: str, *, test_id: int = 1, per_hour: int | None = None) -> bool:
+    taken = ledger.mails.take(opportunity_id, test_id, per_hour=per_hour)
+    if taken:
+        ledger.mails.mark_sent(opportunity_id, test_id)
+    return taken
+
+
+def test_many_workers_at_once_send_no_more_than_the_limit(ledger: Ledger) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        taken = list(pool.map(lambda number: ledger.mails.take(f"op{number}", 1, per_hour=7), range(40)))
+    assert taken.count(True) == 7
+    assert ledger.mails.counts("nobody").last_hour == 7
+
+
+def test_any_sixty_minutes_count(ledger: Ledger, clock: Clock) -> None:
+    assert send(ledger, "a", per_hour=2)
+    clock.now += 50 * MINUTE
+    assert send(ledger, "b", per_hour=2)
+    clock.now += 9 * MINUTE
+    assert not send(ledger, "c", per_hour=2)
+    clock.now += MINUTE
+    assert send(ledger, "c", per_hour=2)
+    assert not send(ledger, "d", per_hour=2)
+    assert send(ledger, "d", per_hour=None)
+
+
+def test_a_week_counts_for_one_candidate_and_nothing_is_kept_for_longer(
+    ledger: Ledger, clock: Clock, ledger_url: str
+) -> None:
+    for _ in range(3):
+        send(ledger, "a")
+        clock.now += timedelta(days=2)
+    assert ledger.mails.counts("a") == MailCounts(last_hour=0, to_candidate=3)
+    assert ledger.mails.counts("b") == MailCounts(last_hour=0, to_candidate=0)
+    clock.now = NOW + timedelta(days=7)
+    assert ledger.mails.counts("a").to_candidate == 2
+    clock.now += timedelta(days=7)
+    ledger.mails.forget()
+    with engine_for(ledger_url).connect() as connection:
+        assert connection.scalar(select(func.count()).select_from(mails)) == 0
+
+
+def test_a_repetition_takes_the_place_of_what_was_not_answered(ledger: Ledger) -> None:
+    for _ in range(3):
+        assert ledger.mails.take("a", 1, per_hour=1)
+    assert not ledger.mails.take("b", 1, per_hour=1)
+    assert ledger.mails.counts("b").last_hour == 1
+    ledger.mails.mark_sent("a", 1)
+    assert not ledger.mails.take("a", 1, per_hour=1)
+    assert ledger.mails.counts("a").to_candidate == 1
+
+
+def test_what_was_not_sent_is_given_back(ledger: Ledger) -> None:
+    assert ledger.mails.take("a", 1, per_hour=1)
+    ledger.mails.give_back("a", 1)
+    assert ledger.mails.take("b", 1, per_hour=1)
+
+
+def test_a_turn_is_when_the_e_mail_that_makes_room_is_an_hour_old(ledger: Ledger, clock: Clock) -> None:
+    for number in range(3):
+        send(ledger, f"op{number}")
+        clock.now += MINUTE
+    turns = [ledger.mails.next_turn(per_hour=3, waiting=waiting) for waiting in range(7)]
+    assert turns == [NOW + HOUR * (1 + number // 3) + MINUTE * (number % 3) for number in range(7)]
+    assert ledger.mails.next_turn(per_hour=2, waiting=0) == NOW + HOUR + MINUTE, "the limit was lowered meanwhile"
+
+
+def test_the_time_of_the_activation_stays(ledger: Ledger, clock: Clock) -> None:
+    assert ledger.watermarks.first("activated") == NOW
+    clock.now += HOUR
+    assert ledger.watermarks.first("activated") == NOW

@@ -1,0 +1,122 @@
+"""Who was in the stage before the integration first ran."""
+
+from __future__ import annotations
+
+import pytest
+from lever_imocha.domain.decisions import Action, Reason
+from lever_imocha.ledger.values import NewDelivery
+from lever_imocha.settings import parse_settings
+
+from tests.support import PYTHON, SQL
+from tests.workflows.conftest import Stack
+
+DEFAULT = "perform_as: people-ops@example.com\n"
+ADOPT, INVITE = (f"{DEFAULT}activation: {{existing: {word}}}\n" for word in ("adopt", "invite"))
+LEFT_ALONE = f"hold: {Reason.BEFORE_ACTIVATION}"
+
+
+@pytest.fixture
+def stack(stack: Stack) -> Stack:
+    stack.settings = parse_settings(DEFAULT)
+    return stack
+
+
+def decision(stack: Stack, opportunity_id: str) -> tuple[Action | None, Reason | None]:
+    entry = stack.ledger.entries.last(opportunity_id)
+    assert entry is not None
+    return entry.decision, entry.reason
+
+
+def webhook(stack: Stack, opportunity_id: str) -> None:
+    stack.ledger.deliveries.record(
+        NewDelivery(vendor="lever", key=opportunity_id, event="candidateStageChange", opportunity_id=opportunity_id)
+    )
+
+
+def test_who_was_there_is_found_and_held_and_who_comes_later_is_invited(stack: Stack) -> None:
+    there = [stack.candidate(PYTHON) for _ in range(4)]
+    assert stack.run_invite() == [LEFT_ALONE] * 4
+    assert {decision(stack, one) for one in there} == {(Action.HOLD, Reason.BEFORE_ACTIVATION)}
+    new = stack.candidate(PYTHON)
+    assert stack.run_invite() == ["invite"]
+    assert decision(stack, new) == (Action.INVITE, None)
+    assert stack.run_invite(full=True) == []
+    assert [mail["to"] for mail in stack.world.mails] == [stack.invitation().email]
+    stack.again(there[0])
+    assert stack.run_invite() == ["invite"]
+    assert len(stack.world.mails) == 2
+
+
+def test_the_first_run_activates_also_with_nobody_in_the_stage(stack: Stack) -> None:
+    assert stack.run_invite() == []
+    stack.candidate(PYTHON)
+    assert stack.run_invite() == ["invite"]
+
+
+def test_nothing_is_left_in_lever_about_who_is_left_alone(stack: Stack) -> None:
+    stack.settings = parse_settings(DEFAULT + "explain: {status_tags: true, notes: true}")
+    there = [stack.candidate(PYTHON), stack.candidate("iMocha: Gone [999]"), stack.candidate(PYTHON, emails=[])]
+    assert stack.run_invite() == [LEFT_ALONE] * 3
+    assert stack.run_invite(full=True) == []
+    assert stack.writes() == []
+    assert not any(stack.world.notes.get(one) for one in there)
+
+
+def test_a_webhook_before_the_first_sweep_mails_nobody_who_was_there(stack: Stack) -> None:
+    there = stack.candidate(PYTHON)
+    webhook(stack, there)
+    assert stack.run_invite(sweep=False) == [LEFT_ALONE]
+    assert stack.world.invitations == {}
+    assert stack.run_invite() == []
+    stack.again(there)
+    assert stack.run_invite() == ["invite"]
+
+
+def test_to_adopt_takes_over_what_the_other_integration_sent_without_an_e_mail(stack: Stack) -> None:
+    stack.settings = parse_settings(ADOPT + "public_url: https://airflow.example.com")
+    there = stack.candidate(PYTHON, emails=["ann@example.com"])
+    theirs = stack.imocha.invite(101, email="ann@example.com", name="Ann Example", send_email=True)
+    stack.world.mails.clear()
+    assert stack.run_invite() == ["adopt"]
+    assert stack.world.mails == []
+    invitation = stack.invitation()
+    assert invitation.id == theirs.id
+    assert "https://airflow.example.com/lever-imocha/webhooks/imocha/" in str(invitation.callback_url)
+    assert decision(stack, there) == (Action.ADOPT, None)
+    (known,) = stack.ledger.assessments.of(there)
+    assert known.invitation_id == theirs.id
+    assert stack.run_invite(full=True) == []
+    stack.finish()
+    assert stack.run_write_back() == ["written back and moved on"]
+
+
+def test_an_attempt_that_has_ended_is_adopted_and_written_back(stack: Stack) -> None:
+    stack.settings = parse_settings(ADOPT)
+    stack.candidate(PYTHON, emails=["ann@example.com"])
+    stack.imocha.invite(101, email="ann@example.com", name="Ann Example", send_email=False)
+    stack.finish()
+    assert stack.run_invite() == [f"ignore: {Reason.ALREADY_TAKEN}"]
+    assert stack.world.mails == []
+    assert stack.run_write_back() == ["written back and moved on"]
+
+
+@pytest.mark.parametrize(("text", "done", "mails"), [(ADOPT, "adopt", 0), (INVITE, "invite", 1)])
+def test_who_is_left_alone_is_decided_again_when_the_settings_change(
+    stack: Stack, text: str, done: str, mails: int
+) -> None:
+    stack.candidate(PYTHON)
+    stack.run_invite()
+    stack.settings = parse_settings(text)
+    assert stack.run_invite(full=True) == [done]
+    assert len(stack.world.mails) == mails
+    stack.settings = parse_settings(DEFAULT)
+    assert stack.run_invite(full=True) in ([], [f"ignore: {Reason.ALREADY_HANDLED}"])
+    assert len(stack.world.mails) == mails
+
+
+def test_a_tag_given_later_to_who_was_there_mails_nobody(stack: Stack) -> None:
+    there = stack.candidate("Engineering")
+    assert stack.run_invite() == [f"ignore: {Reason.NO_TAG}"]
+    stack.world.opportunities[there]["tags"] = [PYTHON, SQL]
+    assert stack.run_invite(full=True) == [LEFT_ALONE]
+    assert stack.world.invitations == {}

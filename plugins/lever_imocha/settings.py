@@ -87,6 +87,8 @@ class WriteBackSettings(_Section):
     """Also leave a note of one line."""
     tags: tuple[Name, ...] = ()
     """Tags to add when the report is there."""
+    report_hosts: tuple[Name, ...] = ()
+    """The only hosts that iMocha's report links may lead to, redirects included; empty means any public one."""
     report_retry: tuple[Seconds, ...] = tuple(timedelta(minutes=minutes) for minutes in (1, 5, 15, 60))
     """Waits before a report that is not final is read again."""
 

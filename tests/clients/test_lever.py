@@ -237,6 +237,12 @@ def test_a_record_that_is_odd_is_left_out_counted_and_named_without_its_content(
     assert "Ann" not in caplog.text
 
 
+def test_half_a_surrogate_pair_in_a_name_is_removed(vendor: Vendor) -> None:
+    vendor.answers = [(200, {}, '{"data": {"id": "a", "name": "Ann\\ud800\\u0000", "tags": ["\\udfffx"]}}')]
+    read = lever_client(vendor.url).get_opportunity("a")
+    assert (read.name, read.tags) == ("Ann", ("x",))
+
+
 @pytest.mark.parametrize("body", [{}, {"code": "x", "message": "y"}, {"data": None}, {"data": "text"}, "text", 5])
 def test_an_answer_that_is_no_list_is_not_taken_for_an_empty_one(vendor: Vendor, body: Any) -> None:
     vendor.says(body)

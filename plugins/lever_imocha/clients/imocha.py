@@ -124,6 +124,11 @@ def _time(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def _personal(email: str, name: str) -> list[str]:
+    """Return what an error may not repeat: also parts of a name, unless these are also parts of other words."""
+    return [email, name, *(part for part in name.split() if len(part) > 2)]
+
+
 def _accepted(body: Any) -> None:
     _check_errors(body)
 
@@ -263,7 +268,7 @@ class ImochaClient:
         """
         body = self._candidate(email, name, send_email, callback_url) | _settings_body(settings or InviteSettings())
         path, parse = f"/tests/{test_id}/invite", _one(Invitation)
-        invitation: Invitation = self._post("invite", path, body, parse, hidden=(email, name, *name.split()))
+        invitation: Invitation = self._post("invite", path, body, parse, hidden=_personal(email, name))
         return invitation
 
     def invite_by_link(
@@ -280,7 +285,7 @@ class ImochaClient:
         path = f"/tests/{test_id}/testlinks/{link_id}/invite"
         body = self._candidate(email, name, send_email, callback_url)
         invitation: Invitation = self._post(
-            "invite_by_link", path, body, _one(Invitation), hidden=(email, name, *name.split())
+            "invite_by_link", path, body, _one(Invitation), hidden=_personal(email, name)
         )
         return invitation
 

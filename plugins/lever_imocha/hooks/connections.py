@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import ipaddress
+import json
 import logging
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import requests
 from airflow.sdk.exceptions import AirflowNotFoundException
 from airflow.sdk.log import mask_secret
-from requests.adapters import HTTPAdapter
 
 from lever_imocha.clients.limits import InProcessLimiter, Limiter
-from lever_imocha.clients.transport import ApiClient, VendorError
+from lever_imocha.clients.report_files import is_loopback
+from lever_imocha.clients.transport import TRIES, ApiClient, VendorError
 from lever_imocha.domain.metrics import Metrics
-from lever_imocha.errors import SettingsError
+from lever_imocha.errors import LeverImochaError, SettingsError, UnexpectedAnswerError
 
 
 class ConnectionLike(Protocol):
@@ -43,15 +45,25 @@ def find_connection(read: Callable[[str], Any], conn_id: str, conn_type: str) ->
     try:
         connection: ConnectionLike = read(conn_id)
     except AirflowNotFoundException:
-        raise SettingsError([f"connection {conn_id}: does not exist; make it in Airflow, type {conn_type}"]) from None
+        raise SettingsError(
+            [
+                f"connection {conn_id}: does not exist, or cannot be read (its port must be a number); make it in"
+                f" Airflow, type {conn_type}"
+            ]
+        ) from None
+    except ValueError:
+        raise SettingsError([f"connection {conn_id}: cannot be read; its port must be a number"]) from None
+    _check_extra(connection)
     return connection
 
 
-def _is_loopback(host: str | None) -> bool:
+def _check_extra(connection: ConnectionLike) -> None:
     try:
-        return host == "localhost" or ipaddress.ip_address(host or "").is_loopback
+        is_object = isinstance(json.loads(getattr(connection, "extra", None) or "{}"), dict)
     except ValueError:
-        return False
+        is_object = False
+    if not is_object:
+        raise SettingsError([f'connection {connection.conn_id}: extra must be JSON, e.g. {{"timeout": 20}}'])
 
 
 def base_url(connection: ConnectionLike, default: str) -> str:
@@ -62,12 +74,31 @@ def base_url(connection: ConnectionLike, default: str) -> str:
     """
     host = (connection.host or default).strip().rstrip("/")
     url = host if "://" in host else f"{connection.schema or 'https'}://{host}"
-    parts = urlsplit(url)
-    if connection.port and parts.port is None:
+    try:
+        parts, port = urlsplit(url), urlsplit(url).port
+    except ValueError:
+        raise _bad_host(connection, default) from None
+    if (
+        not _HOST.fullmatch(parts.hostname or "")
+        or "@" in parts.netloc
+        or parts.netloc.endswith(":")
+        or re.search(r"[\s?#]", url)
+    ):
+        raise _bad_host(connection, default)
+    if connection.port and port is None:
         url = parts._replace(netloc=f"{parts.netloc}:{connection.port}").geturl()
-    if parts.scheme != "https" and not (parts.scheme == "http" and _is_loopback(parts.hostname)):
-        raise SettingsError([f"connection {connection.conn_id}: host must start with https://, e.g. {default}"])
+    if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(parts.hostname)):
+        raise _bad_host(connection, default)
     return url
+
+
+_HOST = re.compile(r"[a-z0-9_]([a-z0-9_.-]{0,250}[a-z0-9_])?|[0-9a-f:.]+", re.IGNORECASE)
+
+
+def _bad_host(connection: ConnectionLike, default: str) -> SettingsError:
+    return SettingsError(
+        [f"connection {connection.conn_id}: host must start with https:// and be a web address, e.g. {default}"]
+    )
 
 
 def api_key(connection: ConnectionLike) -> str:
@@ -79,6 +110,10 @@ def api_key(connection: ConnectionLike) -> str:
     if not key:
         raise SettingsError([f"connection {connection.conn_id}: password is empty; put the API key there"])
     mask_secret(key)
+    if not re.fullmatch(r"[!-~]+", key):
+        raise SettingsError(
+            [f"connection {connection.conn_id}: password is no API key: it has blanks, line ends or unusual letters"]
+        )
     return key
 
 
@@ -100,18 +135,70 @@ def secret_extra(connection: ConnectionLike, name: str) -> str | None:
 
 
 def session_for(connection: ConnectionLike) -> requests.Session:
-    """Make a session with the connection's extras `verify` and `proxies`, without authentication."""
+    """Make a session with the connection's extras `verify` and `proxies`, without authentication.
+
+    :raises SettingsError: `verify` names no file.
+    """
     logging.getLogger("urllib3").setLevel(logging.INFO)  # DEBUG would log URLs, among them those of reports
     extra = connection.extra_dejson
-    session = requests.Session()
-    adapter = HTTPAdapter(pool_maxsize=4)
-    session.mount("https://", adapter)
-    session.mount("http://", adapter)
-    if extra.get("verify") not in (None, ""):
-        session.verify = extra["verify"]
+    session = _Session()
+    session.verify = _verify(connection)
     if isinstance(extra.get("proxies"), dict):
         session.proxies.update(extra["proxies"])
     return session
+
+
+class _Session(requests.Session):
+    """Lets the connection's own settings win: in requests, those of the environment do."""
+
+    def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
+        own = self.verify if verify is None else verify
+        return super().merge_environment_settings(url, {**self.proxies, **(proxies or {})}, stream, own, cert)
+
+
+def _verify(connection: ConnectionLike) -> bool | str:
+    """Return whether TLS certificates are checked, or the CA bundle that they are checked with."""
+    given = connection.extra_dejson.get("verify")
+    if given in (None, ""):
+        return True
+    word = str(given).strip()
+    if word.casefold() in _WORDS:
+        return _WORDS[word.casefold()]
+    if not Path(word).exists():
+        raise SettingsError([f"connection {connection.conn_id}: verify: there is no CA bundle {word}"])
+    return word
+
+
+_WORDS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+
+
+def _timeout(connection: ConnectionLike) -> float:
+    given = connection.extra_dejson.get("timeout")
+    if given in (None, ""):
+        return 20
+    try:
+        seconds = float(str(given))
+    except ValueError:
+        seconds = 0
+    if not 1 <= seconds <= 300:
+        raise SettingsError([f"connection {connection.conn_id}: timeout must be 1 to 300 seconds"])
+    return seconds
+
+
+def try_connection(check: Callable[[], None], vendor: str) -> tuple[bool, str]:
+    """Test a connection for Airflow's page.
+
+    :return: whether it works, and one sentence; whatever was typed into the form, it is no error.
+    """
+    try:
+        check()
+    except UnexpectedAnswerError as error:
+        return False, f"{error.vendor} does not seem to be there: {error} Check the connection's host."
+    except LeverImochaError as error:
+        return False, " ".join(str(error).split())
+    except Exception as error:  # a form may hold anything, and Airflow shows a trace for an error
+        return False, f"The connection cannot be used ({type(error).__name__}); check host, port, password and extra."
+    return True, f"{vendor} accepts the API key."
 
 
 def api_client(
@@ -128,16 +215,17 @@ def api_client(
 
     :param vendor: named in errors.
     :param default: base URL if the connection has no host.
-    :param limiter: shared by all processes that use the key; without one, five requests per second, one at a time.
+    :param limiter: shared by all processes that use the key; without one, as for a test, five requests a second and no
+        retries.
     :param read_error: reads the vendor's error answers.
     """
-    timeout = connection.extra_dejson.get("timeout")
     return ApiClient(
         vendor=vendor,
         base_url=base_url(connection, default),
         session=session,
         limiter=limiter or InProcessLimiter(5),
-        timeout=float(timeout) if timeout else 20,
+        timeout=_timeout(connection),
+        tries=TRIES if limiter else 1,
         metrics=metrics,
         read_error=read_error,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from functools import cached_property
 from typing import Any
 
@@ -10,7 +11,6 @@ from airflow.providers.http.hooks.http import HttpHook
 from lever_imocha.clients.imocha import ImochaClient, read_error
 from lever_imocha.clients.limits import Limiter
 from lever_imocha.domain.metrics import Metrics
-from lever_imocha.errors import LeverImochaError
 from lever_imocha.hooks.connections import (
     ConnectionLike,
     api_client,
@@ -18,13 +18,17 @@ from lever_imocha.hooks.connections import (
     find_connection,
     secret_extra,
     session_for,
+    try_connection,
 )
 
 DEFAULT_URL = "https://apiv3.imocha.io/v3"
 
 
 def imocha_client(
-    connection: ConnectionLike, limiter: Limiter | None = None, metrics: Metrics | None = None
+    connection: ConnectionLike,
+    limiter: Limiter | None = None,
+    metrics: Metrics | None = None,
+    report_hosts: Collection[str] = (),
 ) -> ImochaClient:
     """Make a client for a connection; report links outside the API are fetched without the key (imocha.md 7.2).
 
@@ -41,7 +45,7 @@ def imocha_client(
         metrics=metrics,
         read_error=read_error,
     )
-    return ImochaClient(client, session_for(connection))
+    return ImochaClient(client, session_for(connection), report_hosts)
 
 
 class ImochaHook(HttpHook):
@@ -59,14 +63,20 @@ class ImochaHook(HttpHook):
         super().__init__(http_conn_id=imocha_conn_id, **kwargs)
         self.imocha_conn_id = imocha_conn_id
 
-    def client(self, limiter: Limiter | None = None, metrics: Metrics | None = None) -> ImochaClient:
+    def client(
+        self,
+        limiter: Limiter | None = None,
+        metrics: Metrics | None = None,
+        report_hosts: Collection[str] = (),
+    ) -> ImochaClient:
         """Make a typed client; the connection is read once.
 
         :param limiter: shared by all processes that use the key.
         :param metrics: counts every request and every 429.
+        :param report_hosts: the only hosts that report links may lead to; empty means any.
         :raises SettingsError: there is no such connection, or it is incomplete.
         """
-        return imocha_client(self._connection, limiter, metrics)
+        return imocha_client(self._connection, limiter, metrics, report_hosts)
 
     @property
     def callback_secret(self) -> str | None:
@@ -82,8 +92,4 @@ class ImochaHook(HttpHook):
 
         :return: whether it works, and a text for Airflow's connection page.
         """
-        try:
-            self.client().check()
-        except LeverImochaError as error:
-            return False, str(error)
-        return True, "iMocha accepts the API key."
+        return try_connection(lambda: self.client().check(), "iMocha")

@@ -13,7 +13,6 @@ from requests.auth import HTTPBasicAuth
 from lever_imocha.clients.lever import LeverClient, read_error
 from lever_imocha.clients.limits import Limiter
 from lever_imocha.domain.metrics import Metrics
-from lever_imocha.errors import LeverImochaError
 from lever_imocha.hooks.connections import (
     ConnectionLike,
     api_client,
@@ -22,6 +21,7 @@ from lever_imocha.hooks.connections import (
     find_connection,
     secret_extras,
     session_for,
+    try_connection,
 )
 
 DEFAULT_URL = "https://api.lever.co/v1"
@@ -94,8 +94,4 @@ class LeverHook(HttpHook):
 
         :return: whether it works, and a text for Airflow's connection page.
         """
-        try:
-            self.client().check()
-        except LeverImochaError as error:
-            return False, str(error)
-        return True, "Lever accepts the API key."
+        return try_connection(lambda: self.client().check(), "Lever")

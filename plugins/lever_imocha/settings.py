@@ -6,7 +6,6 @@ Names only: stages, templates and users are given as recruiters know them and be
 from __future__ import annotations
 
 import difflib
-import ipaddress
 import os
 import re
 from datetime import timedelta
@@ -18,6 +17,7 @@ import yaml
 from croniter import CroniterBadDateError, croniter
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from lever_imocha.domain.hosts import is_loopback
 from lever_imocha.domain.tags import STATUS_TAGS
 from lever_imocha.errors import SettingsError
 
@@ -89,6 +89,8 @@ class WriteBackSettings(_Section):
     """Also leave a note of one line."""
     tags: tuple[Name, ...] = ()
     """Tags to add when the report is there."""
+    report_hosts: tuple[Name, ...] = ()
+    """The only hosts that iMocha's report links may lead to, redirects included; empty means any public one."""
     report_retry: tuple[Seconds, ...] = tuple(timedelta(minutes=minutes) for minutes in (1, 5, 15, 60))
     """Waits before a report that is not final is read again."""
 
@@ -332,14 +334,6 @@ def _validated(model: type[M], data: dict[str, Any], source: str) -> M:
         # When a rule is wrong, pydantic also says that there are then no rules; that is not another mistake.
         items = [item for item in error.errors() if item["type"] != "too_short" or not data.get(str(item["loc"][0]))]
         raise SettingsError([f"{source}: {_line(item)}" for item in items]) from None
-
-
-def is_loopback(host: str | None) -> bool:
-    """Return whether a host is this machine itself, which needs no encryption."""
-    try:
-        return host == "localhost" or ipaddress.ip_address(host or "").is_loopback
-    except ValueError:
-        return False
 
 
 def settings_path() -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -17,6 +18,7 @@ from lever_imocha.clients.imocha import ImochaClient
 from lever_imocha.clients.lever import LeverClient
 from lever_imocha.clients.limits import InProcessLimiter, Limiter
 from lever_imocha.clients.transport import ApiClient
+from lever_imocha.domain.metrics import Metrics
 
 from include.sandbox.world import World
 
@@ -99,7 +101,26 @@ def serve_answers() -> Iterator[Vendor]:
     server.server_close()
 
 
-def api_client(vendor: str, base_url: str, session: requests.Session, limiter: Limiter | None = None) -> ApiClient:
+@dataclass
+class Counts:
+    """Metrics that a test can look at."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+
+    def count(self, name: str) -> None:
+        self.counts[name] += 1
+
+    def timing(self, name: str, seconds: float) -> None:
+        """Nothing here is timed."""
+
+
+def api_client(
+    vendor: str,
+    base_url: str,
+    session: requests.Session,
+    limiter: Limiter | None = None,
+    metrics: Metrics | None = None,
+) -> ApiClient:
     return ApiClient(
         vendor=vendor,
         base_url=base_url,
@@ -107,13 +128,16 @@ def api_client(vendor: str, base_url: str, session: requests.Session, limiter: L
         limiter=limiter or InProcessLimiter(1000),
         read_error={"Lever": lever.read_error, "iMocha": imocha.read_error}[vendor],
         sleep=lambda _: None,
+        metrics=metrics,
     )
 
 
-def lever_client(base_url: str, key: str = "lever-key", limiter: Limiter | None = None) -> LeverClient:
+def lever_client(
+    base_url: str, key: str = "lever-key", limiter: Limiter | None = None, metrics: Metrics | None = None
+) -> LeverClient:
     session = requests.Session()
     session.auth = (key, "")
-    return LeverClient(api_client("Lever", base_url, session, limiter))
+    return LeverClient(api_client("Lever", base_url, session, limiter, metrics))
 
 
 def imocha_client(base_url: str, key: str = "imocha-key", limiter: Limiter | None = None) -> ImochaClient:

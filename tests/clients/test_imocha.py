@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from lever_imocha.clients.imocha import CALLBACKS_AT_ONCE, PAGE_SIZE, ImochaClient
+from lever_imocha.clients.transport import MAX_PAGES
 from lever_imocha.domain.imocha import AttemptStatus, InviteSettings, Report, settings_of
 from lever_imocha.errors import (
     ApiError,
@@ -245,6 +246,7 @@ def test_an_object_is_found_in_any_envelope_and_spelling(vendor: Vendor, body: A
         (401, {"statusCode": 401, "message": "Access denied due to invalid key."}, CredentialsError, "Access denied"),
         (400, {"statusCode": 400, "message": "can not be cancelled."}, RequestRejectedError, "can not be cancelled"),
         (403, {"errors": ["Reattempt is not allowed", 94761]}, NotPermittedError, "not allowed; 94761"),
+        (403, {"statusCode": 403, "message": "Out of call volume quota."}, RateLimitedError, "quota of calls is spent"),
         (401, {"result": None, "errors": ["does not belong", "94761"]}, RequestRejectedError, "belong; 94761"),
         (400, {"errors": ["No records found for given Email address: ann@example.com"]}, RequestRejectedError,
          r"address: \[removed\]"),
@@ -334,12 +336,77 @@ def test_only_a_clear_word_makes_a_test_inactive(vendor: Vendor, status: str | N
     assert found.is_active is active
 
 
-@pytest.mark.parametrize("item", [{"testName": "secret"}, {"testId": "secret"}, "secret", None])
-def test_what_is_no_test_is_an_error_without_its_values(vendor: Vendor, item: Any) -> None:
-    vendor.says({"tests": [item]})
-    with pytest.raises(UnexpectedAnswerError, match="to list_tests") as caught:
+@pytest.mark.parametrize("item", [{"testName": "secret"}, {"testId": "secret"}, {"testId": 2**63}, "secret", None])
+def test_what_is_no_test_is_left_out_and_the_list_is_not_complete(
+    vendor: Vendor, item: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    vendor.says({"tests": [{"testId": 1}, item, {"testId": 2}]}, {"tests": []})
+    tests = imocha_client(vendor.url).list_tests()
+    assert [test.id for test in tests] == [1, 2]
+    assert not tests.complete
+    assert "list_tests: record" in caplog.text
+    assert "secret" not in caplog.text
+
+
+def test_a_list_of_tests_is_complete_when_it_was_read_to_its_end(vendor: Vendor) -> None:
+    vendor.says({"tests": [{"testId": 1}], "count": 2}, {"tests": [{"testId": 2}], "count": 2}, {"tests": []})
+    tests = imocha_client(vendor.url).list_tests()
+    assert next(tests).id == 1
+    assert not tests.complete
+    assert [test.id for test in tests] == [2]
+    assert tests.complete
+
+
+@pytest.mark.parametrize("pages", [[{"tests": []}], [{}], [{"tests": [{"testId": 1}], "count": 133}, {"tests": []}]])
+def test_a_list_of_tests_that_is_empty_or_short_is_not_complete(vendor: Vendor, pages: list[Any]) -> None:
+    vendor.says(*pages)
+    tests = imocha_client(vendor.url).list_tests()
+    list(tests)
+    assert not tests.complete
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"errors": ["try again later"]},
+        {"tests": [{"testId": 1}], "errors": ["some could not be read"]},
+        {"result": {"tests": [], "Errors": "odd"}},
+        {"result": None, "errors": {"code": 1}},
+    ],
+)
+def test_an_answer_that_names_errors_is_no_fact(vendor: Vendor, body: Any) -> None:
+    vendor.says(body, body)
+    imocha = imocha_client(vendor.url)
+    with pytest.raises(UnexpectedAnswerError, match="names errors"):
+        list(imocha.list_tests())
+    with pytest.raises(UnexpectedAnswerError, match="names errors"):
+        imocha.list_attempts(state="completed", start_at=NOON, end_at=NOON + DAY)
+
+
+def test_a_write_whose_answer_names_errors_may_have_been_applied(vendor: Vendor) -> None:
+    vendor.says(*[{"result": None, "errors": ["odd"]}] * 2)
+    imocha = imocha_client(vendor.url)
+    with pytest.raises(OutcomeUnknownError):
+        imocha.cancel(5)
+    with pytest.raises(OutcomeUnknownError):
+        imocha.create_gdpr_request("ann@example.com")
+
+
+def test_smaller_pages_are_asked_for_when_a_hundred_are_refused(vendor: Vendor) -> None:
+    vendor.says({"errors": ["pageSize must not be more than 50"]}, status=400)
+    vendor.says(*[{"tests": [{"testId": number} for number in page]} for page in (range(50), range(50, 60), ())])
+    tests = imocha_client(vendor.url).list_tests()
+    assert [test.id for test in tests] == list(range(60))
+    assert tests.complete
+    asked = [(dict(sent.query)["pageNo"], dict(sent.query)["pageSize"]) for sent in vendor.received]
+    assert asked == [("1", "100"), ("1", "50"), ("2", "50"), ("3", "50")]
+
+
+def test_a_list_of_tests_that_never_ends_is_ended_with_an_error(vendor: Vendor) -> None:
+    vendor.says(*[{"tests": [{"testId": number}]} for number in range(MAX_PAGES + 1)])
+    with pytest.raises(UnexpectedAnswerError, match=f"more than {MAX_PAGES} pages"):
         list(imocha_client(vendor.url).list_tests())
-    assert "secret" not in str(caught.value)
+    assert len(vendor.received) == MAX_PAGES
 
 
 def test_links_come_with_their_settings(sandbox: Sandbox) -> None:
@@ -498,7 +565,7 @@ def test_a_report_that_is_not_ready_says_so_in_one_of_three_ways(
 
 # The report as PDF (7.2)
 
-PDF = b"%PDF-1.4 " + bytes(range(256)) * 1000
+PDF = b"%PDF-1.4 " + bytes(range(256)) * 1000 + b"%%EOF\n"
 
 
 def file(content: bytes, **headers: str) -> Answer:
@@ -630,6 +697,29 @@ def test_an_endpoint_that_fails_is_not_taken_for_a_lost_write(vendor: Vendor) ->
     with pytest.raises(RateLimitedError) as caught:
         imocha.open_report_pdf(5, Report())
     assert caught.value.retry_after == 90
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "seconds"),
+    [
+        (403, "Out of call volume quota. Quota will be replenished in 00:10:30.", 630),
+        (403, "Out of call volume quota. Quota will be replenished in 99:00:00.", 3600),
+        (403, "Out of bandwidth QUOTA.", 900),
+        (429, "The assigned quota is exhausted", 900),
+        (429, "Rate limit is exceeded. Try again in 45 seconds.", 45),
+        (429, "Rate limit is exceeded. Try again in 999999999 seconds.", 3600),
+    ],
+)
+def test_a_spent_quota_says_what_it_is_and_is_waited_for(
+    vendor: Vendor, status: int, message: str, seconds: float
+) -> None:
+    vendor.says({"statusCode": status, "message": message}, status=status)
+    with pytest.raises(RateLimitedError) as caught:
+        imocha_client(vendor.url).get_report(5)
+    assert (caught.value.retry, caught.value.retry_after) == (Retry.SOON, seconds)
+    assert ("quota of calls is spent" in str(caught.value)) == ("quota" in message.casefold())
+    assert "permission" not in str(caught.value)
+    assert len(vendor.received) == 1
 
 
 # Retrieve Invites (6.4)

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import requests
 from lever_imocha.clients.lever import PAGE_SIZE, LeverClient
+from lever_imocha.clients.transport import MAX_PAGES
 from lever_imocha.domain.forms import FormTemplate, merged_fields, our_fields
 from lever_imocha.errors import (
     CredentialsError,
@@ -23,7 +24,7 @@ from lever_imocha.errors import (
 )
 
 from include.sandbox.world import Fault, new_id
-from tests.clients.conftest import Sandbox, Vendor, lever_client
+from tests.clients.conftest import Counts, Sandbox, Vendor, lever_client
 
 NOON = datetime(2026, 7, 2, 12, tzinfo=UTC)
 NOON_MS = "1782993600000"
@@ -222,13 +223,53 @@ def test_unknown_fields_are_ignored_and_optional_ones_may_be_missing_or_null(ven
     assert bare.entered_stage_at == datetime.fromtimestamp(0, tz=UTC)
 
 
-def test_an_item_without_what_it_must_have_is_named_by_its_field_only(vendor: Vendor) -> None:
-    vendor.says({"data": [{"id": "a", "text": "A"}, {"name": "Ann Example"}]})
-    stages = lever_client(vendor.url).list_stages()
-    assert next(stages).text == "A"
-    with pytest.raises(UnexpectedAnswerError, match=r"list_stages.*id") as caught:
-        next(stages)
-    assert "Ann" not in str(caught.value)
+def test_a_record_that_is_odd_is_left_out_counted_and_named_without_its_content(
+    vendor: Vendor, caplog: pytest.LogCaptureFixture
+) -> None:
+    uuid = "5c3a1b9e-3f5e-4d0a-9c55-0a8f4c1d2e3f"
+    odd = [{"name": "Ann Example"}, {"id": uuid, "text": {"name": "Ann Example"}}, {"id": "Ann Example", "text": []}]
+    vendor.says({"data": [{"id": "a", "text": "A"}, *odd, "Ann", None, {"id": "b", "text": "B"}]})
+    counted = Counts()
+    assert [stage.text for stage in lever_client(vendor.url, metrics=counted).list_stages()] == ["A", "B"]
+    assert counted.counts["skipped_records.lever"] == 5
+    assert f"list_stages: record {uuid} is skipped: fields not as expected: text" in caplog.text
+    assert "list_stages: record number 2 of the page is skipped: fields not as expected: id" in caplog.text
+    assert "Ann" not in caplog.text
+
+
+def test_half_a_surrogate_pair_in_a_name_is_removed(vendor: Vendor) -> None:
+    vendor.answers = [(200, {}, '{"data": {"id": "a", "name": "Ann\\ud800\\u0000", "tags": ["\\udfffx"]}}')]
+    read = lever_client(vendor.url).get_opportunity("a")
+    assert (read.name, read.tags) == ("Ann", ("x",))
+
+
+@pytest.mark.parametrize("body", [{}, {"code": "x", "message": "y"}, {"data": None}, {"data": "text"}, "text", 5])
+def test_an_answer_that_is_no_list_is_not_taken_for_an_empty_one(vendor: Vendor, body: Any) -> None:
+    vendor.says(body)
+    with pytest.raises(UnexpectedAnswerError):
+        list(lever_client(vendor.url).list_stages())
+
+
+def test_pages_that_lead_in_a_circle_end_with_an_error(vendor: Vendor) -> None:
+    tokens = ["one", "two", "three", "one", "two"]
+    vendor.says(*[{"data": [{"id": token}], "next": token, "hasNext": True} for token in tokens])
+    with pytest.raises(UnexpectedAnswerError, match="leads back to an earlier one"):
+        list(lever_client(vendor.url).list_stages())
+    assert len(vendor.received) == 4
+
+
+def test_a_list_that_never_ends_is_ended_with_an_error(vendor: Vendor) -> None:
+    pages = [{"data": [{"id": "a"}], "next": f"t{number}", "hasNext": True} for number in range(MAX_PAGES + 1)]
+    vendor.says(*pages)
+    with pytest.raises(UnexpectedAnswerError, match=f"more than {MAX_PAGES} pages"):
+        list(lever_client(vendor.url).list_stages())
+    assert len(vendor.received) == MAX_PAGES
+
+
+def test_another_page_without_an_address_is_an_error(vendor: Vendor) -> None:
+    vendor.says({"data": [{"id": "a"}], "hasNext": True})
+    with pytest.raises(UnexpectedAnswerError, match="another page"):
+        list(lever_client(vendor.url).list_stages())
 
 
 # Lists (3)

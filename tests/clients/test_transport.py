@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import random
+from dataclasses import replace
 from socket import gaierror
 from typing import Any
 
@@ -10,7 +13,7 @@ import pytest
 import requests
 from lever_imocha.clients.lever import read_error
 from lever_imocha.clients.limits import InProcessLimiter
-from lever_imocha.clients.transport import TRIES, ApiClient, Call
+from lever_imocha.clients.transport import MAX_ANSWER_BYTES, TRIES, ApiClient, Call
 from lever_imocha.errors import (
     ApiError,
     CredentialsError,
@@ -124,7 +127,7 @@ def test_what_may_be_repeated_is(vendor: Vendor) -> None:
         client(vendor).send(call(repeatable=True))
 
 
-@pytest.mark.parametrize("answer", [error(500), None, (200, {}, "not json"), (200, {}, '{"other": 1}')])
+@pytest.mark.parametrize("answer", [error(500), error(408), None, (200, {}, "not json"), (200, {}, '{"other": 1}')])
 def test_what_may_not_be_repeated_is_sent_once(vendor: Vendor, answer: Any) -> None:
     vendor.answers = [answer]
     with pytest.raises(OutcomeUnknownError):
@@ -187,16 +190,20 @@ def test_a_write_counts_as_not_sent_only_when_there_was_no_connection(
         (error(401, {"code": "Unauthorized", "message": "no"}), CredentialsError),
         (error(401), CredentialsError),
         (error(403, {"statusCode": 403, "message": "Out of call volume quota"}), NotPermittedError),
+        (error(408), VendorDownError),
         (error(404, {"code": "ResourceNotFound", "message": "gone"}), NotFoundError),
         (error(400, {"errors": ["bad"]}), RequestRejectedError),
         ((404, {}, "<html>"), NotFoundError),
         (error(302), UnexpectedAnswerError),
         ((200, {}, "<html>"), UnexpectedAnswerError),
         ((200, {}, "[]"), UnexpectedAnswerError),
+        ((200, {}, "[" * 200_000), UnexpectedAnswerError),
+        ((200, {}, '{"id": NaN}'), UnexpectedAnswerError),
+        ((200, {"Content-Type": "text/html; charset=no-such"}, b"\xff"), UnexpectedAnswerError),
     ],
 )
 def test_each_answer_is_one_kind_of_error(vendor: Vendor, answer: Any, kind: type[ApiError]) -> None:
-    vendor.answers = [answer]
+    vendor.answers = [answer] * TRIES
     with pytest.raises(kind) as caught:
         client(vendor).send(call(repeatable=True))
     assert type(caught.value) is kind
@@ -217,3 +224,114 @@ def test_a_misfit_names_the_field_and_not_the_value(vendor: Vendor) -> None:
     with pytest.raises(UnexpectedAnswerError, match="fields not as expected: id") as caught:
         client(vendor).send(call(repeatable=True))
     assert "ann@" not in str(caught.value)
+
+
+# Bounds of an answer
+
+
+class Clock:
+    """Each look takes some seconds."""
+
+    def __init__(self, step: float) -> None:
+        self.now, self.step = 0.0, step
+
+    def __call__(self) -> float:
+        self.now += self.step
+        return self.now
+
+
+def late_client(vendor: Vendor, step: float) -> ApiClient:
+    return ApiClient(
+        vendor="Lever", base_url=vendor.url, session=requests.Session(), limiter=InProcessLimiter(1000),
+        read_error=read_error, sleep=at_once, clock=Clock(step),
+    )  # fmt: skip
+
+
+def chunked(*parts: bytes) -> bytes:
+    return b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in (*parts, b""))
+
+
+LONG = json.dumps({"id": "1", "more": "x" * 1_000_000}).encode()
+UNENDING: dict[str, Any] = {
+    "body": (200, {}, LONG),
+    "chunk": (200, {"Content-Length": "", "Transfer-Encoding": "chunked"}, chunked(LONG)),
+    "packed": (200, {"Content-Encoding": "gzip"}, gzip.compress(random.Random(1).randbytes(500_000))),
+    "headers": (200, {f"X-{number}": "x" * 1000 for number in range(90)}, '{"id": "1"}'),
+}
+
+
+@pytest.mark.parametrize("answer", UNENDING.values(), ids=UNENDING)
+@pytest.mark.parametrize(("repeatable", "kind"), [(True, VendorDownError), (False, OutcomeUnknownError)])
+def test_an_answer_that_trickles_is_ended_and_not_asked_for_again_at_once(
+    vendor: Vendor, answer: Any, repeatable: bool, kind: type[ApiError]
+) -> None:
+    vendor.answers = [answer]
+    with pytest.raises(kind, match="not complete after 60 s"):
+        late_client(vendor, step=13).send(call(repeatable=repeatable))
+    assert len(vendor.received) == 1
+
+
+def test_an_error_that_trickles_is_still_that_error(vendor: Vendor) -> None:
+    vendor.answers = [(404, {}, LONG)]
+    with pytest.raises(NotFoundError):
+        late_client(vendor, step=13).send(call(repeatable=True))
+
+
+def test_a_call_that_takes_long_has_a_deadline_of_its_own(vendor: Vendor) -> None:
+    vendor.answers = [(200, {}, '{"id": "1"}')]
+    slow = replace(call(repeatable=True), timeout=120)
+    assert late_client(vendor, step=25).send(slow).id == "1"
+
+
+@pytest.mark.parametrize("packed", [True, False])
+@pytest.mark.parametrize(("repeatable", "kind"), [(True, UnexpectedAnswerError), (False, OutcomeUnknownError)])
+def test_an_answer_that_is_too_large_is_not_read_to_its_end(
+    vendor: Vendor, packed: bool, repeatable: bool, kind: type[ApiError]
+) -> None:
+    large = b'{"id": "1"}'.ljust(MAX_ANSWER_BYTES + 1)
+    vendor.answers = [(200, {"Content-Encoding": "gzip"}, gzip.compress(large)) if packed else (200, {}, large)]
+    with pytest.raises(kind, match="larger than 16 MB"):
+        client(vendor).send(call(repeatable=repeatable))
+
+
+def test_the_largest_answer_is_read(vendor: Vendor) -> None:
+    vendor.answers = [(200, {"Content-Encoding": "gzip"}, gzip.compress(b'{"id": "1"}'.ljust(MAX_ANSWER_BYTES)))]
+    assert client(vendor).send(call(repeatable=True)).id == "1"
+
+
+def test_an_error_that_is_too_large_is_still_that_error(vendor: Vendor) -> None:
+    vendor.answers = [error(404, "x" * MAX_ANSWER_BYTES)]
+    with pytest.raises(NotFoundError):
+        client(vendor).send(call(repeatable=True))
+
+
+# Redirects
+
+
+@pytest.mark.parametrize("status", [301, 308])
+def test_what_has_moved_on_the_same_host_is_read_there(vendor: Vendor, status: int) -> None:
+    vendor.answers = [error(status, Location="/new?a=1"), error(status, Location=f"{vendor.url}/newer")]
+    assert client(vendor).send(replace(call(repeatable=True), params=[("b", "2")])).id == "1"
+    assert [sent.target for sent in vendor.received] == ["/x?b=2", "/new?a=1", "/newer"]
+
+
+def test_moves_end(vendor: Vendor) -> None:
+    vendor.answers = [error(301, Location="/x")] * 9
+    with pytest.raises(UnexpectedAnswerError, match="check the connection's host"):
+        client(vendor).send(call(repeatable=True))
+    assert len(vendor.received) == 5
+
+
+@pytest.mark.parametrize("status", [301, 308, 302, 307])
+def test_the_key_does_not_follow_to_another_host(vendor: Vendor, elsewhere: Vendor, status: int) -> None:
+    vendor.answers = [error(status, Location=f"{elsewhere.url}/x")]
+    with pytest.raises(UnexpectedAnswerError, match="check the connection's host"):
+        client(vendor).send(call(repeatable=True))
+    assert not elsewhere.received
+
+
+def test_a_write_is_not_sent_to_another_address(vendor: Vendor) -> None:
+    vendor.answers = [error(301, Location="/new")]
+    with pytest.raises(UnexpectedAnswerError):
+        client(vendor).send(call(repeatable=False))
+    assert len(vendor.received) == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 
 import pytest
 from airflow.providers_manager import ProvidersManager
@@ -14,6 +15,7 @@ from lever_imocha.operators.assessment import WriteBackReportsOperator
 from lever_imocha.operators.links import LeverCandidateLink
 
 from include.sandbox.world import Fault, World
+from tests.clients.conftest import Answer, Vendor, serve_answers
 
 
 @pytest.fixture
@@ -24,6 +26,11 @@ def world(sandbox_world: World) -> World:
 @pytest.fixture
 def url(sandbox_url: str) -> str:
     return sandbox_url
+
+
+@pytest.fixture
+def vendor() -> Iterator[Vendor]:
+    yield from serve_answers()
 
 
 def connect(monkeypatch: pytest.MonkeyPatch, vendor: str, **given: object) -> None:
@@ -72,15 +79,75 @@ def test_unknown_extras_are_not_sent(url: str, world: World, monkeypatch: pytest
     ("given", "line"),
     [
         ({"password": ""}, "password is empty"),
+        ({"password": "a\nb"}, "password is no API key"),
+        ({"password": "clé"}, "password is no API key"),
+        ({"password": "k", "host": "api lever co"}, "be a web address"),
+        ({"password": "k", "host": "https://"}, "be a web address"),
+        ({"password": "k", "host": "https://["}, "be a web address"),
+        ({"password": "k", "host": "https://user:pass@api.lever.co"}, "be a web address"),
+        ({"password": "k", "host": "https://api.lever.co:x/v1"}, "be a web address"),
+        ({"password": "k", "port": "https"}, "port must be a number"),
+        ({"password": "k", "extra": "timeout: 5"}, "extra must be JSON"),
+        ({"password": "k", "extra": "[1]"}, "extra must be JSON"),
+        ({"password": "k", "extra": {"timeout": "soon"}}, "timeout must be 1 to 300"),
+        ({"password": "k", "extra": {"timeout": "nan"}}, "timeout must be 1 to 300"),
+        ({"password": "k", "extra": {"verify": "/no/such/file.pem"}}, "there is no CA bundle"),
         ({"password": "k", "host": "http://api.lever.co/v1"}, "must start with https://"),
     ],
 )
 def test_a_connection_that_cannot_work_says_why(
-    given: dict[str, str], line: str, monkeypatch: pytest.MonkeyPatch
+    given: dict[str, object], line: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     connect(monkeypatch, "lever", **given)
     with pytest.raises(SettingsError, match=line):
         LeverHook().client()
+    good, said = LeverHook().test_connection()
+    assert not good
+    assert line in said
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ((200, {}, "<html>Welcome</html>"), "host"),
+        ((301, {"Location": "https://elsewhere.example/"}, ""), "host"),
+        ((200, {}, "5"), "host"),
+        ((404, {}, "<html>"), "404"),
+        ((503, {}, ""), "503"),
+        (None, "no answer"),
+    ],
+)
+def test_an_answer_that_is_not_the_vendors_is_one_sentence(
+    vendor: Vendor, answer: Answer | None, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect(monkeypatch, "lever", host=vendor.url, password="k")
+    vendor.answers = [answer]
+    good, line = LeverHook().test_connection()
+    assert not good
+    assert said in line
+    assert "\n" not in line
+    assert len(vendor.received) == 1
+
+
+@pytest.mark.parametrize(("given", "verify"), [(False, False), ("false", False), (__file__, __file__)])
+def test_the_connections_own_settings_win_over_the_environment(
+    given: object, verify: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/the/environments.pem")
+    monkeypatch.setenv("HTTPS_PROXY", "http://environment.example")
+    extra = {"verify": given, "proxies": {"https": "http://connection.example"}}
+    connect(monkeypatch, "lever", password="k", extra=extra)
+    session = LeverHook().client()._client.session
+    used = session.merge_environment_settings("https://api.lever.co/v1", {}, None, None, None)
+    assert (used["verify"], used["proxies"]["https"]) == (verify, "http://connection.example")
+
+
+def test_without_a_setting_of_the_connection_the_environments_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/the/environments.pem")
+    connect(monkeypatch, "lever", password="k")
+    session = LeverHook().client()._client.session
+    used = session.merge_environment_settings("https://api.lever.co/v1", {}, None, None, None)
+    assert used["verify"] == "/the/environments.pem"
 
 
 @pytest.mark.parametrize(

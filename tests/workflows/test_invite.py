@@ -154,3 +154,20 @@ def test_a_tag_or_an_address_given_later_is_noticed_by_a_short_sweep(stack: Stac
     stack.lever.add_tags(untagged, [PYTHON], perform_as=user.id)
     stack.world.opportunities[silent].update(emails=["ann@example.com"], updatedAt=stack.world.now_ms())
     assert stack.run_invite() == ["invite", "invite"]
+
+
+@pytest.mark.parametrize("name", ["Ann\x00", "A\x1bnn", "\x00Ann\x9f"])
+def test_a_name_that_postgresql_refuses_is_cleaned_and_harms_nobody(stack: Stack, name: str) -> None:
+    stack.candidate(PYTHON, name=name, emails=["ann@example.com"])
+    stack.candidate(PYTHON, "odd\x00tag", name="Ben", emails=["ben@example.com"])
+    assert stack.run_invite() == ["invite", "invite"]
+    invited = {invitation.email: invitation.name for invitation in stack.world.invitations.values()}
+    assert invited == {"ann@example.com": "Ann", "ben@example.com": "Ben"}
+
+
+def test_a_record_of_the_stage_that_is_odd_keeps_nobody_else_from_an_invitation(stack: Stack) -> None:
+    odd = stack.candidate(PYTHON)
+    stack.candidate(PYTHON, emails=["ben@example.com"])
+    stack.world.opportunities[odd]["createdAt"] = "yesterday"
+    stack.run_invite()
+    assert [invitation.email for invitation in stack.world.invitations.values()] == ["ben@example.com"]

@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
-from tempfile import SpooledTemporaryFile
-from typing import Any, BinaryIO, TypeVar, cast
+from typing import Any, BinaryIO, TypeVar
 from urllib.parse import urljoin
 
 import requests
 from pydantic import BaseModel
 
-from lever_imocha.clients.transport import ApiClient, Call, VendorError
+from lever_imocha.clients.report_files import ReportFiles, broke_off, pdf_call, spool
+from lever_imocha.clients.transport import (
+    LONGEST_RETRY_AFTER,
+    MAX_PAGES,
+    ApiClient,
+    Call,
+    NoFactError,
+    VendorError,
+    read_body,
+)
 from lever_imocha.domain.imocha import Attempt, ImochaTest, Invitation, InviteSettings, Report, TestLink
 from lever_imocha.domain.types import fold_key
 from lever_imocha.errors import (
     ApiError,
     NotFoundError,
+    RateLimitedError,
     ReattemptNotAllowedError,
     ReportFileError,
     RequestRejectedError,
@@ -30,6 +40,10 @@ from lever_imocha.errors import (
 M = TypeVar("M", bound=BaseModel)
 
 PAGE_SIZE = 100
+SMALLER_PAGE_SIZE = 50
+"""iMocha refuses more at one of its lists."""
+QUOTA_PAUSE = 900
+"""Seconds to wait when a quota is spent and iMocha does not say for how long."""
 MAX_PDF_BYTES = 30 * 1024 * 1024
 CALLBACKS_AT_ONCE = 100
 _SMALLEST_WINDOW = timedelta(hours=1)
@@ -44,8 +58,37 @@ def read_error(status: int, body: Any) -> VendorError:
         return VendorError()
     errors = body.get("errors")
     message = "; ".join(map(str, errors)) if isinstance(errors, list) else str(body.get("message") or errors or "")
+    if status == 429 or (status == 403 and "quota" in message.casefold()):
+        return _spent(message)
     is_validation = status == 401 and "errors" in body and "message" not in body
     return VendorError(message=message, kind=RequestRejectedError if is_validation else None)
+
+
+def _spent(message: str) -> VendorError:
+    """Read what iMocha's gateway says when there were too many calls, or a quota of them is spent (imocha.md 2.3)."""
+    named = re.search(r"in (\d{1,9}) seconds|in (\d{1,4}):(\d\d):(\d\d)", message)
+    seconds, *parts = (int(part or 0) for part in named.groups()) if named else (0,)
+    wait = seconds + sum(part * unit for part, unit in zip(parts, (3600, 60, 1), strict=False))
+    if "quota" not in message.casefold():
+        return VendorError(message=message, retry_after=min(wait, LONGEST_RETRY_AFTER) if named else None)
+    return VendorError(
+        message=message,
+        kind=RateLimitedError,
+        retry_after=min(wait or QUOTA_PAUSE, LONGEST_RETRY_AFTER),
+        advice="The account's quota of calls is spent; work goes on by itself when there is a new one. If this"
+        " happens often, ask iMocha for a larger quota.",
+    )
+
+
+def _check_errors(body: Any) -> None:
+    """Check that an answer of status 200 names no errors.
+
+    :raises NoFactError: it does, so that nothing in it, and nothing that is absent, is a fact.
+    """
+    while isinstance(body, dict):
+        if any(fold_key(key) == "errors" and value for key, value in body.items()):
+            raise NoFactError("the answer names errors")
+        body = next((body[key] for key in body if fold_key(key) in ("result", "data")), None)
 
 
 def _inner(body: Any) -> Any:
@@ -68,6 +111,7 @@ def _items(key: str) -> Callable[[Any], list[Any]]:
     names = (fold_key(key), "result", "data")
 
     def parse(body: Any) -> list[Any]:
+        _check_errors(body)
         inner = _inner(body)
         if isinstance(inner, list):
             return inner
@@ -84,15 +128,75 @@ _INVITE_SECONDS = 60.0
 """How long an answer is waited for that comes after an e-mail was sent: to ask again may send another."""
 
 
+def _personal(email: str, name: str) -> list[str]:
+    """Return what an error may not repeat: also parts of a name, unless these are also parts of other words."""
+    return [email, name, *(part for part in name.split() if len(part) > 2)]
+
+
+def _accepted(body: Any) -> None:
+    _check_errors(body)
+
+
+def _said_count(body: Any) -> int:
+    inner = _inner(body)
+    given = (
+        next((value for key, value in inner.items() if fold_key(key) == "count"), 0) if isinstance(inner, dict) else 0
+    )
+    return given if isinstance(given, int) else 0
+
+
+class ListedTests(Iterator[ImochaTest]):
+    """The account's tests; a page is read when it is needed."""
+
+    def __init__(self, client: ApiClient, read_page: Callable[[int, int], tuple[list[Any], int]]) -> None:
+        self._client, self._read_page = client, read_page
+        self._tests = self._read()
+        self.complete = False
+        """Whether these are all tests. Ask when all were read.
+
+        False as long as they were not; when a record was skipped, when there are fewer than iMocha says, and when
+        there are none, which is more often trouble at iMocha's than the truth. What is absent then is not known to be.
+        """
+
+    def __next__(self) -> ImochaTest:
+        """Return the next test."""
+        return next(self._tests)
+
+    def _read(self) -> Iterator[ImochaTest]:
+        seen: set[int] = set()
+        skipped = said = 0
+        for items, count in self._pages():
+            page = self._client.parse_items("list_tests", ImochaTest, items)
+            new = {test.id: test for test in page if test.id not in seen}
+            yield from new.values()
+            seen.update(new)
+            skipped, said = skipped + len(items) - len(page), max(said, count)
+            if not new:
+                self.complete = bool(seen) and not skipped and len(seen) >= said
+                return
+        raise self._client.unexpected("list_tests", f"the list has more than {MAX_PAGES} pages")
+
+    def _pages(self) -> Iterator[tuple[list[Any], int]]:
+        """Read page by page; if iMocha refuses pages of this size, read smaller ones from the beginning."""
+        try:
+            first, size = self._read_page(1, PAGE_SIZE), PAGE_SIZE
+        except RequestRejectedError:
+            first, size = self._read_page(1, SMALLER_PAGE_SIZE), SMALLER_PAGE_SIZE
+        yield first
+        for number in range(2, MAX_PAGES + 1):
+            yield self._read_page(number, size)
+
+
 class ImochaClient:
     """Typed calls to iMocha. Every method can raise the subclasses of `ApiError`.
 
     :param client: sends the calls.
     :param files: a session without the API key, for report links outside the API.
+    :param report_hosts: the only hosts that report links may lead to; empty means any.
     """
 
-    def __init__(self, client: ApiClient, files: requests.Session) -> None:
-        self._client, self._files = client, files
+    def __init__(self, client: ApiClient, files: requests.Session, report_hosts: Collection[str] = ()) -> None:
+        self._client, self._files = client, ReportFiles(client, files, report_hosts)
 
     def guarded(self, guard: Callable[[], object]) -> AbstractContextManager[None]:
         """Call `guard` before every write inside, after the turn was given; see `ApiClient.guarded`."""
@@ -129,39 +233,32 @@ class ImochaClient:
 
     # Tests and links (imocha.md 4)
 
-    def _tests_page(self, number: int, size: int) -> list[ImochaTest]:
-        call: Call[list[Any]] = Call(
+    def _tests_page(self, number: int, size: int) -> tuple[list[Any], int]:
+        """Return one page's records, and how many there are in all as far as iMocha says (imocha.md 4.1)."""
+        call: Call[tuple[list[Any], int]] = Call(
             name="list_tests",
             method="GET",
             path="/tests",
-            parse=_items("tests"),
+            parse=lambda body: (_items("tests")(body), _said_count(body)),
             repeatable=True,
             timeout=120,
             params=[("pageNo", str(number)), ("pageSize", str(size))],
         )
-        items = self._client.send(call)
-        return list(self._client.parse_items("list_tests", ImochaTest, items))
+        return self._client.send(call)
 
-    def list_tests(self) -> Iterator[ImochaTest]:
+    def list_tests(self) -> ListedTests:
         """List all tests, each once, until a page brings nothing new.
 
         A short page is not the end: iMocha may give fewer tests a page than were asked for (imocha.md 2.2, 4.1).
+
+        :return: see `ListedTests.complete`.
         """
-        seen: set[int] = set()
-        number = 1
-        while True:
-            page = self._tests_page(number, PAGE_SIZE)
-            new = [test for test in page if test.id not in seen]
-            yield from new
-            seen.update(test.id for test in new)
-            if not new:
-                return
-            number += 1
+        return ListedTests(self._client, self._tests_page)
 
     def list_test_links(self, test_id: int) -> list[TestLink]:
         """List a test's links with their settings (imocha.md 4.4)."""
         items = self._get("list_test_links", f"/tests/{test_id}/testlinks", _items("testLinks"))
-        return list(self._client.parse_items("list_test_links", TestLink, items))
+        return self._client.parse_items("list_test_links", TestLink, items)
 
     # Invitations (imocha.md 5)
 
@@ -186,7 +283,9 @@ class ImochaClient:
         """
         body = self._candidate(email, name, send_email, callback_url) | _settings_body(settings or InviteSettings())
         path, parse = f"/tests/{test_id}/invite", _one(Invitation)
-        invitation: Invitation = self._post("invite", path, body, parse, hidden=(email, name), timeout=_INVITE_SECONDS)
+        invitation: Invitation = self._post(
+            "invite", path, body, parse, hidden=_personal(email, name), timeout=_INVITE_SECONDS
+        )
         return invitation
 
     def invite_by_link(
@@ -202,7 +301,9 @@ class ImochaClient:
         """Invite on a given link (imocha.md 5.2)."""
         path = f"/tests/{test_id}/testlinks/{link_id}/invite"
         body = self._candidate(email, name, send_email, callback_url)
-        invitation: Invitation = self._post("invite_by_link", path, body, _one(Invitation), hidden=(email, name))
+        invitation: Invitation = self._post(
+            "invite_by_link", path, body, _one(Invitation), hidden=_personal(email, name)
+        )
         return invitation
 
     @staticmethod
@@ -253,7 +354,7 @@ class ImochaClient:
 
         :raises RequestRejectedError: the invitation is not pending.
         """
-        self._post("cancel", f"/invitations/{invitation_id}/cancel", None, lambda body: None)
+        self._post("cancel", f"/invitations/{invitation_id}/cancel", None, _accepted)
 
     # Results (imocha.md 6, 7)
 
@@ -275,30 +376,19 @@ class ImochaClient:
         """
         if report.pdf_report_url:
             try:
-                return self._download(report.pdf_report_url, max_bytes)
+                return self._files.download(report.pdf_report_url, max_bytes)
             except (ApiError, ReportFileError) as error:
                 if error.retry is Retry.LATER and isinstance(error, ReportFileError):
                     raise  # too large: the PDF endpoint would give the same file
         try:
-            response = self._client.open(self._pdf_call(f"/reports/{invitation_id}/pdf"))
+            response = self._client.open(pdf_call(f"/reports/{invitation_id}/pdf"))
             if response.is_redirect or "json" in response.headers.get("Content-Type", ""):
-                return self._download(_pdf_link(response), max_bytes)
-            return _spool(response, max_bytes)
+                return self._files.download(_pdf_link(response), max_bytes)
+            return spool(response, max_bytes)
         except VendorRefusedError as error:
             raise ReportFileError(
                 f"iMocha does not give the report's PDF (answered {error.status}); it is tried again later."
             ) from None
-
-    @staticmethod
-    def _pdf_call(path: str) -> Call[None]:
-        return Call(
-            name="get_report_pdf", method="GET", path=path, parse=lambda body: None, repeatable=True, timeout=60
-        )
-
-    def _download(self, url: str, max_bytes: int) -> BinaryIO:
-        if not url.lower().startswith(("http://", "https://")):
-            raise ReportFileError("iMocha's report link is not a web address; it is tried again later.")
-        return _spool(self._client.open(self._pdf_call(""), session=self._files, url=url), max_bytes)
 
     def list_attempts(self, *, state: str, start_at: datetime, end_at: datetime) -> list[Attempt]:
         """List the attempts that ended in a window (Retrieve Invites, imocha.md 6.4).
@@ -328,7 +418,7 @@ class ImochaClient:
             middle = start_at + (end_at - start_at) / 2
             halves = [(start_at, middle), (middle, end_at)]
             return [row for a, b in halves for row in self.list_attempts(state=state, start_at=a, end_at=b)]
-        return list(self._client.parse_items("list_attempts", Attempt, items))
+        return self._client.parse_items("list_attempts", Attempt, items)
 
     def process_callbacks(self, invitation_ids: Sequence[int]) -> None:
         """Let iMocha send callbacks again, 100 per call; ids that it names as unknown are left out (imocha.md 6.3)."""
@@ -355,7 +445,7 @@ class ImochaClient:
         body: dict[str, Any] = {"CandidateEmail": email}
         if invitation_id is not None:
             body["testinvitationId"] = invitation_id
-        self._post("create_gdpr_request", "/gdpr/requests", body, lambda body: None, hidden=(email,))
+        self._post("create_gdpr_request", "/gdpr/requests", body, _accepted, hidden=(email,))
 
     def list_business_units(self) -> list[Any]:
         """List the account's business units (imocha.md 8)."""
@@ -379,41 +469,13 @@ def _pdf_link(response: requests.Response) -> str:
     if response.is_redirect:
         return urljoin(response.url, response.headers["Location"])
     try:
-        body = _inner(response.json())
+        body = _inner(json.loads(read_body(response)))
         links = [body] if isinstance(body, str) else list(body.values())
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, RecursionError):
         links = []
     except requests.RequestException:
-        raise _broke_off() from None
+        raise broke_off() from None
     link = next((value for value in links if isinstance(value, str) and value.startswith("http")), None)
     if link is None:
         raise UnexpectedAnswerError(vendor="iMocha", call="get_report_pdf", status=200, detail="no link to a PDF")
     return link
-
-
-def _broke_off() -> ReportFileError:
-    return ReportFileError("The download of the report's PDF broke off; it is tried again later.")
-
-
-def _spool(response: requests.Response, max_bytes: int) -> BinaryIO:
-    """Copy a download into a temporary file, on disk when it is large, and check that it is a PDF."""
-    content = cast(BinaryIO, SpooledTemporaryFile(max_size=1024 * 1024))  # noqa: SIM115 - the caller closes it
-    try:
-        with response:
-            for chunk in response.iter_content(64 * 1024):
-                content.write(chunk)
-                if content.tell() > max_bytes:
-                    raise ReportFileError(
-                        f"The report's PDF is larger than {max_bytes // 2**20} MB, Lever's limit.", permanent=True
-                    )
-        content.seek(0)
-        if content.read(5) != b"%PDF-":
-            raise ReportFileError("What iMocha gave as the report is not a PDF; it is tried again later.")
-    except requests.RequestException:
-        content.close()
-        raise _broke_off() from None
-    except ReportFileError:
-        content.close()
-        raise
-    content.seek(0)
-    return content

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from pydantic import BaseModel
 
-from lever_imocha.clients.transport import ApiClient, Call, VendorError
+from lever_imocha.clients.transport import MAX_PAGES, ApiClient, Call, NoFactError, VendorError
 from lever_imocha.domain.forms import FormTemplate
 from lever_imocha.domain.lever import (
     LeverFile,
@@ -31,6 +31,8 @@ Params = list[tuple[str, str]]
 
 PAGE_SIZE = 100
 _RESTARTS = 3
+_UPLOAD_SECONDS = 300
+"""For 30 MB and Lever's answer."""
 
 
 def read_error(_status: int, body: Any) -> VendorError:
@@ -64,13 +66,20 @@ def _many(name: str, values: Sequence[str]) -> Params:
 
 
 def _page(body: Any) -> tuple[list[Any], str | None]:
-    """Return a page's items and the next page's token; one bare object is a list of one (lever.md 7.3)."""
+    """Return a page's items and the next page's token; one bare object is a list of one (lever.md 7.3).
+
+    :raises NoFactError: it is none of these; then nothing is known about the list.
+    """
     if body is None:
         return [], None
     if isinstance(body, list):
         return body, None
-    items = body.get("data", [body])
+    items = body.get("data", body if "id" in body else None)
+    if not isinstance(items, list | dict):
+        raise NoFactError("the answer has no list")
     token = body.get("next") if body.get("hasNext") else None
+    if body.get("hasNext") and not token:
+        raise NoFactError("the answer says that there is another page, and not where")
     return items if isinstance(items, list) else [items], token
 
 
@@ -114,9 +123,10 @@ class LeverClient:
         the list starts again from its beginning when Lever no longer knows a page's token.
         """
         seen: set[str] = set()
+        tokens: set[str] = set()
         token: str | None = None
         restarts = 0
-        while True:
+        for _ in range(MAX_PAGES):
             offset = [("offset", token)] if token else []
             call = Call(
                 name=name,
@@ -132,6 +142,7 @@ class LeverClient:
                 if not token or "offset token" not in error.detail or restarts >= _RESTARTS:
                     raise
                 token, restarts = None, restarts + 1
+                tokens.clear()
                 continue
             for item in self._client.parse_items(name, model, items):
                 if key(item) not in seen:
@@ -139,6 +150,10 @@ class LeverClient:
                     yield item
             if not token:
                 return
+            if token in tokens:
+                raise self._client.unexpected(name, "a page leads back to an earlier one")
+            tokens.add(token)
+        raise self._client.unexpected(name, f"the list has more than {MAX_PAGES} pages")
 
     def _get(self, name: str, path: str, model: type[M], params: Params | None = None) -> M:
         return self._client.send(
@@ -158,6 +173,7 @@ class LeverClient:
         repeatable: bool = False,
         hidden: Sequence[str] = (),
         timeout: float | None = None,
+        deadline: float | None = None,
     ) -> M:
         return self._client.send(
             Call(
@@ -171,6 +187,7 @@ class LeverClient:
                 repeatable=repeatable,
                 hidden=hidden,
                 timeout=timeout,
+                deadline=deadline,
             )
         )
 
@@ -270,13 +287,24 @@ class LeverClient:
         """
         path = _path("opportunities", opportunity_id, "notes")
         body = {"value": value} | ({"secret": True} if secret else {})
-        return self._write("create_note", "POST", path, Note, json=body, perform_as=perform_as)
+        return self._write(
+            "create_note", "POST", path, Note, json=body, perform_as=perform_as, hidden=value.splitlines()
+        )
 
     def update_note(self, opportunity_id: str, note_id: str, value: str, *, perform_as: str) -> Note:
         """Replace a note's whole thread by one text; only notes created through the API can be updated."""
         path = _path("opportunities", opportunity_id, "notes", note_id)
         body = {"values": [{"value": value}]}
-        return self._write("update_note", "PUT", path, Note, json=body, perform_as=perform_as, repeatable=True)
+        return self._write(
+            "update_note",
+            "PUT",
+            path,
+            Note,
+            json=body,
+            perform_as=perform_as,
+            repeatable=True,
+            hidden=value.splitlines(),
+        )
 
     # Profile forms and their templates (lever.md 7)
 
@@ -352,7 +380,16 @@ class LeverClient:
         """
         path = _path("opportunities", opportunity_id, "files")
         files = {"file": (name, content, content_type)}
-        return self._write("upload_file", "POST", path, LeverFile, files=files, perform_as=perform_as, timeout=120)
+        return self._write(
+            "upload_file",
+            "POST",
+            path,
+            LeverFile,
+            files=files,
+            perform_as=perform_as,
+            timeout=120,
+            deadline=_UPLOAD_SECONDS,
+        )
 
     # Reference data (lever.md 6)
 

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import json
+import logging
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
+from urllib.parse import urljoin, urlsplit
 
 import requests
 from pydantic import BaseModel, ValidationError
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
-from urllib3.exceptions import InvalidHeader, MaxRetryError, NewConnectionError, ProxyError
+from urllib3.exceptions import HTTPError, InvalidHeader, MaxRetryError, NewConnectionError, ProxyError
 from urllib3.util import Retry as RetryAfter
 
+from lever_imocha.clients.connections import BoundedAdapter, Deadline, ending_at
 from lever_imocha.clients.limits import Limiter
 from lever_imocha.domain.metrics import Metrics, NoMetrics
+from lever_imocha.domain.types import fold_key
 from lever_imocha.errors import (
     ApiError,
     CredentialsError,
@@ -29,12 +35,24 @@ from lever_imocha.errors import (
     redact,
 )
 
+log = logging.getLogger(__name__)
+
 T = TypeVar("T")
 M = TypeVar("M", bound=BaseModel)
 
 TRIES = 6
+MAX_PAGES = 1000
+"""More pages than any list has: a list that goes on is one that never ends."""
+MAX_ANSWER_BYTES = 16 * 1024 * 1024
+"""Of JSON, unpacked; the largest page of a hundred opportunities is a twentieth of it."""
+_DEADLINE = 60.0
+_PIECE = 64 * 1024
+_MOVES = 5
 LONGEST_RETRY_AFTER = 3600
 """Seconds: no vendor makes us wait longer, whatever its answer says."""
+_TOO_SLOW = (408, 425)
+_MISFITS = (ValidationError, KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError)
+_ID = re.compile(r"\d{1,19}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _NOTHING_SENT = (requests.exceptions.ConnectTimeout, requests.exceptions.InvalidURL)
 
 
@@ -48,6 +66,7 @@ class Call(Generic[T]):
     :param repeatable: sending it twice has the effect of sending it once.
     :param hidden: personal texts it sends, which a vendor's error may repeat and nobody shall read in a log.
     :param timeout: seconds, when the client's own is not enough.
+    :param deadline: seconds in which the whole answer must be there; 60, or `timeout` if this is longer.
     """
 
     name: str
@@ -60,6 +79,15 @@ class Call(Generic[T]):
     repeatable: bool = False
     hidden: Sequence[str] = field(default=(), repr=False)
     timeout: float | None = None
+    deadline: float | None = None
+
+
+class NoFactError(ValueError):
+    """An answer of status 200 that says nothing; the message says why, without the vendor's words."""
+
+
+class TooLargeError(ValueError):
+    """An answer that is larger than any that we expect."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,11 +97,15 @@ class VendorError:
     :param code: the vendor's own error code.
     :param message: the vendor's words.
     :param kind: the error it means, where that is not plain from the HTTP status.
+    :param retry_after: for `RateLimitedError`, the seconds to wait that the vendor's words name.
+    :param advice: what an operator can do about it, where this kind's own advice does not fit.
     """
 
     code: str = ""
     message: str = ""
     kind: type[ApiError] | None = None
+    retry_after: float | None = None
+    advice: str = ""
 
 
 class ApiClient:
@@ -86,7 +118,9 @@ class ApiClient:
     :param sleep: waits between tries.
     :param max_wait: the longest wait, in seconds, before a retry in this process; when a vendor asks for more,
         `RateLimitedError` tells the caller to come back later.
-    :param metrics: told of every request, and of every 429.
+    :param metrics: told of every request, every 429 and every record that is skipped.
+    :param clock: measures how long an answer takes, in seconds.
+    :param tries: how often a call is sent at most.
     """
 
     def __init__(
@@ -101,9 +135,14 @@ class ApiClient:
         sleep: Callable[[float], None] = time.sleep,
         max_wait: float = 30,
         metrics: Metrics | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        tries: int = TRIES,
     ) -> None:
         self._metrics = metrics or NoMetrics()
         self.vendor, self.base_url, self.session = vendor, base_url.rstrip("/"), session
+        for scheme in ("https://", "http://"):
+            session.mount(scheme, BoundedAdapter(pool_maxsize=4))
+        self._clock, self._tries = clock, tries
         self._read_error = read_error
         self._limiter, self._timeout, self._sleep, self._max_wait = limiter, timeout, sleep, max_wait
         self._guard: Callable[[], object] | None = None
@@ -132,7 +171,7 @@ class ApiClient:
         retrying = Retrying(
             retry=retry_if_exception(self._may_retry),
             wait=self._wait,
-            stop=stop_after_attempt(TRIES),
+            stop=stop_after_attempt(self._tries),
             sleep=self._sleep,
             reraise=True,
         )
@@ -142,24 +181,24 @@ class ApiClient:
     def open(self, call: Call[Any], *, session: requests.Session | None = None, url: str = "") -> requests.Response:
         """One GET whose body is read by the caller in pieces (a download). No retries.
 
-        A redirect is followed only without the key: it may lead to another host, and an `X-API-KEY` header would be
-        sent along.
+        A redirect is not followed: it may lead to another host, and an `X-API-KEY` header would be sent along.
 
         :param session: for an address outside the API, one without the key.
         """
         self._await_turn()
         try:
-            response = (session or self.session).get(
-                url or f"{self.base_url}{call.path}",
-                timeout=call.timeout or self._timeout,
-                stream=True,
-                allow_redirects=session is not None,
-            )
-        except (requests.RequestException, UnicodeError):
+            with ending_at(self._deadline_of(call)):
+                response = (session or self.session).get(
+                    url or f"{self.base_url}{call.path}",
+                    timeout=call.timeout or self._timeout,
+                    stream=True,
+                    allow_redirects=False,
+                )
+        except (requests.RequestException, HTTPError, UnicodeError):
             raise self._failure(VendorDownError, call) from None
         if response.status_code >= 400:
-            with response:
-                body = _json(response) if session is None else None
+            body = _json(response) if session is None else None
+            response.close()
             if session is not None and response.status_code == 401:
                 raise self._failure(NotPermittedError, call, 401)  # no key was sent, so that it says nothing of it
             raise self._error_of(call, response.status_code, body, response.headers)
@@ -176,6 +215,9 @@ class ApiClient:
         )
         return self._error_of(call, response.status_code, _json(response), response.headers)
 
+    def _deadline_of(self, call: Call[Any]) -> Deadline:
+        return Deadline(call.deadline or max(_DEADLINE, call.timeout or self._timeout), self._clock)
+
     def _may_retry(self, error: BaseException) -> bool:
         return isinstance(error, ApiError) and error.may_be_resent and (error.retry_after or 0) <= self._max_wait
 
@@ -191,63 +233,94 @@ class ApiClient:
         self._await_turn()
         if self._guard is not None and call.method != "GET":
             self._guard()
+        deadline = self._deadline_of(call)
         try:
+            with ending_at(deadline), self._request(call) as response:
+                if not 200 <= response.status_code < 300:
+                    raise self._error_of(call, response.status_code, _json(response), response.headers)
+                content = read_body(response)
+        except requests.RequestException as error:
+            raise self._broken(call, error, deadline) from None
+        except TooLargeError:
+            limit = f"the answer is larger than {MAX_ANSWER_BYTES // 2**20} MB"
+            raise self._failure(_lost(call), call, detail=limit) from None
+        return self._parsed(call, response, content)
+
+    def _request(self, call: Call[Any]) -> requests.Response:
+        """Send; a GET that has moved for good on the same host is followed."""
+        url = f"{self.base_url}{call.path}"
+        params = list(call.params)
+        for _ in range(_MOVES):
             response = self.session.request(
                 call.method,
-                f"{self.base_url}{call.path}",
-                params=list(call.params),
+                url,
+                params=params,
                 json=call.json,
                 files=call.files,
                 timeout=call.timeout or self._timeout,
                 allow_redirects=False,
+                stream=True,
             )
-        except requests.RequestException as error:
-            raise self._broken(call, error) from None
-        if not 200 <= response.status_code < 300:
-            raise self._error_of(call, response.status_code, _json(response), response.headers)
-        return self._parsed(call, response)
+            target = _moved_to(response)
+            if call.method != "GET" or target is None:
+                break
+            response.close()
+            url, params = target, []  # the new address has them already
+            self._await_turn()
+        return response
 
     def _await_turn(self) -> None:
         self._limiter.acquire()
         self._metrics.count(f"calls.{self.vendor.lower()}")
 
-    def _parsed(self, call: Call[T], response: requests.Response) -> T:
-        lost: type[ApiError] = UnexpectedAnswerError if call.repeatable else OutcomeUnknownError
+    def _parsed(self, call: Call[T], response: requests.Response, content: bytes) -> T:
         body = None
-        if response.content:
+        if content:
             try:
-                body = response.json()
-            except ValueError:
-                raise self._failure(lost, call, response.status_code, detail="the answer is not JSON") from None
+                body = _loads(content, response.encoding)
+            except (ValueError, LookupError, RecursionError):
+                detail = "the answer is not JSON"
+                raise self._failure(_lost(call), call, response.status_code, detail=detail) from None
         try:
             return call.parse(body)
-        except (ValidationError, KeyError, TypeError, ValueError, AttributeError) as error:
+        except _MISFITS as error:
             detail = _misfit(error)
-        raise self._failure(lost, call, response.status_code, detail=detail)
+        raise self._failure(_lost(call), call, response.status_code, detail=detail)
 
-    def parse_items(self, name: str, model: type[M], items: Iterable[Any]) -> Iterator[M]:
-        """The items of a page as values, one by one.
+    def parse_items(self, name: str, model: type[M], items: Iterable[Any]) -> list[M]:
+        """Return the records of a list as values.
 
-        :raises UnexpectedAnswerError: an item lacks what every item must have.
+        A record that is not as the contract says is left out, counted, and named in the log: it must not harm the
+        others. So the list is complete only if it has as many values as there are items.
         """
-        for item in items:
+        values = []
+        for number, item in enumerate(items, 1):
             try:
-                value = model.model_validate(item)
-            except ValidationError as error:
-                detail = _misfit(error)
-            else:
-                yield value
-                continue
-            raise UnexpectedAnswerError(vendor=self.vendor, call=name, status=200, detail=detail)
+                values.append(model.model_validate(item))
+            except _MISFITS as error:
+                self._metrics.count(f"skipped_records.{self.vendor.lower()}")
+                log.warning("%s, %s: %s is skipped: %s", self.vendor, name, _name_of(item, number), _misfit(error))
+        return values
 
-    def _broken(self, call: Call[T], error: requests.RequestException) -> ApiError:
+    def unexpected(self, name: str, detail: str) -> UnexpectedAnswerError:
+        """Make the error for an answer of status 200 that does not fit the contract.
+
+        :param name: the call's.
+        """
+        return UnexpectedAnswerError(vendor=self.vendor, call=name, status=200, detail=detail)
+
+    def _broken(self, call: Call[T], error: requests.RequestException, deadline: Deadline) -> ApiError:
         kind = VendorDownError if call.repeatable or _nothing_sent(error) else OutcomeUnknownError
-        return self._failure(kind, call, detail=type(error).__name__)
+        if not deadline.has_passed:
+            return self._failure(kind, call, detail=type(error).__name__)
+        late = self._failure(kind, call, detail=f"the answer was not complete after {deadline.seconds:g} s")
+        late.may_be_resent = False  # it would take as long again
+        return late
 
     def _error_of(self, call: Call[T], status: int, body: Any, headers: Mapping[str, str]) -> ApiError:
         said = self._read_error(status, body)
         code, detail = redact(said.code, hidden=call.hidden), redact(said.message, hidden=call.hidden)
-        if status == 429:
+        if status == 429 or said.kind is RateLimitedError:
             self._limiter.slow_down()
             self._metrics.count(f"rate_limited.{self.vendor.lower()}")
             return RateLimitedError(
@@ -256,12 +329,15 @@ class ApiClient:
                 status=status,
                 code=code,
                 detail=detail,
-                retry_after=_retry_after(headers.get("Retry-After")),
+                advice=said.advice,
+                retry_after=_first(_retry_after(headers.get("Retry-After")), said.retry_after),
             )
-        if status >= 500:
+        if status >= 500 or status in _TOO_SLOW:
             return self._failure(
                 VendorDownError if call.repeatable else OutcomeUnknownError, call, status, code, detail
             )
+        if 300 <= status < 400:
+            detail = "it leads to another address: check the connection's host"
         kinds: dict[int, type[ApiError]] = {401: CredentialsError, 403: NotPermittedError, 404: NotFoundError}
         fallback = RequestRejectedError if status >= 400 else UnexpectedAnswerError
         return self._failure(said.kind or kinds.get(status, fallback), call, status, code, detail)
@@ -272,19 +348,74 @@ class ApiClient:
         return kind(vendor=self.vendor, call=call.name, status=status, code=code, detail=detail)
 
 
+def _lost(call: Call[Any]) -> type[ApiError]:
+    return UnexpectedAnswerError if call.repeatable else OutcomeUnknownError
+
+
 def _misfit(error: Exception) -> str:
     """Where an answer does not fit, without the values, which may be personal."""
     if isinstance(error, ValidationError):
         places = sorted({".".join(map(str, item["loc"])) for item in error.errors(include_input=False)})
-        return f"fields not as expected: {', '.join(places)}"
+        return redact(f"fields not as expected: {', '.join(places) or 'all'}")
+    if isinstance(error, NoFactError):
+        return str(error)
     return f"the answer has another shape ({type(error).__name__})"
 
 
-def _json(response: requests.Response) -> Any:
+def _name_of(item: Any, number: int) -> str:
+    """Name a record by its id, and by its place in the page if what stands there is no id."""
+    keys = ("id", "testid", "testlinkid", "testinvitationid")
+    given = item if isinstance(item, dict) else {}
+    ids = {fold_key(str(key)): str(value) for key, value in given.items()}
+    found = next((ids[key] for key in keys if _ID.fullmatch(ids.get(key, ""))), None)
+    return f"record {found}" if found else f"record number {number} of the page"
+
+
+def read_body(response: requests.Response) -> bytes:
+    """Return a whole answer, unpacked.
+
+    :raises TooLargeError: it is larger than `MAX_ANSWER_BYTES`; the rest is not unpacked.
+    """
+    content = bytearray()
+    for piece in response.iter_content(_PIECE):
+        content += piece
+        if len(content) > MAX_ANSWER_BYTES:
+            raise TooLargeError
+    return bytes(content)
+
+
+def _no_number(word: str) -> Any:
+    raise ValueError(f"{word} is not JSON")
+
+
+def _loads(content: bytes, encoding: str | None) -> Any:
     try:
-        return response.json()
-    except (ValueError, requests.RequestException):
+        return json.loads(content, parse_constant=_no_number)
+    except UnicodeDecodeError:
+        return json.loads(content.decode(encoding or "utf-8", "replace"), parse_constant=_no_number)
+
+
+def _json(response: requests.Response) -> Any:
+    """Return an error's JSON; None if there is none."""
+    try:
+        return _loads(read_body(response), response.encoding)
+    except (ValueError, LookupError, RecursionError, requests.RequestException):
         return None
+
+
+def _moved_to(response: requests.Response) -> str | None:
+    """Return where something has moved to for good, if this is on the same host."""
+    if response.status_code not in (301, 308) or "Location" not in response.headers:
+        return None
+    try:
+        target = urljoin(response.url, response.headers["Location"])
+        return target if urlsplit(target)[:2] == urlsplit(response.url)[:2] else None
+    except ValueError:
+        return None
+
+
+def _first(*values: float | None) -> float | None:
+    return next((value for value in values if value is not None), None)
 
 
 def _nothing_sent(error: requests.RequestException) -> bool:

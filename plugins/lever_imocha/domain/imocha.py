@@ -18,7 +18,7 @@ from pydantic import (
     model_validator,
 )
 
-from lever_imocha.domain.types import Text, Utc, VendorModel, fold_key
+from lever_imocha.domain.types import NameText, Number, Utc, VendorModel, fold_key
 
 log = logging.getLogger(__name__)
 
@@ -88,7 +88,7 @@ class ImochaModel(VendorModel):
 class Section(ImochaModel):
     """One section of a report: points reached, points possible, seconds used."""
 
-    section_name: Text = Field(alias="sectionName", default="")
+    section_name: NameText = Field(alias="sectionName", default="")
     candidate_score: float | None = Field(alias="candidateScore", default=None)
     section_score: float | None = Field(alias="sectionScore", default=None)
     section_time_taken: float | None = Field(alias="sectionTimeTaken", default=None)
@@ -101,16 +101,16 @@ def _sections(value: Any) -> Any:
 class Report(ImochaModel):
     """The report of one attempt: points, whole per cent, seconds, the URL of the PDF (imocha.md 7.1)."""
 
-    test_invitation_id: int | None = Field(alias="testInvitationId", default=None)
-    test_id: int | None = Field(alias="testId", default=None)
-    test_name: Text = Field(alias="testName", default="")
+    test_invitation_id: Number | None = Field(alias="testInvitationId", default=None)
+    test_id: Number | None = Field(alias="testId", default=None)
+    test_name: NameText = Field(alias="testName", default="")
     candidate_email: str | None = Field(alias="candidateEmail", default=None, repr=False)
     status: Status = AttemptStatus.UNKNOWN
     attempted_on: Utc = Field(alias="attemptedOn", default=None)
     candidate_points: float | None = Field(alias="candidatePoints", default=None)
     total_test_points: float | None = Field(alias="totalTestPoints", default=None)
     score_percentage: float | None = Field(alias="scorePercentage", default=None)
-    performance_category: Text = Field(alias="performanceCategory", default="")
+    performance_category: NameText = Field(alias="performanceCategory", default="")
     time_taken: float | None = Field(alias="timeTaken", default=None)
     pdf_report_url: str | None = Field(alias="pdfReportUrl", default=None)
     sections: Annotated[tuple[Section, ...], BeforeValidator(_sections)] = ()
@@ -129,9 +129,9 @@ class ImochaTest(ImochaModel):
 
     __test__ = False
 
-    id: int = Field(alias="testId")
-    name: Text = Field(alias="testName", default="")
-    status: Text = ""
+    id: Number = Field(alias="testId")
+    name: NameText = Field(alias="testName", default="")
+    status: NameText = ""
 
     @property
     def is_active(self) -> bool:
@@ -196,8 +196,8 @@ class TestLink(ImochaModel):
 
     __test__ = False
 
-    id: int = Field(alias="testLinkId")
-    name: Text = Field(alias="testLinkName", default="")
+    id: Number = Field(alias="testLinkId")
+    name: NameText = Field(alias="testLinkName", default="")
     is_api_link: bool | None = Field(alias="isApiLink", default=None)
     status: str | None = Field(alias="testLinkStatus", default=None)
     proctoring: Annotated[Proctoring | None, _NONE_IF_INVALID] = Field(alias="proctoringSettings", default=None)
@@ -208,15 +208,15 @@ class TestLink(ImochaModel):
 class Invitation(ImochaModel):
     """The answer to an invite or a reattempt; the candidate's personal test URL is not read."""
 
-    id: int = Field(alias="testInvitationId")
+    id: Number = Field(alias="testInvitationId")
     status: Status = AttemptStatus.UNKNOWN
 
 
 class Attempt(ImochaModel):
     """One row of Retrieve Invites (imocha.md 6.4); the candidate's name is not read."""
 
-    test_invitation_id: int = Field(alias="testInvitationId")
-    test_id: int | None = Field(alias="testId", default=None)
+    test_invitation_id: Number = Field(alias="testInvitationId")
+    test_id: Number | None = Field(alias="testId", default=None)
     email: str | None = Field(default=None, repr=False)
     status: Status = Field(alias="testStatus", default=AttemptStatus.UNKNOWN)
 

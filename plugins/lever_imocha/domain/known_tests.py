@@ -31,13 +31,13 @@ def are_others(known: KnownTests, listed: Collection[ImochaTest]) -> bool:
     return len(known.active) >= _SEVERAL and known.active.isdisjoint(test.id for test in listed)
 
 
-def learn(known: KnownTests, listed: Collection[ImochaTest], now: datetime) -> KnownTests:
+def learn(known: KnownTests, listed: Collection[ImochaTest], now: datetime, *, complete: bool = True) -> KnownTests:
     """Return what is known after one more list.
 
     A listed test is what the list says. One that was active and is not listed stays active for an hour, as a list may be
-    short for a moment.
+    short for a moment. A list that is known not to be complete says nothing of what it lacks.
     """
     present = {test.id for test in listed}
     absent = {test_id: known.absent_since.get(test_id, now) for test_id in known.active - present}
-    absent = {test_id: since for test_id, since in absent.items() if now - since < ABSENT_LONG_ENOUGH}
+    absent = {key: since for key, since in absent.items() if not complete or now - since < ABSENT_LONG_ENOUGH}
     return KnownTests(frozenset(test.id for test in listed if test.is_active) | absent.keys(), absent)

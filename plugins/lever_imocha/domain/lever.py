@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import AliasChoices, BeforeValidator, Field
 
-from lever_imocha.domain.types import Id, Millis, Text, VendorModel
+from lever_imocha.domain.types import Id, Millis, Name, NameText, VendorModel
 from lever_imocha.domain.written import usable_address
 
 
@@ -26,7 +26,7 @@ def _list_of(kind: type) -> BeforeValidator:
 
 
 _OptionalId = Annotated[Id | None, BeforeValidator(_id_of)]
-_Texts = Annotated[tuple[str, ...], _list_of(str)]
+_Texts = Annotated[tuple[Name, ...], _list_of(str)]
 _Objects = Annotated[tuple[dict[str, Any], ...], _list_of(dict), Field(repr=False)]
 
 
@@ -67,7 +67,7 @@ class Opportunity(VendorModel):
     """One candidacy of one person (lever.md 4.2). `stage` is an id, expanded or not."""
 
     id: Id
-    name: str | None = None
+    name: Name | None = None
     emails: _Texts = ()
     stage: _OptionalId = None
     archived: Archived | None = None
@@ -112,13 +112,13 @@ class Stage(VendorModel):
     """A pipeline stage; built-in ones have an id such as ``lead-new`` (lever.md 6.1)."""
 
     id: Id
-    text: Text = ""
+    text: NameText = ""
 
 
 class Tag(VendorModel):
     """A tag and how many opportunities carry it."""
 
-    text: str
+    text: Name
     count: int | None = None
 
 
@@ -133,7 +133,7 @@ class Posting(VendorModel):
     """An advertised job."""
 
     id: Id
-    text: Text = ""
+    text: NameText = ""
     state: str | None = None
     tags: _Texts = ()
 
@@ -160,7 +160,7 @@ class LeverFile(VendorModel):
     """A file on an opportunity (lever.md 8)."""
 
     id: Id
-    name: str | None = None
+    name: Name | None = None
     status: str | None = None
 
 

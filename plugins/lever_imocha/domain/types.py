@@ -6,13 +6,49 @@ import re
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidatorFunctionWrapHandler, WrapValidator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    model_validator,
+)
+
+LONGEST_TEXT = 100_000
+LONGEST_NAME = 500
+_NOT_FOR_TEXT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
+
+
+def clean(value: Any) -> Any:
+    """Return JSON with every text in it as PostgreSQL, a log and a web page can hold it.
+
+    Control characters other than line ends and tabs are removed, so are halves of surrogate pairs, and what follows
+    after 100,000 characters.
+    """
+    if isinstance(value, str):
+        return _NOT_FOR_TEXT.sub("", value[:LONGEST_TEXT])
+    if isinstance(value, list):
+        return [clean(item) for item in value]
+    if isinstance(value, dict):
+        return {clean(key): clean(item) for key, item in value.items()}
+    return value
 
 
 class VendorModel(BaseModel):
-    """A vendor's object: frozen; unknown fields are ignored, since both vendors add fields at any time."""
+    """A vendor's object: frozen; unknown fields are ignored, since both vendors add fields at any time.
 
-    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+    Its texts are cleaned here and nowhere else.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True, allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _clean(cls, data: Any) -> Any:
+        return clean(data)
 
 
 def fold_key(key: str) -> str:
@@ -47,7 +83,21 @@ def _utc(value: Any, read: ValidatorFunctionWrapHandler) -> Any:
 Text = Annotated[str, BeforeValidator(lambda value: "" if value is None else _text(value))]
 """Text for people: null becomes empty, and a number its digits."""
 
-Id = Annotated[str, BeforeValidator(_text)]
+
+def _one_line(value: str) -> str:
+    return re.sub(r"[\t\r\n]+", " ", value)[:LONGEST_NAME]
+
+
+Name = Annotated[str, AfterValidator(_one_line)]
+"""A text of one line, of at most 500 characters."""
+
+NameText = Annotated[Text, AfterValidator(_one_line)]
+"""Both: null becomes empty, and a number its digits."""
+
+Number = Annotated[int, Field(ge=-(2**63), lt=2**63)]
+"""A whole number that the ledger can hold."""
+
+Id = Annotated[Name, BeforeValidator(_text)]
 """A Lever id: opaque, a UUID or a word such as ``lead-new``."""
 
 Millis = Annotated[datetime | None, WrapValidator(_millis)]

@@ -12,8 +12,16 @@ from airflow.providers.http.hooks.http import HttpHook
 from lever_imocha.clients.limits import Limiter
 from lever_imocha.clients.transport import ApiClient, VendorError
 from lever_imocha.domain.metrics import Metrics
-from lever_imocha.errors import LeverImochaError, OutcomeUnknownError, VendorDownError
-from lever_imocha.hooks.connections import ConnectionLike, api_key, base_url, find_connection, session_for, timeout_of
+from lever_imocha.errors import OutcomeUnknownError, VendorDownError
+from lever_imocha.hooks.connections import (
+    ConnectionLike,
+    api_key,
+    base_url,
+    find_connection,
+    session_for,
+    timeout_of,
+    try_connection,
+)
 from lever_imocha.hooks.limits import limiter_for, process_limiter
 
 _READS = ("GET", "HEAD")
@@ -124,8 +132,4 @@ class VendorHook(HttpHook):
 
     def _tested(self, check: Callable[[Limiter], None]) -> tuple[bool, str]:
         """Check the key without the ledger, whose outage says nothing of the key."""
-        try:
-            check(process_limiter(self.conn_type))
-        except LeverImochaError as error:
-            return False, str(error)
-        return True, f"{self.vendor} accepts the API key."
+        return try_connection(lambda: check(process_limiter(self.conn_type)), self.vendor)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
@@ -13,8 +16,8 @@ from airflow.sdk.log import mask_secret
 from requests.adapters import HTTPAdapter
 
 from lever_imocha.clients.limits import Limiter
-from lever_imocha.errors import SettingsError
-from lever_imocha.settings import is_loopback
+from lever_imocha.domain.hosts import is_loopback
+from lever_imocha.errors import LeverImochaError, SettingsError, UnexpectedAnswerError
 
 _SHORTEST_SECRET = 16
 
@@ -43,8 +46,25 @@ def find_connection(read: Callable[[str], Any], conn_id: str, conn_type: str) ->
     try:
         connection: ConnectionLike = read(conn_id)
     except AirflowNotFoundException:
-        raise SettingsError([f"connection {conn_id}: does not exist; make it in Airflow, type {conn_type}"]) from None
+        raise SettingsError(
+            [
+                f"connection {conn_id}: does not exist, or cannot be read (its port must be a number); make it in"
+                f" Airflow, type {conn_type}"
+            ]
+        ) from None
+    except ValueError:
+        raise SettingsError([f"connection {conn_id}: cannot be read; its port must be a number"]) from None
+    _check_extra(connection)
     return connection
+
+
+def _check_extra(connection: ConnectionLike) -> None:
+    try:
+        is_object = isinstance(json.loads(getattr(connection, "extra", None) or "{}"), dict)
+    except ValueError:
+        is_object = False
+    if not is_object:
+        raise SettingsError([f'connection {connection.conn_id}: extra must be JSON, e.g. {{"timeout": 20}}'])
 
 
 def base_url(connection: ConnectionLike, default: str) -> str:
@@ -55,12 +75,31 @@ def base_url(connection: ConnectionLike, default: str) -> str:
     """
     host = (connection.host or default).strip().rstrip("/")
     url = host if "://" in host else f"{connection.schema or 'https'}://{host}"
-    parts = urlsplit(url)
-    if connection.port and parts.port is None:
+    try:
+        parts, port = urlsplit(url), urlsplit(url).port
+    except ValueError:
+        raise _bad_host(connection, default) from None
+    if (
+        not _HOST.fullmatch(parts.hostname or "")
+        or "@" in parts.netloc
+        or parts.netloc.endswith(":")
+        or re.search(r"[\s?#]", url)
+    ):
+        raise _bad_host(connection, default)
+    if connection.port and port is None:
         url = parts._replace(netloc=f"{parts.netloc}:{connection.port}").geturl()
     if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(parts.hostname)):
-        raise SettingsError([f"connection {connection.conn_id}: host must start with https://, e.g. {default}"])
+        raise _bad_host(connection, default)
     return url
+
+
+_HOST = re.compile(r"[a-z0-9_]([a-z0-9_.-]{0,250}[a-z0-9_])?|[0-9a-f:.]+", re.IGNORECASE)
+
+
+def _bad_host(connection: ConnectionLike, default: str) -> SettingsError:
+    return SettingsError(
+        [f"connection {connection.conn_id}: host must start with https:// and be a web address, e.g. {default}"]
+    )
 
 
 def api_key(connection: ConnectionLike) -> str:
@@ -72,6 +111,10 @@ def api_key(connection: ConnectionLike) -> str:
     if not key:
         raise SettingsError([f"connection {connection.conn_id}: password is empty; put the API key there"])
     mask_secret(key)
+    if not re.fullmatch(r"[!-~]+", key):
+        raise SettingsError(
+            [f"connection {connection.conn_id}: password is no API key: it has blanks, line ends or unusual letters"]
+        )
     return key
 
 
@@ -104,7 +147,7 @@ def secret_extra(connection: ConnectionLike, name: str) -> str | None:
 
 
 class ApiSession(requests.Session):
-    """A session that takes its API key along only to the host it was made for."""
+    """A session that takes its API key along only to the host it was made for, and lets its own settings win."""
 
     def rebuild_auth(self, prepared_request: requests.PreparedRequest, response: requests.Response) -> None:
         """Take the key out of a request that a redirect sends to another host; `requests` knows one header only."""
@@ -112,6 +155,11 @@ class ApiSession(requests.Session):
         if self.should_strip_auth(old, new):  # type: ignore[no-untyped-call]
             prepared_request.headers.pop("X-API-KEY", None)
         super().rebuild_auth(prepared_request, response)  # type: ignore[no-untyped-call]
+
+    def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
+        """Prefer the session's `verify` and proxies: in requests, those of the environment win."""
+        own = self.verify if verify is None else verify
+        return super().merge_environment_settings(url, {**self.proxies, **(proxies or {})}, stream, own, cert)
 
 
 class _LimitedAdapter(HTTPAdapter):
@@ -131,6 +179,7 @@ def session_for(connection: ConnectionLike, limiter: Limiter | None = None) -> r
     """Make a session with the connection's extras `verify` and `proxies`, without authentication.
 
     :param limiter: asked before every request; not for a session of `ApiClient`, which asks by itself.
+    :raises SettingsError: `verify` names no file.
     """
     logging.getLogger("urllib3").setLevel(logging.INFO)  # DEBUG would log URLs, among them those of reports
     extra = connection.extra_dejson
@@ -138,14 +187,56 @@ def session_for(connection: ConnectionLike, limiter: Limiter | None = None) -> r
     adapter = _LimitedAdapter(limiter) if limiter else HTTPAdapter(pool_maxsize=4)
     session.mount("https://", adapter)
     session.mount("http://", adapter)
-    if extra.get("verify") not in (None, ""):
-        session.verify = extra["verify"]
+    session.verify = _verify(connection)
     if isinstance(extra.get("proxies"), dict):
         session.proxies.update(extra["proxies"])
     return session
 
 
+def _verify(connection: ConnectionLike) -> bool | str:
+    """Return whether TLS certificates are checked, or the CA bundle that they are checked with."""
+    given = connection.extra_dejson.get("verify")
+    if given in (None, ""):
+        return True
+    word = str(given).strip()
+    if word.casefold() in _WORDS:
+        return _WORDS[word.casefold()]
+    if not Path(word).exists():
+        raise SettingsError([f"connection {connection.conn_id}: verify: there is no CA bundle {word}"])
+    return word
+
+
+_WORDS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+
+
 def timeout_of(connection: ConnectionLike) -> float:
-    """Return the connection's extra `timeout`, in seconds; 20 if it is not set."""
-    timeout = connection.extra_dejson.get("timeout")
-    return float(timeout) if timeout else 20
+    """Return the connection's extra `timeout`, in seconds; 20 if it is not set.
+
+    :raises SettingsError: it is no number of seconds that makes sense.
+    """
+    given = connection.extra_dejson.get("timeout")
+    if given in (None, ""):
+        return 20
+    try:
+        seconds = float(str(given))
+    except ValueError:
+        seconds = 0
+    if not 1 <= seconds <= 300:
+        raise SettingsError([f"connection {connection.conn_id}: timeout must be 1 to 300 seconds"])
+    return seconds
+
+
+def try_connection(check: Callable[[], None], vendor: str) -> tuple[bool, str]:
+    """Test a connection for Airflow's page.
+
+    :return: whether it works, and one sentence; whatever was typed into the form, it is no error.
+    """
+    try:
+        check()
+    except UnexpectedAnswerError as error:
+        return False, f"{error.vendor} does not seem to be there: {error} Check the connection's host."
+    except LeverImochaError as error:
+        return False, " ".join(str(error).split())
+    except Exception as error:  # a form may hold anything, and Airflow shows a trace for an error
+        return False, f"The connection cannot be used ({type(error).__name__}); check host, port, password and extra."
+    return True, f"{vendor} accepts the API key."

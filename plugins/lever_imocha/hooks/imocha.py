@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import requests
@@ -41,14 +42,20 @@ class ImochaHook(VendorHook):
         super().__init__(imocha_conn_id, **kwargs)
         self.imocha_conn_id = imocha_conn_id
 
-    def client(self, limiter: Limiter | None = None, metrics: Metrics | None = None) -> ImochaClient:
+    def client(
+        self,
+        limiter: Limiter | None = None,
+        metrics: Metrics | None = None,
+        report_hosts: Collection[str] = (),
+    ) -> ImochaClient:
         """Make a typed client; report links outside the API are fetched without the key (imocha.md 7.2).
 
         :param limiter: None for the ledger's, or this process's own where there is no ledger.
         :param metrics: counts every request and every 429.
+        :param report_hosts: the only hosts that report links may lead to; empty means any.
         :raises SettingsError: there is no such connection, or it is incomplete.
         """
-        return ImochaClient(self.api_client(limiter, metrics), session_for(self._connection))
+        return ImochaClient(self.api_client(limiter, metrics), session_for(self._connection), report_hosts)
 
     def authenticate(self, session: requests.Session, key: str) -> None:
         """Send the API key as a header of its own (imocha.md 1)."""

@@ -58,7 +58,11 @@ class Services:
             lever=LeverHook(lever_conn_id).client(
                 SharedLimiter(engine=engine, name="lever", rate=limits.lever), AirflowMetrics()
             ),
-            imocha=imocha.client(SharedLimiter(engine=engine, name="imocha", rate=limits.imocha), AirflowMetrics()),
+            imocha=imocha.client(
+                SharedLimiter(engine=engine, name="imocha", rate=limits.imocha),
+                AirflowMetrics(),
+                settings.write_back.report_hosts,
+            ),
             ledger=Ledger(engine=engine, lock_worker=worker_lock.renew),
             settings=settings,
             worker=worker_lock.worker,

@@ -42,11 +42,16 @@ class ActiveTests:
             self._known = _read(young or self._ledger.cache.get(TESTS) or {})
             self._fresh = young is not None and not fresh
         if not self._fresh and (fresh or not ids <= self._known.active):
-            self._known, self._fresh = self._learned(self._known), True
+            self._known, complete = self._learned(self._known)
+            self._fresh = complete
+            if not complete and not ids <= self._known.active:
+                raise UnexpectedAnswerError(vendor="iMocha", call="list_tests", detail="the list is not complete")
         return ids & self._known.active
 
-    def _learned(self, known: KnownTests) -> KnownTests:
-        listed = list(self._imocha.list_tests())
+    def _learned(self, known: KnownTests) -> tuple[KnownTests, bool]:
+        """Return what is known after one more list, and whether the list was complete."""
+        tests = self._imocha.list_tests()
+        listed = list(tests)
         if not listed:
             raise UnexpectedAnswerError(vendor="iMocha", call="list_tests", detail="no test at all is listed")
         if are_others(known, listed):
@@ -56,10 +61,10 @@ class ActiveTests:
                     " key, or, if the account has changed, run python -m lever_imocha.ledger moved"
                 ]
             )
-        learned = learn(known, listed, self._clock())
+        learned = learn(known, listed, self._clock(), complete=tests.complete)
         absent = {str(test_id): since.isoformat() for test_id, since in learned.absent_since.items()}
         self._ledger.cache.put(TESTS, {"active": sorted(learned.active), "absent_since": absent})
-        return learned
+        return learned, tests.complete
 
 
 def _read(stored: Mapping[str, Any]) -> KnownTests:

@@ -13,7 +13,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Protocol
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
 from lever_imocha.clients.lever import LeverClient
 from lever_imocha.domain.forms import FormTemplate
@@ -26,7 +26,8 @@ from lever_imocha.workflows.form_templates import FormTemplates
 
 log = logging.getLogger(__name__)
 
-_KEY, _NAMES, _CHECKED, _PROBLEMS = "lever.settings", "lever.names", "lever.templates.checked", "settings.problems"
+_KEY = "lever"  # ledger/deliveries.py finds the trigger stages under it
+_NAMES, _CHECKED, _PROBLEMS = "lever.names", "lever.templates.checked", "settings.problems"
 _FRESH = timedelta(minutes=15)
 _LISTED = 40
 
@@ -45,7 +46,7 @@ class ResolvedSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    user_id: str | None
+    user_id: str | None = Field(validation_alias=AliasChoices("user_id", "perform_as"))  # as 0.2.0 kept it
     rules: tuple[ResolvedRule, ...]
     templates: dict[str, FormTemplate] = {}
     problems: tuple[str, ...] = ()

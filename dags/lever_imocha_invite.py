@@ -2,7 +2,8 @@
 ### Invite candidates who entered the assessment stage
 
 Reads Lever's opportunities in the trigger stage. For each one with an iMocha tag, it invites the candidate to the test
-or refreshes a pending invitation. The grid has one row per candidate; above 32 candidates, several share a row.
+or refreshes a pending invitation. The grid has one row per candidate; above 32 candidates, several share a row. The row
+`settings` is there when a name in the settings is wrong: it fails and says what to correct, while the other rows go on.
 
 **When it fails:** the last line of the failed row's log says what to do. Then clear that row, or wait: the next run tries
 again. With `full`, the run reads all candidates in the stage, not only those who entered it since the last run.

@@ -2,9 +2,10 @@
 ### Create a Lever tag for every active iMocha test
 
 Started by hand. Lever has no call that creates a tag, so the missing tags are added to one opportunity and removed again.
-Name that opportunity, or a posting whose first active opportunity is used. The log and the task's result list the tags
-created, present, stale (their test was deleted or renamed) and vanished (Lever no longer lists them; then use
-`keep_on_opportunity`).
+Name that opportunity, or a posting whose first active opportunity outside of the trigger stages is used: in a trigger
+stage the tags would ask for every test. The log and the task's result list the tags created, present, stale (their test was
+deleted or renamed), refused (by Lever; the run then fails, and the other tags are made) and vanished (Lever no longer lists
+them; then use `keep_on_opportunity`).
 
 **When it fails:** the last line of the log says what to do. Run it again: a second run finishes what the first began.
 """

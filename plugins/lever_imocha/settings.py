@@ -57,9 +57,9 @@ class Rule(_Section):
     completed_stage: Name = "Assessment Complete"
     """Where a candidate goes when all tests have ended."""
     form_template: Name = "iMocha Assessment"
-    """The name of the profile form template."""
+    """The profile form template, its name or id."""
     postings: tuple[Name, ...] = ()
-    """Only these postings, names or ids; empty means all."""
+    """Only these postings, names or ids; empty means all. A name means every posting of this title, closed ones too."""
     tags: tuple[Name, ...] = ()
     """Only opportunities with one of these tags; empty means all."""
     retake: Literal["never", "reattempt"] = "never"

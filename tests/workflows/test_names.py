@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from lever_imocha.clients.lever import LeverClient
 from lever_imocha.errors import AssessmentError, SettingsError
+from lever_imocha.ledger.values import Work
 from lever_imocha.settings import parse_settings
 from lever_imocha.workflows.resolved_settings import problems_of_last_sweep, refresh_resolved
 from requests.adapters import HTTPAdapter
@@ -262,3 +263,13 @@ def test_two_write_backs_that_begin_together_create_one_template(stack: Stack, s
     for thread in threads:
         thread.join()
     assert [template["text"] for template in stack.world.templates.values()] == ["iMocha Assessment"]
+
+
+def test_what_an_earlier_version_has_looked_up_is_still_understood(stack: Stack) -> None:
+    stack.run_invite()
+    known = stack.ledger.cache.get("lever")
+    assert known is not None
+    rules = [{key: value for key, value in rule.items() if key != "usable"} for rule in known["rules"]]
+    stack.ledger.cache.put("lever", {"perform_as": known["user_id"], "rules": rules, "templates": {}})
+    stack.ledger.queue.enqueue([stack.candidate(PYTHON)], Work.INVITE)
+    assert stack.run_invite(sweep=False) == ["invite"]

@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import insert
 from lever_imocha.ledger.base import LedgerPart
 from lever_imocha.ledger.tables import reference
 
-ACCOUNT, TESTS, SETTINGS = "lever.account", "imocha.tests", "lever.settings"
+ACCOUNT, TESTS, SETTINGS = "lever.account", "imocha.tests", "lever"
 ACCOUNT_KEYS = (ACCOUNT, TESTS)
 """The values by which another account's key is noticed."""
 

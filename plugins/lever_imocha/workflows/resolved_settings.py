@@ -13,7 +13,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
 from lever_imocha.clients.lever import LeverClient
 from lever_imocha.domain.forms import FormTemplate
@@ -48,7 +48,7 @@ class ResolvedSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    user_id: str | None
+    user_id: str | None = Field(validation_alias=AliasChoices("user_id", "perform_as"))  # as 0.2.0 kept it
     rules: tuple[ResolvedRule, ...]
     templates: dict[str, FormTemplate] = {}
     problems: tuple[str, ...] = ()

@@ -23,7 +23,7 @@ from statistics import median
 from typing import Any
 
 from lever_imocha import ledger as package
-from lever_imocha.domain.decisions import Action, Departure
+from lever_imocha.domain.decisions import Action, Departure, OverLimit, Reason
 from lever_imocha.domain.imocha import AttemptStatus
 from lever_imocha.domain.rules import RuleKey
 from lever_imocha.ledger.alerts import AlertLog
@@ -166,6 +166,8 @@ class Cases:
         yield Case(
             "AlertLog.overdue", "all that waits", lambda _turn, _: self._alerts.overdue(entries=wait, reports=wait)
         )
+        yield Case("AlertLog.over_limit", "all", lambda _turn, _: self._alerts.over_limit())
+        yield Case("AlertLog.per_candidate", "all", lambda _turn, _: self._alerts.per_candidate())
         told = [f"parked {number}" for number in range(1, 2651)]
         yield Case(
             "AlertLog.claim", "2,650 told, 100 new",
@@ -454,6 +456,25 @@ class Cases:
         )
         yield Case("Watermarks.put", "one", lambda _turn, _: ledger.watermarks.put("sweep", rows.now))
         yield Case("Cache.drop", "two keys", lambda _turn, _: ledger.cache.drop("a", "b"))
+        yield Case("Watermarks.first", "one", lambda _turn, _: ledger.watermarks.first("activated"))
+        yield Case("Entries.hold_for_now", "one", lambda turn, _: ledger.entries.hold_for_now(turn + 1, Reason.LIMIT))
+        yield Case("Entries.held", "by limits", lambda _turn, _: ledger.entries.held([Reason.LIMIT]))
+        yield Case(
+            "Entries.settle_held",
+            "by limits",
+            lambda _turn, _: ledger.entries.settle_held(OverLimit.RELEASE, [Reason.LIMIT]),
+        )
+        yield Case(
+            "WorkQueue.release_waiting_for", "one reason", lambda _turn, _: ledger.queue.release_waiting_for("settings")
+        )
+        yield Case("Mails.counts", "one", lambda turn, _: ledger.mails.counts(self._key(rows.written, turn)))
+        yield Case(
+            "Mails.take", "one", lambda turn, _: ledger.mails.take(self._key(rows.written, turn), 1, per_hour=10_000)
+        )
+        yield Case("Mails.mark_sent", "one", lambda turn, _: ledger.mails.mark_sent(self._key(rows.written, turn), 1))
+        yield Case("Mails.give_back", "one", lambda turn, _: ledger.mails.give_back(self._key(rows.written, turn), 1))
+        yield Case("Mails.next_turn", "one", lambda _turn, _: ledger.mails.next_turn(per_hour=200, waiting=5))
+        yield Case("Mails.forget", "old ones", lambda _turn, _: ledger.mails.forget())
         yield Case("Watermarks.past", "one", lambda _turn, _: ledger.watermarks.past("sweep", rows.now))
         yield Case("Watermarks.get", "one", lambda _turn, _: ledger.watermarks.get("sweep"))
         yield Case("RestoreDetection.last_event", "", lambda _turn, _: ledger.restore.last_event())

@@ -215,3 +215,19 @@ def test_whom_the_limit_of_the_hour_holds_is_told_once_an_hour(
         sweep()
         (line,) = told()
         assert line.startswith("Look: 2 candidates are held by limits.per_hour (1 e-mails in an hour). They go on by")
+
+
+def test_whom_the_limit_of_one_candidate_holds_is_told_once(
+    dags: Any, world: World, alerting: Callable[..., Told]
+) -> None:
+    told = alerting(GOOD + "activation: {existing: invite}\nlimits: {per_candidate: 1}\n")
+    opportunity = world.add_opportunity(stage="Assessment", tags=[PYTHON], emails=["a@example.com"])["id"]
+    assert run(dags) == "success"
+    for stage in ("Recruiter screen", "Assessment"):
+        world.move(opportunity, stage)
+    assert run(dags) == "success"
+    assert len(world.mails) == 1
+    for _ in range(2):
+        sweep()
+        (line,) = told()
+        assert line.startswith(f"Look: 1 held by limits.per_candidate, a person decides: opportunity {opportunity}.")

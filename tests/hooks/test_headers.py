@@ -23,8 +23,8 @@ from lever_imocha.hooks.lever import LeverHook
 from lever_imocha.ledger.limiter import SharedLimiter
 
 EXTRA = {
-    "webhook_tokens": "tok-s3cret",
-    "callback_secret": "cb-s3cret",
+    "webhook_tokens": "tok-s3cret-of-16-letters",
+    "callback_secret": "cb-s3cret-of-16-letters",
     "anything": "any-s3cret",
     "Authorization": "aut-s3cret",
     "timeout": 5,
@@ -163,7 +163,7 @@ def test_run_says_whether_a_lost_answer_may_have_had_an_effect(
 
 
 def in_lists(echo: Echo, monkeypatch: pytest.MonkeyPatch) -> None:
-    extra = {"webhook_tokens": ["tok-s3cret"], "callback_secret": ["cb-s3cret"]}
+    extra = {"webhook_tokens": ["tok-s3cret-of-16-letters"], "callback_secret": ["cb-s3cret-of-16-letters"]}
     for vendor in KEYS:
         connection = {"conn_type": vendor, "host": f"{echo.url}/v9", "password": "k3y", "extra": extra}
         monkeypatch.setenv(f"AIRFLOW_CONN_{vendor.upper()}_DEFAULT", json.dumps(connection))
@@ -190,8 +190,8 @@ async def async_run(conn_id: str) -> None:
 
 def test_secrets_in_lists_are_read(echo: Echo, monkeypatch: pytest.MonkeyPatch) -> None:
     in_lists(echo, monkeypatch)
-    assert LeverHook().webhook_tokens == ["tok-s3cret"]
-    assert ImochaHook().callback_secret == "cb-s3cret"
+    assert LeverHook().webhook_tokens == ["tok-s3cret-of-16-letters"]
+    assert ImochaHook().callback_secret == "cb-s3cret-of-16-letters"
 
 
 def test_options_of_one_session_go_before_those_of_the_connection(echo: Echo) -> None:

@@ -185,7 +185,7 @@ def test_an_invitation_that_imocha_refuses_uses_up_nothing(limited: Stack, later
 
 def test_a_lost_answer_takes_one_e_mail_however_often_it_is_tried(limited: Stack) -> None:
     opportunity = limited.candidate(PYTHON)
-    limited.fault(vendor="imocha", path_contains="/invite", mode="drop", apply=True, times=6)
+    limited.fault(vendor="imocha", path_contains="/invite", mode="drop", apply=True, times=7)
     with pytest.raises(OutcomeUnknownError):
         limited.run_invite()
     assert limited.run_invite(force=True) == ["failed again: OutcomeUnknownError"]

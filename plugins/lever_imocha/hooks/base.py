@@ -10,7 +10,7 @@ import requests
 from airflow.providers.http.hooks.http import HttpHook
 
 from lever_imocha.clients.limits import Limiter
-from lever_imocha.clients.transport import ApiClient, VendorError
+from lever_imocha.clients.transport import TRIES, ApiClient, VendorError
 from lever_imocha.domain.metrics import Metrics
 from lever_imocha.errors import OutcomeUnknownError, VendorDownError
 from lever_imocha.hooks.connections import (
@@ -41,6 +41,7 @@ class VendorHook(HttpHook):
 
     def __init__(self, conn_id: str, **kwargs: Any) -> None:
         super().__init__(http_conn_id=conn_id, **kwargs)
+        self._tries = TRIES
 
     def authenticate(self, session: requests.Session, key: str) -> None:
         """Let a session send the API key as the vendor expects it."""
@@ -112,6 +113,7 @@ class VendorHook(HttpHook):
             session=self._session(),
             limiter=limiter or limiter_for(self.conn_type),
             timeout=timeout_of(self._connection),
+            tries=self._tries,
             metrics=metrics,
             read_error=self.read_error,
         )
@@ -132,4 +134,5 @@ class VendorHook(HttpHook):
 
     def _tested(self, check: Callable[[Limiter], None]) -> tuple[bool, str]:
         """Check the key without the ledger, whose outage says nothing of the key."""
+        self._tries = 1
         return try_connection(lambda: check(process_limiter(self.conn_type)), self.vendor)

@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import Engine, Text, and_, any_, cast, delete, false, func, literal, or_, select
+from sqlalchemy import Engine, Text, and_, any_, cast, delete, false, func, literal, literal_column, or_, select
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 
 from lever_imocha.domain.decisions import Reason
-from lever_imocha.ledger.tables import alerts, work_items
+from lever_imocha.ledger.tables import alerts, stage_entries, work_items
 from lever_imocha.ledger.values import Work
 
 
@@ -87,6 +87,15 @@ class AlertLog:
                 ).where(item.kind == Work.INVITE)
             ).one()
         return OverHour(**row._mapping)
+
+    def per_candidate(self) -> dict[int, str]:
+        """Return who waits for a person because of the limit of one candidate: stage entry id -> opportunity id."""
+        entry = stage_entries.c
+        query = select(entry.id, entry.opportunity_id).where(
+            entry.decision == literal_column("'hold'"), entry.reason == Reason.PER_CANDIDATE
+        )
+        with self._engine.connect() as connection:
+            return {row.id: row.opportunity_id for row in connection.execute(query.order_by(entry.id))}
 
     def claim(self, keys: Sequence[str], *, repeat: timedelta | None = None) -> set[str]:
         """Claim alerts, so that each is sent once.

@@ -11,7 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from lever_imocha.errors import LedgerError
 from lever_imocha.hooks.ledger import ledger_engine
 from lever_imocha.ledger.alerts import AlertLog
-from lever_imocha.notifications.messages import limit_text, overdue_text
+from lever_imocha.notifications.messages import limit_text, overdue_text, per_candidate_text
 from lever_imocha.settings import AlertSettings, Settings
 
 log = logging.getLogger(__name__)
@@ -35,10 +35,16 @@ def alert_overdue(settings: Settings) -> None:
         log.error("alert about what waits too long not sent: %s", type(error).__name__)
 
 
-def alert_limit(settings: Settings) -> None:
-    """Send an alert while the limit of e-mails an hour holds candidates, once in each hour. Never raises."""
+def alert_limits(settings: Settings) -> None:
+    """Send an alert while the limit of the hour holds candidates, once in each hour, and one about each whom a person
+    has to decide about. Never raises.
+    """
     try:
-        waiting = AlertLog(engine=ledger_engine()).over_limit()
+        sent = AlertLog(engine=ledger_engine())
+        waiting, held = sent.over_limit(), {f"per_candidate {key}": who for key, who in sent.per_candidate().items()}
+        new = sent.claim(sorted(held))
+        if new and not _send(settings.alerts, per_candidate_text([held[key] for key in sorted(new)])):
+            sent.give_up(sorted(new))
     except Exception as error:
         log.error("alert about the limit of e-mails not sent: %s", type(error).__name__)
         return

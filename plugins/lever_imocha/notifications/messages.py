@@ -51,6 +51,15 @@ def limit_text(waiting: OverHour, *, per_hour: int) -> str:
     )
 
 
+def per_candidate_text(opportunity_ids: Sequence[str]) -> str:
+    """Make the text of the alert about candidates who were sent as many e-mails as one may be sent in a week."""
+    return (
+        f"{len(opportunity_ids)} held by limits.per_candidate, a person decides: opportunity "
+        f"{listed(list(opportunity_ids))}. Find out why so many e-mails were sent, then run lever_imocha_invite with "
+        "over_limit: release or drop."
+    )
+
+
 _WAITS = {
     Work.INVITE: "undecided",
     Work.CANCEL: "with invitations to cancel",

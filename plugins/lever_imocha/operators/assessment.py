@@ -97,7 +97,7 @@ class CollectStageEntriesOperator(AssessmentOperator):
     def execute(self, context: Any) -> list[list[str]]:
         """Return batches of opportunity ids; an empty one at the end is the row that tells problems of the settings."""
         from lever_imocha.domain.decisions import OverLimit
-        from lever_imocha.notifications.alerts import alert_limit, alert_overdue
+        from lever_imocha.notifications.alerts import alert_limits, alert_overdue
         from lever_imocha.runtime.batch_run import run_batch
 
         by_webhook = context["dag_run"].run_type == "asset_triggered"
@@ -112,7 +112,7 @@ class CollectStageEntriesOperator(AssessmentOperator):
                     over_limit=OverLimit(self.over_limit),
                 )
             finally:
-                alert_limit(services.settings)
+                alert_limits(services.settings)
                 if not by_webhook:
                     alert_overdue(services.settings)
             self.log.info("%s opportunities to decide about", len(waiting))

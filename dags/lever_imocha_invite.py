@@ -40,6 +40,9 @@ with DAG(
     },
     params={
         "full": Param(False, type="boolean", description="Read all candidates in the stage"),
+        "allow_cancelling": Param(
+            False, type="boolean", description="Cancel and forget also when suspiciously many have left"
+        ),
         "over_limit": Param(
             "wait",
             enum=["wait", "release", "drop"],
@@ -50,7 +53,10 @@ with DAG(
     tags=["lever", "imocha"],
 ):
     collect = CollectStageEntriesOperator(
-        task_id="collect_stage_entries", full="{{ params.full }}", over_limit="{{ params.over_limit }}"
+        task_id="collect_stage_entries",
+        full="{{ params.full }}",
+        allow_cancelling="{{ params.allow_cancelling }}",
+        over_limit="{{ params.over_limit }}",
     )
     InviteCandidatesOperator.partial(
         task_id="invite", map_index_template="{{ task.label }}", max_active_tis_per_dagrun=8

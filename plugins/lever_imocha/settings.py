@@ -192,6 +192,8 @@ class LimitSettings(_Section):
     """E-mails in any hour, to all candidates together; above it they go on in the next hours."""
     per_candidate: Annotated[int, Field(ge=1)] = 5
     """E-mails to one candidate in seven days; above it a person decides."""
+    cancel_share: Annotated[float, Field(gt=0, le=1)] = 0.1
+    """The share of the open invitations, but at least 5, that one sweep may cancel; above it a person decides."""
 
 
 class AlertSettings(_Section):

@@ -35,6 +35,7 @@ class Stack:
     imocha: ImochaClient
     settings: Settings = field(default_factory=lambda: parse_settings(SETTINGS))
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    held_back: tuple[int, int] | None = None
 
     def candidate(self, *tags: str, stage: str = "Assessment", **given: Any) -> str:
         given.setdefault("emails", [f"ann{len(self.world.opportunities)}@example.com"])
@@ -64,9 +65,13 @@ class Stack:
         sweep: bool = True,
         force: bool = False,
         over_limit: OverLimit = OverLimit.WAIT,
+        allow_cancelling: bool = False,
     ) -> list[str | None]:
         workflow = self.invite_workflow()
-        due = workflow.collect(full=full, sweep=sweep, waiting=force, over_limit=over_limit)
+        due = workflow.collect(
+            full=full, sweep=sweep, waiting=force, over_limit=over_limit, allow_cancelling=allow_cancelling
+        )
+        self.held_back = workflow.held_back
         outcomes = [workflow.act(opportunity_id, force=force) for opportunity_id in due]
         return [str(outcome) if outcome else None for outcome in outcomes]
 

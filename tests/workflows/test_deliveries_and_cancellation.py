@@ -520,3 +520,33 @@ def test_the_same_answer_for_a_day_is_a_proof(stack: Stack) -> None:
         connection.execute(text("UPDATE lever_imocha.opportunities SET missing_since = now() - interval '1 day'"))
     stack.run_invite(force=True)
     assert stack.invitation().state == "Cancelled"
+
+
+@pytest.mark.parametrize("full", [True, False])
+@pytest.mark.parametrize("stage_left", [True, False])
+def test_a_sweep_that_would_cancel_many_cancels_none_and_asks(stack: Stack, full: bool, stage_left: bool) -> None:
+    stack.settings = parse_settings(SETTINGS + f"cancel_when: {{stage_left: {str(stage_left).lower()}}}\n")
+    candidates = [stack.candidate(PYTHON) for _ in range(12)]
+    stack.run_invite()
+    for opportunity in candidates[:6]:
+        if stage_left:
+            stack.world.move(opportunity, "Recruiter screen")
+        else:
+            stack.world.archive(opportunity, REASON)
+    newcomer = stack.candidate(SQL)
+    assert stack.run_invite(full=full) == ["invite"]
+    assert stack.held_back == (6, 12)
+    assert {item.state for item in stack.world.invitations.values()} == {"Pending"}
+    stack.run_invite(full=full, allow_cancelling=True)
+    assert [item.state for item in stack.world.invitations.values()].count("Cancelled") == 6
+    assert stack.stage(newcomer) == "Assessment"
+
+
+def test_a_few_may_leave_at_once(stack: Stack) -> None:
+    candidates = [stack.candidate(PYTHON) for _ in range(5)]
+    stack.run_invite()
+    for opportunity in candidates:
+        stack.world.delete(opportunity)
+    stack.run_invite()
+    assert stack.held_back is None
+    assert {item.state for item in stack.world.invitations.values()} == {"Cancelled"}

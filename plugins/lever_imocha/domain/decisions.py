@@ -361,6 +361,9 @@ def frees_stage(situation: Situation, outcome: Outcome) -> bool:
     return waited and outcome.action is Action.IGNORE and situation.rule is not None
 
 
+_ALWAYS = 5
+
+
 class Departure(StrEnum):
     """How an opportunity left; the words are keys of the settings' `cancel_when`."""
 
@@ -391,6 +394,14 @@ def may_cancel(departures: Collection[Departure | None], cancel_when: Collection
     :param cancel_when: the departures that the settings name.
     """
     return all(departure in cancel_when for departure in departures)
+
+
+def may_cancel_many(leaving: int, open_invitations: int, share: float) -> bool:
+    """Tell whether one sweep may cancel, mask and forget for so many: more is more likely a mistake than the truth.
+
+    :param share: of the open invitations, from the settings; five may always.
+    """
+    return leaving <= max(_ALWAYS, int(share * open_invitations))
 
 
 def may_mask(departures: Collection[Departure | None]) -> bool:

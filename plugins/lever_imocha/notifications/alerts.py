@@ -11,7 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from lever_imocha.errors import LedgerError
 from lever_imocha.hooks.ledger import ledger_engine
 from lever_imocha.ledger.alerts import AlertLog
-from lever_imocha.notifications.messages import limit_text, overdue_text, per_candidate_text
+from lever_imocha.notifications.messages import cancelling_text, limit_text, overdue_text, per_candidate_text
 from lever_imocha.settings import AlertSettings, Settings
 
 log = logging.getLogger(__name__)
@@ -51,6 +51,13 @@ def alert_limits(settings: Settings) -> None:
     if waiting.held:
         text = limit_text(waiting, per_hour=settings.limits.per_hour)
         send_once(settings.alerts, text, ["limits.per_hour"], repeat=timedelta(hours=1))
+
+
+def alert_cancelling(settings: Settings, leaving: int, open_invitations: int) -> None:
+    """Send an alert that so many seem to have left that nothing was cancelled or forgotten, once in `alerts.repeat`."""
+    text = cancelling_text(leaving, open_invitations)
+    log.warning("%s", text)
+    send_once(settings.alerts, text, ["limits.cancel_share"], repeat=settings.alerts.repeat)
 
 
 def send_once(settings: AlertSettings, text: str, keys: list[str], *, repeat: timedelta) -> None:

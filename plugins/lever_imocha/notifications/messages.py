@@ -51,6 +51,15 @@ def limit_text(waiting: OverHour, *, per_hour: int) -> str:
     )
 
 
+def cancelling_text(leaving: int, open_invitations: int) -> str:
+    """Make the text of the alert that a sweep was stopped because it would have cancelled or forgotten too much."""
+    return (
+        f"{leaving} candidates were archived, deleted or moved away according to Lever, while {open_invitations} invitations"
+        " are open: above limits.cancel_share, so none was cancelled and nobody forgotten. If it is a mistake, mend it in"
+        " Lever, or put back the right API key; if it is right, run lever_imocha_invite with allow_cancelling."
+    )
+
+
 def per_candidate_text(opportunity_ids: Sequence[str]) -> str:
     """Make the text of the alert about candidates who were sent as many e-mails as one may be sent in a week."""
     return (

@@ -83,21 +83,29 @@ class CollectStageEntriesOperator(AssessmentOperator):
     starts within seconds. A task that a person has cleared also returns who waits for their next try.
 
     :param full: look at everyone in the stages, however long ago they came; a template.
+    :param allow_cancelling: cancel and forget also when suspiciously many have left; a template.
     :param over_limit: what is done about those whom a limit of e-mails holds: ``wait``, ``release`` or ``drop``; a
         template.
     """
 
-    template_fields = ("full", "over_limit")
+    template_fields = ("full", "allow_cancelling", "over_limit")
 
-    def __init__(self, *, full: bool | str = False, over_limit: str = "wait", **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        full: bool | str = False,
+        allow_cancelling: bool | str = False,
+        over_limit: str = "wait",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
-        self.full, self.over_limit = full, over_limit
+        self.full, self.allow_cancelling, self.over_limit = full, allow_cancelling, over_limit
 
     @without_traceback
     def execute(self, context: Any) -> list[list[str]]:
         """Return batches of opportunity ids; an empty one at the end is the row that tells problems of the settings."""
         from lever_imocha.domain.decisions import OverLimit
-        from lever_imocha.notifications.alerts import alert_limits, alert_overdue
+        from lever_imocha.notifications.alerts import alert_cancelling, alert_limits, alert_overdue
         from lever_imocha.runtime.batch_run import run_batch
 
         by_webhook = context["dag_run"].run_type == "asset_triggered"
@@ -109,10 +117,13 @@ class CollectStageEntriesOperator(AssessmentOperator):
                     full=str(self.full) == "True",
                     sweep=not by_webhook,
                     waiting=cleared,
+                    allow_cancelling=str(self.allow_cancelling) == "True",
                     over_limit=OverLimit(self.over_limit),
                 )
             finally:
                 alert_limits(services.settings)
+                if workflow.held_back is not None:
+                    alert_cancelling(services.settings, *workflow.held_back)
                 if not by_webhook:
                     alert_overdue(services.settings)
             self.log.info("%s opportunities to decide about", len(waiting))

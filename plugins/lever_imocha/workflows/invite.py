@@ -113,6 +113,8 @@ class InviteWorkflow:
         self._limits = Limits(ledger=ledger, settings=settings.limits, clock=clock)
         self._runner = WorkRunner(queue=ledger.queue, clock=clock)
         self._known_resolved: ResolvedSettings | None = None
+        self.held_back: tuple[int, int] | None = None
+        """Set when the last sweep found that too many seem to have left: how many, of how many open invitations."""
 
     def collect(
         self,
@@ -120,6 +122,7 @@ class InviteWorkflow:
         full: bool = False,
         sweep: bool = True,
         waiting: bool = False,
+        allow_cancelling: bool = False,
         over_limit: OverLimit = OverLimit.WAIT,
     ) -> list[str]:
         """Record who came into the trigger stages and return the opportunities to work on, longest waiting first.
@@ -127,6 +130,7 @@ class InviteWorkflow:
         :param full: look at everyone in the stages, not only at those who came since the last sweep.
         :param sweep: False in a run that a webhook started: what Lever sent is enough, the next sweep is soon.
         :param waiting: return also those whose next try is set for later: a person has asked for it.
+        :param allow_cancelling: a person has said that it is no mistake that so many have left.
         :param over_limit: what a person wants done about those whom a limit holds.
         :raises SettingsError: no rule of the settings can be used; see also `problems`.
         """
@@ -137,13 +141,16 @@ class InviteWorkflow:
                 # Who waited for the settings is tried again, and who came unseen is looked for.
                 self._ledger.queue.release_waiting_for(_SETTINGS)
                 full = True
-            StageSweep(
+            stage_sweep = StageSweep(
                 lever=self._lever,
                 ledger=self._ledger,
                 settings=self._settings,
                 situations=self._situations,
                 clock=self._clock,
-            ).run(self._resolved, full=full)
+                allow_cancelling=allow_cancelling,
+            )
+            stage_sweep.run(self._resolved, full=full)
+            self.held_back = stage_sweep.held_back
             if before != now:
                 keep_problems(self._ledger, now)
         self._limits.settle(over_limit)

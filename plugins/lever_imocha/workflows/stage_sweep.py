@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 from functools import partial
 from itertools import chain
@@ -11,7 +11,7 @@ from itertools import chain
 from more_itertools import chunked
 
 from lever_imocha.clients.lever import LeverClient
-from lever_imocha.domain.decisions import Departure
+from lever_imocha.domain.decisions import may_cancel_many
 from lever_imocha.domain.lever import Opportunity
 from lever_imocha.errors import LeverImochaError, Scope, as_ours
 from lever_imocha.ledger.repository import Ledger
@@ -31,6 +31,7 @@ class StageSweep:
     """Finds what no webhook has announced.
 
     :param clock: aware UTC now.
+    :param allow_cancelling: a person has said that it is no mistake that so many have left.
     """
 
     def __init__(
@@ -41,7 +42,11 @@ class StageSweep:
         settings: Settings,
         situations: SituationReader,
         clock: Callable[[], datetime],
+        allow_cancelling: bool = False,
     ) -> None:
+        self._allow_cancelling = allow_cancelling
+        self.held_back: tuple[int, int] | None = None
+        """Set when too many seem to have left: how many, and how many invitations are open."""
         self._lever, self._ledger, self._settings = lever, ledger, settings
         self._situations, self._clock = situations, clock
 
@@ -61,14 +66,49 @@ class StageSweep:
             self._ledger.watermarks.put(_FULL_SWEEP, now)
             self._ledger.deliveries.forget(older_than=2 * self._settings.webhooks.max_age)
             self._ledger.mails.forget()
+        self._undo(resolved, now, since, last, in_stage, full=full)
+
+    def _undo(
+        self,
+        resolved: ResolvedSettings,
+        now: datetime,
+        since: datetime | None,
+        last: datetime | None,
+        in_stage: Collection[str],
+        *,
+        full: bool,
+    ) -> None:
+        """Enqueue who left with an open invitation or is to be forgotten, unless these are suspiciously many."""
         pending = self._ledger.assessments.with_open_invitation()
+        lists: dict[str, Callable[[datetime], Iterable[str]]] = {
+            "moved": partial(self._moved, pending, resolved.trigger_stages),
+            "archived": partial(self._archived, pending),
+            "deleted": self._deleted,
+        }
         if since is None:
-            left = [key for key, as_ in pending.items() if key not in in_stage and (full or as_ is None)]
-            self._ledger.queue.enqueue(left, Work.INVITE, news=False)
-            self._read_since_last("anonymized", last, self._anonymized, now)
-        self._read_since_last("moved", last, partial(self._moved, pending, resolved.trigger_stages), now)
-        self._read_since_last("archived", last, partial(self._archived, pending), now)
-        self._read_since_last("deleted", last, self._deleted, now)
+            lists["anonymized"] = self._anonymized
+        found = {name: self._read_since_last(name, last, read, now) for name, read in lists.items()}
+        left = (
+            [key for key, as_ in pending.items() if key not in in_stage and (full or as_ is None)]
+            if since is None
+            else []
+        )
+        leaving = {key for ids in found.values() for key in ids or ()}
+        if self._settings.cancel_when.stage_left:
+            leaving.update(left)
+        if not self._allow_cancelling and not may_cancel_many(
+            len(leaving), len(pending), self._settings.limits.cancel_share
+        ):
+            self.held_back = (len(leaving), len(pending))
+            return
+        self._ledger.queue.enqueue(
+            {*left, *(found["moved"] or ()), *(found["archived"] or ())}, Work.INVITE, news=False
+        )
+        self._ledger.queue.enqueue(
+            {*(found["deleted"] or ()), *(found.get("anonymized") or ())}, Work.CANCEL, news=False
+        )
+        for name in (name for name, ids in found.items() if ids is not None):
+            self._ledger.watermarks.put(f"lever.{name}", now)
 
     def _narrowed_since(self, now: datetime, *, full: bool) -> datetime | None:
         """Return from when on to look, overlap included; None for a full sweep."""
@@ -98,21 +138,21 @@ class StageSweep:
             return None
 
     def _read_since_last(
-        self, name: str, last_sweep: datetime | None, read: Callable[[datetime], None], now: datetime
-    ) -> None:
-        """Read an optional list from where it was left, with an overlap; in the first sweep of all it has nothing new."""
-        mark = f"lever.{name}"
-        last = self._ledger.watermarks.past(mark, now) or last_sweep
+        self, name: str, last_sweep: datetime | None, read: Callable[[datetime], Iterable[str]], now: datetime
+    ) -> list[str] | None:
+        """Read an optional list from where it was left, with an overlap; in the first sweep of all it has nothing new.
+
+        :return: None when it cannot be read.
+        """
+        last = self._ledger.watermarks.past(f"lever.{name}", now) or last_sweep
         try:
-            if last is not None:
-                read(last - self._settings.poll.overlap)
+            return list(read(last - self._settings.poll.overlap)) if last is not None else []
         except Exception as failure:
             error = as_ours(failure)
             if error.scope is Scope.ACCOUNT:
                 raise error from None
             log.warning("Lever's list of %s opportunities cannot be read, the next sweep tries again: %s", name, error)
-        else:
-            self._ledger.watermarks.put(mark, now)
+            return None
 
     def _in_stages(self, stages: Sequence[str], since: datetime | None, seen_ids: set[str]) -> Iterator[Opportunity]:
         """List who is in a trigger stage: all, or who came, or was given a tag or an address, since a time; each once.
@@ -126,29 +166,26 @@ class StageSweep:
                 seen_ids.add(item.id)
                 yield item
 
-    def _moved(self, pending: Mapping[str, Departure | None], stages: Sequence[str], start: datetime) -> None:
-        """Enqueue who was moved out of the stages with an open invitation."""
+    def _moved(self, pending: Collection[str], stages: Sequence[str], start: datetime) -> Iterable[str]:
+        """Return who was moved out of the stages with an open invitation."""
         if not pending or not self._settings.cancel_when.stage_left:
-            return
+            return ()
         moved = self._lever.list_opportunities(archived=False, advanced_at_start=start)
-        found = [item.id for item in moved if item.id in pending and item.stage not in stages]
-        self._ledger.queue.enqueue(found, Work.INVITE, news=False)
+        return (item.id for item in moved if item.id in pending and item.stage not in stages)
 
-    def _archived(self, pending: Mapping[str, Departure | None], start: datetime) -> None:
-        """Enqueue who was archived with an open invitation."""
+    def _archived(self, pending: Collection[str], start: datetime) -> Iterable[str]:
+        """Return who was archived with an open invitation."""
         if not pending or not self._settings.cancel_when.archived:
-            return
+            return ()
         archived = self._lever.list_opportunities(archived=True, archived_at_start=start)
-        self._ledger.queue.enqueue([item.id for item in archived if item.id in pending], Work.INVITE, news=False)
+        return (item.id for item in archived if item.id in pending)
 
-    def _deleted(self, start: datetime) -> None:
-        """Enqueue who was deleted, and of whom the ledger keeps a name."""
-        self._forget(item.id for item in self._lever.list_deleted_opportunities(deleted_at_start=start))
+    def _deleted(self, start: datetime) -> Iterable[str]:
+        """Return who was deleted, and of whom the ledger keeps a name."""
+        deleted = self._lever.list_deleted_opportunities(deleted_at_start=start)
+        return self._ledger.names.stored_of([item.id for item in deleted])
 
-    def _anonymized(self, start: datetime) -> None:
-        """Enqueue who was anonymised, which happens to archived opportunities only (lever.md 12)."""
+    def _anonymized(self, start: datetime) -> Iterable[str]:
+        """Return who was anonymised, which happens to archived opportunities only (lever.md 12)."""
         archived = self._lever.list_opportunities(archived=True, updated_at_start=start)
-        self._forget(item.id for item in archived if item.is_anonymized)
-
-    def _forget(self, opportunity_ids: Iterable[str]) -> None:
-        self._ledger.queue.enqueue(self._ledger.names.stored_of(list(opportunity_ids)), Work.CANCEL, news=False)
+        return self._ledger.names.stored_of([item.id for item in archived if item.is_anonymized])

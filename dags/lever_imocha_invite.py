@@ -17,7 +17,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from airflow.sdk import DAG, AssetOrTimeSchedule, CronTriggerTimetable, Param
-from lever_imocha.assets import stage_changed
+from lever_imocha.assets import candidate_invited, outlet, stage_changed
 from lever_imocha.notifications.notifier import SettingsNotifier, deadline
 from lever_imocha.operators.assessment import CollectStageEntriesOperator, InviteCandidatesOperator
 from lever_imocha.runtime.retry_policy import VendorRetryPolicy
@@ -29,6 +29,7 @@ with DAG(
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
     max_active_runs=3,
+    dagrun_timeout=timedelta(hours=3),  # a run that hangs holds up no other for good
     deadline=deadline(timedelta(hours=1)),
     default_args={
         "retries": 3,
@@ -54,10 +55,14 @@ with DAG(
 ):
     collect = CollectStageEntriesOperator(
         task_id="collect_stage_entries",
+        outlets=[outlet(candidate_invited)],
         full="{{ params.full }}",
         allow_cancelling="{{ params.allow_cancelling }}",
         over_limit="{{ params.over_limit }}",
     )
     InviteCandidatesOperator.partial(
-        task_id="invite", map_index_template="{{ task.label }}", max_active_tis_per_dagrun=8
+        task_id="invite",
+        map_index_template="{{ task.label }}",
+        max_active_tis_per_dagrun=8,
+        outlets=[outlet(candidate_invited)],
     ).expand(opportunity_ids=collect.output)

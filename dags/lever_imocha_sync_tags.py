@@ -24,6 +24,7 @@ with DAG(
     schedule=None,
     catchup=False,
     max_active_runs=1,
+    dagrun_timeout=timedelta(hours=3),  # a run that hangs holds up no other for good
     default_args={
         "retries": 2,
         "execution_timeout": timedelta(hours=1),

@@ -13,7 +13,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from airflow.sdk import DAG, AssetOrTimeSchedule, CronTriggerTimetable, Param
-from lever_imocha.assets import attempt_ended
+from lever_imocha.assets import attempt_ended, outlet, report_written
 from lever_imocha.notifications.notifier import SettingsNotifier, deadline
 from lever_imocha.operators.assessment import WaitForAttemptsSensor, WriteBackReportsOperator
 from lever_imocha.runtime.retry_policy import VendorRetryPolicy
@@ -25,6 +25,7 @@ with DAG(
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
     max_active_runs=3,  # while some are held up, by a worker that died or by Airflow, one works
+    dagrun_timeout=longest_run() + timedelta(hours=3),  # a run that hangs holds up no other for good
     deadline=deadline(longest_run()),
     default_args={
         "retries": 3,
@@ -47,5 +48,8 @@ with DAG(
         retry_exponential_backoff=0,
     )
     WriteBackReportsOperator.partial(
-        task_id="write_back", map_index_template="{{ task.label }}", max_active_tis_per_dagrun=8
+        task_id="write_back",
+        map_index_template="{{ task.label }}",
+        max_active_tis_per_dagrun=8,
+        outlets=[outlet(report_written)],
     ).expand(opportunity_ids=ended.output)

@@ -150,7 +150,7 @@ def test_every_task_tells(dags: Any) -> None:
 def test_a_rule_that_cannot_be_used_is_told_at_the_end_of_a_run_that_invites_the_others(
     dags: Any, world: World, alerting: Callable[..., Told]
 ) -> None:
-    told = alerting(GOOD + "rules: [{completed_stage: Nowhere, tags: [urgent]}, {}]\n")
+    told = alerting(GOOD + "activation: {existing: invite}\nrules: [{completed_stage: Nowhere, tags: [urgent]}, {}]\n")
     for tags in ([PYTHON], [PYTHON, "urgent"]):
         world.add_opportunity(stage="Assessment", tags=tags, emails=[f"ann{len(tags)}@example.com"])
     assert run(dags) == "failed"
@@ -162,7 +162,7 @@ def test_a_rule_that_cannot_be_used_is_told_at_the_end_of_a_run_that_invites_the
 def test_without_the_acting_user_the_run_invites_and_says_so(
     dags: Any, world: World, alerting: Callable[..., Told]
 ) -> None:
-    told = alerting(GOOD + "explain: {status_tags: true}\n")
+    told = alerting(GOOD + "activation: {existing: invite}\nexplain: {status_tags: true}\n")
     world.users[0]["deactivatedAt"] = world.now_ms()
     world.add_opportunity(stage="Assessment", tags=[PYTHON], emails=["ann@example.com"])
     assert run(dags) == "failed"

@@ -149,10 +149,12 @@ class Harness:
         session = self._session()
         session.auth = given.get("auth")
         session.headers.update(given.get("headers", {}))
-        return ApiClient(
+        client = ApiClient(
             vendor=vendor, base_url=base_url, session=session, limiter=Unlimited(), sleep=at_once,
             read_error=lever.read_error if vendor == "Lever" else imocha.read_error,
         )  # fmt: skip
+        session.mount("http://", Wire(self))  # after the client has mounted its own
+        return client
 
     # One example after another
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator, BaseSensorOperator
 
+from lever_imocha.assets import announce, candidate_invited, report_written
 from lever_imocha.errors import SettingsError, TagsRefusedError, WaitFailedError
 from lever_imocha.operators.links import LeverCandidateLink
 from lever_imocha.runtime.batches import batches
@@ -129,6 +130,7 @@ class CollectStageEntriesOperator(AssessmentOperator):
             self.log.info("%s opportunities to decide about", len(waiting))
             if by_webhook:
                 run_batch(waiting[:AT_ONCE], partial(workflow.act, force=cleared))
+                announce(context, candidate_invited, workflow.invited)
                 waiting = waiting[AT_ONCE:]
             rows = batches(waiting)
             if workflow.problems and not by_webhook:
@@ -153,7 +155,9 @@ class InviteCandidatesOperator(CandidatesOperator):
             if not self.opportunity_ids and workflow.problems:
                 raise SettingsError(workflow.problems)
             work = partial(workflow.act, force=was_cleared(context, self.retries or 0))
-            return run_batch(self.opportunity_ids, work, newest=workflow.newest)
+            outcomes = run_batch(self.opportunity_ids, work, newest=workflow.newest)
+            announce(context, candidate_invited, workflow.invited)
+            return outcomes
 
 
 class WaitForAttemptsSensor(BaseSensorOperator):
@@ -225,7 +229,9 @@ class WriteBackReportsOperator(CandidatesOperator):
         with self.services() as services:
             workflow = services.write_back_workflow()
             work = partial(workflow.write_back, force=was_cleared(context, self.retries or 0))
-            return run_batch(self.opportunity_ids, work, newest=workflow.newest)
+            outcomes = run_batch(self.opportunity_ids, work, newest=workflow.newest)
+            announce(context, report_written, workflow.written)
+            return outcomes
 
 
 class SyncTagsOperator(AssessmentOperator):

@@ -113,6 +113,8 @@ class InviteWorkflow:
         self._limits = Limits(ledger=ledger, settings=settings.limits, clock=clock)
         self._runner = WorkRunner(queue=ledger.queue, clock=clock)
         self._known_resolved: ResolvedSettings | None = None
+        self.invited: list[str] = []
+        """The opportunities whose candidates were invited, or invited again, by this workflow."""
         self.held_back: tuple[int, int] | None = None
         """Set when the last sweep found that too many seem to have left: how many, of how many open invitations."""
 
@@ -219,7 +221,9 @@ class InviteWorkflow:
     def _invite(self, item: WorkItem, situation: Situation | None, items: dict[Work, WorkItem]) -> Outcome:
         """Decide about the stage entries; then claim what follows from it."""
         outcome = self._ignore_entries(item) if situation is None else self._decide_entries(item, situation)
-        if not outcome.action.sends:
+        if outcome.action.sends:
+            self.invited.append(item.opportunity_id)
+        else:
             items |= self._record_departure(item, self._departure(situation))
         if Work.STATUS not in items and self._explainer.has_to_show(outcome):
             items |= self._ledger.queue.enqueue_claimed(item.opportunity_id, Work.STATUS, worker=self._worker)

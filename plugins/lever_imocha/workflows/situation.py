@@ -33,6 +33,10 @@ class SituationReader:
         """When this ledger's first sweep began; now, if there was none: what comes before it is read like it."""
         return self._ledger.watermarks.first(ACTIVATED)
 
+    def activate(self) -> None:
+        """Remember that the integration runs from now on, if it does not run yet."""
+        _ = self.activated_at
+
     def before(self) -> TemporaryTags | None:
         """Return what has to be known from before an opportunity is read from Lever."""
         return temporary_tags(self._ledger)

@@ -59,16 +59,16 @@ class StageSweep:
         """
         now = self._clock()
         since, last = self._narrowed_since(now, full=full), self._ledger.watermarks.past(_SWEEP, now)
-        log.debug("activated at %s", self._situations.activated_at)  # the first sweep activates, also with nobody there
+        self._situations.activate()  # also when nobody is there
         in_stage = self._record_entries(resolved, since)
         self._ledger.watermarks.put(_SWEEP, now)
         if since is None:
             self._ledger.watermarks.put(_FULL_SWEEP, now)
             self._ledger.deliveries.forget(older_than=2 * self._settings.webhooks.max_age)
             self._ledger.mails.forget()
-        self._undo(resolved, now, since, last, in_stage, full=full)
+        self._enqueue_departed(resolved, now, since, last, in_stage, full=full)
 
-    def _undo(
+    def _enqueue_departed(
         self,
         resolved: ResolvedSettings,
         now: datetime,

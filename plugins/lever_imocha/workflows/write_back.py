@@ -74,6 +74,8 @@ class WriteBackWorkflow:
         self._deletion = DeletionEvidence(lever=lever, ledger=ledger, clock=clock)
         self._runner = WorkRunner(queue=ledger.queue, clock=clock)
         self._known_resolved: ResolvedSettings | None = None
+        self.written: list[str] = []
+        """The opportunities whose reports were written back by this workflow."""
 
     def prepare(self) -> None:
         """Resolve stages, user and form templates, once for all candidates of a run.
@@ -116,6 +118,7 @@ class WriteBackWorkflow:
         self._ledger.assessments.mark_written([assessment.id for assessment in written])
         for assessment in written:
             self._count(assessment)
+        self.written += [item.opportunity_id] if written else []
         self._wait_for_others(item, assessments, written)
         return outcome or "attempt not ended"
 

@@ -456,6 +456,10 @@ class Cases:
         )
         yield Case("Watermarks.put", "one", lambda _turn, _: ledger.watermarks.put("sweep", rows.now))
         yield Case("Cache.drop", "two keys", lambda _turn, _: ledger.cache.drop("a", "b"))
+        yield Case(
+            "Deliveries.has_stage_change", "one",
+            lambda turn, _: ledger.deliveries.has_stage_change(self._key(rows.written, turn), since=rows.now),
+        )  # fmt: skip
         yield Case("Watermarks.first", "one", lambda _turn, _: ledger.watermarks.first("activated"))
         yield Case("Entries.hold_for_now", "one", lambda turn, _: ledger.entries.hold_for_now(turn + 1, Reason.LIMIT))
         yield Case("Entries.held", "by limits", lambda _turn, _: ledger.entries.held([Reason.LIMIT]))

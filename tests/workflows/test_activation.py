@@ -27,9 +27,9 @@ def decision(stack: Stack, opportunity_id: str) -> tuple[Action | None, Reason |
     return entry.decision, entry.reason
 
 
-def webhook(stack: Stack, opportunity_id: str) -> None:
+def webhook(stack: Stack, opportunity_id: str, event: str = "candidateStageChange") -> None:
     stack.ledger.deliveries.record(
-        NewDelivery(vendor="lever", key=opportunity_id, event="candidateStageChange", opportunity_id=opportunity_id)
+        NewDelivery(vendor="lever", key=opportunity_id, event=event, opportunity_id=opportunity_id)
     )
 
 
@@ -64,12 +64,21 @@ def test_nothing_is_left_in_lever_about_who_is_left_alone(stack: Stack) -> None:
 
 def test_a_webhook_before_the_first_sweep_mails_nobody_who_was_there(stack: Stack) -> None:
     there = stack.candidate(PYTHON)
-    webhook(stack, there)
+    webhook(stack, there, "candidateArchiveChange")
     assert stack.run_invite(sweep=False) == [LEFT_ALONE]
     assert stack.world.invitations == {}
     assert stack.run_invite() == []
     stack.again(there)
     assert stack.run_invite() == ["invite"]
+
+
+def test_who_was_moved_before_the_first_sweep_and_told_of_is_invited(stack: Stack) -> None:
+    moved, there = stack.candidate(PYTHON), stack.candidate(PYTHON)
+    webhook(stack, moved)
+    assert stack.run_invite(sweep=False) == ["invite"]
+    assert stack.run_invite() == [LEFT_ALONE]
+    assert decision(stack, there) == (Action.HOLD, Reason.BEFORE_ACTIVATION)
+    assert len(stack.world.mails) == 1
 
 
 def test_to_adopt_takes_over_what_the_other_integration_sent_without_an_e_mail(stack: Stack) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
-from sqlalchemy import delete
+from sqlalchemy import delete, select, true
 
 from lever_imocha.ledger.base import LedgerPart
 from lever_imocha.ledger.cache import SETTINGS
@@ -90,6 +90,14 @@ class Deliveries(LedgerPart):
         }  # fmt: skip
         with self._database.statement() as connection:
             return connection.exec_driver_sql(_KEEP, values).first() is not None
+
+    def has_stage_change(self, opportunity_id: str, *, since: datetime) -> bool:
+        """Tell whether Lever has told of a stage change of an opportunity since a time."""
+        c = deliveries.c
+        query = select(true()).where(
+            c.opportunity_id == opportunity_id, c.event == "candidateStageChange", c.received_at >= since
+        )
+        return self._database.value(query.limit(1)) is not None
 
     def forget(self, *, older_than: timedelta) -> None:
         """Drop the deliveries that no vendor will send again."""

@@ -192,6 +192,7 @@ deliveries = Table(
     _at("received_at", nullable=False),
     UniqueConstraint("vendor", "key"),
     Index("ix_deliveries_received_at", "received_at"),
+    Index("ix_deliveries_opportunity_id", "opportunity_id"),
 )
 
 events = Table(

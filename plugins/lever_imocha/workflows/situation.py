@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
 
 from lever_imocha.domain.decisions import Situation
@@ -16,6 +16,8 @@ from lever_imocha.settings import Settings
 from lever_imocha.workflows.active_tests import ActiveTests
 from lever_imocha.workflows.resolved_settings import ResolvedSettings, tag_scheme
 from lever_imocha.workflows.temporary_tags import TemporaryTags, lasting_tags, temporary_tags
+
+_CLOCKS_DIFFER = timedelta(minutes=5)
 
 
 class SituationReader:
@@ -62,8 +64,15 @@ class SituationReader:
             rule=select_rule(opportunity, resolved.rules),
             wanted=wanted,
             active=self._tests.among(wanted, fresh=fresh_tests),
-            activated_at=self.activated_at,
+            activated_at=None if self._was_announced(opportunity) else self.activated_at,
             existing=self._existing,
+        )
+
+    def _was_announced(self, opportunity: Opportunity) -> bool:
+        """Tell whether a webhook told of the stage change before the first sweep: then the integration ran already."""
+        entered = opportunity.entered_stage_at
+        return entered < self.activated_at and self._ledger.deliveries.has_stage_change(
+            opportunity.id, since=entered - _CLOCKS_DIFFER
         )
 
 

@@ -10,6 +10,7 @@ SCHEMA = "lever_imocha"
 
 
 def upgrade() -> None:
+    op.create_index("ix_deliveries_opportunity_id", "deliveries", ["opportunity_id"], schema=SCHEMA)
     op.add_column("opportunities", sa.Column("missing_since", sa.DateTime(timezone=True)), schema=SCHEMA)
     op.add_column("invitations", sa.Column("revived_at", sa.DateTime(timezone=True)), schema=SCHEMA)
     op.add_column(

@@ -241,7 +241,7 @@ def test_long_texts_are_searched_for_what_was_sent_in_no_time(part: str) -> None
     sent = [("a" * 60 + "%" * 60 + "\\ & " * 60 + " é" * 60) * 10, "a b" * 20]
     begin = time.process_time()
     redact(part * (9_999 // len(part)), hidden=sent)
-    assert time.process_time() - begin < 2
+    assert time.process_time() - begin < 10  # a search for each letter would take minutes; coverage makes it slow
 
 
 @pytest.mark.parametrize(

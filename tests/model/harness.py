@@ -318,7 +318,7 @@ class Harness:
             self.world.shift += LONG
             self.work("full_sweep")
             self.work("look")
-            if not self.writes:
+            if not self.writes and not self._waiting():
                 break
         assert not self.writes, "it never comes to rest"
         assert self.model.owed() == []
@@ -334,7 +334,10 @@ class Harness:
             known, state = self.ledger.invitations.status(invitation.id), invitation.state
             if known is not None and invitation.report_ready:
                 assert read_status(known) is read_status(state), f"the ledger says {known}, iMocha {state}"
-        assert self.ledger.queue.due(list(Work), waiting=True) == [], "somebody still waits to be decided about"
+        assert self._waiting() == [], "somebody still waits to be decided about"
+
+    def _waiting(self) -> list[str]:
+        return self.ledger.queue.due(list(Work), waiting=True)
 
 
 @contextmanager

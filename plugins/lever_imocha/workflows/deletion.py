@@ -14,7 +14,7 @@ from lever_imocha.ledger.repository import Ledger
 log = logging.getLogger(__name__)
 
 NOT_FOUND = "not found in Lever"
-_LOOKED_BACK = timedelta(days=7)
+_LOOKED_BACK = timedelta(days=30)
 _LONG_ENOUGH = timedelta(hours=24)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import os
 import shutil
 import subprocess
@@ -104,6 +105,20 @@ def sandbox_world(_shared_sandbox: tuple[World, str]) -> Iterator[World]:
 def sandbox_url(_shared_sandbox: tuple[World, str], sandbox_world: World) -> str:
     """The sandbox's address."""
     return _shared_sandbox[1]
+
+
+@pytest.fixture
+def world(sandbox_world: World, sandbox_url: str, monkeypatch: pytest.MonkeyPatch) -> World:
+    """The sandbox behind both connections; there is neither a ledger nor a settings file."""
+    from lever_imocha.hooks.limits import process_limiter  # loads Airflow, which reads the variables above
+
+    for vendor, path in (("lever", "lever/v1"), ("imocha", "imocha/v3")):
+        connection = {"conn_type": vendor, "host": f"{sandbox_url}/{path}", "password": f"{vendor}-key"}
+        monkeypatch.setenv(f"AIRFLOW_CONN_{vendor.upper()}_DEFAULT", json.dumps(connection))
+    monkeypatch.delenv("LEVER_IMOCHA_LEDGER", raising=False)
+    monkeypatch.setenv("LEVER_IMOCHA_SETTINGS", "/nowhere/lever_imocha.yaml")
+    process_limiter.cache_clear()  # as in a new process; else each test waits for the turns of the one before
+    return sandbox_world
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import inspect
-import json
 import re
 import subprocess
 import sys
@@ -15,7 +14,6 @@ from typing import Any
 import pytest
 from airflow.sdk import DAG, BaseOperator
 from lever_imocha.assets import announce, outlet, report_written
-from lever_imocha.hooks.limits import process_limiter
 from sqlalchemy import select
 
 from include.sandbox.world import Fault, World
@@ -44,17 +42,6 @@ def dags() -> Any:
     bag = DagBag(dag_folder=ROOT / "docs" / "examples", bundle_name="dags-folder")
     assert bag.import_errors == {}
     return synced(bag).dags
-
-
-@pytest.fixture
-def world(sandbox_world: World, sandbox_url: str, monkeypatch: pytest.MonkeyPatch) -> World:
-    for vendor, path in (("lever", "lever/v1"), ("imocha", "imocha/v3")):
-        connection = {"conn_type": vendor, "host": f"{sandbox_url}/{path}", "password": f"{vendor}-key"}
-        monkeypatch.setenv(f"AIRFLOW_CONN_{vendor.upper()}_DEFAULT", json.dumps(connection))
-    monkeypatch.delenv("LEVER_IMOCHA_LEDGER", raising=False)
-    monkeypatch.setenv("LEVER_IMOCHA_SETTINGS", "/nowhere/lever_imocha.yaml")
-    process_limiter.cache_clear()
-    return sandbox_world
 
 
 def xcoms(run: Any) -> dict[str, Any]:
@@ -167,7 +154,7 @@ def classes() -> list[type[BaseOperator]]:
         if inspect.isclass(item)
         and issubclass(item, BaseOperator)
         and item.__module__ == f"lever_imocha.{module}"
-        and item.__name__ not in ("LeverOperator", "ImochaOperator")
+        and item.__name__ not in ("LeverOperator", "_LeverTagsOperator", "ImochaOperator")
     ]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 from lever_imocha.domain.decisions import Reason
@@ -11,22 +11,9 @@ from lever_imocha.ledger.database import engine_for
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.values import Work, WorkItem
 
-NOW = datetime(2026, 7, 2, tzinfo=UTC)
+from tests.ledger.conftest import NOW, Clock
+
 WAIT = timedelta(minutes=15)
-
-
-class Clock:
-    """A time that tests move."""
-
-    now = NOW
-
-    def __call__(self) -> datetime:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
 
 
 @pytest.fixture

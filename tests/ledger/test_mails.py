@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 from lever_imocha.ledger.database import engine_for
@@ -12,22 +12,9 @@ from lever_imocha.ledger.tables import mails
 from lever_imocha.ledger.values import MailCounts
 from sqlalchemy import func, select
 
-NOW = datetime(2026, 7, 2, tzinfo=UTC)
+from tests.ledger.conftest import NOW, Clock
+
 HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
-
-
-class Clock:
-    """A time that tests move."""
-
-    now = NOW
-
-    def __call__(self) -> datetime:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
 
 
 @pytest.fixture

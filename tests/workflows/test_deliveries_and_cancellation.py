@@ -455,6 +455,7 @@ def test_an_older_row_of_a_revived_invitation_counts_no_more(stack: Stack) -> No
     stack.world.archive(opportunity, REASON)
     stack.run_invite()
     assert stack.invitation().state == "Cancelled"
+    assert stack.ledger.invitations.status(stack.invitation().id) is AttemptStatus.CANCELLED, "we did it ourselves"
 
 
 @pytest.mark.parametrize("path", ["/opportunities/deleted", "archived_at_start", "updated_at_start"])

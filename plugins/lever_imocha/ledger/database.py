@@ -55,7 +55,7 @@ class _Pool(QueuePool):
 
 
 def engine_for(url: str, *, pre_ping: bool = False) -> Engine:
-    """The engine of a database, one per process; any PostgreSQL URL is driven by psycopg 3.
+    """Return the engine of a database, one per process; any PostgreSQL URL is driven by psycopg 3.
 
     A server that does not answer is given up within seconds, here and wherever else the engine's URL is used; what the
     URL says itself counts. Connections are opened when needed and kept: under load, opening costs more than asking.

@@ -9,7 +9,7 @@ from sqlalchemy import delete, select, true
 from lever_imocha.ledger.base import LedgerPart
 from lever_imocha.ledger.cache import SETTINGS
 from lever_imocha.ledger.tables import deliveries
-from lever_imocha.ledger.values import NewDelivery, Work
+from lever_imocha.ledger.values import WORK_OF_VENDOR, NewDelivery
 from lever_imocha.ledger.work_queue import MAKE_DUE, channel
 
 _KEEP = f"""
@@ -81,7 +81,7 @@ class Deliveries(LedgerPart):
 
         :return: False when it was there already, or is about an invitation that is not ours.
         """
-        kind = Work.WRITE_BACK if delivery.vendor == "imocha" else Work.INVITE
+        kind = WORK_OF_VENDOR[delivery.vendor][0]
         values = {
             "vendor": delivery.vendor, "key": delivery.key, "event": delivery.event,
             "received_at": self._database.now(), "opportunity_id": delivery.opportunity_id,

@@ -6,7 +6,22 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import BigInteger, DateTime, Text, case, cast, func, literal, null, or_, select, update
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    DateTime,
+    Text,
+    and_,
+    case,
+    cast,
+    func,
+    literal,
+    null,
+    or_,
+    select,
+    true,
+    update,
+)
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 
 from lever_imocha.domain.imocha import AttemptStatus
@@ -88,13 +103,19 @@ class Invitations(LedgerPart):
         return found
 
     def set_status(
-        self, statuses: Mapping[int, AttemptStatus], *, show: bool = False, written_by: WorkItem | None = None
+        self,
+        statuses: Mapping[int, AttemptStatus],
+        *,
+        listed: bool = False,
+        show: bool = False,
+        written_by: WorkItem | None = None,
     ) -> list[int]:
         """Record what iMocha says of invitations, and enqueue the reports of attempts that have ended.
 
-        Unknown ids are not ours, and an ended attempt stays ended. That an invitation is cancelled or expired counts
-        only while it was never revived: iMocha may list what it was before (imocha.md 6.4).
+        Unknown ids are not ours, and an ended attempt stays ended.
 
+        :param listed: read from a list, which may have an older row too (imocha.md 6.4): that an invitation is
+            cancelled or expired counts only while it was never revived.
         :param show: enqueue that Lever shows it.
         :param written_by: the work item under which the report is being written now: it need not be enqueued again.
         :return: the ids whose status changed.
@@ -102,7 +123,7 @@ class Invitations(LedgerPart):
         if not statuses:
             return []
         with self._database.transaction():
-            changed = self._database.values(self._change(statuses))
+            changed = self._database.values(self._change(statuses, listed=listed))
             if changed:
                 concerned = self._database.rows(
                     select(assessments.c.opportunity_id, assessments.c.written_at, assessments.c.invitation_id).where(
@@ -116,7 +137,7 @@ class Invitations(LedgerPart):
                     self._queue.enqueue([row.opportunity_id for row in concerned], Work.STATUS, starts_run=True)
         return changed
 
-    def _change(self, statuses: Mapping[int, AttemptStatus]) -> Any:
+    def _change(self, statuses: Mapping[int, AttemptStatus], *, listed: bool) -> Any:
         now, status = self._database.now(), invitations.c.status
         said = select(
             func.unnest(cast(list(statuses), ARRAY(BigInteger))).label("id"),
@@ -126,7 +147,7 @@ class Invitations(LedgerPart):
             select(invitations.c.id, said.c.status)
             .join(said, said.c.id == invitations.c.id)
             .where(cast(status, Text) != said.c.status, status.not_in(ENDED))
-            .where(or_(invitations.c.revived_at.is_(None), said.c.status.not_in([word.value for word in _WITHDRAWN])))
+            .where(~_may_be_old(said.c.status) if listed else true())
             .order_by(invitations.c.id)  # two sweeps at once lock in the same order
             .with_for_update(of=invitations)
             .cte("found")
@@ -182,3 +203,8 @@ class Invitations(LedgerPart):
 
     def _set(self, invitation_id: int, **values: Any) -> None:
         self._database.execute(update(invitations).where(invitations.c.id == invitation_id).values(**values))
+
+
+def _may_be_old(status: ColumnElement[str]) -> ColumnElement[bool]:
+    """Return as SQL that a listed status may be what the invitation was before it was revived."""
+    return and_(invitations.c.revived_at.is_not(None), status.in_([word.value for word in _WITHDRAWN]))

@@ -118,6 +118,9 @@ class Work(StrEnum):
 CANDIDATE_WORK = (Work.INVITE, Work.CANCEL, Work.STATUS)
 """What one read of the opportunity is enough for: the work of the DAG that invites."""
 
+WORK_OF_VENDOR = {"lever": CANDIDATE_WORK, "imocha": (Work.WRITE_BACK,)}
+"""What a vendor's deliveries ask for; the first of its kinds is enqueued."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class WorkItem:

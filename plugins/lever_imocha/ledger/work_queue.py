@@ -36,12 +36,15 @@ def channel(kind: Work) -> str:
 
 
 def unclaimed() -> ColumnElement[bool]:
-    """SQL: nobody holds the item, or its holder is dead. A living worker's claim does not end, however long it waits."""
+    """Return as SQL that nobody holds the item, or its holder is dead.
+
+    A living worker's claim does not end, however long it waits.
+    """
     return or_(_ITEM.claimed_by.is_(None), ~is_alive(_ITEM.claimed_by))
 
 
 def claimed_by(opportunity_id: str, kind: Work, worker: str) -> Any:
-    """SQL: the item if the worker holds it, with its row locked.
+    """Return as SQL the item if the worker holds it, with its row locked.
 
     Who takes it over at this moment is waited for; or waits, and then sees what the statement has recorded.
     """

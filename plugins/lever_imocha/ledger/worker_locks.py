@@ -41,7 +41,7 @@ class WorkerLock:
 
 
 def is_alive(worker: ColumnElement[Any]) -> ColumnElement[bool]:
-    """SQL: the worker of that name is alive. PostgreSQL shows a lock's signed numbers as unsigned ones."""
+    """Return as SQL that the worker of that name is alive; PostgreSQL shows a lock's signed numbers as unsigned ones."""
     held = select(cast(_LOCKS.c.objid, BigInteger)).where(
         _LOCKS.c.locktype == "advisory", _LOCKS.c.granted, cast(_LOCKS.c.classid, BigInteger) == _CLASS
     )

@@ -103,7 +103,25 @@ class LeverUpdateStageOperator(LeverOperator):
         return stage_id
 
 
-class LeverAddTagsOperator(LeverOperator):
+class _LeverTagsOperator(LeverOperator):
+    """Base of the two that take tags.
+
+    :param tags: a list; one text is one tag.
+    """
+
+    template_fields = (*LeverOperator.template_fields, "tags")
+
+    def __init__(self, *, tags: Sequence[str], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.tags = tags
+
+    def _read_tags(self) -> list[str]:
+        from lever_imocha.runtime.parameters import read_list
+
+        return read_list(self.tags, name="tags", split=False)
+
+
+class LeverAddTagsOperator(_LeverTagsOperator):
     """Adds tags to an opportunity; Lever creates those it does not know.
 
     .. code-block:: python
@@ -113,17 +131,11 @@ class LeverAddTagsOperator(LeverOperator):
     :param tags: a list; one text is one tag.
     """
 
-    template_fields = (*LeverOperator.template_fields, "tags")
-
-    def __init__(self, *, tags: Sequence[str], **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.tags = tags
-
     def _send(self, lever: LeverClient, perform_as: str | None) -> None:
-        lever.add_tags(self.opportunity_id, _tags(self.tags), perform_as=perform_as)
+        lever.add_tags(self.opportunity_id, self._read_tags(), perform_as=perform_as)
 
 
-class LeverRemoveTagsOperator(LeverOperator):
+class LeverRemoveTagsOperator(_LeverTagsOperator):
     """Removes tags from an opportunity; it is no error if it does not have them.
 
     .. code-block:: python
@@ -133,20 +145,8 @@ class LeverRemoveTagsOperator(LeverOperator):
     :param tags: a list; one text is one tag.
     """
 
-    template_fields = (*LeverOperator.template_fields, "tags")
-
-    def __init__(self, *, tags: Sequence[str], **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.tags = tags
-
     def _send(self, lever: LeverClient, perform_as: str | None) -> None:
-        lever.remove_tags(self.opportunity_id, _tags(self.tags), perform_as=perform_as)
-
-
-def _tags(tags: Sequence[str]) -> list[str]:
-    from lever_imocha.runtime.parameters import read_list
-
-    return read_list(tags, name="tags", split=False)
+        lever.remove_tags(self.opportunity_id, self._read_tags(), perform_as=perform_as)
 
 
 class LeverCreateNoteOperator(LeverOperator):

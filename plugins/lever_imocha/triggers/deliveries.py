@@ -49,11 +49,10 @@ class DeliveryTrigger(BaseEventTrigger):
     def _waits(self) -> bool:
         from lever_imocha.hooks.ledger import ledger_engine
         from lever_imocha.ledger.repository import Ledger
-        from lever_imocha.ledger.values import CANDIDATE_WORK, Work
+        from lever_imocha.ledger.values import WORK_OF_VENDOR
 
         try:
-            kinds = CANDIDATE_WORK if self.vendor == "lever" else (Work.WRITE_BACK,)
-            return Ledger(engine=ledger_engine()).queue.starts_run(kinds)
+            return Ledger(engine=ledger_engine()).queue.starts_run(WORK_OF_VENDOR[self.vendor])
         except Exception as error:
             self.log.warning("the ledger cannot be read (%s); trying again soon", type(error).__name__)
             return False

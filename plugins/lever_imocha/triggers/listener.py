@@ -13,7 +13,7 @@ from psycopg import sql
 
 from lever_imocha.errors import LedgerError
 from lever_imocha.hooks.ledger import ledger_engine
-from lever_imocha.ledger.values import Work
+from lever_imocha.ledger.values import WORK_OF_VENDOR
 from lever_imocha.ledger.work_queue import channel
 
 
@@ -52,9 +52,5 @@ class NotificationListener:
         engine = await sync_to_async(ledger_engine, thread_sensitive=False)()
         url = engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
         connection = await psycopg.AsyncConnection.connect(url, autocommit=True)
-        await connection.execute(
-            sql.SQL("LISTEN {}").format(
-                sql.Identifier(channel(Work.INVITE if self._vendor == "lever" else Work.WRITE_BACK))
-            )
-        )
+        await connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel(WORK_OF_VENDOR[self._vendor][0]))))
         return connection

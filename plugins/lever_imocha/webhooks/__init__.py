@@ -1,1 +1,1 @@
-"""Receivers in Airflow's API server: verify, parse, persist, answer."""
+"""Receivers: verify, parse, persist, answer; a process of their own, or part of Airflow's API server."""

@@ -52,7 +52,7 @@ def open_context() -> ReceiverContext:
 
 
 def _found(vendor: str, read: Callable[[], T], problems: dict[str, str]) -> T | None:
-    """A missing or wrong connection leaves its own vendor's deliveries refused, not the other's."""
+    """Read one vendor's secrets; where its connection is missing or wrong, its deliveries are refused, not the other's."""
     try:
         secrets = read()
     except SettingsError as error:

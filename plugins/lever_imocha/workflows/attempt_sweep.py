@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from lever_imocha.clients.imocha import ImochaClient
-from lever_imocha.domain.imocha import AttemptStatus
-from lever_imocha.errors import LeverImochaError, RequestRejectedError, Scope, VendorRefusedError, as_ours
+from lever_imocha.domain.imocha import Attempt, AttemptStatus
+from lever_imocha.errors import LeverImochaError, Scope, VendorRefusedError, as_ours
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.values import Work
 from lever_imocha.settings import Settings
+from lever_imocha.workflows.listed_attempts import list_attempts
 
 log = logging.getLogger(__name__)
 
 _SWEEP = "imocha.attempts"
 _CHECKS_AT_ONCE = 20
-AHEAD = timedelta(minutes=5)
-"""How far a window reaches ahead, for clocks that differ."""
 
 
 class AttemptSweep:
@@ -65,25 +64,16 @@ class AttemptSweep:
         last = last or now - poll.attempts_window
         start = last - poll.attempts_overlap
         while start < now:
-            end = min(start + poll.attempts_window, now + AHEAD)
-            self._record(self._listed("completed", start, end, now))
+            end = start + poll.attempts_window
+            read = partial(list_attempts, self._imocha, start=start, now=now, until=end)
+            self._record(_statuses(read("completed")), listed=True)
             for state in ("cancelled", "expired"):
                 try:
-                    self._record(self._listed(state, start, end, now))
+                    self._record(_statuses(read(state)), listed=True)
                 except VendorRefusedError as error:  # the newest page documents one state only (imocha.md 6.4)
                     log.info("iMocha does not list the state %r: %s", state, error)
             start = end
             self._ledger.watermarks.put(_SWEEP, min(end, now))
-
-    def _listed(self, state: str, start: datetime, end: datetime, now: datetime) -> dict[int, AttemptStatus]:
-        """Return the statuses of the attempts in a window; iMocha may refuse one that ends in the future."""
-        try:
-            attempts = list(self._imocha.list_attempts(state=state, start_at=start, end_at=end))
-        except RequestRejectedError:
-            if end <= now:
-                raise
-            attempts = list(self._imocha.list_attempts(state=state, start_at=start, end_at=now))
-        return {attempt.test_invitation_id: attempt.status for attempt in attempts}
 
     def due(self) -> list[str]:
         """Return what is to be written back as far as is known, callbacks included; asks iMocha nothing."""
@@ -103,12 +93,16 @@ class AttemptSweep:
             if report.status not in (AttemptStatus.PENDING, AttemptStatus.UNKNOWN):
                 self._record({invitation_id: report.status})
 
-    def _record(self, statuses: Mapping[int, AttemptStatus]) -> None:
+    def _record(self, statuses: Mapping[int, AttemptStatus], *, listed: bool = False) -> None:
         """Record what became of invitations; where recruiters see a status tag, have it shown."""
-        self._ledger.invitations.set_status(statuses, show=self._settings.explain.status_tags)
+        self._ledger.invitations.set_status(statuses, listed=listed, show=self._settings.explain.status_tags)
 
     def _check_reports(self) -> None:
         older_than = self._settings.poll.report_check
         for invitation_id in self._ledger.invitations.to_check(older_than=older_than, limit=_CHECKS_AT_ONCE):
             self._check(invitation_id)
             self._ledger.invitations.mark_checked(invitation_id)
+
+
+def _statuses(attempts: Iterable[Attempt]) -> dict[int, AttemptStatus]:
+    return {attempt.test_invitation_id: attempt.status for attempt in attempts}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 
 from lever_imocha.clients.imocha import ImochaClient
@@ -16,6 +16,7 @@ from lever_imocha.ledger.repository import Ledger
 from lever_imocha.settings import Settings
 from lever_imocha.workflows.deletion import DeletionEvidence
 from lever_imocha.workflows.idempotency import send_until_answered
+from lever_imocha.workflows.listed_attempts import list_attempts
 
 log = logging.getLogger(__name__)
 
@@ -95,12 +96,10 @@ class Cancellation:
                 return email
         except VendorRefusedError:
             log.debug("invitation %s has no report", invitation_id)
-        end = self._clock() + timedelta(minutes=5)
+        now = self._clock()
+        start = now - self._settings.poll.attempts_window
         for state in ("cancelled", "expired", "completed"):
-            attempts = self._imocha.list_attempts(
-                state=state, start_at=end - self._settings.poll.attempts_window, end_at=end
-            )
-            for attempt in attempts:
+            for attempt in list_attempts(self._imocha, state, start=start, now=now):
                 if attempt.test_invitation_id == invitation_id and attempt.email:
                     return attempt.email
         return None

@@ -22,7 +22,7 @@ class Explainer:
         self._lever, self._ledger, self._settings, self._effects = lever, ledger, settings, effects
 
     def tag(self, opportunity_id: str) -> list[str]:
-        """The status tag an opportunity should carry, as a list of none or one; none when the settings want none."""
+        """Return the status tag an opportunity should carry, as a list of none or one; none when the settings want none."""
         if not self._settings.explain.status_tags:
             return []
         statuses = [known.status for known in self._ledger.assessments.of(opportunity_id)]

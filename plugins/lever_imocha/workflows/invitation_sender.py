@@ -27,6 +27,7 @@ from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.values import Assessment, WorkItem
 from lever_imocha.settings import Settings
 from lever_imocha.workflows.idempotency import send_until_answered
+from lever_imocha.workflows.listed_attempts import list_attempts
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +57,7 @@ class InvitationSender:
         self._imocha, self._ledger, self._settings, self._clock = imocha, ledger, settings, clock
 
     def status_now(self, known: Assessment) -> AttemptStatus | None:
-        """The attempt's status as iMocha says now; None when nothing was ever sent, UNKNOWN when it will not say.
+        """Return the attempt's status as iMocha says now; None when nothing was ever sent, UNKNOWN when it does not say.
 
         A lost callback must not re-mail someone in the middle of the test. iMocha has no call for the status: the
         report tells it, or, where that only says "not ready", the sweep of completed attempts.
@@ -80,9 +81,8 @@ class InvitationSender:
 
     def _swept(self, invitation_id: int) -> AttemptStatus:
         now = self._clock()
-        attempts = self._imocha.list_attempts(
-            state="completed", start_at=now - self._settings.poll.attempts_window, end_at=now + timedelta(minutes=5)
-        )
+        start = now - self._settings.poll.attempts_window
+        attempts = list_attempts(self._imocha, "completed", start=start, now=now)
         found = (attempt.status for attempt in attempts if attempt.test_invitation_id == invitation_id)
         return next(found, AttemptStatus.UNKNOWN)
 
@@ -260,7 +260,7 @@ class InvitationSender:
         )
 
     def _as_reported(self, invitation: Invitation) -> Invitation:
-        """What an invite says of a finished attempt is not documented (imocha.md 5.3); its report tells."""
+        """Read the report of a finished attempt: what an invite says of it is not documented (imocha.md 5.3)."""
         try:
             status = self._imocha.get_report(invitation.id).status
         except VendorRefusedError:
@@ -274,14 +274,14 @@ class InvitationSender:
         return callback_url(public_url, assessment_id, self._callback_secret)
 
     def _link_settings(self, action: Action, rule: ResolvedRule, test_id: int) -> InviteSettings:
-        """A new invitation takes its link's settings by itself; a repeated one is told them, as they are now."""
+        """Return what an invite is to send; a new one takes its link's settings by itself, a repeated one is told them."""
         if action is Action.INVITE and rule.validity_days is None:
             return InviteSettings(time_zone_id=rule.time_zone_id)
         link = None if action is Action.INVITE else default_link(self._imocha.list_test_links(test_id))
         return settings_of(link, now=self._clock(), validity_days=rule.validity_days, time_zone_id=rule.time_zone_id)
 
     def _replace(self, opportunity: Opportunity, test_id: int, old: int, new: int) -> None:
-        """A refresh was answered with another invitation (the address changed): the old one is withdrawn, unless shared.
+        """Withdraw the old invitation, unless shared: a refresh was answered with another one (the address changed).
 
         Before the new one is recorded: after a crash in between, the old one is still known, and withdrawn then.
         """

@@ -221,9 +221,9 @@ class InviteWorkflow:
     def _invite(self, item: WorkItem, situation: Situation | None, items: dict[Work, WorkItem]) -> Outcome:
         """Decide about the stage entries; then claim what follows from it."""
         outcome = self._ignore_entries(item) if situation is None else self._decide_entries(item, situation)
-        if outcome.action.sends:
+        if outcome.action.mails:
             self.invited.append(item.opportunity_id)
-        else:
+        if not outcome.action.sends:
             items |= self._record_departure(item, self._departure(situation))
         if Work.STATUS not in items and self._explainer.has_to_show(outcome):
             items |= self._ledger.queue.enqueue_claimed(item.opportunity_id, Work.STATUS, worker=self._worker)

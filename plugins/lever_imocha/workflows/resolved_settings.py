@@ -17,7 +17,7 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
 from lever_imocha.clients.lever import LeverClient
 from lever_imocha.domain.forms import FormTemplate
-from lever_imocha.domain.names import Named
+from lever_imocha.domain.names import Named, ids_of, not_there
 from lever_imocha.domain.rules import ResolvedRule, RuleKey
 from lever_imocha.domain.tags import TagScheme
 from lever_imocha.errors import LedgerError, SettingsError, VendorRefusedError
@@ -31,7 +31,6 @@ log = logging.getLogger(__name__)
 
 _NAMES, _CHECKED, _PROBLEMS = "lever.names", "lever.templates.checked", "settings.problems"
 _FRESH = timedelta(minutes=15)
-_LISTED = 40
 
 KnownIds = dict[str, dict[str, list[str]]]
 """The ids that each name had when it was last known, by the kind of thing."""
@@ -70,7 +69,7 @@ class ResolvedSettings(BaseModel):
         return tuple(dict.fromkeys(rule.trigger_stage_id for rule in self.rules if rule.trigger_stage_id))
 
     def rule_of(self, key: RuleKey) -> ResolvedRule | None:
-        """The rule an assessment was begun under, or, when the settings changed since, one of the same stage.
+        """Return the rule an assessment was begun under; when the settings changed since, one of the same stage.
 
         Where the rule's completed stage is unknown now, it is the one that the assessment was begun with.
         """
@@ -100,7 +99,7 @@ class _Names:
 
     def one(self, name: str, key: str, problems: list[str]) -> str:
         """Return the only id of a name, or else the id it had before, or empty text; then there is a problem."""
-        found = self._found(name)
+        found = ids_of(name, self._items or ())
         if len(found) > 1:
             problems.append(f"{key}: {name!r} is the name of {len(found)} in Lever; rename one, or write the id")
             return self._kept(name, [])[0]
@@ -108,11 +107,7 @@ class _Names:
 
     def all(self, name: str, key: str, problems: list[str]) -> list[str]:
         """Return every id of a name; in Lever a closed posting may have the title of an open one."""
-        return self._ids(name, self._found(name), key, problems)
-
-    def _found(self, name: str) -> list[str]:
-        items = self._items or ()
-        return [item.id for item in items if item.text == name] or [item.id for item in items if item.id == name]
+        return self._ids(name, ids_of(name, self._items or ()), key, problems)
 
     def _ids(self, name: str, found: list[str], key: str, problems: list[str]) -> list[str]:
         if not found:
@@ -131,8 +126,7 @@ class _Names:
         renamed = [item.text for item in self._items if item.id in self._former.get(name, [])]
         if renamed:
             return f"{name!r} does not exist in Lever any more; it is called {renamed[0]!r} now: write that"
-        names = ", ".join(repr(item.text) for item in self._items[:_LISTED]) or "none"
-        return f"{name!r} does not exist in Lever; there are: {names}"
+        return not_there(name, self._items)
 
 
 class _Resolver:
@@ -264,17 +258,17 @@ def _checked(ledger: Ledger, settings: Settings) -> bool:
 
 
 def problems_of_last_sweep(ledger: Ledger) -> tuple[str, ...]:
-    """The problems that the last sweep went on with."""
+    """Return the problems that the last sweep went on with."""
     return tuple((ledger.cache.get(_PROBLEMS) or {}).get("lines", ()))
 
 
 def keep_problems(ledger: Ledger, problems: Sequence[str]) -> None:
-    """A sweep has gone on with these problems."""
+    """Record the problems that a sweep has gone on with."""
     ledger.cache.put(_PROBLEMS, {"lines": list(problems)})
 
 
 def current_resolved(ledger: Ledger, lever: LeverClient, settings: Settings) -> ResolvedSettings:
-    """The names as a run of the last minutes resolved them, or resolved anew.
+    """Return the names as a run of the last minutes resolved them, or resolve them anew.
 
     :raises SettingsError: no rule can be used.
     """
@@ -285,7 +279,7 @@ def current_resolved(ledger: Ledger, lever: LeverClient, settings: Settings) -> 
 
 
 def stored_resolved(ledger: Ledger, *, templates: bool) -> ResolvedSettings:
-    """The names as the run's first task resolved them.
+    """Return the names as the run's first task resolved them.
 
     :raises LedgerError: no run has resolved them yet.
     """

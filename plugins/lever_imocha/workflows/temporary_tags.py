@@ -32,7 +32,7 @@ class TemporaryTags:
 
 
 def remember(ledger: Ledger, opportunity_id: str, tags: Sequence[str]) -> None:
-    """These tags are about to be put on."""
+    """Record that these tags are about to be put on."""
     _put(ledger, TemporaryTags(opportunity_id=opportunity_id, tags=list(tags), sync=uuid4().hex))
 
 
@@ -46,13 +46,13 @@ def _put(ledger: Ledger, temporary: TemporaryTags) -> None:
 
 
 def temporary_tags(ledger: Ledger) -> TemporaryTags | None:
-    """The tags that the last sync has put on; None when there was none."""
+    """Return the tags that the last sync has put on; None when there was none."""
     found = ledger.cache.get(_KEY)
     return TemporaryTags(**found) if found else None
 
 
 def lasting_tags(opportunity: Opportunity, ledger: Ledger, *, before: TemporaryTags | None) -> tuple[str, ...]:
-    """The tags an opportunity carries for itself.
+    """Return the tags an opportunity carries for itself.
 
     :param before: `temporary_tags` from before the opportunity was read. A sync may have begun, or ended, or both
         since: then its tags may be among those that were read.

@@ -329,7 +329,7 @@ class WriteBackWorkflow:
         self._effects.once(_step_of(assessment, step), item, make, find, look_first=assessment.adopted)
 
     def _rule_now(self, assessment: Assessment, current: Opportunity) -> ResolvedRule:
-        """The rule of where the candidate is: the one begun under, unless moved to another trigger stage since."""
+        """Return the rule of where the candidate is: the one begun under, unless moved to another trigger stage since."""
         rule = self._rule(assessment)
         moved = current.stage != rule.trigger_stage_id
         other = select_rule(current, self._resolved.rules) if moved else None

@@ -60,9 +60,26 @@ def test_a_dry_run_writes_nothing(stack: Stack) -> None:
     assert stack.writes() == []
 
 
+def test_a_dry_run_finds_the_mistakes_of_the_real_one(stack: Stack) -> None:
+    with pytest.raises(SettingsError, match="posting: 'Nowhere' does not exist"):
+        workflow(stack).sync(posting="Nowhere", dry_run=True)
+    with pytest.raises(SettingsError, match="is in a trigger stage"):
+        workflow(stack).sync(opportunity_id=stack.candidate(), dry_run=True)
+
+
+def test_a_list_that_is_not_complete_calls_no_tag_stale(stack: Stack) -> None:
+    candidate(stack, "iMocha: Gone [999]")
+    stack.world.tests[5] = {"testId": 5, "testName": ["no text"], "labels": []}  # left out as odd
+    assert workflow(stack).sync(dry_run=True).stale == []
+
+
 @pytest.mark.parametrize(
     ("posting", "line"),
-    [(None, "give one of them"), ("Nowhere", "no posting"), ("Python Engineer", "no active opportunity")],
+    [
+        (None, "give one of them"),
+        ("Nowhere", "there are: 'Python Engineer'"),
+        ("Python Engineer", "no active opportunity"),
+    ],
 )
 def test_without_an_opportunity_it_says_what_to_give(stack: Stack, posting: str | None, line: str) -> None:
     with pytest.raises(SettingsError, match=line):

@@ -9,6 +9,7 @@ from functools import cached_property
 from lever_imocha.clients.imocha import ImochaClient
 from lever_imocha.clients.lever import LeverClient
 from lever_imocha.domain.lever import Opportunity
+from lever_imocha.domain.names import ids_of, not_there
 from lever_imocha.domain.tags import wanted_tests
 from lever_imocha.errors import NotFoundError, Retry, SettingsError, VendorRefusedError
 from lever_imocha.ledger.repository import Ledger
@@ -23,7 +24,8 @@ class TagSync:
 
     :param created: put into Lever, or, in a dry run, to be put there.
     :param present: were there already.
-    :param stale: name a test that is gone, inactive or renamed; nothing is done about them.
+    :param stale: name a test that is gone, inactive or renamed; nothing is done about them. Not known while iMocha's
+        list of tests is not complete.
     :param refused: not created, because Lever refuses it; with what it said.
     :param vanished: created, but gone from Lever's list as soon as nobody carried them.
     """
@@ -64,18 +66,21 @@ class SyncTagsWorkflow:
             where they would ask for every test.
         """
         scheme = tag_scheme(self._settings)
-        wanted = [scheme.tag_for(test.id, test.name) for test in self._imocha.list_tests() if test.is_active]
+        tests = self._imocha.list_tests()
+        wanted = [scheme.tag_for(test.id, test.name) for test in tests if test.is_active]
         listed = [tag.text for tag in self._lever.list_tags()]
         missing = [tag for tag in dict.fromkeys(wanted) if tag not in set(listed)]
         ours = [tag for tag in listed if tag not in scheme.mapping and wanted_tests([tag], scheme)]
-        stale = [tag for tag in ours if tag not in set(wanted)]
+        stale = [tag for tag in ours if tag not in set(wanted)] if tests.complete else []
         present = [tag for tag in wanted if tag in set(listed)]
         if dry_run:
+            if missing and (opportunity_id or posting):
+                self._carrier(opportunity_id, posting)  # finds the mistakes that the real sync would find
             return TagSync(created=missing, present=present, stale=stale, dry_run=True)
         self._take_off()
         if not missing:
             return TagSync(present=present, stale=stale)
-        carrier = self._named(opportunity_id) if opportunity_id else self._found(posting)
+        carrier = self._carrier(opportunity_id, posting)
         refused = self._create(carrier, missing, keep=keep_on_opportunity)
         created = [tag for tag in missing if tag not in refused]
         listed_now = {tag.text for tag in self._lever.list_tags()}
@@ -132,6 +137,9 @@ class SyncTagsWorkflow:
                 self._lever.remove_tags(temporary.opportunity_id, temporary.tags, perform_as=self._resolved.perform_as)
         mark_off(self._ledger, temporary)
 
+    def _carrier(self, opportunity_id: str | None, posting: str | None) -> Opportunity:
+        return self._named(opportunity_id) if opportunity_id else self._found(posting)
+
     def _named(self, opportunity_id: str) -> Opportunity:
         opportunity = self._lever.get_opportunity(opportunity_id)
         if self._asks_for_tests(opportunity):
@@ -150,11 +158,9 @@ class SyncTagsWorkflow:
         if not posting:
             raise SettingsError(["posting, opportunity: give one of them; new tags need an opportunity to be put on"])
         listed = list(self._lever.list_postings())
-        found = [item.id for item in listed if item.text == posting] or [
-            item.id for item in listed if item.id == posting
-        ]
+        found = ids_of(posting, listed)
         if not found:
-            raise SettingsError([f"posting: Lever has no posting with the name or id {posting!r}; give its id"])
+            raise SettingsError([f"posting: {not_there(posting, listed)}"])
         opportunities = self._lever.list_opportunities(posting_ids=found, archived=False)
         first = next((item for item in opportunities if not self._asks_for_tests(item)), None)
         if first is None:

@@ -477,7 +477,7 @@ class Cases:
         )
         yield Case("Mails.mark_sent", "one", lambda turn, _: ledger.mails.mark_sent(self._key(rows.written, turn), 1))
         yield Case("Mails.give_back", "one", lambda turn, _: ledger.mails.give_back(self._key(rows.written, turn), 1))
-        yield Case("Mails.next_turn", "one", lambda _turn, _: ledger.mails.next_turn(per_hour=200, waiting=5))
+        yield Case("Mails.sent_last_hour", "all", lambda _turn, _: ledger.mails.sent_last_hour())
         yield Case("Mails.forget", "old ones", lambda _turn, _: ledger.mails.forget())
         yield Case("Watermarks.past", "one", lambda _turn, _: ledger.watermarks.past("sweep", rows.now))
         yield Case("Watermarks.get", "one", lambda _turn, _: ledger.watermarks.get("sweep"))

@@ -101,6 +101,26 @@ def test_who_has_left_meanwhile_takes_no_e_mail(limited: Stack, later: Callable[
     assert len(limited.world.mails) == 4
 
 
+def test_who_has_left_meanwhile_takes_nobodys_turn(limited: Stack, later: Callable[[timedelta], None]) -> None:
+    for _ in range(12):
+        limited.candidate(PYTHON)
+    limited.run_invite()
+    for moved_back in limited.due(waiting=True)[:7]:
+        limited.world.move(moved_back, "Recruiter screen")
+    later(HOUR)
+    for _ in range(4):
+        limited.run_invite()
+    assert len(limited.world.mails) == 5, "the two who stay are invited in this hour"
+
+
+def test_a_limit_that_was_raised_counts_at_once(limited: Stack) -> None:
+    for _ in range(5):
+        limited.candidate(PYTHON)
+    limited.run_invite()
+    limited.settings = parse_settings(SETTINGS + "limits: {per_hour: 4}")
+    assert limited.run_invite() == ["invite"]
+
+
 @pytest.mark.parametrize(
     ("said", "done", "mails"),
     [

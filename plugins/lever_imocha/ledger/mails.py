@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from sqlalchemy import BigInteger, ColumnElement, DateTime, Text, and_, delete, func, literal, select, true, update
 from sqlalchemy.dialects.postgresql import insert
@@ -69,18 +69,10 @@ class Mails(LedgerPart):
         """Count an e-mail no more: none was sent."""
         self._database.execute(delete(mails).where(*self._unanswered(opportunity_id, test_id)))
 
-    def next_turn(self, *, per_hour: int, waiting: int) -> datetime:
-        """Return when the limit of the hour lets through who comes after those that wait.
-
-        :param waiting: how many wait.
-        """
-        now = self._database.now()
-        window = select(_MAIL.at).where(_MAIL.at > now - HOUR).order_by(_MAIL.at)
-        sent: list[datetime] = self._database.values(window)
-        hours, rank = divmod(waiting, per_hour)
-        first = max(len(sent) - per_hour, 0)
-        freed = sent[min(first + rank, len(sent) - 1)] if sent else now
-        return freed + (hours + 1) * HOUR
+    def sent_last_hour(self) -> int:
+        """Return how many were sent in the last hour to all."""
+        query = select(func.count()).where(_MAIL.at > self._database.now() - HOUR).select_from(mails)
+        return int(self._database.value(query))
 
     def forget(self) -> None:
         """Delete what no limit counts any more."""

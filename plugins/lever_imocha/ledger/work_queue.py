@@ -19,7 +19,7 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, case, delete, func, literal, null, or_, select, text, true, update
+from sqlalchemy import ColumnElement, and_, case, delete, func, literal, null, or_, select, text, true, tuple_, update
 
 from lever_imocha.errors import ClaimLostError
 from lever_imocha.ledger.base import LedgerPart
@@ -212,11 +212,16 @@ class WorkQueue(LedgerPart):
         anew = {"parked_at": None, "not_before": None, "tries": 0}
         return len(self._database.rows(update(work_items).where(which, waits).values(anew).returning(_ITEM.kind)))
 
-    def release_waiting_for(self, error: str) -> None:
-        """Have work tried again now that was put off for one reason, because this has changed."""
-        anew = {"not_before": None, "tries": 0}
+    def release_waiting_for(self, error: str, *, most: int | None = None) -> None:
+        """Have work tried again now that was put off for one reason, because this has changed.
+
+        :param most: only so many, longest waiting first; without it, all.
+        """
         waits = (_ITEM.error == error, _ITEM.not_before.is_not(None), _ITEM.parked_at.is_(None))
-        self._database.execute(update(work_items).where(*waits).values(anew))
+        first = select(_ITEM.opportunity_id, _ITEM.kind).where(*waits).order_by(_ITEM.queued_at).limit(most)
+        anew = {"not_before": None, "tries": 0}
+        key = tuple_(_ITEM.opportunity_id, _ITEM.kind)
+        self._database.execute(update(work_items).where(key.in_(first)).values(anew))
 
     def _give_back(self, item: WorkItem, **values: Any) -> None:
         self._database.execute(

@@ -28,7 +28,7 @@ from lever_imocha.domain.decisions import (
     frees_stage,
 )
 from lever_imocha.domain.metrics import Metrics, NoMetrics
-from lever_imocha.domain.pauses import pause_after_failure
+from lever_imocha.domain.pauses import LONGEST, pause_after_failure
 from lever_imocha.domain.tags import near_misses
 from lever_imocha.errors import LeverImochaError, NotFoundError, Scope, redact
 from lever_imocha.ledger.repository import Ledger
@@ -110,7 +110,7 @@ class InviteWorkflow:
         )
         effects = EffectMaker(lever=lever, ledger=ledger, sleep=sleep)
         self._explainer = Explainer(lever=lever, ledger=ledger, settings=settings, effects=effects)
-        self._limits = Limits(ledger=ledger, settings=settings.limits, clock=clock)
+        self._limits = Limits(ledger=ledger, settings=settings.limits)
         self._runner = WorkRunner(queue=ledger.queue, clock=clock)
         self._known_resolved: ResolvedSettings | None = None
         self.invited: list[str] = []
@@ -286,7 +286,7 @@ class InviteWorkflow:
             outcome = combined(outcomes)
             self._record(entry, outcome, of_entry)
         if waits:
-            raise NotYet(Reason.LIMIT, pause=self._limits.pause(), failed=False)
+            raise NotYet(Reason.LIMIT, pause=LONGEST, failed=False)
         return outcome
 
     def _with_attempts(self, situation: Situation, entry: StageEntry) -> tuple[Situation, Mapping[int, Assessment]]:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime, timedelta
 
 from lever_imocha.domain.decisions import OverLimit, Reason, Situation
 from lever_imocha.ledger.repository import Ledger
@@ -17,11 +15,12 @@ log = logging.getLogger(__name__)
 class Limits:
     """The limits of e-mails, in an hour to all and in a week to one candidate.
 
-    :param clock: aware UTC now.
+    Whom the limit of the hour holds waits until `settle` finds room, longest waiting first; who has left meanwhile
+    takes nobody's room for longer than until the next `settle`.
     """
 
-    def __init__(self, *, ledger: Ledger, settings: LimitSettings, clock: Callable[[], datetime]) -> None:
-        self._ledger, self._settings, self._clock = ledger, settings, clock
+    def __init__(self, *, ledger: Ledger, settings: LimitSettings) -> None:
+        self._ledger, self._settings = ledger, settings
 
     def applied(self, situation: Situation) -> Situation:
         """Complete a situation by how many e-mails may still be sent."""
@@ -32,17 +31,13 @@ class Limits:
             mails_to_candidate_left=self._settings.per_candidate - sent.to_candidate,
         )
 
-    def pause(self) -> timedelta:
-        """Return how long one more whom the limit of the hour holds waits: until those before it have gone on."""
-        waiting = self._ledger.entries.held([Reason.LIMIT]).get(Reason.LIMIT, 1)
-        turn = self._ledger.mails.next_turn(per_hour=self._settings.per_hour, waiting=waiting - 1)
-        return max(turn - self._clock(), timedelta(seconds=1))
-
     def settle(self, over_limit: OverLimit) -> None:
-        """Do what a person wants done about those whom a limit holds, and log how many it holds."""
+        """Let go on whom the limit of the hour has room for, or whom a person wants to; log how many a limit holds."""
         if over_limit is not OverLimit.WAIT:
             count = self._ledger.entries.settle_held(over_limit, [Reason.LIMIT, Reason.PER_CANDIDATE])
             log.info("over_limit is %s: %s on hold are decided again now", over_limit, count)
+        room = self._settings.per_hour - self._ledger.mails.sent_last_hour()
+        self._ledger.queue.release_waiting_for(Reason.LIMIT, most=max(room, 0))
         held = self._ledger.entries.held([Reason.LIMIT, Reason.PER_CANDIDATE, Reason.BEFORE_ACTIVATION])
         settings = {
             Reason.LIMIT: f"limits.per_hour ({self._settings.per_hour})",

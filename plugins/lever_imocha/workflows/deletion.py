@@ -10,6 +10,7 @@ from functools import cached_property
 from lever_imocha.clients.lever import LeverClient
 from lever_imocha.errors import VendorRefusedError
 from lever_imocha.ledger.repository import Ledger
+from lever_imocha.workflows.account import check_account
 
 log = logging.getLogger(__name__)
 
@@ -30,9 +31,17 @@ class DeletionEvidence:
         self._lever, self._ledger, self._clock = lever, ledger, clock
 
     def is_deleted(self, opportunity_id: str) -> bool:
-        """Tell whether an opportunity that Lever does not find is deleted; the first such answer is remembered."""
+        """Tell whether an opportunity that Lever does not find is deleted; the first such answer is remembered.
+
+        :raises SettingsError: the key is another account's, which finds nobody of ours, however long it is asked.
+        """
         missing_since = self._ledger.names.record_missing(opportunity_id)
-        return opportunity_id in self._listed or self._clock() - missing_since >= _LONG_ENOUGH
+        if opportunity_id in self._listed:
+            return True
+        if self._clock() - missing_since < _LONG_ENOUGH:
+            return False
+        check_account(self._ledger, [stage.id for stage in self._lever.list_stages()])
+        return True
 
     def record_found(self, opportunity_id: str) -> None:
         """Forget that an opportunity was missing."""

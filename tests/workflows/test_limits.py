@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from lever_imocha.domain.decisions import OverLimit, Reason
 from lever_imocha.errors import OutcomeUnknownError, RequestRejectedError
+from lever_imocha.ledger.alerts import AlertLog
 from lever_imocha.ledger.database import engine_for
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.settings import parse_settings
@@ -227,3 +228,17 @@ def test_the_log_says_which_limit_and_how_many(limited: Stack, caplog: pytest.Lo
     limited.run_invite()
     limited.run_invite()
     assert "2 on hold by the setting limits.per_hour (3): limit of e-mails an hour" in caplog.text
+
+
+def test_whose_turn_has_come_and_nobody_works_on_is_overdue(
+    limited: Stack, later: Callable[[timedelta], None], ledger_url: str
+) -> None:
+    for _ in range(5):
+        limited.candidate(PYTHON)
+    limited.run_invite()
+    later(HOUR)
+    alerts = AlertLog(engine=engine_for(ledger_url), clock=limited.clock)
+    first, second = limited.invite_workflow().collect()
+    assert alerts.overdue(entries=HOUR / 4, reports=HOUR) == []
+    later(HOUR / 3)
+    assert {item.opportunity_id for item in alerts.overdue(entries=HOUR / 4, reports=HOUR)} == {first, second}

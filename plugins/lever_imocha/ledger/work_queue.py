@@ -219,7 +219,7 @@ class WorkQueue(LedgerPart):
         """
         waits = (_ITEM.error == error, _ITEM.not_before.is_not(None), _ITEM.parked_at.is_(None))
         first = select(_ITEM.opportunity_id, _ITEM.kind).where(*waits).order_by(_ITEM.queued_at).limit(most)
-        anew = {"not_before": None, "tries": 0}
+        anew = {"not_before": self._database.now(), "tries": 0}  # a time: from it on the item waits for a worker
         key = tuple_(_ITEM.opportunity_id, _ITEM.kind)
         self._database.execute(update(work_items).where(key.in_(first)).values(anew))
 

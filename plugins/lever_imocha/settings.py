@@ -18,6 +18,7 @@ from croniter import CroniterBadDateError, croniter
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from lever_imocha.domain.hosts import is_loopback
+from lever_imocha.domain.lever import Origin
 from lever_imocha.domain.tags import STATUS_TAGS
 from lever_imocha.errors import SettingsError
 
@@ -62,6 +63,12 @@ class Rule(_Section):
     """Only these postings, names or ids; empty means all. A name means every posting of this title, closed ones too."""
     tags: tuple[Name, ...] = ()
     """Only opportunities with one of these tags; empty means all."""
+    tests: tuple[Annotated[int, Field(gt=0)], ...] = ()
+    """iMocha's numbers of the tests that everybody takes who comes into the stage; tags may ask for more."""
+    skip_origins: tuple[Origin, ...] = ()
+    """Nobody of these origins is invited: `agency`, `applied`, `internal`, `referred`, `sourced`, `university`."""
+    delay: Seconds | None = None
+    """How long to wait after the move before inviting: who is moved away within it gets no e-mail."""
     retake: Literal["never", "reattempt"] = "never"
     """`never`, or `reattempt`: moving back gives a candidate who has finished another attempt."""
     validity_days: Annotated[int, Field(ge=1, le=365)] | None = None

@@ -59,7 +59,9 @@ def known(status: AttemptStatus | None, **given: Any) -> dict[int, KnownAssessme
 
 
 ARCHIVED = {"archived": {"reason": "r"}}
-SECOND = timedelta(seconds=1)
+SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
+SOURCED = opportunity(origin="sourced")
+SKIPPING, DELAYED = replace(rule(), skip_origins=("sourced",)), replace(rule(), delay=MINUTE)
 BEFORE: dict[str, Any] = {"activated_at": ENTERED + SECOND}
 RELEASED, DROPPED = (replace(ENTRY, over_limit=said) for said in (OverLimit.RELEASE, OverLimit.DROP))
 LEFT_ALONE = "hold: was in the stage before the integration was activated"
@@ -121,6 +123,13 @@ ROWS: list[tuple[Situation, str]] = [
     (situation(mails_left=0, mails_to_candidate_left=0), "hold: limit of e-mails to one candidate"),
     (situation(mails_left=0, mails_to_candidate_left=0, entry=RELEASED), "invite"),
     (situation(mails_left=9, mails_to_candidate_left=9, entry=DROPPED), "ignore: dropped by a person"),
+    (situation(opportunity=SOURCED, rule=SKIPPING), "ignore: its rule skips this origin (sourced)"),
+    (situation(opportunity=opportunity(origin=["odd"]), rule=SKIPPING), "invite"),
+    (situation(rule=DELAYED, now=ENTERED + MINUTE - SECOND), "hold: its rule waits a while after the move"),
+    (situation(rule=DELAYED, now=ENTERED + MINUTE), "invite"),
+    (situation(rule=rule(), now=ENTERED - MINUTE), "invite"),
+    (situation(rule=DELAYED, now=ENTERED, entry=DROPPED), "ignore: dropped by a person"),
+    (situation(rule=DELAYED, now=ENTERED, known=known(AttemptStatus.IN_PROGRESS)), "ignore: attempt in progress"),
 ]
 
 

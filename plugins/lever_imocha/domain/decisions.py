@@ -8,13 +8,14 @@ The rows of the table, in their order; the first that fits counts:
 ===========================================  =========================  =========================================
 the opportunity now                          the known attempt          plan
 ===========================================  =========================  =========================================
-no assessment tag                            any                        ignore: not ours
+no assessment tag, and its rule names none   any                        ignore: not ours
 archived                                     any                        ignore: archived
 in no trigger stage                          any                        ignore: moved on
 was in the stage before the activation       none of any test           hold: before activation (`leave`)
 all its tags name unknown or inactive tests  any                        hold: unknown test
 anonymised, or contact is forbidden          any                        hold: may not be contacted
 no e-mail address                            any                        hold: no e-mail address
+of an origin that its rule skips             any                        ignore: its rule skips this origin
 entered the stage again since this entry     any                        ignore: entered the stage again since
 then, for each test its tags name:
 the test is unknown or inactive              any                        hold: unknown test
@@ -27,16 +28,17 @@ ok                                           in progress                ignore: 
 ok                                           complete, left, terminated ignore: already taken; or reattempt
 ===========================================  =========================  =========================================
 
-Last, what would send an e-mail is held when a limit is reached: that of the candidate (a person decides), or that of
-the hour (it goes on by itself). A person may release or drop what a limit holds. Who was there before the activation
+Last, what would send an e-mail waits as long after the move as its rule says, and is held when a limit is reached: that
+of the candidate (a person decides), or that of the hour (it goes on by itself). A person may release or drop what a
+limit holds. Who was there before the activation
 is held before anything else that needs a person: nothing a recruiter could correct would lead to an invitation.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cached_property
 from typing import Literal
@@ -45,7 +47,6 @@ from lever_imocha.domain.imocha import AttemptStatus
 from lever_imocha.domain.lever import Opportunity
 from lever_imocha.domain.rules import ResolvedRule
 from lever_imocha.domain.tags import WantedTest
-from lever_imocha.errors import redact
 
 
 class Action(StrEnum):
@@ -76,12 +77,14 @@ class Reason(StrEnum):
     NO_TAG = "no assessment tag"
     ARCHIVED = "archived"
     MOVED_ON = "moved on"
+    ORIGIN = "its rule skips this origin"
     DELETED = "deleted in Lever"
     SUPERSEDED = "entered the stage again since"
     UNKNOWN_TEST = "unknown test"
     NO_EMAIL = "no e-mail address"
     MAY_NOT_CONTACT = "may not be contacted"
     BEFORE_ACTIVATION = "was in the stage before the integration was activated"
+    DELAY = "its rule waits a while after the move"
     LIMIT = "limit of e-mails an hour"
     PER_CANDIDATE = "limit of e-mails to one candidate"
     DROPPED = "dropped by a person"
@@ -176,13 +179,14 @@ class Situation:
 
     :param opportunity: as Lever says now, without the tags that a tag sync has put on for a moment.
     :param rule: the rule that matches it now; None when it is in no trigger stage.
-    :param wanted: the tests its tags name.
+    :param wanted: the tests its tags and its rule ask for.
     :param active: ids of the wanted tests that iMocha knows and that are active.
     :param entry: the stage entry to decide about.
     :param known: what is known of its tests, by test id.
     :param recently_restored: a backup of the ledger was restored lately, so that iMocha may know more than the ledger.
     :param activated_at: when this ledger's first sweep began.
     :param existing: what the settings want for who was in the stage before.
+    :param now: the time, where the rule has a delay.
     :param mails_left: how many e-mails may still be sent in this hour; None when there is no limit.
     :param mails_to_candidate_left: how many to this candidate in this week.
     """
@@ -196,6 +200,7 @@ class Situation:
     recently_restored: bool = False
     activated_at: datetime | None = None
     existing: Literal["leave", "adopt", "invite"] = "leave"
+    now: datetime | None = None
     mails_left: int | None = None
     mails_to_candidate_left: int | None = None
 
@@ -221,7 +226,7 @@ class Situation:
             return Plan(Action.IGNORE, Reason.ARCHIVED)
         if self.rule is None:
             return Plan(Action.IGNORE, Reason.MOVED_ON)
-        unknown = [redact(test.tag) for test in self.wanted if not self.is_active(test)]
+        unknown = [str(test) for test in self.wanted if not self.is_active(test)]
         if len(unknown) == len(self.wanted):
             return Plan(Action.HOLD, Reason.UNKNOWN_TEST, ", ".join(unknown))
         if not opportunity.may_contact:
@@ -243,7 +248,7 @@ class Situation:
         if self.obstacle is not None:
             return f"{self.obstacle}{before}"
         known = sorted(test.test_id for test in self.wanted if test.test_id is not None and self.is_active(test))
-        unknown = sorted(redact(test.tag) for test in self.wanted if not self.is_active(test))
+        unknown = sorted(str(test) for test in self.wanted if not self.is_active(test))
         return f"tests {known}" + (f" unknown {unknown}" if unknown else "") + before
 
     @property
@@ -252,9 +257,20 @@ class Situation:
         entry, now = self.entry, self.opportunity
         return entry is not None and (now.stage != entry.stage_id or now.entered_stage_at != entry.entered_at)
 
+    @property
+    def remaining_delay(self) -> timedelta:
+        """How long its rule still waits after the move."""
+        if self.rule is None or self.now is None or not self.rule.delay:
+            return timedelta(0)
+        return self.opportunity.entered_stage_at + self.rule.delay - self.now
+
     def is_active(self, test: WantedTest) -> bool:
         """Tell whether iMocha knows the test and it is active."""
         return test.test_id is not None and test.test_id in self.active
+
+    def asker(self, test_id: int) -> str:
+        """Return what asks for a test: a tag, or the rule."""
+        return next((test.asker for test in self.wanted if test.test_id == test_id), "")
 
     def is_handled(self, test_id: int) -> bool:
         """Tell whether this stage entry was handled for the test before."""
@@ -288,6 +304,8 @@ def decide(situation: Situation) -> tuple[Plan, ...]:
         obstacle = Plan(Action.HOLD, Reason.BEFORE_ACTIVATION)
     if obstacle is not None:
         return (obstacle,)
+    if situation.rule is not None and situation.opportunity.origin in situation.rule.skip_origins:
+        return (Plan(Action.IGNORE, Reason.ORIGIN, str(situation.opportunity.origin)),)
     if situation.is_superseded:
         return (Plan(Action.IGNORE, Reason.SUPERSEDED),)
     return tuple(_within_limits(situation, [_decide_test(situation, test) for test in situation.wanted]))
@@ -308,6 +326,8 @@ def _over_limit(situation: Situation, sent: int) -> tuple[Action, Reason] | None
         return Action.IGNORE, Reason.DROPPED
     if said is OverLimit.RELEASE:
         return None
+    if situation.remaining_delay > timedelta(0):
+        return Action.HOLD, Reason.DELAY
     if situation.mails_to_candidate_left is not None and situation.mails_to_candidate_left <= sent:
         return Action.HOLD, Reason.PER_CANDIDATE
     if situation.mails_left is not None and situation.mails_left <= sent:
@@ -317,7 +337,7 @@ def _over_limit(situation: Situation, sent: int) -> tuple[Action, Reason] | None
 
 def _decide_test(situation: Situation, test: WantedTest) -> Plan:
     if test.test_id is None or not situation.is_active(test):
-        return Plan(Action.HOLD, Reason.UNKNOWN_TEST, redact(test.tag))
+        return Plan(Action.HOLD, Reason.UNKNOWN_TEST, str(test))
     if situation.is_handled(test.test_id):
         return Plan(Action.IGNORE, Reason.ALREADY_HANDLED, test_id=test.test_id)
     known = situation.known.get(test.test_id)
@@ -348,6 +368,11 @@ def combined(outcomes: Sequence[Outcome]) -> Outcome:
     """Return the one outcome of a stage entry with several tests: what needs a person first, then what was done."""
     order = (Action.HOLD, Action.INVITE, Action.REATTEMPT, Action.REFRESH, Action.ADOPT, Action.IGNORE)
     return min(outcomes, key=lambda outcome: order.index(outcome.action))
+
+
+def waits_by_itself(outcomes: Iterable[Outcome]) -> Reason | None:
+    """Return why a stage entry stays undecided and goes on by itself later; None when it does not."""
+    return next((outcome.reason for outcome in outcomes if outcome.reason in (Reason.DELAY, Reason.LIMIT)), None)
 
 
 def frees_stage(situation: Situation, outcome: Outcome) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Annotated, Any
 
 from pydantic import AliasChoices, BeforeValidator, Field
@@ -26,6 +27,7 @@ def _list_of(kind: type) -> BeforeValidator:
 
 
 _OptionalId = Annotated[Id | None, BeforeValidator(_id_of)]
+_Text = Annotated[str | None, BeforeValidator(lambda value: value if isinstance(value, str) else None)]
 _Texts = Annotated[tuple[Name, ...], _list_of(str)]
 _Objects = Annotated[tuple[dict[str, Any], ...], _list_of(dict), Field(repr=False)]
 
@@ -63,6 +65,17 @@ class DataProtection(VendorModel):
     contact: Consent | None = None
 
 
+class Origin(StrEnum):
+    """How a candidate came (lever.md 4.2)."""
+
+    AGENCY = "agency"
+    APPLIED = "applied"
+    INTERNAL = "internal"
+    REFERRED = "referred"
+    SOURCED = "sourced"
+    UNIVERSITY = "university"
+
+
 class Opportunity(VendorModel):
     """One candidacy of one person (lever.md 4.2). `stage` is an id, expanded or not."""
 
@@ -74,6 +87,7 @@ class Opportunity(VendorModel):
     tags: _Texts = ()
     stage_changes: Annotated[tuple[StageChange, ...], _list_of(dict)] = Field(alias="stageChanges", default=())
     applications: Annotated[tuple[Application, ...], _list_of(dict)] = ()
+    origin: _Text = None
     confidentiality: str | None = None
     created_at: Millis = Field(alias="createdAt", default=None)
     last_advanced_at: Millis = Field(alias="lastAdvancedAt", default=None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Literal
 
 from lever_imocha.domain.lever import Opportunity
@@ -32,6 +33,9 @@ class ResolvedRule:
     form_template: str
     posting_ids: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
+    tests: tuple[int, ...] = ()
+    skip_origins: tuple[str, ...] = ()
+    delay: timedelta = timedelta(0)
     retake: Literal["never", "reattempt"] = "never"
     validity_days: int | None = None
     time_zone_id: int | None = None

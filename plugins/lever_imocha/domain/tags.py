@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from lever_imocha.domain.written import plain
+from lever_imocha.errors import redact
 
 _NUMBER = re.compile(r"\[ ?(\d{1,18}) ?\]$")
 
@@ -39,10 +40,23 @@ STATUS_TAGS = frozenset(tag.value for tag in StatusTag)
 
 @dataclass(frozen=True)
 class WantedTest:
-    """A tag in our format and the id of the test it names; None if it names none."""
+    """A test that an opportunity is to take.
 
-    tag: str
+    :param tag: the tag that asks for it; None when its rule does.
+    :param test_id: None when the tag names none.
+    """
+
+    tag: str | None
     test_id: int | None
+
+    @property
+    def asker(self) -> str:
+        """What asks for it, for an operator; a tag is a vendor's text."""
+        return "its rule" if self.tag is None else redact(self.tag)
+
+    def __str__(self) -> str:
+        """Name it by what asks for it."""
+        return f"test {self.test_id} of its rule" if self.tag is None else self.asker
 
 
 def wanted_tests(tags: Sequence[str], scheme: TagScheme) -> tuple[WantedTest, ...]:

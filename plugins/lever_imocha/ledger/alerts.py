@@ -56,10 +56,11 @@ class AlertLog:
     def overdue(self, *, entries: timedelta, reports: timedelta) -> list[Overdue]:
         """Return what waits, longest first: people to invite, and reports to write, for longer than given; what is parked.
 
-        A hold is a decision, and waits no more; whom the limit of the hour holds waits from its turn on.
+        A hold is a decision, and waits no more; what goes on by itself at a time waits from that time on.
         """
         now, item = self._clock(), work_items.c
-        its_turn = or_(item.error.is_distinct_from(Reason.LIMIT.value), item.not_before < now - entries)
+        by_itself = func.coalesce(item.error, "").in_([Reason.LIMIT.value, Reason.DELAY.value])
+        its_turn = or_(~by_itself, item.not_before < now - entries)
         late = or_(
             and_(item.kind == Work.INVITE, item.queued_at < now - entries, its_turn),
             and_(item.kind == Work.WRITE_BACK, item.queued_at < now - reports),

@@ -131,7 +131,7 @@ class InvitationSender:
                 entry_id=entry.id,
                 refreshed=plan.action is Action.REFRESH,
             )
-            outcome = self._outcome(plan.action, opportunity, test_id, invitation, recorded)
+            outcome = self._outcome(plan.action, situation, test_id, invitation, recorded)
             count = self._ledger.mails.mark_sent if outcome.action.mails else self._ledger.mails.give_back
             count(opportunity.id, test_id)
             return outcome
@@ -169,8 +169,9 @@ class InvitationSender:
             self._event("recovered", opportunity, known.test_id, invitation.id)
 
     def _outcome(
-        self, action: Action, opportunity: Opportunity, test_id: int, invitation: Invitation, recorded: AttemptStatus
+        self, action: Action, situation: Situation, test_id: int, invitation: Invitation, recorded: AttemptStatus
     ) -> Outcome:
+        opportunity = situation.opportunity
         if recorded.is_ended or invitation.status.is_ended:
             self._event("already_taken", opportunity, test_id, invitation.id)
             return Outcome(Action.IGNORE, Reason.ALREADY_TAKEN)
@@ -182,7 +183,7 @@ class InvitationSender:
             self._metrics.count("adopted")
             return Outcome(action)
         past = {Action.INVITE: "invited", Action.REFRESH: "refreshed", Action.REATTEMPT: "reattempt_given"}
-        self._event(past[action], opportunity, test_id, invitation.id)
+        self._event(past[action], opportunity, test_id, invitation.id, f"asked by {situation.asker(test_id)}")
         self._metrics.count(past[action])
         if opportunity.entered_stage_at is not None:
             self._metrics.timing("move_to_invitation", (self._clock() - opportunity.entered_stage_at).total_seconds())

@@ -26,6 +26,7 @@ from lever_imocha.domain.decisions import (
     decide,
     departed,
     frees_stage,
+    waits_by_itself,
 )
 from lever_imocha.domain.metrics import Metrics, NoMetrics
 from lever_imocha.domain.pauses import LONGEST, pause_after_failure
@@ -211,7 +212,8 @@ class InviteWorkflow:
             raise NotYet(NOT_FOUND, pause=pause_after_failure(tries, refused=False)) from None
         if any(item.error == NOT_FOUND for item in items):
             self._deletion.record_found(opportunity_id)
-        return self._situations.read(opportunity, self._resolved, before=before)
+        situation = self._situations.read(opportunity, self._resolved, before=before)
+        return replace(situation, now=self._clock())
 
     def _departure(self, situation: Situation | None) -> Departure | None:
         if situation is None:
@@ -273,20 +275,22 @@ class InviteWorkflow:
                 raise NotYet(_SETTINGS, pause=_SETTINGS_PAUSE)
         else:
             pending = self._ledger.entries.pending(item.opportunity_id)
-        outcome, waits = Outcome(Action.IGNORE, Reason.ALREADY_HANDLED if situation.rule else Reason.MOVED_ON), False
+        outcome = Outcome(Action.IGNORE, Reason.ALREADY_HANDLED if situation.rule else Reason.MOVED_ON)
+        waits: Reason | None = None
         for entry in pending:
             of_entry, assessments = self._with_attempts(situation, entry)
             outcomes = [self._perform(plan, of_entry, assessments, item) for plan in decide(of_entry)]
-            if any(one.reason is Reason.LIMIT for one in outcomes):
-                self._ledger.entries.hold_for_now(entry.id, Reason.LIMIT)
-                if entry.reason is not Reason.LIMIT:
-                    self._metrics.count("held.limit")
-                waits = True
+            if (reason := waits_by_itself(outcomes)) is not None:
+                self._ledger.entries.hold_for_now(entry.id, reason)
+                if entry.reason is not reason:
+                    self._metrics.count(f"held.{reason.name.lower()}")
+                waits = reason
                 continue
             outcome = combined(outcomes)
             self._record(entry, outcome, of_entry)
-        if waits:
-            raise NotYet(Reason.LIMIT, pause=LONGEST, failed=False)
+        if waits is not None:
+            pause = situation.remaining_delay if waits is Reason.DELAY else LONGEST
+            raise NotYet(waits, pause=pause, failed=False)
         return outcome
 
     def _with_attempts(self, situation: Situation, entry: StageEntry) -> tuple[Situation, Mapping[int, Assessment]]:

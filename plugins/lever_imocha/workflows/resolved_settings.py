@@ -82,7 +82,7 @@ class ResolvedSettings(BaseModel):
 
 
 def tag_scheme(settings: Settings) -> TagScheme:
-    """How tags name tests, from the settings."""
+    """Return how tags name tests, from the settings."""
     return TagScheme(prefix=settings.tags.prefix, mapping=settings.tags.map)
 
 
@@ -185,6 +185,9 @@ def _resolved_rule(key: str, rule: Rule, stages: _Names, postings: _Names, probl
             posting_id for name in rule.postings for posting_id in postings.all(name, f"{key}.postings", problems)
         ),
         tags=rule.tags,
+        tests=rule.tests,
+        skip_origins=rule.skip_origins,
+        delay=rule.delay or timedelta(0),
         retake=rule.retake,
         validity_days=rule.validity_days,
         time_zone_id=rule.time_zone_id,

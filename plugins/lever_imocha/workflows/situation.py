@@ -8,13 +8,13 @@ from functools import cached_property
 from lever_imocha.domain.decisions import Situation
 from lever_imocha.domain.lever import Opportunity
 from lever_imocha.domain.rules import select_rule
-from lever_imocha.domain.tags import wanted_tests
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.values import NewEntry
 from lever_imocha.ledger.watermarks import ACTIVATED
 from lever_imocha.settings import Settings
 from lever_imocha.workflows.active_tests import ActiveTests
-from lever_imocha.workflows.resolved_settings import ResolvedSettings, tag_scheme
+from lever_imocha.workflows.asked_tests import AskedTests
+from lever_imocha.workflows.resolved_settings import ResolvedSettings
 from lever_imocha.workflows.temporary_tags import TemporaryTags, lasting_tags, temporary_tags
 
 _CLOCKS_DIFFER = timedelta(minutes=5)
@@ -27,7 +27,8 @@ class SituationReader:
     """
 
     def __init__(self, *, ledger: Ledger, settings: Settings, tests: ActiveTests) -> None:
-        self._ledger, self._scheme, self._tests = ledger, tag_scheme(settings), tests
+        self._ledger, self._tests = ledger, tests
+        self._asked = AskedTests(ledger=ledger, settings=settings)
         self._existing = settings.activation.existing
 
     @cached_property
@@ -58,10 +59,11 @@ class SituationReader:
         :param fresh_tests: do not trust the list of tests that an earlier run left.
         """
         opportunity = opportunity.model_copy(update={"tags": lasting_tags(opportunity, self._ledger, before=before)})
-        wanted = wanted_tests(opportunity.tags, self._scheme)
+        rule = select_rule(opportunity, resolved.rules)
+        wanted = self._asked.of(opportunity, rule)
         return Situation(
             opportunity=opportunity,
-            rule=select_rule(opportunity, resolved.rules),
+            rule=rule,
             wanted=wanted,
             active=self._tests.among(wanted, fresh=fresh_tests),
             activated_at=None if self._was_announced(opportunity) else self.activated_at,

@@ -18,7 +18,6 @@ from lever_imocha.domain.lever import Opportunity
 from lever_imocha.domain.metrics import Metrics, NoMetrics
 from lever_imocha.domain.pauses import pause_after_failure, pause_for_report
 from lever_imocha.domain.rules import ResolvedRule, select_rule
-from lever_imocha.domain.tags import wanted_tests
 from lever_imocha.errors import (
     AssessmentError,
     LeverImochaError,
@@ -26,15 +25,15 @@ from lever_imocha.errors import (
     RequestRejectedError,
     Retry,
     VendorRefusedError,
-    redact,
 )
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.values import Assessment, Effect, Work, WorkItem
 from lever_imocha.settings import Settings
+from lever_imocha.workflows.asked_tests import AskedTests
 from lever_imocha.workflows.deletion import NOT_FOUND, DeletionEvidence
 from lever_imocha.workflows.effects import EffectMaker
 from lever_imocha.workflows.explain import Explainer
-from lever_imocha.workflows.resolved_settings import ResolvedSettings, refresh_resolved, stored_resolved, tag_scheme
+from lever_imocha.workflows.resolved_settings import ResolvedSettings, refresh_resolved, stored_resolved
 from lever_imocha.workflows.temporary_tags import TemporaryTags, lasting_tags, temporary_tags
 from lever_imocha.workflows.work import NotYet, Result, WorkRunner
 
@@ -277,7 +276,7 @@ class WriteBackWorkflow:
         current = current or self._lever.get_opportunity(first.opportunity_id, expand=("applications",))
         rule = self._rule_now(first, current)
         if may_move_on(current, rule):
-            if open_ones := self._still_open(current, {assessment.id for assessment in written}, before):
+            if open_ones := self._still_open(current, rule, {assessment.id for assessment in written}, before):
                 return f"written back; stays in its stage: {open_ones}"
             self._stage(item, first, rule)
         elif current.archived is not None or current.stage != rule.completed_stage_id:
@@ -285,21 +284,25 @@ class WriteBackWorkflow:
         self._ledger.events.record("written_back", opportunity_id=first.opportunity_id)
         return "written back and moved on"
 
-    def _still_open(self, opportunity: Opportunity, written: set[int], before: TemporaryTags | None) -> str:
+    def _still_open(
+        self, opportunity: Opportunity, rule: ResolvedRule, written: set[int], before: TemporaryTags | None
+    ) -> str:
         """Say why the opportunity may not move on yet; empty when it may.
 
+        :param rule: of the stage it is in.
         :param written: ids of the assessments that this work has written.
         :param before: from before the opportunity was read.
         """
         known = {assessment.test_id: assessment for assessment in self._ledger.assessments.of(opportunity.id)}
         done = {test_id for test_id, item in known.items() if item.id in written or item.written_at is not None}
-        wanted = wanted_tests(lasting_tags(opportunity, self._ledger, before=before), tag_scheme(self._settings))
-        awaited = awaited_test(wanted, done)
+        tags = lasting_tags(opportunity, self._ledger, before=before)
+        asked = AskedTests(ledger=self._ledger, settings=self._settings)
+        awaited = awaited_test(asked.of(opportunity.model_copy(update={"tags": tags}), rule), done)
         if awaited is None:
             return ""
         other = known.get(awaited.test_id or 0)
         if other is None or other.invitation_id is None:
-            return f"no invitation yet for {redact(awaited.tag)}"
+            return f"no invitation yet for {awaited}"
         return f"test {other.test_id} is {(other.status or AttemptStatus.UNKNOWN).value.replace('_', ' ')}"
 
     def _stage(self, item: WorkItem, assessment: Assessment, rule: ResolvedRule) -> None:

@@ -1,0 +1,51 @@
+"""Which tests an opportunity is to take: those that its tags name, and those of its rule."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from lever_imocha.domain.lever import Opportunity
+from lever_imocha.domain.rules import ResolvedRule
+from lever_imocha.domain.tags import WantedTest, wanted_tests
+from lever_imocha.ledger.repository import Ledger
+from lever_imocha.ledger.watermarks import ACTIVATED
+from lever_imocha.settings import Settings
+from lever_imocha.workflows.resolved_settings import tag_scheme
+
+_FROM_THE_START = timedelta(minutes=10)
+
+
+class AskedTests:
+    """Knows since when each rule asks for each of its tests.
+
+    A test that is added to a rule later is not asked of who is in the stage by then: a change of the settings sends no
+    e-mail, unless `activation.existing` says so. Who was there before the first sweep is the decision's to leave alone.
+    """
+
+    def __init__(self, *, ledger: Ledger, settings: Settings) -> None:
+        self._ledger, self._scheme = ledger, tag_scheme(settings)
+        self._all = settings.activation.existing == "invite"
+        self._known: dict[str, datetime] = {}
+
+    def of(self, opportunity: Opportunity, rule: ResolvedRule | None) -> tuple[WantedTest, ...]:
+        """Return the tests, each once; what tags ask for comes first.
+
+        :param opportunity: with its lasting tags only.
+        :param rule: the one that matches it.
+        """
+        wanted = wanted_tests(opportunity.tags, self._scheme)
+        if rule is None:
+            return wanted
+        more = [test_id for test_id in rule.tests if test_id not in {test.test_id for test in wanted}]
+        asked = [WantedTest(None, test_id) for test_id in more if self._is_asked(rule, test_id, opportunity)]
+        return (*wanted, *asked)
+
+    def _is_asked(self, rule: ResolvedRule, test_id: int, opportunity: Opportunity) -> bool:
+        since = self._since(f"rule of {rule.trigger_stage_id} asks for {test_id}")
+        from_the_start = since - self._since(ACTIVATED) < _FROM_THE_START
+        return from_the_start or self._all or opportunity.entered_stage_at >= since
+
+    def _since(self, name: str) -> datetime:
+        if name not in self._known:
+            self._known[name] = self._ledger.watermarks.first(name)
+        return self._known[name]

@@ -8,6 +8,9 @@ or refreshes a pending invitation. The grid has one row per candidate; above 32 
 **When it fails:** the last line of the failed row's log says what to do. Then clear that row, or wait: the next run tries
 again. With `full`, the run reads all candidates in the stage, not only those who entered it since the last run.
 
+**What would be done:** a run with `dry_run` sends and records nothing. The log of its first task lists each plan (invite,
+hold, ignore, and why) with the candidates that it is about.
+
 **When a limit of e-mails holds candidates:** those above `limits.per_hour` go on by themselves in the next hours. Start a
 run with `over_limit` to invite all whom a limit holds now (`release`), or none of them (`drop`).
 """
@@ -41,6 +44,9 @@ with DAG(
     },
     params={
         "full": Param(False, type="boolean", description="Read all candidates in the stage"),
+        "dry_run": Param(
+            False, type="boolean", description="Only log what would be done about everybody in the stage, and why"
+        ),
         "allow_cancelling": Param(
             False, type="boolean", description="Cancel and forget also when suspiciously many have left"
         ),
@@ -59,6 +65,7 @@ with DAG(
         full="{{ params.full }}",
         allow_cancelling="{{ params.allow_cancelling }}",
         over_limit="{{ params.over_limit }}",
+        preview="{{ params.dry_run }}",
     )
     InviteCandidatesOperator.partial(
         task_id="invite",

@@ -67,6 +67,19 @@ def test_a_candidate_from_the_move_to_the_report(
         assert secret not in logged
 
 
+def test_a_dry_run_tells_what_would_be_done_and_does_nothing(
+    dags: Any, world: World, settings: Callable[[str], None], capfd: pytest.CaptureFixture[str]
+) -> None:
+    settings("perform_as: people-ops@example.com\nactivation: {existing: invite}\n")
+    one = world.add_opportunity(stage="Assessment", tags=[PYTHON], emails=["a@example.com"])["id"]
+    invite = dags.dags["lever_imocha_invite"]
+    assert state(invite.test(run_conf={"dry_run": True})) == "success"
+    assert f"1 x invite, test 101: {one}" in capfd.readouterr().out
+    assert world.mails == []
+    assert state(invite.test(run_conf={"dry_run": False})) == "success"  # `DAG.test` keeps the parameters of the last
+    assert len(world.mails) == 1
+
+
 def test_a_limit_holds_until_a_person_releases_or_drops(
     dags: Any, world: World, settings: Callable[[str], None], caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -28,6 +28,8 @@ class StageEntry:
 
     :param detail: what the reason is about: the tag in question.
     :param over_limit: what a person said when a limit held it.
+    :param decided_at: None while it waits for a decision.
+    :param eligibility: what the last decision rested on, see `Situation.eligibility`.
     """
 
     id: int
@@ -38,6 +40,8 @@ class StageEntry:
     reason: Reason | None
     detail: str
     over_limit: OverLimit | None
+    decided_at: datetime | None
+    eligibility: str | None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator, BaseSensorOperator
 
 from lever_imocha.assets import announce, candidate_invited, report_written
-from lever_imocha.errors import SettingsError, TagsRefusedError, WaitFailedError
+from lever_imocha.errors import SettingsError, TagsRefusedError, WaitFailedError, listed
 from lever_imocha.operators.links import LeverCandidateLink
 from lever_imocha.runtime.batches import batches
 from lever_imocha.runtime.retry_policy import was_cleared
@@ -87,9 +87,10 @@ class CollectStageEntriesOperator(AssessmentOperator):
     :param allow_cancelling: cancel and forget also when suspiciously many have left; a template.
     :param over_limit: what is done about those whom a limit of e-mails holds: ``wait``, ``release`` or ``drop``; a
         template.
+    :param preview: do nothing of all this, but log what would be done about everybody in the stages, and why; a template.
     """
 
-    template_fields = ("full", "allow_cancelling", "over_limit")
+    template_fields = ("full", "allow_cancelling", "over_limit", "preview")
 
     def __init__(
         self,
@@ -97,10 +98,12 @@ class CollectStageEntriesOperator(AssessmentOperator):
         full: bool | str = False,
         allow_cancelling: bool | str = False,
         over_limit: str = "wait",
+        preview: bool | str = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.full, self.allow_cancelling, self.over_limit = full, allow_cancelling, over_limit
+        self.preview = preview
 
     @without_traceback
     def execute(self, context: Any) -> list[list[str]]:
@@ -109,6 +112,9 @@ class CollectStageEntriesOperator(AssessmentOperator):
         from lever_imocha.notifications.alerts import alert_cancelling, alert_limits, alert_overdue
         from lever_imocha.runtime.batch_run import run_batch
 
+        if str(self.preview) == "True":
+            self._log_plans()
+            return []
         by_webhook = context["dag_run"].run_type == "asset_triggered"
         cleared = was_cleared(context, self.retries or 0)
         with self.services() as services:
@@ -136,6 +142,15 @@ class CollectStageEntriesOperator(AssessmentOperator):
             if workflow.problems and not by_webhook:
                 rows.append([])
         return rows
+
+    def _log_plans(self) -> None:
+        with self.services() as services:
+            preview = services.preview()
+            for plan, ids in preview.plans().items():
+                self.log.info("%s x %s: %s", len(ids), plan, listed(ids))
+            for problem in preview.problems:
+                self.log.warning("%s", problem)
+            self.log.info("This was a dry run: nothing was sent or recorded.")
 
 
 class InviteCandidatesOperator(CandidatesOperator):

@@ -22,6 +22,7 @@ from lever_imocha.runtime.metrics import AirflowMetrics
 from lever_imocha.settings import Settings, load_settings
 from lever_imocha.workflows.attempt_sweep import AttemptSweep
 from lever_imocha.workflows.invite import InviteWorkflow
+from lever_imocha.workflows.preview import Preview
 from lever_imocha.workflows.sync_tags import SyncTagsWorkflow
 from lever_imocha.workflows.write_back import WriteBackWorkflow
 
@@ -80,6 +81,10 @@ class Services:
             callback_secret=self.callback_secret,
             metrics=AirflowMetrics(),
         )
+
+    def preview(self) -> Preview:
+        """Tell what would be done, and do nothing."""
+        return Preview(lever=self.lever, imocha=self.imocha, ledger=self.ledger, settings=self.settings)
 
     def attempt_sweep(self) -> AttemptSweep:
         """Notice ended attempts."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from lever_imocha.domain.lever import Opportunity
 from lever_imocha.domain.rules import ResolvedRule
 from lever_imocha.domain.tags import WantedTest, wanted_tests
-from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.watermarks import ACTIVATED
 from lever_imocha.settings import Settings
 from lever_imocha.workflows.resolved_settings import tag_scheme
@@ -20,10 +20,12 @@ class AskedTests:
 
     A test that is added to a rule later is not asked of who is in the stage by then: a change of the settings sends no
     e-mail, unless `activation.existing` says so. Who was there before the first sweep is the decision's to leave alone.
+
+    :param first: returns the time kept under a name, as `Watermarks.first` does.
     """
 
-    def __init__(self, *, ledger: Ledger, settings: Settings) -> None:
-        self._ledger, self._scheme = ledger, tag_scheme(settings)
+    def __init__(self, *, settings: Settings, first: Callable[[str], datetime]) -> None:
+        self._first, self._scheme = first, tag_scheme(settings)
         self._all = settings.activation.existing == "invite"
         self._known: dict[str, datetime] = {}
 
@@ -47,5 +49,5 @@ class AskedTests:
 
     def _since(self, name: str) -> datetime:
         if name not in self._known:
-            self._known[name] = self._ledger.watermarks.first(name)
+            self._known[name] = self._first(name)
         return self._known[name]

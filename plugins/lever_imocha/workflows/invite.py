@@ -14,8 +14,6 @@ from lever_imocha.clients.lever import LeverClient
 from lever_imocha.domain.decisions import (
     Action,
     Departure,
-    EntryFacts,
-    KnownAssessment,
     Outcome,
     OverLimit,
     Plan,
@@ -50,7 +48,7 @@ from lever_imocha.workflows.resolved_settings import (
     refresh_resolved,
     tag_scheme,
 )
-from lever_imocha.workflows.situation import SituationReader, new_entry
+from lever_imocha.workflows.situation import SituationReader, facts_of, new_entry, with_entry
 from lever_imocha.workflows.stage_sweep import StageSweep
 from lever_imocha.workflows.work import NotYet, Result, WorkRunner
 
@@ -296,32 +294,13 @@ class InviteWorkflow:
     def _with_attempts(self, situation: Situation, entry: StageEntry) -> tuple[Situation, Mapping[int, Assessment]]:
         """Complete the situation by what the ledger, and where the decision rests on it iMocha, say of the attempts."""
         assessments = {known.test_id: known for known in self._ledger.assessments.of(entry.opportunity_id)}
-        known = {
-            test_id: KnownAssessment(
-                status=item.status,
-                handled_entry_id=item.handled_entry_id,
-                written=item.written_at is not None,
-            )
-            for test_id, item in assessments.items()
-        }
-        situation = self._limits.applied(situation)
-        situation = replace(
-            situation,
-            entry=EntryFacts(
-                id=entry.id,
-                stage_id=entry.stage_id,
-                entered_at=entry.entered_at,
-                decided=entry.decision,
-                over_limit=entry.over_limit or OverLimit.WAIT,
-            ),
-            known=known,
-            recently_restored=self._recently_restored,
-        )
+        situation = with_entry(self._limits.applied(situation), facts_of(entry), assessments.values())
+        situation = replace(situation, recently_restored=self._recently_restored)
         asked = {
-            test_id: replace(known[test_id], status=self._sender.status_now(assessments[test_id]))
+            test_id: replace(situation.known[test_id], status=self._sender.status_now(assessments[test_id]))
             for test_id in attempts_to_look_up(situation)
         }
-        return (replace(situation, known=known | asked) if asked else situation), assessments
+        return (replace(situation, known={**situation.known, **asked}) if asked else situation), assessments
 
     def _perform(
         self, plan: Plan, situation: Situation, assessments: Mapping[int, Assessment], item: WorkItem

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import cached_property
 
-from lever_imocha.domain.decisions import Situation
+from lever_imocha.domain.decisions import EntryFacts, KnownAssessment, OverLimit, Situation
 from lever_imocha.domain.lever import Opportunity
 from lever_imocha.domain.rules import select_rule
 from lever_imocha.ledger.repository import Ledger
-from lever_imocha.ledger.values import NewEntry
+from lever_imocha.ledger.values import Assessment, NewEntry, StageEntry
 from lever_imocha.ledger.watermarks import ACTIVATED
 from lever_imocha.settings import Settings
 from lever_imocha.workflows.active_tests import ActiveTests
@@ -24,17 +26,26 @@ class SituationReader:
     """Reads what can be known of an opportunity without asking iMocha about its attempts.
 
     :param tests: iMocha's active tests, read at most once a run.
+    :param first: returns the time kept under a name; without it, the ledger's `Watermarks.first`, which keeps now when
+        there is none yet.
     """
 
-    def __init__(self, *, ledger: Ledger, settings: Settings, tests: ActiveTests) -> None:
-        self._ledger, self._tests = ledger, tests
-        self._asked = AskedTests(ledger=ledger, settings=settings)
+    def __init__(
+        self,
+        *,
+        ledger: Ledger,
+        settings: Settings,
+        tests: ActiveTests,
+        first: Callable[[str], datetime] | None = None,
+    ) -> None:
+        self._ledger, self._tests, self._first = ledger, tests, first or ledger.watermarks.first
+        self._asked = AskedTests(settings=settings, first=self._first)
         self._existing = settings.activation.existing
 
     @cached_property
     def activated_at(self) -> datetime:
         """When this ledger's first sweep began; now, if there was none: what comes before it is read like it."""
-        return self._ledger.watermarks.first(ACTIVATED)
+        return self._first(ACTIVATED)
 
     def activate(self) -> None:
         """Remember that the integration runs from now on, if it does not run yet."""
@@ -76,6 +87,28 @@ class SituationReader:
         return entered < self.activated_at and self._ledger.deliveries.has_stage_change(
             opportunity.id, since=entered - _CLOCKS_DIFFER
         )
+
+
+def with_entry(situation: Situation, entry: EntryFacts, assessments: Iterable[Assessment]) -> Situation:
+    """Complete a situation by the stage entry to decide about and what the ledger knows of the tests."""
+    known = {
+        item.test_id: KnownAssessment(
+            status=item.status, handled_entry_id=item.handled_entry_id, written=item.written_at is not None
+        )
+        for item in assessments
+    }
+    return replace(situation, entry=entry, known=known)
+
+
+def facts_of(entry: StageEntry) -> EntryFacts:
+    """Return of a recorded stage entry what a decision rests on."""
+    return EntryFacts(
+        id=entry.id,
+        stage_id=entry.stage_id,
+        entered_at=entry.entered_at,
+        decided=entry.decision,
+        over_limit=entry.over_limit or OverLimit.WAIT,
+    )
 
 
 def new_entry(situation: Situation) -> NewEntry:

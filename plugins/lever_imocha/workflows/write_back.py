@@ -296,7 +296,7 @@ class WriteBackWorkflow:
         known = {assessment.test_id: assessment for assessment in self._ledger.assessments.of(opportunity.id)}
         done = {test_id for test_id, item in known.items() if item.id in written or item.written_at is not None}
         tags = lasting_tags(opportunity, self._ledger, before=before)
-        asked = AskedTests(ledger=self._ledger, settings=self._settings)
+        asked = AskedTests(settings=self._settings, first=self._ledger.watermarks.first)
         awaited = awaited_test(asked.of(opportunity.model_copy(update={"tags": tags}), rule), done)
         if awaited is None:
             return ""

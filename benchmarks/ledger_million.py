@@ -627,7 +627,7 @@ def main() -> None:
     try:
         upgrade(engine)
         begin = time.monotonic()
-        fill(engine, rows)
+        fill(engine_for(postgres.superuser_url(base_url, "million")), rows)
         console.print(f"{rows.count:,} candidates in {time.monotonic() - begin:.0f} s")
         results = measure(engine, rows, rounds=options.rounds)
     finally:

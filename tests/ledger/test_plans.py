@@ -7,17 +7,20 @@ from lever_imocha.ledger.database import engine_for
 
 from benchmarks.ledger_million import Result, measure, methods
 from benchmarks.ledger_rows import Rows, fill
+from dev import postgres
 
 NO_WHOLE_TABLE = "".join(f"-c%20enable_{way}%3Doff%20" for way in ("seqscan", "mergejoin", "hashjoin"))
 """On a small ledger PostgreSQL would read whole tables where it looks rows up on a large one."""
 
 
 @pytest.fixture
-def results(own_ledger_url: str) -> list[Result]:
+def results(own_ledger_url: str, postgres_url: str) -> list[Result]:
     """All cases, each played once on a small ledger."""
     engine = engine_for(f"{own_ledger_url}&options={NO_WHOLE_TABLE}")
     rows = Rows(2000)
-    fill(engine, rows)
+    superuser = engine_for(postgres.superuser_url(postgres_url, str(engine.url.database)))
+    fill(superuser, rows)
+    superuser.dispose()
     try:
         return measure(engine, rows, rounds=0)
     finally:

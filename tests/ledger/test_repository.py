@@ -371,12 +371,24 @@ def test_a_worker_whose_connection_was_cut_counts_as_alive_again_before_it_claim
 ) -> None:
     ledger.entries.record([arrival()], seen_by="sweep")
     lock = WorkerLock(engine_for(ledger_url), "a")
+    lock.renew()
     mine = Ledger(engine=engine_for(ledger_url), lock_worker=lock.renew)
     postgres.disconnect(postgres_url, str(engine_for(ledger_url).url.database))
     with pytest.raises(LedgerError):
         claim(mine)
     assert claim(mine)
     assert not claim(ledger, worker="b")
+
+
+def test_a_worker_that_claims_nothing_takes_no_connection_for_its_lock(ledger_url: str) -> None:
+    engine = engine_for(ledger_url)
+    held = text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND mode = 'ShareLock'")
+    lock = WorkerLock(engine, "a")
+    with engine.connect() as connection:
+        before = connection.scalar(held)
+        lock.renew()
+        lock.renew()
+        assert connection.scalar(held) == before + 1
 
 
 def test_a_worker_s_lock_keeps_to_the_options_of_the_ledger_s_address(ledger_url: str) -> None:

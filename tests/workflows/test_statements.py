@@ -9,7 +9,7 @@ import pytest
 from lever_imocha.ledger.database import engine_for
 from lever_imocha.ledger.limiter import SharedLimiter
 from lever_imocha.ledger.repository import Ledger
-from sqlalchemy import Engine, event
+from sqlalchemy import Engine, QueuePool, event
 
 from tests.clients.conftest import imocha_client, lever_client
 from tests.support import PYTHON, at_once
@@ -62,3 +62,14 @@ def test_few_statements_invite_one_and_write_one_back(counted: tuple[Stack, Stat
     assert sum(len(forms) for forms in stack.world.forms.values()) == number
     assert 10 < inviting <= 35
     assert 10 < writing <= 50
+
+
+def test_a_worker_needs_two_connections_beside_its_lock(counted: tuple[Stack, Statements], ledger_url: str) -> None:
+    stack, _ = counted
+    stack.candidate(PYTHON)
+    stack.run_invite()
+    stack.finish()
+    stack.run_write_back()
+    pool = engine_for(ledger_url).pool
+    assert isinstance(pool, QueuePool)
+    assert (pool.checkedin(), pool.checkedout()) == (2, 0)  # one of them while something is made that all share

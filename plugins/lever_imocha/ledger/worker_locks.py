@@ -25,19 +25,22 @@ def lock_worker(engine: Engine, worker: str) -> psycopg.Connection[Any]:
 
 
 class WorkerLock:
-    """A worker's lock for as long as its process lives, also after PostgreSQL was restarted."""
+    """A worker's lock from its first claim for as long as its process lives, also after PostgreSQL was restarted."""
 
     def __init__(self, engine: Engine, worker: str) -> None:
         self.worker = worker
         self._engine = engine
-        self._connection = lock_worker(engine, worker)
+        self._connection: psycopg.Connection[Any] | None = None
 
     def renew(self) -> None:
-        """Take the lock again if the connection that held it is lost."""
+        """Take the lock, unless the connection that holds it lives."""
         try:
-            self._connection.execute("SELECT 1")
+            if self._connection is not None:
+                self._connection.execute("SELECT 1")
+                return
         except psycopg.Error:
-            self._connection = lock_worker(self._engine, self.worker)
+            pass
+        self._connection = lock_worker(self._engine, self.worker)
 
 
 def is_alive(worker: ColumnElement[Any]) -> ColumnElement[bool]:

@@ -10,7 +10,7 @@ unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := setup
 
 help: ## This list
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | sed 's/[$$][$$]/$$/g' | awk -F'|' '{printf "%-10s %s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | sed 's/[$$][$$]/$$/g' | awk -F'|' '{printf "%-11s %s\n", $$1, $$2}'
 
 setup: $(VENV)/.ready ## Everything installed in .venv
 
@@ -18,9 +18,12 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=python3.12"; exit 1; }
 	@test -x $(VENV)/bin/pip || $(PYTHON) -m venv $(VENV) || { echo "python3 lacks venv: install python3-venv, or name another: make PYTHON=..."; exit 1; }
 	@$(VENV)/bin/pip install --quiet --disable-pip-version-check "uv==$(UV_VERSION)"
-	@$(UV) pip install --quiet --python $(VENV)/bin/python --compile-bytecode -r requirements.lock
-	@$(UV) pip install --quiet --python $(VENV)/bin/python --no-deps --no-build-isolation -e .
+	@$(call install,$(VENV),requirements.lock)
 	@touch $@
+
+# What a lock file pins, each file with its known hash, and the package itself.
+install = $(UV) pip install --quiet --python $(1)/bin/python --require-hashes --compile-bytecode -r $(2) && \
+	$(UV) pip install --quiet --python $(1)/bin/python --no-deps --no-build-isolation -e .
 
 fix: setup ## Format, and repair what ruff can repair
 	$(VENV)/bin/ruff format .
@@ -47,12 +50,28 @@ test-all: lint ## All of it, the kill tests and more schedules too, with branch 
 docs: setup ## Write docs/settings.md anew from the settings' models
 	PYTHONPATH=plugins:. $(VENV)/bin/python -m dev.settings_docs
 
-lock: setup ## Pin requirements-dev.txt anew
-	$(UV) pip compile --quiet --universal --python-version 3.11 --exclude-newer $(RELEASED_BEFORE) --no-emit-index-url --custom-compile-command "make lock" requirements-dev.txt -o requirements.lock
+COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --exclude-newer $(RELEASED_BEFORE) --no-emit-index-url --generate-hashes --custom-compile-command "make lock"
 
-.PHONY: demo up down env
+lock: setup ## Pin requirements-dev.txt and requirements-celery.txt anew
+	$(COMPILE) requirements-dev.txt -o requirements.lock
+	$(COMPILE) -c requirements.lock requirements-celery.txt -o requirements-celery.lock
+
+.PHONY: demo demo-celery secrets up down env
 demo: setup ## The story with real Airflow and the sandbox; KEEP=1 leaves it running
 	@$(VENV)/bin/python -m dev.demo $(if $(KEEP),--keep)
+
+CELERY := .venv-celery
+CANDIDATES := 60
+demo-celery: $(CELERY)/.ready ## The services of compose.yaml without Docker, and a worker killed; CANDIDATES=200
+	@$(CELERY)/bin/python -m dev.demo_celery --candidates $(CANDIDATES) $(if $(KEEP),--keep)
+
+$(CELERY)/.ready: $(VENV)/.ready requirements-celery.lock
+	@test -x $(CELERY)/bin/python || $(PYTHON) -m venv --without-pip $(CELERY)
+	@$(call install,$(CELERY),requirements-celery.lock)
+	@touch $@
+
+secrets: ## New passwords and keys for compose.yaml in .env; Python alone is enough
+	@$(PYTHON) -m dev.compose
 
 up: setup ## Airflow with your connections, in the background
 	@$(VENV)/bin/python -m dev.services up

@@ -44,9 +44,9 @@ class Candidate:
 class Scenario:
     """Drives the sandbox as recruiter and candidates, and Airflow through its public REST API."""
 
-    def __init__(self, sandbox: str, airflow: str) -> None:
+    def __init__(self, sandbox: str, airflow: str, user_and_password: tuple[str, str] | None = None) -> None:
         self._sandbox, self._airflow = sandbox, airflow
-        user, password = login()
+        user, password = user_and_password or login()
         token = requests.post(f"{airflow}/auth/token", json={"username": user, "password": password}, timeout=10)
         self._headers = {"Authorization": f"Bearer {token.json()['access_token']}"}
 
@@ -63,14 +63,19 @@ class Scenario:
         answer.raise_for_status()
         return answer.json()
 
+    def start(self, dag_id: str, conf: dict[str, Any] | None = None) -> str:
+        """Start a run and return its id."""
+        return str(self.api("POST", f"{dag_id}/dagRuns", {"logical_date": None, "conf": conf or {}})["dag_run_id"])
+
+    def state(self, dag_id: str, run: str) -> str:
+        """Return a run's state."""
+        return str(self.api("GET", f"{dag_id}/dagRuns/{run}")["state"])
+
     def run(self, dag_id: str, conf: dict[str, Any] | None = None) -> None:
         """Start a run and wait until it has succeeded."""
-        run = self.api("POST", f"{dag_id}/dagRuns", {"logical_date": None, "conf": conf or {}})["dag_run_id"]
-        wait_for(
-            lambda: self.api("GET", f"{dag_id}/dagRuns/{run}")["state"] in ("success", "failed"), f"{dag_id} to end"
-        )
-        state = self.api("GET", f"{dag_id}/dagRuns/{run}")["state"]
-        console.print(f"    [dim]{dag_id}: {state}[/dim]")
+        run = self.start(dag_id, conf)
+        wait_for(lambda: self.state(dag_id, run) in ("success", "failed"), f"{dag_id} to end")
+        console.print(f"    [dim]{dag_id}: {self.state(dag_id, run)}[/dim]")
 
     def is_known(self, dag_id: str) -> bool:
         """Return whether Airflow has parsed the DAG."""
@@ -194,6 +199,24 @@ def show(people: dict[str, Candidate]) -> bool:
     return all(candidate.ok for candidate in people.values())
 
 
+def connections(sandbox: str, **extras: dict[str, str]) -> dict[str, str]:
+    """Return the Airflow connections to both vendors in the sandbox, as environment variables.
+
+    :param extras: vendor -> the extra fields of its connection.
+    """
+    return {
+        f"AIRFLOW_CONN_{vendor.upper()}_DEFAULT": json.dumps(
+            {
+                "conn_type": vendor,
+                "host": f"{sandbox}/{path}",
+                "password": f"{vendor}-key",
+                "extra": extras.get(vendor, {}),
+            }
+        )
+        for vendor, path in (("lever", "lever/v1"), ("imocha", "imocha/v3"))
+    }
+
+
 def run() -> bool:
     """Start everything, run the scenario, compare the results."""
     base_url = postgres.start(RUN / "postgres")
@@ -204,9 +227,7 @@ def run() -> bool:
     sandbox = f"http://127.0.0.1:{sandbox_port}"
     (RUN / "demo.yaml").write_text(SETTINGS)
     environment["LEVER_IMOCHA_SETTINGS"] = str(RUN / "demo.yaml")
-    for vendor, path in (("lever", "lever/v1"), ("imocha", "imocha/v3")):
-        connection = {"conn_type": vendor, "host": f"{sandbox}/{path}", "password": f"{vendor}-key"}
-        environment[f"AIRFLOW_CONN_{vendor.upper()}_DEFAULT"] = json.dumps(connection)
+    environment |= connections(sandbox)
     console.print("Starting the sandbox and Airflow (api server, scheduler, dag processor, triggerer)")
     services.start("sandbox", ["python", "-m", "include.sandbox", "--port", str(sandbox_port)], environment)
     services.start_airflow(environment)

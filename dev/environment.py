@@ -8,6 +8,7 @@ import secrets
 import shlex
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from dev import postgres
@@ -93,13 +94,18 @@ def prepare(*, prefix: str = "", port: int = 18080) -> dict[str, str]:
     own = variables(postgres.start(RUN / "postgres"), prefix=prefix, port=port)
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"} | own
     for command in (["airflow", "db", "migrate"], ["python", "-m", "lever_imocha.ledger", "upgrade"]):
-        done = subprocess.run(
-            [BIN / command[0], *command[1:]], env=environment, capture_output=True, text=True, check=False
-        )
-        if done.returncode:
-            sys.stderr.write(done.stdout[-4000:] + done.stderr[-4000:])
-            sys.exit(f"{' '.join(command)} failed; see above")
+        run_once([str(BIN / command[0]), *command[1:]], environment)
     return own
+
+
+def run_once(command: Sequence[str], environment: Mapping[str, str]) -> None:
+    """Run a command to its end; if it fails, show what it said and exit."""
+    done = subprocess.run(
+        command, env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False
+    )
+    if done.returncode:
+        sys.stderr.write(done.stdout[-4000:] + done.stderr[-4000:])
+        sys.exit(f"{' '.join(command)} failed; see above")
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Starts and stops Airflow's four services, each a process group with a log and a pid file in ``.run``."""
+"""Starts and stops Airflow's services, each a process group with a log and a pid file in ``.run``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import requests
@@ -24,6 +24,8 @@ SERVICES = {
     "dag-processor": ["airflow", "dag-processor"],
     "triggerer": ["airflow", "triggerer", "--skip-serve-logs"],
 }
+CONTAINERS = RUN / "containers"
+"""What the services of compose.yaml keep in their volumes, where they run as processes."""
 _PIDS = RUN / "pids"
 
 
@@ -38,8 +40,8 @@ def free_port(wanted: int) -> int:
         return int(probe.getsockname()[1])
 
 
-def start(name: str, command: Sequence[str], environment: dict[str, str]) -> None:
-    """Start one service in the background.
+def start(name: str, command: Sequence[str], environment: Mapping[str, str], *, cwd: Path = ROOT) -> int:
+    """Start one service in the background; return its process id, which is that of its process group, too.
 
     :param name: of its log and pid file.
     """
@@ -48,16 +50,22 @@ def start(name: str, command: Sequence[str], environment: dict[str, str]) -> Non
     inherited = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
     with (RUN / "logs" / f"{name}.log").open("ab") as log:
         process = subprocess.Popen(
-            [BIN / command[0], *command[1:]], cwd=ROOT, env=inherited | environment, stdin=subprocess.DEVNULL,
+            [BIN / command[0], *command[1:]], cwd=cwd, env=inherited | dict(environment), stdin=subprocess.DEVNULL,
             stdout=log, stderr=log, start_new_session=True,
         )  # fmt: skip
     (_PIDS / name).write_text(str(process.pid))
+    return process.pid
 
 
 def start_airflow(environment: dict[str, str]) -> None:
     """Start the four services and wait until all of them report themselves healthy."""
     for name, command in SERVICES.items():
         start(name, command, environment)
+    await_airflow(environment)
+
+
+def await_airflow(environment: Mapping[str, str]) -> None:
+    """Wait until all of Airflow's services report themselves healthy."""
     url = f"{environment['AIRFLOW__API__BASE_URL']}/api/v2/monitor/health"
     for _ in range(240):
         with contextlib.suppress(requests.RequestException, ValueError):
@@ -69,7 +77,7 @@ def start_airflow(environment: dict[str, str]) -> None:
     sys.exit(f"Airflow did not become healthy in two minutes; see {RUN / 'logs'}")
 
 
-def _warm_up(environment: dict[str, str]) -> None:
+def _warm_up(environment: Mapping[str, str]) -> None:
     """Let the api server build the API for tasks: it does so at the first call, which blocks all others for 8 s."""
     requests.get(f"{environment['AIRFLOW__CORE__EXECUTION_API_SERVER_URL']}health", timeout=120)
 
@@ -99,7 +107,8 @@ def stop() -> None:
             time.sleep(0.25)
     for path in _PIDS.glob("*"):
         path.unlink()
-    postgres.stop(RUN / "postgres")
+    for directory in (RUN / "postgres", CONTAINERS / "postgres"):
+        postgres.stop(directory)
 
 
 def main() -> None:

@@ -167,6 +167,7 @@ class Cases:
             "AlertLog.overdue", "all that waits", lambda _turn, _: self._alerts.overdue(entries=wait, reports=wait)
         )
         yield Case("AlertLog.over_limit", "all", lambda _turn, _: self._alerts.over_limit())
+        yield Case("AlertLog.to_mask", "all", lambda _turn, _: self._alerts.to_mask())
         yield Case("AlertLog.per_candidate", "all", lambda _turn, _: self._alerts.per_candidate())
         told = [f"parked {number}" for number in range(1, 2651)]
         yield Case(
@@ -200,6 +201,14 @@ class Cases:
         yield Case(
             "WorkQueue.enqueue_claimed", "one",
             lambda turn, _: queue.enqueue_claimed(self._key(rows.written, turn), Work.STATUS, worker="benchmark"),
+        )  # fmt: skip
+        yield Case(
+            "WorkQueue.enqueue_later", "one",
+            lambda turn, _: queue.enqueue_later(self._key(rows.written, turn), Work.MASK, not_before=rows.now),
+        )  # fmt: skip
+        yield Case(
+            "WorkQueue.drop_masking", "one", lambda turn, _: queue.drop_masking([self._key(rows.written, turn)]),
+            before=lambda turn: queue.enqueue_later(self._key(rows.written, turn), Work.MASK, not_before=rows.now),
         )  # fmt: skip
         yield Case("WorkQueue.due", "to invite", lambda _turn, _: queue.due(CANDIDATE_WORK))
         yield Case("WorkQueue.due", "to write back", lambda _turn, _: queue.due([Work.WRITE_BACK]))
@@ -370,6 +379,16 @@ class Cases:
         yield Case(
             "Invitations.mark_checked", "one", lambda turn, _: invitations.mark_checked(self._one(rows.open, turn))
         )
+        yield Case("Invitations.to_mask", "one", lambda turn, _: invitations.to_mask(self._key(rows.written, turn)))
+        yield Case("Invitations.belongs_to", "one", lambda turn, _: invitations.belongs_to(self._one(rows.open, turn)))
+        yield Case(
+            "Invitations.lifetime", "one",
+            lambda turn, _: invitations.lifetime(self._key(rows.written, turn), self._one(rows.written, turn)),
+        )  # fmt: skip
+        yield Case(
+            "Invitations.mark_masked", "one",
+            lambda turn, _: invitations.mark_masked(self._key(rows.written, turn), self._one(rows.written, turn)),
+        )  # fmt: skip
         yield Case("Invitations.recheck", "one", lambda turn, _: invitations.recheck(self._one(rows.open, turn)))
         yield Case(
             "Invitations.mark_answered", "one",
@@ -446,10 +465,6 @@ class Cases:
             "Events.record", "one", lambda turn, _: ledger.events.record("x", opportunity_id=self._key(rows.open, turn))
         )
         yield Case("Events.kinds", "one", lambda turn, _: ledger.events.kinds(self._key(rows.written, turn)))
-        yield Case(
-            "Events.masked_invitations", "one",
-            lambda turn, _: ledger.events.masked_invitations(self._key(rows.written, turn)),
-        )  # fmt: skip
         yield Case("Cache.put", "20 rules", lambda _turn, _: ledger.cache.put("lever", value))
         yield Case(
             "Cache.get", "20 rules", lambda _turn, _: ledger.cache.get("lever", younger_than=timedelta(minutes=5))

@@ -134,7 +134,8 @@ _FILL = (
     """,
     "ANALYZE candidate",
     """
-    INSERT INTO opportunities SELECT id, 'Candidate Number ' || n FROM candidate
+    INSERT INTO opportunities (opportunity_id, name, seen_at)
+    SELECT id, CASE WHEN n > :count - 30000 THEN 'Candidate Number ' || n END, at FROM candidate
     """,
     """
     INSERT INTO stage_entries (id, opportunity_id, stage_id, entered_at, first_seen_by, first_seen_at, pending_since,
@@ -155,6 +156,9 @@ _FILL = (
     SELECT n, id, 101, n, :stage, :completed, :form, n, n, CASE WHEN status = 'cancelled' THEN 'archived' END,
            CASE WHEN n <= :history AND status IN ('complete', 'test_left', 'terminated') THEN at + interval '1 day' END
     FROM candidate WHERE n <= :open
+    """,
+    """
+    INSERT INTO assessment_invitations SELECT n, n FROM candidate WHERE n <= :open
     """,
     """
     INSERT INTO effects

@@ -1,4 +1,4 @@
-"""``python -m lever_imocha.ledger upgrade | check | queue | release | moved``: the ledger named by LEVER_IMOCHA_LEDGER."""
+"""``python -m lever_imocha.ledger upgrade | check | queue | release | drop | moved``: the ledger named by LEVER_IMOCHA_LEDGER."""
 
 from __future__ import annotations
 
@@ -37,6 +37,8 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("queue", help="list what is to be done, waits or is parked")
     release = commands.add_parser("release", help="have the work about opportunities tried again now")
     release.add_argument("opportunity", nargs="*", help="Lever's ids; without any, all that is parked")
+    drop = commands.add_parser("drop", help="do not mask deleted opportunities at iMocha")
+    drop.add_argument("opportunity", nargs="+", help="Lever's ids")
     commands.add_parser("moved", help="say that the connections' Lever or iMocha account has changed")
     return parser
 
@@ -46,6 +48,8 @@ def _output(options: argparse.Namespace, ledger: Ledger) -> list[str]:
         return [str(item) for item in ledger.queue.listed()]
     if options.command == "release":
         return [f"{ledger.queue.release_waiting(options.opportunity)} released."]
+    if options.command == "drop":
+        return [f"{ledger.queue.drop_masking(options.opportunity)} will not be masked; release takes it back."]
     if options.command == "moved":
         ledger.cache.drop(*ACCOUNT_KEYS)
         return ["The next run takes the connections' accounts for the ledger's own."]

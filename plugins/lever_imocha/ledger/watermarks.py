@@ -12,6 +12,8 @@ from lever_imocha.ledger.tables import watermarks
 
 ACTIVATED = "activated"
 """When this ledger's first sweep began."""
+REMOVED = "removed"
+"""Until when those had entered their stage of whom everything was removed because it was over long ago."""
 
 
 class Watermarks(LedgerPart):

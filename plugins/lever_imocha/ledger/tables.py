@@ -239,7 +239,13 @@ reference = Table(
     _at("read_at", nullable=False),
 )
 
-alerts = Table("alerts", metadata, Column("key", Text, primary_key=True), _at("told_at", nullable=False))
+alerts = Table(
+    "alerts",
+    metadata,
+    Column("key", Text, primary_key=True),
+    _at("told_at", nullable=False),
+    Index("ix_alerts_told_at", "told_at"),
+)
 
 watermarks = Table("watermarks", metadata, Column("name", Text, primary_key=True), _at("at", nullable=False))
 

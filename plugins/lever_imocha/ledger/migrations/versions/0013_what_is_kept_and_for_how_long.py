@@ -34,6 +34,7 @@ def upgrade() -> None:
         postgresql_where=sa.text("opportunity_id IS NULL"),
     )  # fmt: skip
     op.create_index("ix_events_at", "events", ["at"], schema=SCHEMA)
+    op.create_index("ix_alerts_told_at", "alerts", ["told_at"], schema=SCHEMA)
     op.create_table(
         "forgotten",
         sa.Column("digest", sa.Text(), nullable=False),

@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from importlib import import_module
 from statistics import median
 from typing import Any
@@ -127,6 +127,7 @@ class Cases:
         yield from self._invitations()
         yield from self._effects()
         yield from self._deliveries()
+        yield from self._erasure()
         yield from self._small_tables()
 
     # Who a case is about
@@ -450,13 +451,18 @@ class Cases:
             ),
         )  # fmt: skip
 
-        def forget(_turn: int, older_than: timedelta) -> None:
-            deliveries.forget(older_than=older_than)
+    def _erasure(self) -> Iterator[Case]:
+        erasure, rows = self.ledger.erasure, self._rows
+        old, long_ago = rows.entered_at(rows.count // 2), rows.entered_at(0)
 
-        yield Case(
-            "Deliveries.forget", "the oldest 10,000", forget,
-            before=lambda _: datetime.now(UTC) - rows.entered_at(max(100, rows.count // 100)),
-        )  # fmt: skip
+        def some(remove: Callable[..., int], before: datetime) -> Callable[[int, Any], object]:
+            return lambda _turn, _: remove(before=before, limit=100)
+
+        for name in ("remove_people", "remove_events", "remove_deliveries", "erase_names", "remove_alerts"):
+            remove = getattr(erasure, name)
+            yield Case(f"Erasure.{name}", "a hundred", some(remove, old))
+            yield Case(f"Erasure.{name}", "none is old", some(remove, long_ago))
+        yield Case("Erasure.forget", "one", lambda turn, _: erasure.forget(self._key(rows.written, turn)))
 
     def _small_tables(self) -> Iterator[Case]:
         ledger, rows = self.ledger, self._rows

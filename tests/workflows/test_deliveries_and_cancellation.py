@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import timedelta
 from functools import partial
 
 import pytest
@@ -355,17 +354,6 @@ def test_who_left_with_an_open_invitation_is_read_once_and_again_only_when_somet
     stack.world.archive(opportunity, REASON)
     assert reads_of_a_full_sweep() == 1
     assert stack.invitation().state == "Cancelled"
-
-
-def test_old_deliveries_are_forgotten_by_a_full_sweep(stack: Stack) -> None:
-    opportunity = stack.candidate(PYTHON)
-    stack.run_invite()
-    tell(stack, opportunity)
-    stack.run_invite(sweep=False)
-    stack.ledger.deliveries.forget(older_than=timedelta(seconds=-1))
-    assert stack.ledger.deliveries.record(
-        NewDelivery(vendor="lever", key="t1", event="candidateStageChange", opportunity_id=opportunity, handled=True)
-    )
 
 
 @pytest.mark.parametrize("told", [True, False])

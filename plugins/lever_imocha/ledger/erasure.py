@@ -17,6 +17,7 @@ from sqlalchemy import (
     cast,
     delete,
     exists,
+    false,
     func,
     literal_column,
     null,
@@ -63,15 +64,17 @@ _REMEMBER = text(
 )
 
 
+_EMPTY = update(events).values(kind="forgotten", opportunity_id=None, invitation_id=None, test_id=None, detail=None)
+
+
 class Erasure(LedgerPart):
     """Erases rows in batches, each a short transaction, and passes over rows that another transaction holds."""
 
     def forget(self, opportunity_id: str, *, even_if_open: bool = False, dry_run: bool = False) -> dict[str, int]:
         """Erase everything about an opportunity, in one transaction.
 
-        Two things stay. A hash of its id: the arrival in a stage that was decided about is not taken for a new one, as
-        long as the opportunity stays there. And when something happened, without what and to whom: the timeline's
-        numbers tell a ledger from its backup.
+        A hash of its id stays: so the arrival in a stage that was decided about is not taken for a new one, as long as
+        the opportunity stays there.
 
         :param even_if_open: also when something of it is open.
         :param dry_run: erase nothing.
@@ -82,9 +85,7 @@ class Erasure(LedgerPart):
             self._database.rows(select(work_items).where(_about(work_items, [opportunity_id])).with_for_update())
             if still := self._open_things(opportunity_id, even_if_open=even_if_open):
                 raise StillOpenError(still)
-            emptied = {"opportunity_id": None, "invitation_id": None, "test_id": None, "detail": None}
-            event = update(events).values(kind="forgotten", **emptied)
-            rows = self._erase(connection, [opportunity_id], event)
+            rows = self._erase(connection, [opportunity_id])
             rows |= self._erase_mentions(connection, opportunity_id)
             if dry_run:
                 connection.get_transaction().rollback()  # type: ignore[union-attr]
@@ -136,8 +137,7 @@ class Erasure(LedgerPart):
             keys = self._database.values(done)
             if keys:
                 self._keep_them_out(connection, keys)
-                last = select(func.max(events.c.id)).scalar_subquery()
-                self._erase(connection, keys, delete(events).where(events.c.id < last))
+                self._erase(connection, keys)
         return len(keys)
 
     def _keep_them_out(self, connection: Connection, keys: Sequence[str]) -> None:
@@ -190,15 +190,15 @@ class Erasure(LedgerPart):
             return int(connection.execute(statement).rowcount)
 
     @staticmethod
-    def _erase(connection: Connection, keys: Sequence[str], erase_events: Any) -> dict[str, int]:
+    def _erase(connection: Connection, keys: Sequence[str]) -> dict[str, int]:
         """Erase all rows about opportunities; an invitation that another opportunity has, too, stays with it.
 
-        :param erase_events: what is done about their part of the timeline.
+        Events are emptied: the timeline's numbers tell a ledger from its backup (`RestoreDetection`). They go with time.
         """
         own = list(connection.execute(_own_invitations(keys)).scalars())
         of_them = events.c.invitation_id.in_(own)
         statements: list[tuple[Table, Any]] = [
-            (events, erase_events.where(or_(_about(events, keys), and_(events.c.opportunity_id.is_(None), of_them)))),
+            (events, _EMPTY.where(or_(_about(events, keys), and_(events.c.opportunity_id.is_(None), of_them)))),
             (deliveries, delete(deliveries).where(or_(_about(deliveries, keys), deliveries.c.invitation_id.in_(own)))),
             *((table, _delete(table, keys)) for table in (mails, effects, work_items)),
             (
@@ -218,6 +218,11 @@ def _about(table: Table, keys: Sequence[str]) -> ColumnElement[bool]:
     return table.c.opportunity_id == any_(cast(list(keys), ARRAY(Text)))
 
 
+def _any(*conditions: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Return as SQL that there is such a row, looked up for each row around it: `EXISTS` beside an `OR` may read all."""
+    return func.coalesce(select(true()).where(*conditions).limit(1).scalar_subquery(), false())
+
+
 def _delete(table: Table, keys: Sequence[str]) -> Delete:
     return delete(table).where(_about(table, keys))
 
@@ -235,7 +240,7 @@ def _own_invitations(keys: Sequence[str]) -> Any:
 
 
 def _has_open_invitation() -> ColumnElement[bool]:
-    return exists().where(
+    return _any(
         assessment_invitations.c.assessment_id == assessments.c.id,
         invitations.c.id == assessment_invitations.c.invitation_id,
         invitations.c.status.in_(_OPEN),
@@ -246,16 +251,16 @@ def _is_unwritten() -> ColumnElement[bool]:
     ended = or_(invitations.c.status.in_(ENDED), invitations.c.called_back_at.is_not(None))
     return and_(
         assessments.c.written_at.is_(None),
-        exists().where(invitations.c.id == assessments.c.invitation_id, ended),
+        _any(invitations.c.id == assessments.c.invitation_id, ended),
     )
 
 
 def _is_open(opportunity_id: ColumnElement[str]) -> ColumnElement[bool]:
     """Return as SQL that there is work about an opportunity, an arrival to decide, an open invitation or a report to write."""
     return or_(
-        exists().where(work_items.c.opportunity_id == opportunity_id, ~is_dropped()),
-        exists().where(stage_entries.c.opportunity_id == opportunity_id, stage_entries.c.decided_at.is_(None)),
-        exists().where(assessments.c.opportunity_id == opportunity_id, or_(_has_open_invitation(), _is_unwritten())),
+        _any(work_items.c.opportunity_id == opportunity_id, ~is_dropped()),
+        _any(stage_entries.c.opportunity_id == opportunity_id, stage_entries.c.decided_at.is_(None)),
+        _any(assessments.c.opportunity_id == opportunity_id, or_(_has_open_invitation(), _is_unwritten())),
     )
 
 
@@ -263,9 +268,9 @@ def _is_young(opportunity_id: ColumnElement[str], before: datetime) -> ColumnEle
     """Return as SQL that something of an opportunity happened since a time."""
     entry, own = stage_entries.c, assessments.c
     return or_(
-        exists().where(
+        _any(
             entry.opportunity_id == opportunity_id,
             or_(entry.entered_at >= before, entry.first_seen_at >= before, entry.decided_at >= before),
         ),
-        exists().where(own.opportunity_id == opportunity_id, or_(own.written_at >= before, own.intended_at >= before)),
+        _any(own.opportunity_id == opportunity_id, or_(own.written_at >= before, own.intended_at >= before)),
     )

@@ -252,7 +252,7 @@ class Settings(_Section):
     write_back: WriteBackSettings = WriteBackSettings()
     cancel_when: CancelWhen = CancelWhen()
     mask_deleted: bool = False
-    """Also mask at iMocha who is deleted or anonymised in Lever (its GDPR call)."""
+    """Also mask at iMocha, a day later, who is deleted or anonymised in Lever (its GDPR call)."""
     explain: ExplainSettings = ExplainSettings()
     public_url: Annotated[str, Field(pattern=r"^https?://[^\s/]+(/\S*)?$")] | None = None
     """The receivers as iMocha sees them, `https://`; without it there are no callbacks."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -9,7 +10,6 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     Connection,
-    Delete,
     Table,
     Text,
     and_,
@@ -40,11 +40,10 @@ from lever_imocha.ledger.tables import (
     assessment_invitations,
     assessments,
     deliveries,
-    effects,
     events,
     forgotten,
     invitations,
-    mails,
+    metadata,
     opportunities,
     reference,
     stage_entries,
@@ -64,6 +63,10 @@ _REMEMBER = text(
 )
 
 
+_ABOUT_SOMEBODY = [
+    table for table in reversed(metadata.sorted_tables) if "opportunity_id" in table.c and table is not events
+]
+"""The tables whose rows are about one opportunity, those first that point to others."""
 _EMPTY = update(events).values(kind="forgotten", opportunity_id=None, invitation_id=None, test_id=None, detail=None)
 
 
@@ -109,12 +112,13 @@ class Erasure(LedgerPart):
     @staticmethod
     def _erase_mentions(connection: Connection, opportunity_id: str) -> dict[str, int]:
         """Erase what carries the id in a text: alerts that were sent, and values that were looked up."""
-        mentions = {alerts: alerts.c.key, reference: cast(reference.c.value, Text)}
         return {
             table.name: connection.execute(
-                delete(table).where(column.contains(opportunity_id, autoescape=True))
+                delete(table).where(
+                    or_(*(cast(column, Text).contains(opportunity_id, autoescape=True) for column in table.c))
+                )
             ).rowcount
-            for table, column in mentions.items()
+            for table in (alerts, reference)
         }
 
     def remove_people(self, *, before: datetime, limit: int) -> int:
@@ -196,22 +200,19 @@ class Erasure(LedgerPart):
         Events are emptied: the timeline's numbers tell a ledger from its backup (`RestoreDetection`). They go with time.
         """
         own = list(connection.execute(_own_invitations(keys)).scalars())
-        of_them = events.c.invitation_id.in_(own)
+        of_them = and_(events.c.opportunity_id.is_(None), events.c.invitation_id.in_(own))
+        linked = assessment_invitations.c.assessment_id == assessments.c.id
         statements: list[tuple[Table, Any]] = [
-            (events, _EMPTY.where(or_(_about(events, keys), and_(events.c.opportunity_id.is_(None), of_them)))),
-            (deliveries, delete(deliveries).where(or_(_about(deliveries, keys), deliveries.c.invitation_id.in_(own)))),
-            *((table, _delete(table, keys)) for table in (mails, effects, work_items)),
-            (
-                assessment_invitations,
-                delete(assessment_invitations).where(
-                    assessment_invitations.c.assessment_id == assessments.c.id, _about(assessments, keys)
-                ),
-            ),
-            (assessments, _delete(assessments, keys)),
+            (events, _EMPTY.where(or_(_about(events, keys), of_them))),
+            (deliveries, delete(deliveries).where(deliveries.c.invitation_id.in_(own))),
+            (assessment_invitations, delete(assessment_invitations).where(linked, _about(assessments, keys))),
+            *((table, delete(table).where(_about(table, keys))) for table in _ABOUT_SOMEBODY),
             (invitations, delete(invitations).where(invitations.c.id.in_(own))),
-            *((table, _delete(table, keys)) for table in (stage_entries, opportunities)),
         ]
-        return {table.name: connection.execute(statement).rowcount for table, statement in statements}
+        rows = Counter[str]()
+        for table, statement in statements:
+            rows[table.name] += connection.execute(statement).rowcount
+        return dict(rows)
 
 
 def _about(table: Table, keys: Sequence[str]) -> ColumnElement[bool]:
@@ -221,10 +222,6 @@ def _about(table: Table, keys: Sequence[str]) -> ColumnElement[bool]:
 def _any(*conditions: ColumnElement[bool]) -> ColumnElement[bool]:
     """Return as SQL that there is such a row, looked up for each row around it: `EXISTS` beside an `OR` may read all."""
     return func.coalesce(select(true()).where(*conditions).limit(1).scalar_subquery(), false())
-
-
-def _delete(table: Table, keys: Sequence[str]) -> Delete:
-    return delete(table).where(_about(table, keys))
 
 
 def _own_invitations(keys: Sequence[str]) -> Any:

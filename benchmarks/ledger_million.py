@@ -290,6 +290,10 @@ class Cases:
                 self._entry(self._one(rows.written, turn), later=timedelta(days=300))
             ),
         )  # fmt: skip
+        yield Case(
+            "Entries.was_removed", "one",
+            lambda turn, _: entries.was_removed(self._key(rows.written, turn), rows.entered_at(turn)),
+        )  # fmt: skip
         yield Case("Entries.pending", "one", lambda turn, _: entries.pending(self._key(rows.to_invite, turn)))
         yield Case(
             "Entries.decide", "one",

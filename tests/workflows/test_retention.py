@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from lever_imocha.errors import StillOpenError
 from lever_imocha.settings import RetentionSettings, parse_settings
+from lever_imocha.workflows.preview import Preview
 from lever_imocha.workflows.retention import Retention
 from sqlalchemy import text
 
@@ -19,6 +20,10 @@ RETAKE = "rules: [{retake: reattempt}]\n"
 def remove(stack: Stack, *, days_later: int = 0) -> dict[str, int]:
     clock = datetime.now(UTC) + timedelta(days=days_later)
     return Retention(ledger=stack.ledger, settings=RetentionSettings(), clock=lambda: clock).run()
+
+
+def preview(stack: Stack) -> list[str]:
+    return list(Preview(lever=stack.lever, imocha=stack.imocha, ledger=stack.ledger, settings=stack.settings).plans())
 
 
 def years_pass(stack: Stack) -> None:
@@ -63,6 +68,7 @@ def test_who_is_removed_and_still_in_the_stage_is_not_invited_again(stack: Stack
     stack.world.archive(opportunity, None)
     mails = len(stack.world.mails)
     assert stack.run_invite(full=True) == []
+    assert preview(stack) == ["nothing, as it was decided before, and removed since"]
     assert len(stack.world.mails) == mails
     stack.again(opportunity)
     assert stack.run_invite(full=True) == ["invite"], "a new arrival"
@@ -107,6 +113,7 @@ def test_who_was_forgotten_and_is_still_in_the_stage_is_not_invited_again(stack:
     if changed:
         stack.world.opportunities[opportunity]["tags"].append("iMocha: SQL Basics [102]")
     assert stack.run_invite(full=True) == []
+    assert preview(stack) == ["nothing, as it was decided before, and removed since"]
     assert stack.ledger.names.stored_of([opportunity]) == set()
     assert len(stack.world.mails) == 1
     stack.finish()

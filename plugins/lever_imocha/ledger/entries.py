@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, case, func, literal_column, null, select, text, update
@@ -29,6 +30,12 @@ _PUT_NAMES = text(
             OR known.seen_at < excluded.seen_at - interval '1 day'
     """  # noqa: S608 - constants
 )
+_REMOVED = f"""(
+    EXISTS (SELECT FROM {forgotten} AS one WHERE one.digest = {DIGEST.format("{0}")} AND {{1}} <= one.at)
+    OR EXISTS (SELECT FROM {watermarks} AS every WHERE every.name = '{REMOVED}' AND {{1}} <= every.at)
+)"""  # noqa: S608 - constants
+"""SQL: whoever arrived then was decided about, and forgotten, or removed because everything was over long ago."""
+_WAS_REMOVED = text(f"SELECT {_REMOVED.format('CAST(:id AS text)', 'CAST(:entered AS timestamptz)')}")
 _PUT_ENTRIES = text(
     f"""
     INSERT INTO {stage_entries} AS known
@@ -36,12 +43,10 @@ _PUT_ENTRIES = text(
     SELECT given.*, :seen_by, CAST(:now AS timestamptz), CAST(:now AS timestamptz)
     FROM unnest(CAST(:ids AS text[]), CAST(:stages AS text[]), CAST(:times AS timestamptz[]), CAST(:bases AS text[]))
         AS given (id, stage, entered, basis)
-    LEFT JOIN {watermarks} AS removed ON removed.name = '{REMOVED}'
-    WHERE NOT EXISTS (SELECT FROM {forgotten} WHERE digest = {DIGEST.format("given.id")} AND given.entered <= forgotten.at)
-        AND (removed.at IS NULL OR given.entered > removed.at OR (
-            SELECT true FROM {stage_entries} AS old
-            WHERE old.opportunity_id = given.id AND old.stage_id = given.stage AND old.entered_at = given.entered
-        ))
+    WHERE NOT {_REMOVED.format("given.id", "given.entered")} OR (
+        SELECT true FROM {stage_entries} AS old
+        WHERE old.opportunity_id = given.id AND old.stage_id = given.stage AND old.entered_at = given.entered
+    )
     ON CONFLICT (opportunity_id, stage_id, entered_at) DO UPDATE
         SET eligibility = excluded.eligibility, pending_since = excluded.pending_since, decided_at = NULL
         WHERE known.decided_at IS NOT NULL AND known.eligibility != excluded.eligibility
@@ -50,8 +55,7 @@ _PUT_ENTRIES = text(
 )
 """As text, with a list for each column: SQLAlchemy would compile a hundred rows of values anew every time.
 
-Whoever was forgotten, or removed because everything was over long ago, was decided about: their arrival of then is no
-news, and is not recorded again. A later one is.
+An arrival of somebody who was removed is no news, unless it is known, and is not recorded again. A later one is.
 """
 
 
@@ -93,6 +97,12 @@ class Entries(LedgerPart):
         ids = sorted(names)  # two at once lock in the same order
         connection.execute(_PUT_NAMES, {"ids": ids, "names": [names[key] for key in ids], "now": self._database.now()})
         return changed
+
+    def was_removed(self, opportunity_id: str, entered_at: datetime) -> bool:
+        """Tell whether an arrival, if the ledger does not know it, is that of somebody who was removed or forgotten."""
+        with self._database.statement() as connection:
+            values = {"id": opportunity_id, "entered": entered_at}
+            return bool(connection.execute(_WAS_REMOVED, values).scalar())
 
     def pending(self, opportunity_id: str) -> list[StageEntry]:
         """Return an opportunity's arrivals nobody has decided, oldest first."""

@@ -460,11 +460,11 @@ class Cases:
         old, long_ago = rows.entered_at(rows.count // 2), rows.entered_at(0)
 
         def some(remove: Callable[..., int], before: datetime) -> Callable[[int, Any], object]:
-            return lambda _turn, _: remove(before=before, limit=100)
+            return lambda _turn, _: remove(before=before, limit=50)
 
         for name in ("remove_people", "remove_events", "remove_deliveries", "erase_names", "remove_alerts"):
             remove = getattr(erasure, name)
-            yield Case(f"Erasure.{name}", "a hundred", some(remove, old))
+            yield Case(f"Erasure.{name}", "fifty", some(remove, old))
             yield Case(f"Erasure.{name}", "none is old", some(remove, long_ago))
         yield Case("Erasure.forget", "one", lambda turn, _: erasure.forget(self._key(rows.written, turn)))
 

@@ -13,7 +13,7 @@ from lever_imocha.settings import RetentionSettings
 
 log = logging.getLogger(__name__)
 
-_BATCH, _MOST_BATCHES = 100, 5000
+_BATCH, _MOST_BATCHES = 50, 10_000
 
 
 class Retention:

@@ -112,7 +112,9 @@ def test_forgetting_one_leaves_nothing_of_them_and_everything_of_others(ledger: 
     assert len(ledger.assessments.of("ben-2")) == 1
     assert ledger.restore.is_same_history(seen), "a ledger that forgets somebody is not a restored backup"
     assert ledger.erasure.forget("ann-1") == {}
-    assert ledger.erasure.forget("nobody") == {}
+    everybody = rows(ledger)
+    assert [ledger.erasure.forget(wrong) for wrong in ("nobody", "", "n", "%%%%%%")] == [{}] * 4
+    assert rows(ledger) == everybody
 
 
 def test_who_was_forgotten_is_not_recorded_for_the_same_arrival(ledger: Ledger, clock: Clock) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
+from lever_imocha.domain.imocha import AttemptStatus
 from lever_imocha.ledger.work_queue import DROPPED
 from lever_imocha.settings import parse_settings
 from lever_imocha.workflows.masking import CANNOT_MASK
@@ -75,17 +76,19 @@ def test_every_attempt_is_masked_once_and_not_before_a_day(masking: Stack, leave
     assert masking.ledger.queue.listed() == []
 
 
-def test_an_invitation_that_expired_long_ago_is_masked(masking: Stack) -> None:
+@pytest.mark.parametrize("known", [True, False])
+def test_an_invitation_that_expired_long_ago_is_masked(masking: Stack, known: bool) -> None:
     opportunity = masking.candidate(PYTHON)
     masking.run_invite()
     invitation = masking.invitation()
     invitation.state = "Expired"
     invitation.changed_at = masking.clock() - timedelta(days=20)
     masking.world.switches["report_not_ready"] = 404
+    if known:
+        masking.ledger.invitations.set_status({invitation.id: AttemptStatus.EXPIRED})
     with masking.ledger.transaction() as connection:
-        connection.execute(
-            text("UPDATE lever_imocha.invitations SET status = 'expired', invited_at = now() - interval '30 days'")
-        )
+        connection.execute(text("UPDATE lever_imocha.invitations SET invited_at = now() - interval '30 days'"))
+        connection.execute(text("UPDATE lever_imocha.events SET at = now() - interval '20 days'"))
     masking.world.delete(opportunity)
     masking.run_invite()
     a_day_passes(masking)
@@ -138,6 +141,22 @@ def test_who_was_found_in_between_is_not_masked_for_a_later_answer(masking: Stac
     a_day_passes(masking)
     assert masking.run_invite(sweep=False) == ["waits: not found in Lever"]
     assert asked(masking) == []
+
+
+def test_who_was_found_in_between_and_then_deleted_waits_another_day(masking: Stack) -> None:
+    opportunity = masking.candidate(PYTHON)
+    masking.run_invite()
+    record = masking.world.opportunities[opportunity]
+    masking.world.delete(opportunity)
+    masking.run_invite()
+    masking.world.opportunities[opportunity] = record
+    masking.run_invite(full=True)
+    masking.world.delete(opportunity)
+    a_day_passes(masking)
+    assert masking.run_invite(sweep=False) == ["waits: found in Lever since"]
+    assert asked(masking) == []
+    a_day_passes(masking)
+    assert masking.run_invite(sweep=False) == ["masked 1 at iMocha"]
 
 
 def test_nobody_is_masked_whose_other_opportunity_is_still_there(masking: Stack) -> None:

@@ -55,6 +55,8 @@ from lever_imocha.ledger.watermarks import REMOVED
 from lever_imocha.ledger.work_queue import is_dropped, unclaimed
 
 _OPEN = [status for status in AttemptStatus if status.is_open]
+_SHORTEST_ID = 5
+"""What is shorter is no id of Lever's, and would be found in texts about others."""
 _REMEMBER = text(
     f"""
     INSERT INTO {forgotten} (digest, at) VALUES ({DIGEST.format("CAST(:id AS text)")}, :now)
@@ -84,6 +86,8 @@ class Erasure(LedgerPart):
         :return: table -> how many rows; empty when nothing is known of it.
         :raises StillOpenError: something is open, or a worker is at it.
         """
+        if len(opportunity_id) < _SHORTEST_ID:
+            return {}
         with self._database.transaction() as connection:
             self._database.rows(select(work_items).where(_about(work_items, [opportunity_id])).with_for_update())
             if still := self._open_things(opportunity_id, even_if_open=even_if_open):
@@ -111,14 +115,12 @@ class Erasure(LedgerPart):
 
     @staticmethod
     def _erase_mentions(connection: Connection, opportunity_id: str) -> dict[str, int]:
-        """Erase what carries the id in a text: alerts that were sent, and values that were looked up."""
+        """Erase what carries the id in a text: alerts that were sent, and values that were looked up, which are JSON."""
+        told = or_(*(cast(column, Text).contains(opportunity_id, autoescape=True) for column in alerts.c))
+        looked_up = cast(reference.c.value, Text).contains(f'"{opportunity_id}"', autoescape=True)
         return {
-            table.name: connection.execute(
-                delete(table).where(
-                    or_(*(cast(column, Text).contains(opportunity_id, autoescape=True) for column in table.c))
-                )
-            ).rowcount
-            for table in (alerts, reference)
+            alerts.name: connection.execute(delete(alerts).where(told)).rowcount,
+            reference.name: connection.execute(delete(reference).where(looked_up)).rowcount,
         }
 
     def remove_people(self, *, before: datetime, limit: int) -> int:

@@ -194,13 +194,18 @@ class Invitations(LedgerPart):
         return self._database.values(query)
 
     def lifetime(self, opportunity_id: str, invitation_id: int) -> tuple[datetime, datetime]:
-        """Return when an invitation was sent, and when the ledger last learned something of it."""
+        """Return when an invitation was sent, and when the ledger last learned something of it; now, if it is open."""
         of_sweeps = and_(events.c.opportunity_id.is_(None), events.c.invitation_id == invitation_id)
         own = and_(events.c.opportunity_id == opportunity_id, events.c.invitation_id == invitation_id)
         last = select(func.max(events.c.at)).where(or_(of_sweeps, own)).scalar_subquery()
         query = select(
             invitations.c.invited_at,
-            func.greatest(invitations.c.invited_at, invitations.c.ended_at, last).label("last"),
+            func.greatest(
+                invitations.c.invited_at,
+                invitations.c.ended_at,
+                last,
+                case((invitations.c.status.in_(_OPEN), self._database.now()), else_=null()),
+            ).label("last"),
         )
         (row,) = self._database.rows(query.where(invitations.c.id == invitation_id))
         return row.invited_at, row.last

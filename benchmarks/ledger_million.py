@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from importlib import import_module
 from statistics import median
 from typing import Any
@@ -127,6 +127,7 @@ class Cases:
         yield from self._invitations()
         yield from self._effects()
         yield from self._deliveries()
+        yield from self._erasure()
         yield from self._small_tables()
 
     # Who a case is about
@@ -167,6 +168,7 @@ class Cases:
             "AlertLog.overdue", "all that waits", lambda _turn, _: self._alerts.overdue(entries=wait, reports=wait)
         )
         yield Case("AlertLog.over_limit", "all", lambda _turn, _: self._alerts.over_limit())
+        yield Case("AlertLog.to_mask", "all", lambda _turn, _: self._alerts.to_mask())
         yield Case("AlertLog.per_candidate", "all", lambda _turn, _: self._alerts.per_candidate())
         told = [f"parked {number}" for number in range(1, 2651)]
         yield Case(
@@ -200,6 +202,14 @@ class Cases:
         yield Case(
             "WorkQueue.enqueue_claimed", "one",
             lambda turn, _: queue.enqueue_claimed(self._key(rows.written, turn), Work.STATUS, worker="benchmark"),
+        )  # fmt: skip
+        yield Case(
+            "WorkQueue.enqueue_later", "one",
+            lambda turn, _: queue.enqueue_later(self._key(rows.written, turn), Work.MASK, not_before=rows.now),
+        )  # fmt: skip
+        yield Case(
+            "WorkQueue.drop_masking", "one", lambda turn, _: queue.drop_masking([self._key(rows.written, turn)]),
+            before=lambda turn: queue.enqueue_later(self._key(rows.written, turn), Work.MASK, not_before=rows.now),
         )  # fmt: skip
         yield Case("WorkQueue.due", "to invite", lambda _turn, _: queue.due(CANDIDATE_WORK))
         yield Case("WorkQueue.due", "to write back", lambda _turn, _: queue.due([Work.WRITE_BACK]))
@@ -279,6 +289,10 @@ class Cases:
             lambda turn, _: entries.record_read(
                 self._entry(self._one(rows.written, turn), later=timedelta(days=300))
             ),
+        )  # fmt: skip
+        yield Case(
+            "Entries.was_removed", "one",
+            lambda turn, _: entries.was_removed(self._key(rows.written, turn), rows.entered_at(turn)),
         )  # fmt: skip
         yield Case("Entries.pending", "one", lambda turn, _: entries.pending(self._key(rows.to_invite, turn)))
         yield Case(
@@ -370,6 +384,16 @@ class Cases:
         yield Case(
             "Invitations.mark_checked", "one", lambda turn, _: invitations.mark_checked(self._one(rows.open, turn))
         )
+        yield Case("Invitations.to_mask", "one", lambda turn, _: invitations.to_mask(self._key(rows.written, turn)))
+        yield Case("Invitations.belongs_to", "one", lambda turn, _: invitations.belongs_to(self._one(rows.open, turn)))
+        yield Case(
+            "Invitations.lifetime", "one",
+            lambda turn, _: invitations.lifetime(self._key(rows.written, turn), self._one(rows.written, turn)),
+        )  # fmt: skip
+        yield Case(
+            "Invitations.mark_masked", "one",
+            lambda turn, _: invitations.mark_masked(self._key(rows.written, turn), self._one(rows.written, turn)),
+        )  # fmt: skip
         yield Case("Invitations.recheck", "one", lambda turn, _: invitations.recheck(self._one(rows.open, turn)))
         yield Case(
             "Invitations.mark_answered", "one",
@@ -431,13 +455,18 @@ class Cases:
             ),
         )  # fmt: skip
 
-        def forget(_turn: int, older_than: timedelta) -> None:
-            deliveries.forget(older_than=older_than)
+    def _erasure(self) -> Iterator[Case]:
+        erasure, rows = self.ledger.erasure, self._rows
+        old, long_ago = rows.entered_at(rows.count // 2), rows.entered_at(0)
 
-        yield Case(
-            "Deliveries.forget", "the oldest 10,000", forget,
-            before=lambda _: datetime.now(UTC) - rows.entered_at(max(100, rows.count // 100)),
-        )  # fmt: skip
+        def some(remove: Callable[..., int], before: datetime) -> Callable[[int, Any], object]:
+            return lambda _turn, _: remove(before=before, limit=50)
+
+        for name in ("remove_people", "remove_events", "remove_deliveries", "erase_names", "remove_alerts"):
+            remove = getattr(erasure, name)
+            yield Case(f"Erasure.{name}", "fifty", some(remove, old))
+            yield Case(f"Erasure.{name}", "none is old", some(remove, long_ago))
+        yield Case("Erasure.forget", "one", lambda turn, _: erasure.forget(self._key(rows.written, turn)))
 
     def _small_tables(self) -> Iterator[Case]:
         ledger, rows = self.ledger, self._rows
@@ -446,10 +475,6 @@ class Cases:
             "Events.record", "one", lambda turn, _: ledger.events.record("x", opportunity_id=self._key(rows.open, turn))
         )
         yield Case("Events.kinds", "one", lambda turn, _: ledger.events.kinds(self._key(rows.written, turn)))
-        yield Case(
-            "Events.masked_invitations", "one",
-            lambda turn, _: ledger.events.masked_invitations(self._key(rows.written, turn)),
-        )  # fmt: skip
         yield Case("Cache.put", "20 rules", lambda _turn, _: ledger.cache.put("lever", value))
         yield Case(
             "Cache.get", "20 rules", lambda _turn, _: ledger.cache.get("lever", younger_than=timedelta(minutes=5))

@@ -137,7 +137,8 @@ _FILL = (
     """,
     "ANALYZE candidate",
     """
-    INSERT INTO opportunities SELECT id, 'Candidate Number ' || n FROM candidate
+    INSERT INTO opportunities (opportunity_id, name, seen_at)
+    SELECT id, CASE WHEN n > :count - 30000 THEN 'Candidate Number ' || n END, at FROM candidate
     """,
     """
     INSERT INTO stage_entries (id, opportunity_id, stage_id, entered_at, first_seen_by, first_seen_at, pending_since,
@@ -158,6 +159,9 @@ _FILL = (
     SELECT n, id, 101, n, :stage, :completed, :form, n, n, CASE WHEN status = 'cancelled' THEN 'archived' END,
            CASE WHEN n <= :history AND status IN ('complete', 'test_left', 'terminated') THEN at + interval '1 day' END
     FROM candidate WHERE n <= :open
+    """,
+    """
+    INSERT INTO assessment_invitations SELECT n, n FROM candidate WHERE n <= :open
     """,
     """
     INSERT INTO effects
@@ -194,7 +198,7 @@ _FILL = (
            CASE WHEN n > :parked AND n <= :waiting THEN :now + interval '1 day' END, CASE WHEN n <= :parked THEN at END
     FROM candidate WHERE n > :history AND n <= :to_write
     """,
-    "INSERT INTO alerts SELECT 'parked ' || n, :now FROM generate_series(1, 10000) AS n",
+    "INSERT INTO alerts SELECT 'parked ' || n, :now FROM generate_series(1, CAST(:count AS bigint) / 100) AS n",
     """
     INSERT INTO reference (key, value, read_at)
     SELECT 'lever', jsonb_build_object('rules', jsonb_agg(jsonb_build_object(

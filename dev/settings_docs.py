@@ -60,7 +60,8 @@ def _default(field: FieldInfo) -> str:
 def _yaml(value: Any) -> str:
     """Return a value as it is written in the file."""
     if isinstance(value, timedelta):
-        return f"{value.total_seconds():g}"
+        days = value / timedelta(days=1)
+        return f"P{days:g}D" if days >= 7 and days.is_integer() else f"{value.total_seconds():g}"
     if isinstance(value, tuple):
         return f"[{', '.join(map(_yaml, value))}]"
     return yaml.safe_dump(value, default_flow_style=True, width=1000).removesuffix("...\n").strip()

@@ -23,6 +23,7 @@ def test_the_file_that_is_shipped_says_the_defaults() -> None:
 def test_durations_are_seconds_or_iso() -> None:
     poll = parse_settings(GOOD + "poll: {attempts: 2.5, lease: PT5M}").poll
     assert (poll.attempts, poll.lease) == (timedelta(seconds=2.5), timedelta(minutes=5))
+    assert parse_settings(GOOD + "retention: {people: P365D}").retention.people == timedelta(days=365)
 
 
 @pytest.mark.parametrize("url", ["https://x.example", "http://127.0.0.1:8080", "http://localhost/a", "http://[::1]:80"])
@@ -76,6 +77,11 @@ def test_the_public_url_is_encrypted_or_on_this_machine(url: str) -> None:
             GOOD + "alerts: {notifier: a.B}",
             "x.yaml: alerts: \"{'notifier': 'a.B'}\" cannot be used: put {{ alert }} where the message",
         ),
+        (
+            GOOD + "retention: {deliveries: PT1H}",
+            "x.yaml: retention.deliveries: must not be shorter than webhooks.max_age",
+        ),
+        (GOOD + "retention: {people: P7D}", "x.yaml: retention.people: 'P7D' cannot be used: Input should be greater"),
         ("a: [", "x.yaml line 1: is not YAML"),
         ("- a", "x.yaml: must be a list of `key: value`, starting with perform_as"),
     ],

@@ -19,6 +19,7 @@
     ├── ReportFileError            the report's PDF cannot be used
     ├── AssessmentError            one candidate's report cannot be written as template and settings are
     ├── BugError                   something that is no error of ours; names the place, no value
+    ├── StillOpenError             somebody is not to be forgotten in the ledger yet
     ├── TagsRefusedError           Lever refused some tags of a tag sync; the others are made
     ├── ClaimLostError             another worker has taken over: stop, it does the work
     ├── WaitFailedError            waiting for ended attempts stopped: a person is needed
@@ -348,6 +349,21 @@ class TagsRefusedError(LeverImochaError):
     def public_message(self) -> str:
         """The tags without what Lever said about them."""
         return self._line([repr(tag) for tag in self.refused])
+
+
+class StillOpenError(LeverImochaError):
+    """Something of an opportunity is open, so that it is not to be forgotten yet.
+
+    :param reasons: what is open, in words.
+    """
+
+    retry = Retry.NEVER
+
+    def __init__(self, reasons: Sequence[str]) -> None:
+        super().__init__(
+            f"Nothing was erased: {'; '.join(reasons)}. Wait until it is over (python -m lever_imocha.ledger queue shows"
+            " work), or add --even-if-open, which does not help while a worker is at it."
+        )
 
 
 class ClaimLostError(LeverImochaError):

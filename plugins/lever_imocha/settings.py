@@ -203,6 +203,20 @@ class LimitSettings(_Section):
     """The share of the open invitations, but at least 5, that one sweep may cancel; above it a person decides."""
 
 
+class RetentionSettings(_Section):
+    """How long the ledger keeps what; `lever_imocha_retention` removes the rest each night. What is open is kept."""
+
+    names: Seconds = timedelta(days=30)
+    """Display names, after the candidate was last seen in a trigger stage."""
+    deliveries: Seconds = timedelta(days=7)
+    """Webhooks and callbacks; not shorter than `webhooks.max_age`."""
+    events: Seconds = timedelta(days=365)
+    """The timeline, and which alerts were sent."""
+    people: Annotated[timedelta, BeforeValidator(_seconds), Field(ge=timedelta(days=30))] = timedelta(days=730)
+    """Everything about candidates whose assessments are over, after they were last seen in a trigger stage; at least 30
+    days."""
+
+
 class AlertSettings(_Section):
     """Who is told when a person is needed."""
 
@@ -238,7 +252,7 @@ class Settings(_Section):
     write_back: WriteBackSettings = WriteBackSettings()
     cancel_when: CancelWhen = CancelWhen()
     mask_deleted: bool = False
-    """Also mask at iMocha who is deleted or anonymised in Lever (its GDPR call)."""
+    """Also mask at iMocha, a day later, who is deleted or anonymised in Lever (its GDPR call)."""
     explain: ExplainSettings = ExplainSettings()
     public_url: Annotated[str, Field(pattern=r"^https?://[^\s/]+(/\S*)?$")] | None = None
     """The receivers as iMocha sees them, `https://`; without it there are no callbacks."""
@@ -247,6 +261,7 @@ class Settings(_Section):
     rate_limits: RateLimits = RateLimits()
     activation: ActivationSettings = ActivationSettings()
     limits: LimitSettings = LimitSettings()
+    retention: RetentionSettings = RetentionSettings()
     alerts: AlertSettings = AlertSettings()
 
     @field_validator("public_url")
@@ -255,6 +270,14 @@ class Settings(_Section):
         if value and not value.startswith("https://") and not is_loopback(urlsplit(value).hostname):
             raise ValueError("it must start with https://; http:// is for this machine alone")
         return value
+
+    @model_validator(mode="after")
+    def _keeps_deliveries_as_long_as_they_are_accepted(self) -> Settings:
+        if self.retention.deliveries < self.webhooks.max_age:
+            raise ValueError(
+                "retention.deliveries: must not be shorter than webhooks.max_age, or one is accepted twice"
+            )
+        return self
 
     @model_validator(mode="after")
     def _tags_mean_one_thing(self) -> Settings:

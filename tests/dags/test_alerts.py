@@ -182,6 +182,7 @@ def test_scheduled_runs_have_a_deadline_once_there_is_somebody_to_tell(alerting:
     assert late == {
         "lever_imocha_invite": [timedelta(hours=1)],
         "lever_imocha_write_back": [timedelta(hours=7)],
+        "lever_imocha_retention": [],
         "lever_imocha_sync_tags": [],
     }
 
@@ -201,6 +202,31 @@ def test_a_late_run_is_told_by_the_triggerer(world: World, alerting: Callable[..
 
     assert asyncio.run(fire())[-1]["state"] == "success"
     assert told() == ["Look: lever_imocha_invite: run scheduled__1 is not done in time (due 2026-07-02T03:00:00Z)."]
+
+
+def test_who_is_going_to_be_masked_is_told_once(
+    dags: Any, world: World, ledger_url: str, alerting: Callable[..., Told]
+) -> None:
+    told = alerting(GOOD + "activation: {existing: invite}\nmask_deleted: true\n")
+    ids = [
+        world.add_opportunity(stage="Assessment", tags=[PYTHON], emails=[f"a{number}@example.com"])["id"]
+        for number in range(2)
+    ]
+    assert run(dags) == "success"
+    for opportunity_id in ids:
+        world.delete(opportunity_id)
+    assert run(dags) == "success"
+    for _ in range(2):
+        sweep()
+        (line,) = told()
+        assert line.startswith(
+            "Look: 2 candidates were deleted or anonymised in Lever, and are going to be masked at iMocha"
+        )
+        assert "python -m lever_imocha.ledger drop" in line
+    ledger = Ledger(engine=engine_for(ledger_url))
+    assert ledger.queue.drop_masking(ids) == 2
+    sweep()
+    assert len(told()) == 1, "what a person has stopped is no news"
 
 
 def test_whom_the_limit_of_the_hour_holds_is_told_once_an_hour(

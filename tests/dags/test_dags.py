@@ -1,4 +1,4 @@
-"""The three DAGs as Airflow runs them."""
+"""The DAGs as Airflow runs them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from include.sandbox.world import World
 from tests.support import PYTHON
 
-IDS = ["lever_imocha_invite", "lever_imocha_sync_tags", "lever_imocha_write_back"]
+IDS = ["lever_imocha_invite", "lever_imocha_retention", "lever_imocha_sync_tags", "lever_imocha_write_back"]
 
 
 def state(run: Any) -> str:
@@ -137,6 +137,14 @@ def test_a_tag_that_lever_refuses_fails_the_run_and_is_in_its_result(
     assert state(run) == "failed"
     result = run.get_task_instance("sync_tags").xcom_pull("sync_tags")
     assert (result["created"], list(result["refused"])) == (["iMocha: SQL Basics [102]"], [PYTHON])
+
+
+def test_old_data_is_removed_each_night(dags: Any, world: World, settings: Callable[[str], None]) -> None:
+    run = dags.dags["lever_imocha_retention"].test()
+    assert state(run) == "success"
+    assert run.get_task_instance("remove_old_data").xcom_pull("remove_old_data") == {
+        "alerts": 0, "deliveries": 0, "events": 0,
+    }  # fmt: skip
 
 
 def test_the_plugin_loads_without_touching_the_standard_library() -> None:

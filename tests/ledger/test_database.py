@@ -184,7 +184,11 @@ _OLDER = (
     """
     INSERT INTO invitations (id, test_id, status, invited_at, times_invited, times_refreshed, ended_at)
     VALUES (1, 101, 'pending', now(), 1, 0, NULL), (2, 101, 'complete', now(), 1, 0, now()),
-           (3, 101, 'complete', now(), 1, 0, now())
+           (3, 101, 'complete', now(), 1, 0, now()), (4, 101, 'complete', now(), 1, 0, now())
+    """,
+    """
+    INSERT INTO events (at, kind, opportunity_id, invitation_id, test_id)
+    VALUES (now(), 'invited', 'p', 4, 101), (now(), 'reattempt_given', 'p', 2, 101), (now(), 'masked', 'q', 3, NULL)
     """,
     """
     INSERT INTO assessments (opportunity_id, test_id, entry_id, rule_key, invitation_id, written_at, tries)
@@ -251,6 +255,13 @@ def test_an_older_ledger_keeps_the_work_that_waits_and_what_was_made(older_ledge
     noted = Effect(opportunity_id="h2", subject="stage entry 2: no e-mail address", step="note")
     assert ledger.effects.state(noted) is not None
     assert ledger.names.stored_of(["s", "o"]) == {"s", "o"}
+
+
+def test_an_older_ledger_knows_the_earlier_attempts_and_which_are_masked(older_ledger: Engine) -> None:
+    upgrade(older_ledger)
+    invitations = Ledger(engine=older_ledger).invitations
+    assert [invitations.to_mask(key) for key in "opq"] == [[1], [2, 4], []]
+    assert invitations.belongs_to(4) == ["p"]
 
 
 def _run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:

@@ -248,10 +248,12 @@ def test_a_delivery_is_kept_once_and_makes_its_work_due(ledger: Ledger) -> None:
     ledger.invitations.mark_answered(7, known.called_back_at)
     assert ledger.assessments.to_write("other") == []
     ledger.queue.finish(claimed(ledger))
-    ledger.deliveries.forget(older_than=timedelta(days=1))
+    now = datetime.now(UTC)
+    assert ledger.erasure.remove_deliveries(before=now - timedelta(days=1), limit=100) == 0
     assert not ledger.deliveries.record(told)
     assert due(ledger) == []
-    ledger.deliveries.forget(older_than=timedelta(seconds=-1))
+    assert ledger.erasure.remove_deliveries(before=now + timedelta(seconds=1), limit=2) == 2
+    assert ledger.erasure.remove_deliveries(before=now + timedelta(seconds=1), limit=2) == 1
     assert ledger.deliveries.record(told)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import timedelta
 from functools import partial
 
 import pytest
@@ -135,52 +134,6 @@ def test_a_candidate_who_just_started_goes_on(stack: Stack) -> None:
     assert stack.invitation().state == "In Progress"
     stack.finish()
     assert stack.run_write_back() == ["written back; the recruiter has moved it on"]
-
-
-@pytest.mark.parametrize("how", ["deleted", "anonymised"])
-@pytest.mark.parametrize("finished", [True, False])
-def test_who_is_forgotten_in_lever_is_forgotten_here_and_masked_at_imocha(
-    stack: Stack, how: str, finished: bool
-) -> None:
-    """Also when no webhook came, and when the attempt is long over."""
-    stack.settings = parse_settings(SETTINGS + "mask_deleted: true")
-    opportunity = stack.candidate(PYTHON)
-    stack.run_invite()
-    if finished:
-        stack.finish()
-        stack.run_write_back()
-    if how == "deleted":
-        stack.world.delete(opportunity)
-    else:
-        stack.world.archive(opportunity, REASON)
-        stack.world.anonymise(opportunity)
-    stack.run_invite(full=True)
-    assert stack.ledger.names.stored_of([opportunity]) == set()
-    assert stack.world.invitations == {}
-    asked = [call for call in stack.world.calls if "gdpr" in call["path"]]
-    stack.run_invite(full=True)
-    assert [call for call in stack.world.calls if "gdpr" in call["path"]] == asked
-
-
-def test_an_invitation_that_cannot_be_masked_is_named_once(stack: Stack, caplog: pytest.LogCaptureFixture) -> None:
-    stack.settings = parse_settings(SETTINGS + "mask_deleted: true\ncancel_when: {deleted: false}")
-    opportunity = stack.candidate(PYTHON)
-    stack.run_invite()
-    stack.world.switches["report_not_ready"] = 404
-    stack.world.delete(opportunity)
-    stack.run_invite(full=True)
-    stack.run_invite(full=True)
-    assert caplog.text.count("mask it in iMocha by hand") == 1
-
-
-def test_masking_survives_a_lost_answer(stack: Stack) -> None:
-    stack.settings = parse_settings(SETTINGS + "mask_deleted: true")
-    opportunity = stack.candidate(PYTHON)
-    stack.run_invite()
-    stack.fault(vendor="imocha", method="POST", path_contains="/gdpr", status=500, apply=True)
-    stack.world.delete(opportunity)
-    stack.run_invite(full=True)
-    assert stack.ledger.names.stored_of([opportunity]) == set()
 
 
 def test_an_invitation_shared_with_another_opportunity_is_kept(stack: Stack) -> None:
@@ -401,17 +354,6 @@ def test_who_left_with_an_open_invitation_is_read_once_and_again_only_when_somet
     stack.world.archive(opportunity, REASON)
     assert reads_of_a_full_sweep() == 1
     assert stack.invitation().state == "Cancelled"
-
-
-def test_old_deliveries_are_forgotten_by_a_full_sweep(stack: Stack) -> None:
-    opportunity = stack.candidate(PYTHON)
-    stack.run_invite()
-    tell(stack, opportunity)
-    stack.run_invite(sweep=False)
-    stack.ledger.deliveries.forget(older_than=timedelta(seconds=-1))
-    assert stack.ledger.deliveries.record(
-        NewDelivery(vendor="lever", key="t1", event="candidateStageChange", opportunity_id=opportunity, handled=True)
-    )
 
 
 @pytest.mark.parametrize("told", [True, False])

@@ -437,15 +437,23 @@ class ImochaClient:
 
     # The account (imocha.md 8)
 
-    def create_gdpr_request(self, email: str, *, invitation_id: int | None = None) -> None:
+    def create_gdpr_request(self, email: str, *, invitation_id: int | None = None) -> bool:
         """Request the erasure of a candidate's records; iMocha does it later (imocha.md 8).
 
         :param invitation_id: erase only this invitation's; None erases all in the account.
+        :return: False when iMocha has no records of this address.
+        :raises RequestRejectedError: it refuses for another reason.
         """
         body: dict[str, Any] = {"CandidateEmail": email}
         if invitation_id is not None:
             body["testinvitationId"] = invitation_id
-        self._post("create_gdpr_request", "/gdpr/requests", body, _accepted, hidden=(email,))
+        try:
+            self._post("create_gdpr_request", "/gdpr/requests", body, _accepted, hidden=(email,))
+        except RequestRejectedError as error:
+            if "no records found" not in error.detail.casefold():
+                raise
+            return False
+        return True
 
     def list_business_units(self) -> list[Any]:
         """List the account's business units (imocha.md 8)."""

@@ -1,4 +1,4 @@
-"""``python -m lever_imocha.ledger upgrade | check | queue | release | moved``: the ledger named by LEVER_IMOCHA_LEDGER."""
+"""``python -m lever_imocha.ledger upgrade | check | queue | release | drop | forget | moved``: the ledger named by LEVER_IMOCHA_LEDGER."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 import os
 import sys
 
-from lever_imocha.errors import LedgerError
+from lever_imocha.errors import LedgerError, LeverImochaError
 from lever_imocha.ledger.cache import ACCOUNT_KEYS
 from lever_imocha.ledger.database import LEDGER_VARIABLE, check_schema, engine_for, upgrade
 from lever_imocha.ledger.repository import Ledger
@@ -23,7 +23,7 @@ def main() -> int:
             upgrade(engine)
         check_schema(engine)
         sys.stdout.writelines(f"{line}\n" for line in _output(options, Ledger(engine=engine)))
-    except LedgerError as error:
+    except LeverImochaError as error:
         sys.stderr.write(f"{error}\n")
         return 1
     return 0
@@ -37,6 +37,12 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("queue", help="list what is to be done, waits or is parked")
     release = commands.add_parser("release", help="have the work about opportunities tried again now")
     release.add_argument("opportunity", nargs="*", help="Lever's ids; without any, all that is parked")
+    drop = commands.add_parser("drop", help="do not mask deleted opportunities at iMocha")
+    drop.add_argument("opportunity", nargs="+", help="Lever's ids")
+    forget = commands.add_parser("forget", help="erase everything about one opportunity, and print a receipt")
+    forget.add_argument("opportunity", help="Lever's id")
+    forget.add_argument("--dry-run", action="store_true", help="show what would be erased")
+    forget.add_argument("--even-if-open", action="store_true", help="although it is invited, or its report unwritten")
     commands.add_parser("moved", help="say that the connections' Lever or iMocha account has changed")
     return parser
 
@@ -46,6 +52,12 @@ def _output(options: argparse.Namespace, ledger: Ledger) -> list[str]:
         return [str(item) for item in ledger.queue.listed()]
     if options.command == "release":
         return [f"{ledger.queue.release_waiting(options.opportunity)} released."]
+    if options.command == "drop":
+        return [f"{ledger.queue.drop_masking(options.opportunity)} will not be masked; release takes it back."]
+    if options.command == "forget":
+        given = {"even_if_open": options.even_if_open, "dry_run": options.dry_run}
+        rows = ledger.erasure.forget(options.opportunity, **given)
+        return [f"{name}: {count}" for name, count in rows.items()] or ["Nothing is known of it."]
     if options.command == "moved":
         ledger.cache.drop(*ACCOUNT_KEYS)
         return ["The next run takes the connections' accounts for the ledger's own."]

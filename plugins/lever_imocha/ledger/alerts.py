@@ -12,6 +12,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, insert
 from lever_imocha.domain.decisions import Reason
 from lever_imocha.ledger.tables import alerts, stage_entries, work_items
 from lever_imocha.ledger.values import Work
+from lever_imocha.ledger.work_queue import is_dropped
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +65,7 @@ class AlertLog:
         late = or_(
             and_(item.kind == Work.INVITE, item.queued_at < now - entries, its_turn),
             and_(item.kind == Work.WRITE_BACK, item.queued_at < now - reports),
-            item.parked_at.is_not(None),
+            and_(item.parked_at.is_not(None), ~is_dropped()),
         )
         query = select(item.opportunity_id, item.kind, item.queued_at, item.parked_at, item.error).where(late)
         with self._engine.connect() as connection:
@@ -97,6 +98,15 @@ class AlertLog:
         )
         with self._engine.connect() as connection:
             return {row.id: row.opportunity_id for row in connection.execute(query.order_by(entry.id))}
+
+    def to_mask(self) -> dict[str, datetime]:
+        """Return who is going to be masked: a text that is the same as long as it is the same wait -> from when on."""
+        item = work_items.c
+        query = select(item.opportunity_id, item.queued_at, item.not_before).where(
+            item.kind == Work.MASK, item.parked_at.is_(None), item.not_before.is_not(None)
+        )
+        with self._engine.connect() as connection:
+            return {f"mask {key} {queued_at.isoformat()}": time for key, queued_at, time in connection.execute(query)}
 
     def claim(self, keys: Sequence[str], *, repeat: timedelta | None = None) -> set[str]:
         """Claim alerts, so that each is sent once.

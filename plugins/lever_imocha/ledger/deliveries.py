@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from sqlalchemy import delete, select, true
+from sqlalchemy import select, true
 
 from lever_imocha.ledger.base import LedgerPart
 from lever_imocha.ledger.cache import SETTINGS
@@ -98,8 +98,3 @@ class Deliveries(LedgerPart):
             c.opportunity_id == opportunity_id, c.event == "candidateStageChange", c.received_at >= since
         )
         return self._database.value(query.limit(1)) is not None
-
-    def forget(self, *, older_than: timedelta) -> None:
-        """Drop the deliveries that no vendor will send again."""
-        before = self._database.now() - older_than
-        self._database.execute(delete(deliveries).where(deliveries.c.received_at < before))

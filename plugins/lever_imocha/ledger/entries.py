@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, case, func, literal_column, null, select, text, update
 
 from lever_imocha.domain.decisions import Action, OverLimit, Reason
 from lever_imocha.ledger.base import Database, LedgerPart
-from lever_imocha.ledger.tables import opportunities, stage_entries
+from lever_imocha.ledger.tables import DIGEST, forgotten, opportunities, stage_entries, watermarks
 from lever_imocha.ledger.values import NewEntry, StageEntry, Work
+from lever_imocha.ledger.watermarks import REMOVED
 from lever_imocha.ledger.work_queue import WorkQueue
 
 _ENTRY = [stage_entries.c[name] for name in StageEntry.__dataclass_fields__]
@@ -18,29 +20,43 @@ _ENTRY = [stage_entries.c[name] for name in StageEntry.__dataclass_fields__]
 
 _PUT_NAMES = text(
     f"""
-    INSERT INTO {opportunities} AS known (opportunity_id, name)
-    SELECT * FROM unnest(CAST(:ids AS text[]), CAST(:names AS text[]))
-    ON CONFLICT (opportunity_id) DO UPDATE SET name = excluded.name WHERE known.name IS DISTINCT FROM excluded.name
+    INSERT INTO {opportunities} AS known (opportunity_id, name, seen_at)
+    SELECT given.*, CAST(:now AS timestamptz)
+    FROM unnest(CAST(:ids AS text[]), CAST(:names AS text[])) AS given (id, name)
+    WHERE EXISTS (SELECT FROM {stage_entries} WHERE opportunity_id = given.id)
+    ON CONFLICT (opportunity_id) DO UPDATE
+        SET name = excluded.name, seen_at = excluded.seen_at, missing_since = NULL
+        WHERE known.name IS DISTINCT FROM excluded.name OR known.missing_since IS NOT NULL
+            OR known.seen_at < excluded.seen_at - interval '1 day'
     """  # noqa: S608 - constants
 )
+_REMOVED = f"""(
+    EXISTS (SELECT FROM {forgotten} AS one WHERE one.digest = {DIGEST.format("{0}")} AND {{1}} <= one.at)
+    OR EXISTS (SELECT FROM {watermarks} AS every WHERE every.name = '{REMOVED}' AND {{1}} <= every.at)
+)"""  # noqa: S608 - constants
+"""SQL: whoever arrived then was decided about, and forgotten, or removed because everything was over long ago."""
+_WAS_REMOVED = text(f"SELECT {_REMOVED.format('CAST(:id AS text)', 'CAST(:entered AS timestamptz)')}")
 _PUT_ENTRIES = text(
     f"""
     INSERT INTO {stage_entries} AS known
         (opportunity_id, stage_id, entered_at, eligibility, first_seen_by, first_seen_at, pending_since)
-    SELECT *, :seen_by, CAST(:now AS timestamptz), CAST(:now AS timestamptz)
+    SELECT given.*, :seen_by, CAST(:now AS timestamptz), CAST(:now AS timestamptz)
     FROM unnest(CAST(:ids AS text[]), CAST(:stages AS text[]), CAST(:times AS timestamptz[]), CAST(:bases AS text[]))
+        AS given (id, stage, entered, basis)
+    WHERE NOT {_REMOVED.format("given.id", "given.entered")} OR (
+        SELECT true FROM {stage_entries} AS old
+        WHERE old.opportunity_id = given.id AND old.stage_id = given.stage AND old.entered_at = given.entered
+    )
     ON CONFLICT (opportunity_id, stage_id, entered_at) DO UPDATE
         SET eligibility = excluded.eligibility, pending_since = excluded.pending_since, decided_at = NULL
         WHERE known.decided_at IS NOT NULL AND known.eligibility != excluded.eligibility
     RETURNING opportunity_id
     """  # noqa: S608 - constants
 )
-"""As text, with a list for each column: SQLAlchemy would compile a hundred rows of values anew every time."""
+"""As text, with a list for each column: SQLAlchemy would compile a hundred rows of values anew every time.
 
-
-def _put_names(connection: Connection, names: Mapping[str, str | None]) -> None:
-    ids = sorted(names)
-    connection.execute(_PUT_NAMES, {"ids": ids, "names": [names[key] for key in ids]})
+An arrival of somebody who was removed is no news, unless it is known, and is not recorded again. A later one is.
+"""
 
 
 class Entries(LedgerPart):
@@ -58,7 +74,6 @@ class Entries(LedgerPart):
         if not entries:
             return
         with self._database.transaction() as connection:
-            _put_names(connection, {entry.opportunity_id: entry.name for entry in entries})
             changed = self._insert(connection, entries, seen_by)
             self._queue.enqueue(changed, Work.INVITE)
 
@@ -68,7 +83,6 @@ class Entries(LedgerPart):
         Its work item is in the caller's hands: nothing is enqueued.
         """
         with self._database.transaction() as connection:
-            _put_names(connection, {entry.opportunity_id: entry.name})
             self._insert(connection, [entry], "read")
             return self.pending(entry.opportunity_id)
 
@@ -78,7 +92,17 @@ class Entries(LedgerPart):
             "times": [entry.entered_at for entry in entries], "bases": [entry.eligibility for entry in entries],
             "seen_by": seen_by, "now": self._database.now(),
         }  # fmt: skip
-        return list(connection.execute(_PUT_ENTRIES, values).scalars())
+        changed = list(connection.execute(_PUT_ENTRIES, values).scalars())
+        names = {entry.opportunity_id: entry.name for entry in entries}
+        ids = sorted(names)  # two at once lock in the same order
+        connection.execute(_PUT_NAMES, {"ids": ids, "names": [names[key] for key in ids], "now": self._database.now()})
+        return changed
+
+    def was_removed(self, opportunity_id: str, entered_at: datetime) -> bool:
+        """Tell whether an arrival, if the ledger does not know it, is that of somebody who was removed or forgotten."""
+        with self._database.statement() as connection:
+            values = {"id": opportunity_id, "entered": entered_at}
+            return bool(connection.execute(_WAS_REMOVED, values).scalar())
 
     def pending(self, opportunity_id: str) -> list[StageEntry]:
         """Return an opportunity's arrivals nobody has decided, oldest first."""

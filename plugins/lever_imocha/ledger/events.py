@@ -33,10 +33,3 @@ class Events(LedgerPart):
         """Return an opportunity's timeline, as words."""
         query = select(events.c.kind).where(events.c.opportunity_id == opportunity_id).order_by(events.c.id)
         return self._database.values(query)
-
-    def masked_invitations(self, opportunity_id: str) -> set[int]:
-        """Return the invitations of an opportunity that iMocha was asked to mask, or that a person has to."""
-        query = select(events.c.invitation_id).where(
-            events.c.opportunity_id == opportunity_id, events.c.kind.in_(("masked", "mask_by_hand"))
-        )
-        return set(self._database.values(query))

@@ -27,7 +27,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, insert
 from lever_imocha.domain.imocha import AttemptStatus
 from lever_imocha.ledger.assessments import ENDED
 from lever_imocha.ledger.base import Database, LedgerPart
-from lever_imocha.ledger.tables import assessments, events, invitations
+from lever_imocha.ledger.tables import assessment_invitations, assessments, events, invitations
 from lever_imocha.ledger.values import Work, WorkItem
 from lever_imocha.ledger.work_queue import WorkQueue
 
@@ -87,6 +87,12 @@ class Invitations(LedgerPart):
                 written_at=case((same, assessments.c.written_at), else_=null()),
             )
             .returning(assessments.c.opportunity_id, assessments.c.written_at)
+            .add_cte(
+                insert(assessment_invitations)
+                .values(assessment_id=assessment_id, invitation_id=invitation_id)
+                .on_conflict_do_nothing()
+                .cte("belongs")
+            )
         )
         with self._database.transaction():
             now_known: AttemptStatus = self._database.value(recorded)
@@ -165,6 +171,57 @@ class Invitations(LedgerPart):
             select(literal(now, DateTime(timezone=True)), changed.c.status, changed.c.id),
         )
         return recorded.returning(events.c.invitation_id)
+
+    def to_mask(self, opportunity_id: str) -> list[int]:
+        """Return all invitations that an opportunity ever had, earlier attempts included, but for the masked ones."""
+        query = (
+            select(invitations.c.id)
+            .join(assessment_invitations, assessment_invitations.c.invitation_id == invitations.c.id)
+            .join(assessments, assessments.c.id == assessment_invitations.c.assessment_id)
+            .where(assessments.c.opportunity_id == opportunity_id, invitations.c.masked_at.is_(None))
+            .order_by(invitations.c.id)
+        )
+        return self._database.values(query)
+
+    def belongs_to(self, invitation_id: int) -> list[str]:
+        """Return the opportunities that ever had an invitation: one person's."""
+        query = (
+            select(assessments.c.opportunity_id)
+            .join(assessment_invitations, assessment_invitations.c.assessment_id == assessments.c.id)
+            .where(assessment_invitations.c.invitation_id == invitation_id)
+            .order_by(assessments.c.id)
+        )
+        return self._database.values(query)
+
+    def lifetime(self, opportunity_id: str, invitation_id: int) -> tuple[datetime, datetime]:
+        """Return when an invitation was sent, and when the ledger last learned something of it; now, if it is open."""
+        of_sweeps = and_(events.c.opportunity_id.is_(None), events.c.invitation_id == invitation_id)
+        own = and_(events.c.opportunity_id == opportunity_id, events.c.invitation_id == invitation_id)
+        last = select(func.max(events.c.at)).where(or_(of_sweeps, own)).scalar_subquery()
+        query = select(
+            invitations.c.invited_at,
+            func.greatest(
+                invitations.c.invited_at,
+                invitations.c.ended_at,
+                last,
+                case((invitations.c.status.in_(_OPEN), self._database.now()), else_=null()),
+            ).label("last"),
+        )
+        (row,) = self._database.rows(query.where(invitations.c.id == invitation_id))
+        return row.invited_at, row.last
+
+    def mark_masked(self, opportunity_id: str, invitation_id: int) -> None:
+        """Record that iMocha has been asked to mask an invitation."""
+        masked = (
+            update(invitations)
+            .where(invitations.c.id == invitation_id)
+            .values(masked_at=self._database.now())
+            .cte("masked")
+        )
+        event = insert(events).values(
+            at=self._database.now(), kind="masked", opportunity_id=opportunity_id, invitation_id=invitation_id
+        )
+        self._database.execute(event.add_cte(masked))
 
     def to_check(self, *, older_than: timedelta, limit: int) -> list[int]:
         """Return open invitations whose report was never looked at, or not for a while; the longest waiting first."""

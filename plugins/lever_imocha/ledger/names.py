@@ -8,12 +8,13 @@ from datetime import datetime
 from sqlalchemy import Text, any_, cast, func, select, update
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 
+from lever_imocha.domain.decisions import Departure
 from lever_imocha.ledger.base import LedgerPart
-from lever_imocha.ledger.tables import opportunities
+from lever_imocha.ledger.tables import assessments, opportunities
 
 
 class Names(LedgerPart):
-    """Erases display names, and lists of whom one is kept."""
+    """Erases display names, and lists who is not forgotten yet."""
 
     def erase(self, opportunity_id: str) -> None:
         """Forget a candidate's name."""
@@ -22,12 +23,15 @@ class Names(LedgerPart):
         )
 
     def stored_of(self, opportunity_ids: Sequence[str]) -> set[str]:
-        """Return those of whom a name is kept."""
-        query = select(opportunities.c.opportunity_id).where(
-            opportunities.c.opportunity_id == any_(cast(list(opportunity_ids), ARRAY(Text))),
-            opportunities.c.name.is_not(None),
+        """Return those who are not forgotten yet: a name is kept, or a test of theirs is not known to be a deleted one's."""
+        given = cast(list(opportunity_ids), ARRAY(Text))
+        named = select(opportunities.c.opportunity_id).where(
+            opportunities.c.opportunity_id == any_(given), opportunities.c.name.is_not(None)
         )
-        return set(self._database.values(query))
+        tested = select(assessments.c.opportunity_id).where(
+            assessments.c.opportunity_id == any_(given), assessments.c.left_as.is_distinct_from(Departure.DELETED)
+        )
+        return set(self._database.values(named.union(tested)))
 
     def record_missing(self, opportunity_id: str) -> datetime:
         """Remember that Lever does not find an opportunity; return since when."""
@@ -43,5 +47,7 @@ class Names(LedgerPart):
     def record_found(self, opportunity_id: str) -> None:
         """Forget that an opportunity was missing."""
         self._database.execute(
-            update(opportunities).where(opportunities.c.opportunity_id == opportunity_id).values(missing_since=None)
+            update(opportunities)
+            .where(opportunities.c.opportunity_id == opportunity_id, opportunities.c.missing_since.is_not(None))
+            .values(missing_since=None)
         )

@@ -14,6 +14,7 @@ from lever_imocha.ledger.cache import Cache
 from lever_imocha.ledger.deliveries import Deliveries
 from lever_imocha.ledger.effects import Effects
 from lever_imocha.ledger.entries import Entries
+from lever_imocha.ledger.erasure import Erasure
 from lever_imocha.ledger.events import Events
 from lever_imocha.ledger.invitations import Invitations
 from lever_imocha.ledger.mails import Mails
@@ -50,6 +51,7 @@ class Ledger:
         self.watermarks = Watermarks(database)
         self.restore = RestoreDetection(database)
         self.names = Names(database)
+        self.erasure = Erasure(database)
 
     def transaction(self) -> AbstractContextManager[Connection]:
         """Record all that is recorded inside as one transaction."""

@@ -22,6 +22,7 @@ from sqlalchemy import (
     TypeDecorator,
     UniqueConstraint,
     false,
+    func,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
@@ -77,6 +78,9 @@ opportunities = Table(
     Column("opportunity_id", Text, primary_key=True),
     Column("name", Text),
     _at("missing_since"),
+    Column("seen_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Index("ix_opportunities_seen_at", "seen_at"),
+    Index("ix_opportunities_named", "seen_at", postgresql_where="name IS NOT NULL"),
 )
 
 work_items = Table(
@@ -128,6 +132,7 @@ invitations = Table(
     _at("checked_at"),
     _at("called_back_at"),
     _at("revived_at"),
+    _at("masked_at"),
     Index(
         "ix_invitations_open",
         "status",
@@ -154,6 +159,16 @@ assessments = Table(
     _at("written_at"),
     UniqueConstraint("opportunity_id", "test_id"),
     Index("ix_assessments_invitation_id", "invitation_id"),
+    Index("ix_assessments_entry_id", "entry_id"),
+    Index("ix_assessments_handled_entry_id", "handled_entry_id"),
+)
+
+assessment_invitations = Table(
+    "assessment_invitations",
+    metadata,
+    Column("assessment_id", BigInteger, ForeignKey(assessments.c.id, ondelete="CASCADE"), primary_key=True),
+    Column("invitation_id", BigInteger, ForeignKey(invitations.c.id, ondelete="CASCADE"), primary_key=True),
+    Index("ix_assessment_invitations_invitation_id", "invitation_id"),
 )
 
 mails = Table(
@@ -193,6 +208,7 @@ deliveries = Table(
     UniqueConstraint("vendor", "key"),
     Index("ix_deliveries_received_at", "received_at"),
     Index("ix_deliveries_opportunity_id", "opportunity_id"),
+    Index("ix_deliveries_invitation_id", "invitation_id", postgresql_where="invitation_id IS NOT NULL"),
 )
 
 events = Table(
@@ -206,7 +222,14 @@ events = Table(
     Column("test_id", BigInteger),
     Column("detail", Text),
     Index("ix_events_opportunity_id", "opportunity_id"),
+    Index("ix_events_invitation_id", "invitation_id", postgresql_where="opportunity_id IS NULL"),
+    Index("ix_events_at", "at"),
 )
+
+DIGEST = "encode(sha256(convert_to({}, 'UTF8')), 'hex')"
+"""SQL: what is kept of the id of a forgotten opportunity."""
+
+forgotten = Table("forgotten", metadata, Column("digest", Text, primary_key=True), _at("at", nullable=False))
 
 reference = Table(
     "reference",
@@ -216,7 +239,13 @@ reference = Table(
     _at("read_at", nullable=False),
 )
 
-alerts = Table("alerts", metadata, Column("key", Text, primary_key=True), _at("told_at", nullable=False))
+alerts = Table(
+    "alerts",
+    metadata,
+    Column("key", Text, primary_key=True),
+    _at("told_at", nullable=False),
+    Index("ix_alerts_told_at", "told_at"),
+)
 
 watermarks = Table("watermarks", metadata, Column("name", Text, primary_key=True), _at("at", nullable=False))
 

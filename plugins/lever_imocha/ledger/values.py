@@ -117,9 +117,11 @@ class Work(StrEnum):
     """Show in Lever how it stands: the status tag, and a note when it is on hold."""
     WRITE_BACK = "write_back"
     """Write its ended attempts back."""
+    MASK = "mask"
+    """It was deleted: have iMocha mask its attempts. It waits first, and nothing shortens this: a person may stop it."""
 
 
-CANDIDATE_WORK = (Work.INVITE, Work.CANCEL, Work.STATUS)
+CANDIDATE_WORK = (Work.INVITE, Work.CANCEL, Work.STATUS, Work.MASK)
 """What one read of the opportunity is enough for: the work of the DAG that invites."""
 
 WORK_OF_VENDOR = {"lever": CANDIDATE_WORK, "imocha": (Work.WRITE_BACK,)}

@@ -12,6 +12,10 @@ from lever_imocha.ledger.tables import watermarks
 
 ACTIVATED = "activated"
 """When this ledger's first sweep began."""
+FULL_SWEEP = "lever.full_sweep"
+"""When everybody in the trigger stages was last looked at."""
+REMOVED = "removed"
+"""Until when those had entered their stage of whom everything was removed because it was over long ago."""
 
 
 class Watermarks(LedgerPart):

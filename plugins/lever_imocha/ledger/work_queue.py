@@ -19,7 +19,23 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, case, delete, func, literal, null, or_, select, text, true, tuple_, update
+from sqlalchemy import (
+    ColumnElement,
+    and_,
+    case,
+    delete,
+    false,
+    func,
+    literal,
+    null,
+    or_,
+    select,
+    text,
+    true,
+    tuple_,
+    update,
+)
+from sqlalchemy.dialects.postgresql import insert
 
 from lever_imocha.errors import ClaimLostError
 from lever_imocha.ledger.base import LedgerPart
@@ -70,6 +86,9 @@ _INSERT = f"""
 """
 _ENQUEUE, _ENSURE = text(_INSERT + MAKE_DUE), text(_INSERT + "ON CONFLICT DO NOTHING")
 
+DROPPED = "dropped by a person"
+"""The error of parked work that a person does not want done."""
+
 
 class WorkQueue(LedgerPart):
     """Work items."""
@@ -91,6 +110,11 @@ class WorkQueue(LedgerPart):
             if starts_run:
                 connection.execute(select(func.pg_notify(channel(kind), "")))
 
+    def enqueue_later(self, opportunity_id: str, kind: Work, *, not_before: datetime) -> None:
+        """Make work due at a time; work that is queued already stays as it is."""
+        values = {"opportunity_id": opportunity_id, "kind": kind, "queued_at": self._database.now()}
+        self._database.execute(insert(work_items).values(not_before=not_before, **values).on_conflict_do_nothing())
+
     def enqueue_claimed(
         self, opportunity_id: str, kind: Work, *, worker: str, news: bool = True
     ) -> dict[Work, WorkItem]:
@@ -109,9 +133,7 @@ class WorkQueue(LedgerPart):
         """
         query = (
             select(_ITEM.opportunity_id)
-            .where(
-                _ITEM.kind.in_(kinds), _ITEM.parked_at.is_(None), unclaimed(), true() if waiting else self._in_time()
-            )
+            .where(_ITEM.kind.in_(kinds), _ITEM.parked_at.is_(None), unclaimed(), self._in_time(or_earlier=waiting))
             .group_by(_ITEM.opportunity_id)
             .order_by(func.min(_ITEM.queued_at), _ITEM.opportunity_id)
             .limit(limit)
@@ -139,14 +161,14 @@ class WorkQueue(LedgerPart):
     ) -> dict[Work, WorkItem]:
         """Take what is due about an opportunity and nobody else works on.
 
-        :param force: a person has asked for it: also what waits or is parked.
+        :param force: a person has asked for it: also what waits or is parked, but for masking.
         :return: the items by their kind; empty when there is nothing to do.
         """
         self._database.lock_worker()
         take = (
             update(work_items)
             .where(_ITEM.opportunity_id == opportunity_id, _ITEM.kind.in_(kinds), unclaimed())
-            .where(true() if force else self._is_due())
+            .where(or_(self._is_due(), _ITEM.kind != Work.MASK) if force else self._is_due())
             .values(claimed_by=worker)
             .returning(_ITEM.kind, _ITEM.version, _ITEM.tries, _ITEM.error, _ITEM.queued_at)
         )
@@ -202,13 +224,14 @@ class WorkQueue(LedgerPart):
         return [QueuedWork(**dict(zip(names, row, strict=True))) for row in rows]
 
     def release_waiting(self, opportunity_ids: Collection[str] = ()) -> int:
-        """Have work tried again now that waits or is parked, because a person says so.
+        """Have work tried again now that waits or is parked, because a person says so; masking only when it has failed.
 
-        :param opportunity_ids: without any, all that is parked.
+        :param opportunity_ids: without any, all that is parked and that nobody has dropped.
         :return: how many work items.
         """
-        which = _ITEM.opportunity_id.in_(opportunity_ids) if opportunity_ids else _ITEM.parked_at.is_not(None)
-        waits = or_(_ITEM.parked_at.is_not(None), _ITEM.not_before.is_not(None))
+        parked, failed = _ITEM.parked_at.is_not(None), _ITEM.error.is_not(None)
+        which = _ITEM.opportunity_id.in_(opportunity_ids) if opportunity_ids else and_(parked, ~is_dropped())
+        waits = or_(parked, and_(_ITEM.not_before.is_not(None), or_(_ITEM.kind != Work.MASK, failed)))
         anew = {"parked_at": None, "not_before": None, "tries": 0}
         return len(self._database.rows(update(work_items).where(which, waits).values(anew).returning(_ITEM.kind)))
 
@@ -223,6 +246,15 @@ class WorkQueue(LedgerPart):
         key = tuple_(_ITEM.opportunity_id, _ITEM.kind)
         self._database.execute(update(work_items).where(key.in_(first)).values(anew))
 
+    def drop_masking(self, opportunity_ids: Collection[str]) -> int:
+        """Have nothing masked of opportunities, because a person says so; return of how many.
+
+        The work items stay, parked, so that no sweep enqueues them again; `release_waiting` takes it back.
+        """
+        which = (_ITEM.opportunity_id.in_(opportunity_ids), _ITEM.kind == Work.MASK, unclaimed())
+        values = {"parked_at": self._database.now(), "not_before": None, "error": DROPPED}
+        return len(self._database.rows(update(work_items).where(*which).values(values).returning(_ITEM.kind)))
+
     def _give_back(self, item: WorkItem, **values: Any) -> None:
         self._database.execute(
             update(work_items)
@@ -230,11 +262,17 @@ class WorkQueue(LedgerPart):
             .values(claimed_by=None, **values)
         )
 
-    def _in_time(self) -> ColumnElement[bool]:
-        return or_(_ITEM.not_before.is_(None), _ITEM.not_before <= self._database.now())
+    def _in_time(self, *, or_earlier: bool = False) -> ColumnElement[bool]:
+        in_time = or_(_ITEM.not_before.is_(None), _ITEM.not_before <= self._database.now())
+        return or_(in_time, _ITEM.kind != Work.MASK) if or_earlier else in_time
 
     def _is_due(self) -> ColumnElement[bool]:
         return and_(_ITEM.parked_at.is_(None), unclaimed(), self._in_time())
+
+
+def is_dropped() -> ColumnElement[bool]:
+    """Return as SQL that a person does not want the item done."""
+    return func.coalesce(_ITEM.error == DROPPED, false())
 
 
 def _key(opportunity_id: str, kind: Work) -> tuple[ColumnElement[bool], ColumnElement[bool]]:

@@ -11,7 +11,13 @@ from sqlalchemy.exc import SQLAlchemyError
 from lever_imocha.errors import LedgerError
 from lever_imocha.hooks.ledger import ledger_engine
 from lever_imocha.ledger.alerts import AlertLog
-from lever_imocha.notifications.messages import cancelling_text, limit_text, overdue_text, per_candidate_text
+from lever_imocha.notifications.messages import (
+    cancelling_text,
+    limit_text,
+    masking_text,
+    overdue_text,
+    per_candidate_text,
+)
 from lever_imocha.settings import AlertSettings, Settings
 
 log = logging.getLogger(__name__)
@@ -51,6 +57,18 @@ def alert_limits(settings: Settings) -> None:
     if waiting.held:
         text = limit_text(waiting, per_hour=settings.limits.per_hour)
         send_once(settings.alerts, text, ["limits.per_hour"], repeat=timedelta(hours=1))
+
+
+def alert_masking(settings: Settings) -> None:
+    """Send an alert about who is going to be masked at iMocha, once about each. Never raises."""
+    try:
+        sent = AlertLog(engine=ledger_engine())
+        times = sent.to_mask()
+        new = sent.claim(sorted(times))
+        if new and not _send(settings.alerts, masking_text([times[key] for key in new])):
+            sent.give_up(sorted(new))
+    except Exception as error:
+        log.error("alert about masking not sent: %s", type(error).__name__)
 
 
 def alert_cancelling(settings: Settings, leaving: int, open_invitations: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from lever_imocha.errors import LeverImochaError, WorkFailedError, listed
@@ -60,6 +61,18 @@ def cancelling_text(leaving: int, open_invitations: int) -> str:
     )
 
 
+def masking_text(times: Sequence[datetime]) -> str:
+    """Make the text of the alert that deleted candidates are going to be masked.
+
+    :param times: when each of them is, at the earliest.
+    """
+    return (
+        f"{len(times)} candidates were deleted or anonymised in Lever, and are going to be masked at iMocha for good, the"
+        f" first after {min(times):%Y-%m-%d %H:%M} UTC. `python -m lever_imocha.ledger queue` lists them (mask). If it is"
+        " a mistake: mend it in Lever, or `python -m lever_imocha.ledger drop <opportunity>`."
+    )
+
+
 def per_candidate_text(opportunity_ids: Sequence[str]) -> str:
     """Make the text of the alert about candidates who were sent as many e-mails as one may be sent in a week."""
     return (
@@ -74,6 +87,7 @@ _WAITS = {
     Work.CANCEL: "with invitations to cancel",
     Work.STATUS: "without its status in Lever",
     Work.WRITE_BACK: "with its report unwritten",
+    Work.MASK: "with attempts that could not be masked at iMocha",
 }
 
 

@@ -109,7 +109,7 @@ class CollectStageEntriesOperator(AssessmentOperator):
     def execute(self, context: Any) -> list[list[str]]:
         """Return batches of opportunity ids; an empty one at the end is the row that tells problems of the settings."""
         from lever_imocha.domain.decisions import OverLimit
-        from lever_imocha.notifications.alerts import alert_cancelling, alert_limits, alert_overdue
+        from lever_imocha.notifications.alerts import alert_cancelling, alert_limits, alert_masking, alert_overdue
         from lever_imocha.runtime.batch_run import run_batch
 
         if str(self.preview) == "True":
@@ -129,6 +129,7 @@ class CollectStageEntriesOperator(AssessmentOperator):
                 )
             finally:
                 alert_limits(services.settings)
+                alert_masking(services.settings)
                 if workflow.held_back is not None:
                     alert_cancelling(services.settings, *workflow.held_back)
                 if not by_webhook:

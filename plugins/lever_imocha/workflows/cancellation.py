@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection
-from datetime import datetime
 from functools import partial
 
 from lever_imocha.clients.imocha import ImochaClient
-from lever_imocha.clients.lever import LeverClient
-from lever_imocha.domain.decisions import Departure, departed, may_cancel, may_mask
+from lever_imocha.domain.decisions import Departure, may_cancel
 from lever_imocha.domain.imocha import AttemptStatus
-from lever_imocha.errors import NotFoundError, RequestRejectedError, VendorRefusedError
+from lever_imocha.errors import VendorRefusedError
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.settings import Settings
 from lever_imocha.workflows.deletion import DeletionEvidence
 from lever_imocha.workflows.idempotency import send_until_answered
-from lever_imocha.workflows.listed_attempts import list_attempts
+from lever_imocha.workflows.masking import Masking
 
 log = logging.getLogger(__name__)
 
@@ -27,20 +25,19 @@ class Cancellation:
     def __init__(
         self,
         *,
-        lever: LeverClient,
         imocha: ImochaClient,
         ledger: Ledger,
         settings: Settings,
         deletion: DeletionEvidence,
-        clock: Callable[[], datetime],
+        masking: Masking,
         sleep: Callable[[float], None],
     ) -> None:
-        self._sleep, self._deletion = sleep, deletion
-        self._lever, self._imocha, self._ledger, self._settings, self._clock = lever, imocha, ledger, settings, clock
+        self._sleep, self._deletion, self._masking = sleep, deletion, masking
+        self._imocha, self._ledger = imocha, ledger
         self._cancel_when = {kind for kind in Departure if getattr(settings.cancel_when, kind.value)}
 
     def leave(self, opportunity_id: str, departure: Departure, trigger_stages: Collection[str]) -> None:
-        """Cancel the opportunity's open invitations; forget a deleted or anonymised candidate here and at iMocha.
+        """Cancel the opportunity's open invitations; forget the name of a deleted or anonymised candidate, and plan masking.
 
         An invitation that another opportunity of the same person shares is left open until that has left, too.
 
@@ -54,62 +51,16 @@ class Cancellation:
                 ):
                     self._cancel(opportunity_id, invitation_id, departure)
         if departure is Departure.DELETED:
-            if self._settings.mask_deleted:
-                self._mask(opportunity_id, trigger_stages)
-            self._ledger.names.erase(opportunity_id)
+            with self._ledger.transaction():
+                self._masking.plan(opportunity_id)
+                self._ledger.names.erase(opportunity_id)
+                self._ledger.assessments.record_departure(opportunity_id, departure)
 
     def _departures_of_others(
         self, invitation_id: int, opportunity_id: str, trigger_stages: Collection[str]
     ) -> list[Departure | None]:
         others = [key for key in self._ledger.assessments.sharing(invitation_id) if key != opportunity_id]
-        return [self._departure_of(key, trigger_stages) for key in others]
-
-    def _departure_of(self, opportunity_id: str, trigger_stages: Collection[str]) -> Departure | None:
-        try:
-            opportunity = self._lever.get_opportunity(opportunity_id)
-        except NotFoundError:
-            return Departure.DELETED if self._deletion.is_deleted(opportunity_id) else None
-        self._deletion.record_found(opportunity_id)
-        return departed(opportunity, trigger_stages)
-
-    def _mask(self, opportunity_id: str, trigger_stages: Collection[str]) -> None:
-        """Have iMocha mask what it holds of the opportunity's attempts; it asks for the e-mail address, kept nowhere."""
-        done = self._ledger.events.masked_invitations(opportunity_id)
-        for known in self._ledger.assessments.of(opportunity_id):
-            number = known.invitation_id
-            if number is None or number in done:
-                continue
-            if not may_mask(self._departures_of_others(number, opportunity_id, trigger_stages)):
-                continue
-            email = self._email(number)
-            if email is None:
-                log.warning("invitation %s: iMocha does not say whose it is; mask it in iMocha by hand", number)
-            else:
-                self._ask_to_mask(email, number)
-            kind = "masked" if email else "mask_by_hand"
-            self._ledger.events.record(kind, opportunity_id=opportunity_id, invitation_id=number)
-
-    def _email(self, invitation_id: int) -> str | None:
-        """From the report, or, where there is none, from the invitations that lately ended some other way."""
-        try:
-            if email := self._imocha.get_report(invitation_id).candidate_email:
-                return email
-        except VendorRefusedError:
-            log.debug("invitation %s has no report", invitation_id)
-        now = self._clock()
-        start = now - self._settings.poll.attempts_window
-        for state in ("cancelled", "expired", "completed"):
-            for attempt in list_attempts(self._imocha, state, start=start, now=now):
-                if attempt.test_invitation_id == invitation_id and attempt.email:
-                    return attempt.email
-        return None
-
-    def _ask_to_mask(self, email: str, invitation_id: int) -> None:
-        ask = partial(self._imocha.create_gdpr_request, email, invitation_id=invitation_id)
-        try:
-            send_until_answered(ask, sleep=self._sleep)
-        except RequestRejectedError:
-            log.info("invitation %s: iMocha has no records of the candidate any more", invitation_id)
+        return [self._deletion.departure_of(key, trigger_stages) for key in others]
 
     def _cancel(self, opportunity_id: str, invitation_id: int, departure: Departure) -> None:
         try:

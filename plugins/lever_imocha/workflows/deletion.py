@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
 from functools import cached_property
 
 from lever_imocha.clients.lever import LeverClient
-from lever_imocha.errors import VendorRefusedError
+from lever_imocha.domain.decisions import Departure, departed
+from lever_imocha.errors import NotFoundError, VendorRefusedError
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.workflows.account import check_account
 
@@ -42,6 +43,19 @@ class DeletionEvidence:
             return False
         check_account(self._ledger, [stage.id for stage in self._lever.list_stages()])
         return True
+
+    def missing_since(self, opportunity_id: str) -> datetime:
+        """Return since when Lever has not found an opportunity without a break; now, if it was found lately."""
+        return self._ledger.names.record_missing(opportunity_id)
+
+    def departure_of(self, opportunity_id: str, trigger_stages: Collection[str]) -> Departure | None:
+        """Read an opportunity, and return how it has left; None when it has not, or is not known to be deleted."""
+        try:
+            opportunity = self._lever.get_opportunity(opportunity_id)
+        except NotFoundError:
+            return Departure.DELETED if self.is_deleted(opportunity_id) else None
+        self.record_found(opportunity_id)
+        return departed(opportunity, trigger_stages)
 
     def record_found(self, opportunity_id: str) -> None:
         """Forget that an opportunity was missing."""

@@ -40,6 +40,7 @@ from lever_imocha.workflows.effects import EffectMaker
 from lever_imocha.workflows.explain import Explainer
 from lever_imocha.workflows.invitation_sender import InvitationSender
 from lever_imocha.workflows.limits import Limits
+from lever_imocha.workflows.masking import Masking
 from lever_imocha.workflows.resolved_settings import (
     ResolvedSettings,
     current_resolved,
@@ -98,13 +99,20 @@ class InviteWorkflow:
             sleep=sleep,
         )
         self._deletion = DeletionEvidence(lever=lever, ledger=ledger, clock=clock)
-        self._cancellation = Cancellation(
-            lever=lever,
+        self._masking = Masking(
             imocha=imocha,
             ledger=ledger,
             settings=settings,
             deletion=self._deletion,
             clock=clock,
+            sleep=sleep,
+        )
+        self._cancellation = Cancellation(
+            imocha=imocha,
+            ledger=ledger,
+            settings=settings,
+            deletion=self._deletion,
+            masking=self._masking,
             sleep=sleep,
         )
         effects = EffectMaker(lever=lever, ledger=ledger, sleep=sleep)
@@ -181,7 +189,12 @@ class InviteWorkflow:
         except Exception as error:
             return self._runner.stop_all(items.values(), error)
         outcomes, failures = list[Result](), list[LeverImochaError]()
-        steps: dict[Work, Step] = {Work.INVITE: self._invite, Work.CANCEL: self._cancel, Work.STATUS: self._show}
+        steps: dict[Work, Step] = {
+            Work.INVITE: self._invite,
+            Work.CANCEL: self._cancel,
+            Work.STATUS: self._show,
+            Work.MASK: self._mask,
+        }
         for kind, work in steps.items():  # inviting may add the other two to the items
             if (item := items.pop(kind, None)) is not None:
                 try:
@@ -208,9 +221,9 @@ class InviteWorkflow:
                 return None
             tries = max(item.tries for item in items)
             raise NotYet(NOT_FOUND, pause=pause_after_failure(tries, refused=False)) from None
-        if any(item.error == NOT_FOUND for item in items):
-            self._deletion.record_found(opportunity_id)
         situation = self._situations.read(opportunity, self._resolved, before=before)
+        if situation.rule is None or all(item.kind is not Work.INVITE for item in items):
+            self._deletion.record_found(opportunity_id)  # otherwise recording the stage entry does it
         return replace(situation, now=self._clock())
 
     def _departure(self, situation: Situation | None) -> Departure | None:
@@ -250,6 +263,10 @@ class InviteWorkflow:
             self._sender.recover_invitations(situation.opportunity)
         self._cancellation.leave(item.opportunity_id, departure, self._resolved.trigger_stages)
         return Outcome(Action.IGNORE, departure.reason)
+
+    def _mask(self, item: WorkItem, situation: Situation | None, _items: dict[Work, WorkItem]) -> str:
+        departure = self._departure(situation)
+        return self._masking.mask(item, departure, self._resolved.trigger_stages, found=situation is not None)
 
     def _show(self, item: WorkItem, situation: Situation | None, _items: dict[Work, WorkItem]) -> str | None:
         if situation is None:

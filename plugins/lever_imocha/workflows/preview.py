@@ -71,6 +71,8 @@ class Preview:
             if last.decided_at is not None and last.eligibility == situation.eligibility:
                 return [f"nothing, as it was decided before: {last.decision}"]
             arrival = facts_of(last)
+        elif self._ledger.entries.was_removed(opportunity.id, arrival.entered_at):
+            return ["nothing, as it was decided before, and removed since"]
         if situation.obstacle is None and situation.rule is not None and not situation.rule.usable:
             return ["waits until the settings are corrected"]
         situation = with_entry(self._limits.applied(situation), arrival, self._ledger.assessments.of(opportunity.id))

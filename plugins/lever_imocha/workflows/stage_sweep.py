@@ -16,6 +16,7 @@ from lever_imocha.domain.lever import Opportunity
 from lever_imocha.errors import LeverImochaError, Scope, as_ours
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.values import NewEntry, Work
+from lever_imocha.ledger.watermarks import FULL_SWEEP
 from lever_imocha.settings import Settings
 from lever_imocha.workflows.resolved_settings import ResolvedSettings
 from lever_imocha.workflows.situation import SituationReader, new_entry
@@ -23,7 +24,7 @@ from lever_imocha.workflows.temporary_tags import TemporaryTags
 
 log = logging.getLogger(__name__)
 
-_SWEEP, _FULL_SWEEP = "lever.sweep", "lever.full_sweep"
+_SWEEP = "lever.sweep"
 _PAGE = 100
 
 
@@ -63,8 +64,7 @@ class StageSweep:
         in_stage = self._record_entries(resolved, since)
         self._ledger.watermarks.put(_SWEEP, now)
         if since is None:
-            self._ledger.watermarks.put(_FULL_SWEEP, now)
-            self._ledger.deliveries.forget(older_than=2 * self._settings.webhooks.max_age)
+            self._ledger.watermarks.put(FULL_SWEEP, now)
             self._ledger.mails.forget()
         self._enqueue_departed(resolved, now, since, last, in_stage, full=full)
 
@@ -112,7 +112,7 @@ class StageSweep:
 
     def _narrowed_since(self, now: datetime, *, full: bool) -> datetime | None:
         """Return from when on to look, overlap included; None for a full sweep."""
-        last, last_full = (self._ledger.watermarks.past(name, now) for name in (_SWEEP, _FULL_SWEEP))
+        last, last_full = (self._ledger.watermarks.past(name, now) for name in (_SWEEP, FULL_SWEEP))
         if full or last is None or last_full is None or now - last_full >= self._settings.poll.full_sweep:
             return None
         return last - self._settings.poll.overlap

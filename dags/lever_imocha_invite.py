@@ -19,7 +19,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from airflow.sdk import DAG, AssetOrTimeSchedule, CronTriggerTimetable, Param
+from airflow.sdk import DAG, Param
+from lever_imocha.airflow_compat import AssetOrTimeSchedule, CronTriggerTimetable
 from lever_imocha.assets import candidate_invited, outlet, stage_changed
 from lever_imocha.notifications.notifier import SettingsNotifier, deadline
 from lever_imocha.operators.assessment import CollectStageEntriesOperator, InviteCandidatesOperator

@@ -12,10 +12,11 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from airflow.sdk import DAG, AssetOrTimeSchedule, CronTriggerTimetable, Param
+from airflow.sdk import DAG, Param
+from lever_imocha.airflow_compat import AssetOrTimeSchedule, CronTriggerTimetable
 from lever_imocha.assets import attempt_ended, outlet, report_written
 from lever_imocha.notifications.notifier import SettingsNotifier, deadline
-from lever_imocha.operators.assessment import WaitForAttemptsSensor, WriteBackReportsOperator
+from lever_imocha.operators.assessment import WaitForAttemptsOperator, WriteBackReportsOperator
 from lever_imocha.runtime.retry_policy import VendorRetryPolicy
 from lever_imocha.settings import longest_run
 
@@ -39,13 +40,13 @@ with DAG(
     doc_md=__doc__,
     tags=["lever", "imocha"],
 ):
-    ended = WaitForAttemptsSensor(
+    ended = WaitForAttemptsOperator(
         task_id="wait_for_attempts",
         wait="{{ params.wait }}",
         execution_timeout=longest_run(),
         # Airflow may take a task that resumes early for lost; then it is tried again at once, not in a minute.
         retry_delay=timedelta(seconds=2),
-        retry_exponential_backoff=0,
+        retry_exponential_backoff=False,
     )
     WriteBackReportsOperator.partial(
         task_id="write_back",

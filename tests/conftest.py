@@ -30,6 +30,7 @@ os.environ.update(  # Airflow reads these when it is imported
     AIRFLOW__CORE__PLUGINS_FOLDER=str(ROOT / "plugins"),
     AIRFLOW__DATABASE__SQL_ALCHEMY_CONN=f"sqlite:///{HOME}/airflow.db",
     AIRFLOW__LOGGING__LOGGING_LEVEL="INFO",
+    AIRFLOW__API_AUTH__JWT_SECRET="of-the-tests-" * 5,  # `dag.test()` of 3.2 needs one
 )
 
 from dev import postgres

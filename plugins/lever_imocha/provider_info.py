@@ -91,11 +91,7 @@ def get_provider_info() -> dict[str, Any]:
     }
 
 
-def field_behaviour(connection_type: str) -> dict[str, Any]:
-    """Return a form's behaviour as a hook returns it: before version 3.3, Airflow asks the hook."""
-    (form,) = (
-        entry["ui-field-behaviour"]
-        for entry in get_provider_info()["connection-types"]
-        if entry["connection-type"] == connection_type
-    )
-    return {name.replace("-", "_"): value for name, value in form.items()}
+def connection_form(connection_type: str) -> dict[str, Any]:
+    """Return what the metadata says about one connection type."""
+    types = get_provider_info()["connection-types"]
+    return next(entry for entry in types if entry["connection-type"] == connection_type)

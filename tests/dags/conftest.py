@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from include.sandbox.world import World
+from tests.airflow_versions import read_dags, synced
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -21,15 +22,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def dags() -> Any:
-    from airflow.dag_processing.bundles.manager import DagBundlesManager
-    from airflow.dag_processing.dagbag import DagBag, sync_bag_to_db
-    from airflow.utils.db import initdb
-
-    initdb()
-    DagBundlesManager().sync_bundles_to_db()
-    bag = DagBag(bundle_name="dags-folder")
-    sync_bag_to_db(bag, "dags-folder", None)
-    return bag
+    return synced(read_dags())
 
 
 @pytest.fixture

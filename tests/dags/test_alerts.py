@@ -11,8 +11,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from airflow.dag_processing.dagbag import DagBag
-from airflow.triggers.callback import CallbackTrigger
 from lever_imocha.ledger.database import engine_for
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.values import NewEntry, Work
@@ -20,6 +18,7 @@ from lever_imocha.notifications.notifier import deadline
 from lever_imocha.operators.assessment import CollectStageEntriesOperator
 
 from include.sandbox.world import World
+from tests.airflow_versions import CallbackTrigger, callbacks_know_the_error, read_dags
 from tests.support import PYTHON
 
 GOOD = "perform_as: people-ops@example.com\n"
@@ -50,6 +49,7 @@ def sweep(run_type: str = "scheduled") -> None:
     CollectStageEntriesOperator(task_id="collect").execute(context)
 
 
+@callbacks_know_the_error
 def test_a_failure_is_told_once_in_a_while(dags: Any, world: World, alerting: Callable[..., Told]) -> None:
     told = alerting()
     world.lever_key = "another"
@@ -62,12 +62,14 @@ def test_a_failure_is_told_once_in_a_while(dags: Any, world: World, alerting: Ca
     assert len(told()) == 1
 
 
+@callbacks_know_the_error
 def test_a_mistake_in_the_settings_is_told(dags: Any, world: World, alerting: Callable[..., Told]) -> None:
     told = alerting(GOOD + "pol: 3\n")
     assert run(dags) == "failed"
     assert ["did you mean 'poll'?" in line for line in told()] == [True]
 
 
+@callbacks_know_the_error
 def test_a_failure_is_told_although_the_ledger_failed(
     dags: Any, world: World, alerting: Callable[..., Told], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -147,6 +149,7 @@ def test_every_task_tells(dags: Any) -> None:
         assert not dag.deadline
 
 
+@callbacks_know_the_error
 def test_a_rule_that_cannot_be_used_is_told_at_the_end_of_a_run_that_invites_the_others(
     dags: Any, world: World, alerting: Callable[..., Told]
 ) -> None:
@@ -159,6 +162,7 @@ def test_a_rule_that_cannot_be_used_is_told_at_the_end_of_a_run_that_invites_the
     assert "rules[0].completed_stage: 'Nowhere' does not exist in Lever; there are: 'New lead'" in line
 
 
+@callbacks_know_the_error
 def test_without_the_acting_user_the_run_invites_and_says_so(
     dags: Any, world: World, alerting: Callable[..., Told]
 ) -> None:
@@ -177,7 +181,7 @@ def _listed(deadline: Any) -> list[Any]:
 
 def test_scheduled_runs_have_a_deadline_once_there_is_somebody_to_tell(alerting: Callable[..., Told]) -> None:
     alerting()
-    parsed = DagBag(bundle_name="dags-folder").dags
+    parsed = read_dags().dags
     late = {name: [alert.interval for alert in _listed(dag.deadline)] for name, dag in parsed.items()}
     assert late == {
         "lever_imocha_invite": [timedelta(hours=1)],

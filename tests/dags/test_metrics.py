@@ -7,10 +7,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from airflow.sdk.observability import stats
-from airflow.sdk.observability.metrics.stats_utils import get_stats_factory
 
 from include.sandbox.world import Fault, World
+from tests.airflow_versions import restart_stats
 from tests.support import PYTHON
 
 
@@ -23,7 +22,7 @@ def received(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], dict[str,
         monkeypatch.setenv("AIRFLOW__METRICS__STATSD_ON", "True")
         monkeypatch.setenv("AIRFLOW__METRICS__STATSD_HOST", "127.0.0.1")
         monkeypatch.setenv("AIRFLOW__METRICS__STATSD_PORT", str(listener.getsockname()[1]))
-        stats.initialize(factory=get_stats_factory(), export_legacy_names=False)
+        restart_stats()
 
         def read() -> dict[str, list[str]]:
             found: dict[str, list[str]] = {}
@@ -37,7 +36,7 @@ def received(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], dict[str,
 
         yield read
     monkeypatch.undo()
-    stats.initialize(factory=get_stats_factory(), export_legacy_names=False)
+    restart_stats()
 
 
 def test_counts_and_times_from_the_move_to_the_report(

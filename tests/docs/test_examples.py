@@ -17,29 +17,16 @@ from lever_imocha.assets import announce, outlet, report_written
 from sqlalchemy import select
 
 from include.sandbox.world import Fault, World
+from tests.airflow_versions import read_dags, synced
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = sorted((ROOT / "docs" / "examples").glob("*.py"))
 MODULES = ("operators.lever", "operators.imocha", "sensors.lever", "sensors.imocha")
 
 
-def synced(bag: Any) -> Any:
-    """Let Airflow know a bag's DAGs, without which `dag.test()` runs nothing."""
-    from airflow.dag_processing.bundles.manager import DagBundlesManager
-    from airflow.dag_processing.dagbag import sync_bag_to_db
-    from airflow.utils.db import initdb
-
-    initdb()
-    DagBundlesManager().sync_bundles_to_db()
-    sync_bag_to_db(bag, "dags-folder", None)
-    return bag
-
-
 @pytest.fixture(scope="module")
 def dags() -> Any:
-    from airflow.dag_processing.dagbag import DagBag
-
-    bag = DagBag(dag_folder=ROOT / "docs" / "examples", bundle_name="dags-folder")
+    bag = read_dags(ROOT / "docs" / "examples")
     assert bag.import_errors == {}
     return synced(bag).dags
 
@@ -109,7 +96,6 @@ def test_a_dag_that_waits_for_reports(dags: Any, world: World) -> None:
 def test_an_event_with_ids_only_is_raised_if_there_is_somebody_to_tell_of(world: World, ids: list[str]) -> None:
     import os
 
-    from airflow.dag_processing.dagbag import DagBag
     from airflow.models.asset import AssetEvent
     from airflow.sdk import task
     from airflow.utils.session import create_session
@@ -121,7 +107,7 @@ def test_an_event_with_ids_only_is_raised_if_there_is_somebody_to_tell_of(world:
             announce(context, report_written, ids)  # type: ignore[arg-type]
 
         write()
-    bag = DagBag(os.devnull, bundle_name="dags-folder")
+    bag = read_dags(os.devnull)
     bag.bag_dag(dag)
     synced(bag)
     run = dag.test()
@@ -139,7 +125,7 @@ def test_parsing_an_example_loads_nothing_that_only_a_running_task_needs(path: P
         "before = set(sys.modules)\n"
         f"runpy.run_path({str(path)!r})\n"
         "heavy = ('lever_imocha.clients', 'lever_imocha.ledger', 'lever_imocha.workflows', 'lever_imocha.hooks',"
-        " 'airflow.providers.http', 'alembic', 'aiohttp', 'psycopg')\n"
+        " 'airflow.providers.http.hooks', 'alembic', 'aiohttp', 'psycopg')\n"
         "print(sorted(module for module in set(sys.modules) - before if module.startswith(heavy)))"
     )
     found = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)

@@ -8,8 +8,9 @@ from pkgutil import resolve_name
 from typing import Any
 
 import pytest
-from airflow.exceptions import AirflowSensorTimeout, TaskDeferred
+from airflow.exceptions import AirflowSensorTimeout, AirflowSkipException, TaskDeferred
 from lever_imocha.errors import (
+    CredentialsError,
     LedgerError,
     LeverImochaError,
     RateLimitedError,
@@ -112,6 +113,42 @@ def test_waiting_in_the_triggerer_ends_when_somebody_comes(world: World) -> None
 def test_waiting_on_a_worker_ends_with_airflows_own_timeout(world: World) -> None:
     with pytest.raises(AirflowSensorTimeout):
         stage_sensor(timeout=0).execute(NOTHING)
+
+
+TIME_IS_OUT = {"error": "Trigger timeout"}
+
+
+def resumed(sensor: PollSensor, event: dict[str, Any] | None) -> Any:
+    """Resume the task as Airflow does: with the trigger's event, or None when the time is out."""
+    if event is None:
+        return sensor.resume_execution("__fail__", TIME_IS_OUT, NOTHING)
+    return sensor.resume_execution("execute_complete", {"event": event}, NOTHING)
+
+
+def test_soft_fail_skips_when_the_time_is_out_in_every_mode(world: World) -> None:
+    for deferrable in (True, False):
+        sensor = stage_sensor(deferrable=deferrable, timeout=0, soft_fail=True)
+        with pytest.raises(AirflowSkipException):
+            resumed(sensor, None) if deferrable else sensor.execute(NOTHING)
+    with pytest.raises(AirflowSensorTimeout):
+        resumed(stage_sensor(deferrable=True), None)
+
+
+@pytest.mark.parametrize("deferrable", [True, False])
+def test_a_wrong_key_is_skipped_with_never_fail_only(world: World, deferrable: bool) -> None:
+    world.lever_key = "another"
+    with pytest.raises(CredentialsError):
+        stage_sensor(deferrable=deferrable, soft_fail=True).execute(NOTHING)
+    with pytest.raises(AirflowSkipException):
+        stage_sensor(deferrable=deferrable, never_fail=True).execute(NOTHING)
+
+
+def test_what_a_person_must_mend_while_it_waits_is_skipped_with_never_fail_only() -> None:
+    event = {"error": "Check the API key."}
+    with pytest.raises(WaitFailedError):
+        resumed(stage_sensor(deferrable=True, soft_fail=True), event)
+    with pytest.raises(AirflowSkipException):
+        resumed(stage_sensor(deferrable=True, never_fail=True), event)
 
 
 class OutageTrigger(PollTrigger):

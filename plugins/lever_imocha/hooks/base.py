@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import requests
 from airflow.providers.http.hooks.http import HttpHook
 
+from lever_imocha.airflow_compat import form_widgets
 from lever_imocha.clients.limits import Limiter
 from lever_imocha.clients.transport import TRIES, ApiClient, VendorError
 from lever_imocha.domain.metrics import Metrics
@@ -23,6 +24,7 @@ from lever_imocha.hooks.connections import (
     try_connection,
 )
 from lever_imocha.hooks.limits import limiter_for, process_limiter
+from lever_imocha.provider_info import connection_form
 
 _READS = ("GET", "HEAD")
 
@@ -131,6 +133,17 @@ class VendorHook(HttpHook):
     @cached_property
     def _connection(self) -> ConnectionLike:
         return find_connection(self.get_connection, self.http_conn_id, self.conn_type)
+
+    @classmethod
+    def form_behaviour(cls) -> dict[str, Any]:
+        """Return the connection form's behaviour from the metadata."""
+        form = connection_form(cls.conn_type)["ui-field-behaviour"]
+        return {name.replace("-", "_"): value for name, value in form.items()}
+
+    @classmethod
+    def form_fields(cls) -> dict[str, Any]:
+        """Return the connection form's own fields from the metadata."""
+        return form_widgets(connection_form(cls.conn_type)["conn-fields"])
 
     def _tested(self, check: Callable[[Limiter], None]) -> tuple[bool, str]:
         """Check the key without the ledger, whose outage says nothing of the key."""

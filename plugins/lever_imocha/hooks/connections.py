@@ -11,10 +11,10 @@ from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import requests
-from airflow.sdk.exceptions import AirflowNotFoundException
 from airflow.sdk.log import mask_secret
 from requests.adapters import HTTPAdapter
 
+from lever_imocha.airflow_compat import AirflowNotFoundException
 from lever_imocha.clients.limits import Limiter
 from lever_imocha.domain.hosts import is_loopback
 from lever_imocha.errors import LeverImochaError, SettingsError, UnexpectedAnswerError
@@ -48,8 +48,8 @@ def find_connection(read: Callable[[str], Any], conn_id: str, conn_type: str) ->
     except AirflowNotFoundException:
         raise SettingsError(
             [
-                f"connection {conn_id}: does not exist, or cannot be read (its port must be a number); make it in"
-                f" Airflow, type {conn_type}"
+                f"connection {conn_id}: does not exist, or cannot be read (its port must be a number, its extra must"
+                f" be JSON); make it in Airflow, type {conn_type}"
             ]
         ) from None
     except ValueError:

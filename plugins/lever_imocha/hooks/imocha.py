@@ -13,7 +13,6 @@ from lever_imocha.clients.transport import VendorError
 from lever_imocha.domain.metrics import Metrics
 from lever_imocha.hooks.base import VendorHook
 from lever_imocha.hooks.connections import secret_extra, session_for
-from lever_imocha.provider_info import field_behaviour
 
 
 class ImochaHook(VendorHook):
@@ -72,8 +71,13 @@ class ImochaHook(VendorHook):
 
     @classmethod
     def get_ui_field_behaviour(cls) -> dict[str, Any]:
-        """Return the connection form's behaviour."""
-        return field_behaviour(cls.conn_type)
+        """Return the connection form's behaviour, for Airflow 3.1, which looks for this method in this very class."""
+        return cls.form_behaviour()
+
+    @classmethod
+    def get_connection_form_widgets(cls) -> dict[str, Any]:
+        """Return the connection form's own fields, likewise."""
+        return cls.form_fields()
 
     def test_connection(self) -> tuple[bool, str]:
         """Check the key by reading the business units or a page of tests.

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 
 from airflow.sdk import BaseHook
-from airflow.sdk.exceptions import AirflowNotFoundException
 from sqlalchemy import Engine
 
+from lever_imocha.airflow_compat import AirflowNotFoundException
 from lever_imocha.errors import LedgerError
 from lever_imocha.ledger.database import LEDGER_VARIABLE, check_schema, engine_for
 

@@ -7,10 +7,9 @@ from datetime import timedelta
 from typing import Any
 
 from airflow.sdk import BaseNotifier
-from airflow.sdk.definitions.callback import AsyncCallback
-from airflow.sdk.definitions.deadline import DeadlineAlert, DeadlineReference
 from asgiref.sync import sync_to_async
 
+from lever_imocha.airflow_compat import AsyncCallback, DeadlineAlert, DeadlineReference
 from lever_imocha.errors import SettingsError
 from lever_imocha.settings import load_alerts
 

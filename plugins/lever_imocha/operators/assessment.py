@@ -1,16 +1,16 @@
-"""The workflow's own operators and sensor: what the three DAGs run. They need the ledger and the settings file.
+"""The workflow's own operators: what the three DAGs run. They need the ledger and the settings file.
 
 Modules that only a running task needs are imported when it runs: the DAG processor parses these DAGs every 30 seconds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseOperator, BaseSensorOperator
+from airflow.sdk import BaseOperator
 
 from lever_imocha.assets import announce, candidate_invited, report_written
 from lever_imocha.errors import SettingsError, TagsRefusedError, WaitFailedError, listed
@@ -39,6 +39,8 @@ class AssessmentOperator(BaseOperator):
     :param imocha_conn_id: connection of type ``imocha``.
     """
 
+    template_fields: Sequence[str] = ("lever_conn_id", "imocha_conn_id")
+
     def __init__(
         self, *, lever_conn_id: str = "lever_default", imocha_conn_id: str = "imocha_default", **kwargs: Any
     ) -> None:
@@ -61,7 +63,7 @@ class CandidatesOperator(AssessmentOperator):
     :param opportunity_ids: Lever's ids of the batch.
     """
 
-    template_fields = ("opportunity_ids",)
+    template_fields = (*AssessmentOperator.template_fields, "opportunity_ids")
     operator_extra_links = (LeverCandidateLink(),)
 
     def __init__(self, *, opportunity_ids: list[str], **kwargs: Any) -> None:
@@ -90,7 +92,7 @@ class CollectStageEntriesOperator(AssessmentOperator):
     :param preview: do nothing of all this, but log what would be done about everybody in the stages, and why; a template.
     """
 
-    template_fields = ("full", "allow_cancelling", "over_limit", "preview")
+    template_fields = (*AssessmentOperator.template_fields, "full", "allow_cancelling", "over_limit", "preview")
 
     def __init__(
         self,
@@ -111,8 +113,11 @@ class CollectStageEntriesOperator(AssessmentOperator):
         from lever_imocha.domain.decisions import OverLimit
         from lever_imocha.notifications.alerts import alert_cancelling, alert_limits, alert_masking, alert_overdue
         from lever_imocha.runtime.batch_run import run_batch
+        from lever_imocha.runtime.parameters import read
 
-        if str(self.preview) == "True":
+        full, over_limit = read(bool, self.full, name="full"), read(OverLimit, self.over_limit, name="over_limit")
+        allow_cancelling = read(bool, self.allow_cancelling, name="allow_cancelling")
+        if read(bool, self.preview, name="preview"):
             self._log_plans()
             return []
         by_webhook = context["dag_run"].run_type == "asset_triggered"
@@ -121,11 +126,11 @@ class CollectStageEntriesOperator(AssessmentOperator):
             workflow = services.invite_workflow()
             try:
                 waiting = workflow.collect(
-                    full=str(self.full) == "True",
+                    full=full,
                     sweep=not by_webhook,
                     waiting=cleared,
-                    allow_cancelling=str(self.allow_cancelling) == "True",
-                    over_limit=OverLimit(self.over_limit),
+                    allow_cancelling=allow_cancelling,
+                    over_limit=over_limit,
                 )
             finally:
                 alert_limits(services.settings)
@@ -176,36 +181,32 @@ class InviteCandidatesOperator(CandidatesOperator):
             return outcomes
 
 
-class WaitForAttemptsSensor(BaseSensorOperator):
+class WaitForAttemptsOperator(AssessmentOperator):
     """Poll iMocha once, then wait in the triggerer until there is something to write back.
 
-    :param lever_conn_id: connection of type ``lever``.
-    :param imocha_conn_id: connection of type ``imocha``.
+    How often it polls and how long it waits say the settings (`poll`), not parameters.
+
     :param wait: False polls once and does not wait; a template.
     """
 
-    template_fields = ("wait",)
+    template_fields = (*AssessmentOperator.template_fields, "wait")
 
-    def __init__(
-        self,
-        *,
-        lever_conn_id: str = "lever_default",
-        imocha_conn_id: str = "imocha_default",
-        wait: bool | str = True,
-        **kwargs: Any,
-    ) -> None:
+    def __init__(self, *, wait: bool | str = True, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.lever_conn_id, self.imocha_conn_id, self.wait = lever_conn_id, imocha_conn_id, wait
+        self.wait = wait
 
     @without_traceback
     def execute(self, context: Any) -> list[list[str]]:
         """Return batches of opportunity ids to write back, now or after waiting."""
+        from lever_imocha.runtime.parameters import read
+
+        wait = read(bool, self.wait, name="wait")
         services = _open_services(self.lever_conn_id, self.imocha_conn_id)
         sweep = services.attempt_sweep()
         poll = services.settings.poll
         # What is due is not kept waiting by a sweep, unless sweeps have fallen behind.
         due = sweep.poll(rested=2 * poll.attempts if sweep.due() else None)
-        if not due and str(self.wait) == "True":
+        if not due and wait:
             self.defer(
                 trigger=EndedAttemptsTrigger(
                     lever_conn_id=self.lever_conn_id,
@@ -259,7 +260,13 @@ class SyncTagsOperator(AssessmentOperator):
     :param keep_on_opportunity: leave the tags there.
     """
 
-    template_fields = ("opportunity", "posting", "preview", "keep_on_opportunity")
+    template_fields = (
+        *AssessmentOperator.template_fields,
+        "opportunity",
+        "posting",
+        "preview",
+        "keep_on_opportunity",
+    )
 
     def __init__(
         self,
@@ -280,12 +287,16 @@ class SyncTagsOperator(AssessmentOperator):
 
         :raises TagsRefusedError: Lever refused some; what was done is the task's result all the same.
         """
+        from lever_imocha.runtime.parameters import read, text_or_none
+
+        preview = read(bool, self.preview, name="preview")
+        keep = read(bool, self.keep_on_opportunity, name="keep_on_opportunity")
         with self.services() as services:
             result = services.sync_tags_workflow().sync(
-                opportunity_id=_given(self.opportunity),
-                posting=_given(self.posting),
-                dry_run=str(self.preview) == "True",
-                keep_on_opportunity=str(self.keep_on_opportunity) == "True",
+                opportunity_id=text_or_none(self.opportunity),
+                posting=text_or_none(self.posting),
+                dry_run=preview,
+                keep_on_opportunity=keep,
             )
         for kind in ("created", "present", "stale", "refused", "vanished"):
             for tag in getattr(result, kind):
@@ -298,7 +309,3 @@ class SyncTagsOperator(AssessmentOperator):
             context["ti"].xcom_push(key="return_value", value=result.as_dict())
             raise TagsRefusedError(result.refused)
         return result.as_dict()
-
-
-def _given(text: str | None) -> str | None:
-    return text.strip() if text and text.strip() not in ("", "None") else None

@@ -56,9 +56,9 @@ def _text(value: object, name: str) -> str:
 
 
 def _optional(value: object) -> str | None:
-    from lever_imocha.runtime.parameters import given
+    from lever_imocha.runtime.parameters import text_or_none
 
-    return str(value).strip() if given(value) else None
+    return text_or_none(value)
 
 
 class ImochaInviteOperator(ImochaOperator):

@@ -51,12 +51,13 @@ class LeverOperator(BaseOperator):
         :raises LeverImochaError: Lever or the connection said no; the text says what to do.
         """
         from lever_imocha.hooks.lever import LeverHook
-        from lever_imocha.runtime.parameters import given, read_text
+        from lever_imocha.runtime.parameters import read_text, text_or_none
         from lever_imocha.workflows.names import LeverNames
 
         self.opportunity_id = read_text(self.opportunity_id, name="opportunity_id")
         lever = LeverHook(self.lever_conn_id).client()
-        acting = LeverNames(lever).user_id(str(self.perform_as).strip()) if given(self.perform_as) else None
+        user = text_or_none(self.perform_as)
+        acting = LeverNames(lever).user_id(user) if user else None
         made = self._made_before(lever) if _is_repeated(context) else None
         result = made or self._send(lever, acting)
         self.log.info("opportunity %s: %s %s", self.opportunity_id, "made before:" if made else "done", result or "")
@@ -276,6 +277,6 @@ class LeverUploadFileOperator(LeverOperator):
     def _file_name(self) -> str:
         from pathlib import PurePath
 
-        from lever_imocha.runtime.parameters import given
+        from lever_imocha.runtime.parameters import text_or_none
 
-        return str(self.name).strip() if given(self.name) else PurePath(str(self.path)).name
+        return text_or_none(self.name) or PurePath(str(self.path)).name

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from airflow.sdk.observability import stats
+from lever_imocha.airflow_compat import stats
 
 
 class AirflowMetrics:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from enum import Enum
 from typing import Any, TypeVar
 
 import yaml
@@ -17,13 +18,22 @@ T = TypeVar("T")
 def read(kind: type[T], value: object, *, name: str) -> T:
     """Return a parameter as what it stands for: ``"101"`` as 101, ``"false"`` and ``"no"`` as False.
 
+    With and without `render_template_as_native_obj`: a value that is no text is taken as it is.
+
+    :param kind: int, float, bool or an enumeration.
     :param name: of the parameter, for the error's text.
     :raises SettingsError: it is something else, or empty.
     """
     try:
         return TypeAdapter(kind).validate_python(value.strip() if isinstance(value, str) else value)
     except ValidationError:
-        raise SettingsError([f"{name}: {value!r} cannot be read; give {_KINDS[kind]}"]) from None
+        raise SettingsError([f"{name}: {value!r} cannot be read; give {_wanted(kind)}"]) from None
+
+
+def _wanted(kind: type) -> str:
+    if issubclass(kind, Enum):
+        return f"one of {', '.join(str(member) for member in kind)}"
+    return _KINDS[kind]
 
 
 _KINDS: dict[type, str] = {int: "a whole number", bool: "true or false", float: "a number"}
@@ -57,6 +67,11 @@ def read_time(value: object, *, name: str) -> datetime:
 def given(value: object) -> bool:
     """Return whether an optional parameter says anything."""
     return value is not None and str(value).strip() not in ("", "None")
+
+
+def text_or_none(value: object) -> str | None:
+    """Return an optional text; None if it says nothing."""
+    return str(value).strip() if given(value) else None
 
 
 def read_list(value: object, *, name: str, split: bool = True) -> list[str]:

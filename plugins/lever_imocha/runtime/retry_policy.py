@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from airflow.sdk import RetryDecision, RetryPolicy
-
+from lever_imocha.airflow_compat import RetryDecision, RetryPolicy
 from lever_imocha.errors import LeverImochaError, Retry
 
 

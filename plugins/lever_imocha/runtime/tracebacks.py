@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import ParamSpec, TypeVar
 
+from lever_imocha.airflow_compat import as_airflow_reads_it
 from lever_imocha.errors import LeverImochaError
 
 P = ParamSpec("P")
@@ -16,7 +17,8 @@ def without_traceback(method: Callable[P, R]) -> Callable[P, R]:
     """Let errors of ours reach Airflow without the frames of our package.
 
     Airflow logs every failure with its trace. Our messages say what to do, and a trace would bury them; a bug,
-    which is no error of ours, keeps its own.
+    which is no error of ours, keeps its own. All our operators and sensors go through here, so here is also decided what
+    Airflow reads a hopeless error as.
     """
 
     @wraps(method)
@@ -24,6 +26,6 @@ def without_traceback(method: Callable[P, R]) -> Callable[P, R]:
         try:
             return method(*args, **kwargs)
         except LeverImochaError as error:
-            raise error.with_traceback(None) from None
+            raise as_airflow_reads_it(error).with_traceback(None) from None
 
     return plain

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -10,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.configuration import conf
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
 
+from lever_imocha.airflow_compat import AirflowSkipException
 from lever_imocha.errors import LeverImochaError, Retry, WaitFailedError
 from lever_imocha.runtime.tracebacks import without_traceback
 
@@ -20,7 +23,10 @@ if TYPE_CHECKING:
 
 
 class PollSensor(BaseSensorOperator):
-    """Base of the sensors. `poke_interval`, `timeout`, `mode` and `soft_fail` mean what they mean in every sensor.
+    """Base of the sensors, with the parameters of every sensor.
+
+    `poke_interval`, `timeout`, `soft_fail` and `never_fail` count with and without `deferrable`. When the time is out,
+    `soft_fail` skips the task; what a person must mend fails it all the same, unless `never_fail` is set.
 
     :param deferrable: wait in the triggerer, without a worker.
     """
@@ -53,7 +59,6 @@ class PollSensor(BaseSensorOperator):
             self.log.warning("%s", error)
             return []
 
-    @without_traceback
     def poke(self, context: Context) -> PokeReturnValue:
         """Look once."""
         found = self._look()
@@ -64,7 +69,8 @@ class PollSensor(BaseSensorOperator):
         """Return the ids found, now or after waiting."""
         if not self.deferrable:
             return super().execute(context)
-        found = self._look()
+        with self._never_failing():
+            found = self._look()
         if not found:
             self.defer(
                 trigger=self._trigger, method_name="execute_complete", timeout=timedelta(seconds=float(self.timeout))
@@ -72,8 +78,23 @@ class PollSensor(BaseSensorOperator):
         return found
 
     @without_traceback
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+        """Go on after waiting; Airflow calls this, also when the time is out."""
+        with self._never_failing():
+            return super().resume_execution(next_method, next_kwargs, context)
+
+    @contextmanager
+    def _never_failing(self) -> Iterator[None]:
+        """Do for what is raised outside of `poke` what Airflow does for `poke`."""
+        try:
+            yield
+        except LeverImochaError as error:
+            if self.never_fail:
+                raise AirflowSkipException(str(error)) from None
+            raise
+
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> Any:
-        """Go on after the trigger fired.
+        """Return what the trigger found.
 
         :raises WaitFailedError: the trigger met what a person must mend, or fired with something else than it promises.
         """

@@ -46,15 +46,15 @@ class LeverStageSensor(PollSensor):
     def make_trigger(self) -> LeverStageTrigger:
         """Look the names up, and make the trigger."""
         from lever_imocha.hooks.lever import LeverHook
-        from lever_imocha.runtime.parameters import given, read_text, read_time
+        from lever_imocha.runtime.parameters import given, read_text, read_time, text_or_none
         from lever_imocha.triggers.lever import LeverStageTrigger
         from lever_imocha.workflows.names import LeverNames
 
-        names = LeverNames(LeverHook(self.lever_conn_id).client())
+        names, posting = LeverNames(LeverHook(self.lever_conn_id).client()), text_or_none(self.posting)
         return LeverStageTrigger(
             lever_conn_id=self.lever_conn_id,
             stage_id=names.stage_id(read_text(self.stage, name="stage")),
-            posting_id=names.posting_id(str(self.posting).strip()) if given(self.posting) else None,
+            posting_id=names.posting_id(posting) if posting else None,
             since=read_time(self.since, name="since").isoformat() if given(self.since) else None,
             poll_interval=self.poke_interval,
         )

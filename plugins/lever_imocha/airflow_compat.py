@@ -1,0 +1,102 @@
+"""What differs between Airflow 3.1, 3.2 and 3.3. Nothing else in this package asks which version runs.
+
+When support for a version ends, its branches go. mypy reads those of the newest version only (pyproject.toml).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from airflow import __version__
+from airflow.sdk.definitions.deadline import DeadlineAlert, DeadlineReference
+
+from lever_imocha.errors import LeverImochaError, Retry
+
+_VERSION = tuple(int(number) for number in __version__.split(".")[:2])
+SINCE_3_2, SINCE_3_3 = _VERSION >= (3, 2), _VERSION >= (3, 3)
+
+if SINCE_3_2:
+    from airflow.sdk import AssetOrTimeSchedule, CronTriggerTimetable
+    from airflow.sdk.definitions.callback import AsyncCallback
+    from airflow.sdk.exceptions import AirflowFailException, AirflowNotFoundException, AirflowSkipException
+else:
+    from airflow.exceptions import AirflowFailException, AirflowNotFoundException, AirflowSkipException
+    from airflow.sdk.definitions.deadline import AsyncCallback
+    from airflow.timetables.assets import AssetOrTimeSchedule
+    from airflow.timetables.trigger import CronTriggerTimetable
+
+if SINCE_3_3:
+    from airflow.sdk import RetryDecision, RetryPolicy
+    from airflow.sdk.observability import stats
+else:
+    RetryDecision = RetryPolicy = object  # a DAG may name a policy all the same; nobody asks it
+    if SINCE_3_2:
+        from airflow.sdk.observability.stats import Stats as stats  # noqa: N813
+    else:
+        from airflow.stats import Stats as stats  # noqa: N813
+
+__all__ = [
+    "SINCE_3_2",
+    "SINCE_3_3",
+    "AirflowFailException",
+    "AirflowNotFoundException",
+    "AirflowSkipException",
+    "AssetOrTimeSchedule",
+    "AsyncCallback",
+    "CronTriggerTimetable",
+    "DeadlineAlert",
+    "DeadlineReference",
+    "RetryDecision",
+    "RetryPolicy",
+    "as_airflow_reads_it",
+    "failing",
+    "form_widgets",
+    "stats",
+]
+
+
+def as_airflow_reads_it(error: LeverImochaError) -> LeverImochaError:
+    """Return the error so that Airflow does not try the task again where that cannot help.
+
+    Since 3.3 a task's retry policy decides, and the error stays as it is. Before, one that no retry within the run
+    helps becomes Airflow's `AirflowFailException` as well; its kind, text and attributes stay.
+    """
+    if SINCE_3_3 or error.retry is Retry.SOON:
+        return error
+    return failing(error)
+
+
+def failing(error: LeverImochaError) -> LeverImochaError:
+    """Return the error as one that is an `AirflowFailException`, too."""
+    kind = type(error)
+    both = type(kind.__name__, (kind, AirflowFailException), {"__module__": kind.__module__})
+    failure: LeverImochaError = both.__new__(both, *error.args)
+    vars(failure).update(vars(error))
+    return failure
+
+
+def form_widgets(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of a connection's form as Airflow 3.1 asks a hook for them; later ones read the metadata.
+
+    :param fields: the ``conn-fields`` of the metadata.
+    """
+    if SINCE_3_2:
+        return {}
+    # Airflow 3.1 does not have these packages, but puts something in their place while it asks.
+    from flask_appbuilder.fieldwidgets import BS3PasswordFieldWidget, BS3TextFieldWidget
+    from wtforms import IntegerField, PasswordField, StringField
+    from wtforms.validators import Optional
+
+    widgets = {}
+    for name, field in fields.items():
+        schema = field["schema"]
+        secret = schema.get("format") == "password"
+        kind = PasswordField if secret else IntegerField if "integer" in schema["type"] else StringField
+        widgets[name] = kind(
+            field["label"],
+            validators=[Optional()],
+            description=field["description"],
+            widget=(BS3PasswordFieldWidget if secret else BS3TextFieldWidget)(),
+        )
+    return widgets

@@ -16,7 +16,7 @@ from airflow.sdk import DAG, Param
 from lever_imocha.airflow_compat import AssetOrTimeSchedule, CronTriggerTimetable
 from lever_imocha.assets import attempt_ended, outlet, report_written
 from lever_imocha.notifications.notifier import SettingsNotifier, deadline
-from lever_imocha.operators.assessment import WaitForAttemptsOperator, WriteBackReportsOperator
+from lever_imocha.operators.assessment import WaitForAttemptsSensor, WriteBackReportsOperator
 from lever_imocha.runtime.retry_policy import VendorRetryPolicy
 from lever_imocha.settings import longest_run
 
@@ -40,7 +40,7 @@ with DAG(
     doc_md=__doc__,
     tags=["lever", "imocha"],
 ):
-    ended = WaitForAttemptsOperator(
+    ended = WaitForAttemptsSensor(
         task_id="wait_for_attempts",
         wait="{{ params.wait }}",
         execution_timeout=longest_run(),

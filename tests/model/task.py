@@ -9,7 +9,7 @@ from typing import Any
 from lever_imocha.operators.assessment import (
     CollectStageEntriesOperator,
     InviteCandidatesOperator,
-    WaitForAttemptsOperator,
+    WaitForAttemptsSensor,
     WriteBackReportsOperator,
 )
 
@@ -24,7 +24,7 @@ def invite() -> None:
 
 def write_back() -> None:
     """Both tasks of the write-back DAG."""
-    for ids in WaitForAttemptsOperator(task_id="wait", wait=False).execute(_CONTEXT):
+    for ids in WaitForAttemptsSensor(task_id="wait", wait=False).execute(_CONTEXT):
         WriteBackReportsOperator(task_id="write_back", opportunity_ids=ids).execute(_CONTEXT)
 
 

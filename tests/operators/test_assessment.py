@@ -8,20 +8,19 @@ import pytest
 from airflow.sdk import BaseOperator
 from lever_imocha.errors import SettingsError
 from lever_imocha.operators.assessment import (
-    AssessmentOperator,
     CollectStageEntriesOperator,
     InviteCandidatesOperator,
     SyncTagsOperator,
-    WaitForAttemptsOperator,
+    WaitForAttemptsSensor,
     WriteBackReportsOperator,
 )
 
 NOTHING: Any = {}
-KINDS: list[type[AssessmentOperator]] = [
+KINDS: list[type[BaseOperator]] = [
     CollectStageEntriesOperator,
     InviteCandidatesOperator,
     SyncTagsOperator,
-    WaitForAttemptsOperator,
+    WaitForAttemptsSensor,
     WriteBackReportsOperator,
 ]
 
@@ -37,7 +36,7 @@ KINDS: list[type[AssessmentOperator]] = [
         (CollectStageEntriesOperator(task_id="t", over_limit="all"), "over_limit: .* give one of wait, release, drop"),
         (SyncTagsOperator(task_id="t", preview="2"), "preview: '2' cannot be read"),
         (SyncTagsOperator(task_id="t", keep_on_opportunity="nö"), "keep_on_opportunity: 'nö' cannot be read"),
-        (WaitForAttemptsOperator(task_id="t", wait="perhaps"), "wait: 'perhaps' cannot be read"),
+        (WaitForAttemptsSensor(task_id="t", wait="perhaps"), "wait: 'perhaps' cannot be read"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -47,5 +46,5 @@ def test_what_is_no_boolean_is_refused_before_anything_else(operator: BaseOperat
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_connections_ids_are_templates(kind: type[AssessmentOperator]) -> None:
+def test_the_connections_ids_are_templates(kind: type[BaseOperator]) -> None:
     assert {"lever_conn_id", "imocha_conn_id"} <= set(kind.template_fields)

@@ -1,4 +1,4 @@
-"""The workflow's own operators: what the three DAGs run. They need the ledger and the settings file.
+"""The workflow's own operators and sensor: what the DAGs run. They need the ledger and the settings file.
 
 Modules that only a running task needs are imported when it runs: the DAG processor parses these DAGs every 30 seconds.
 """
@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseOperator
+from airflow.sdk import BaseOperator, BaseSensorOperator
 
 from lever_imocha.assets import announce, candidate_invited, report_written
 from lever_imocha.errors import SettingsError, TagsRefusedError, WaitFailedError, listed
@@ -181,19 +181,28 @@ class InviteCandidatesOperator(CandidatesOperator):
             return outcomes
 
 
-class WaitForAttemptsOperator(AssessmentOperator):
+class WaitForAttemptsSensor(BaseSensorOperator):
     """Poll iMocha once, then wait in the triggerer until there is something to write back.
 
-    How often it polls and how long it waits say the settings (`poll`), not parameters.
+    How often it polls and how long it waits say the settings (`poll`), not `poke_interval` and `timeout`.
 
+    :param lever_conn_id: connection of type ``lever``; a template.
+    :param imocha_conn_id: connection of type ``imocha``; a template.
     :param wait: False polls once and does not wait; a template.
     """
 
     template_fields = (*AssessmentOperator.template_fields, "wait")
 
-    def __init__(self, *, wait: bool | str = True, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        lever_conn_id: str = "lever_default",
+        imocha_conn_id: str = "imocha_default",
+        wait: bool | str = True,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
-        self.wait = wait
+        self.lever_conn_id, self.imocha_conn_id, self.wait = lever_conn_id, imocha_conn_id, wait
 
     @without_traceback
     def execute(self, context: Any) -> list[list[str]]:

@@ -344,12 +344,13 @@ class InviteWorkflow:
             self._ledger.assessments.write_again(entry.opportunity_id)
 
     def _warn_of_near_misses(self, situation: Situation) -> None:
-        for tag in near_misses(situation.opportunity.tags, tag_scheme(self._settings)):
+        scheme = tag_scheme(self._settings)
+        for tag in near_misses(situation.opportunity.tags, scheme):
             log.warning(
                 "opportunity %s: the tag %r names no test; write it as %r",
                 situation.opportunity.id,
                 redact(tag),
-                f"{self._settings.tags.prefix} <test's name> [<test's number>]",
+                scheme.form,
             )
 
     @cached_property

@@ -424,6 +424,9 @@ class Cases:
             "Effects.created_ids", "one", lambda turn, _: effects.created_ids(self._key(rows.written, turn), "form")
         )
         yield Case(
+            "Effects.remember", "one", lambda turn, _: effects.remember(effect(rows.written, turn), {"number": 0})
+        )
+        yield Case(
             "Effects.start", "one", lambda turn, item: effects.start(effect(rows.to_write, turn), item),
             before=lambda turn: self._claimed(rows.to_write, turn, Work.WRITE_BACK),
         )  # fmt: skip
@@ -487,6 +490,10 @@ class Cases:
             "Events.record", "one", lambda turn, _: ledger.events.record("x", opportunity_id=self._key(rows.open, turn))
         )
         yield Case("Events.kinds", "one", lambda turn, _: ledger.events.kinds(self._key(rows.written, turn)))
+        yield Case(
+            "Events.newest", "one",
+            lambda turn, _: ledger.events.newest(self._key(rows.written, turn), ("invited", "report_missing")),
+        )  # fmt: skip
         yield Case("Cache.put", "20 rules", lambda _turn, _: ledger.cache.put("lever", value))
         yield Case(
             "Cache.get", "20 rules", lambda _turn, _: ledger.cache.get("lever", younger_than=timedelta(minutes=5))

@@ -121,13 +121,19 @@ class CancelWhen(_Section):
 
 
 class ExplainSettings(_Section):
-    """What the recruiter is told in Lever: a tag that says how the assessment stands, a note for each problem."""
+    """What the recruiter is told in Lever: a tag that says how the assessment stands, and a note that says more."""
 
     status_tags: bool = False
     """One tag says how it stands: `iMocha: invited`, `started`, `complete`, `expired`, `cancelled`, `on hold` or
     `report missing`."""
     notes: bool = False
-    """One note for each problem, with what to do about it."""
+    """One note for each stay in the stage, changed as things change; it says what a person has to mend, and when it
+    is solved."""
+
+    @property
+    def is_on(self) -> bool:
+        """Whether anything is shown in Lever."""
+        return self.status_tags or self.notes
 
 
 class WebhookSettings(_Section):

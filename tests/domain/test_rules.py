@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from lever_imocha.domain.decisions import Reason
-from lever_imocha.domain.explanations import hold_note, status_tag
+from lever_imocha.domain.explanations import ShownTest, hold_problem, status_tag
 from lever_imocha.domain.forms import (
     FormTemplate,
     check_template,
@@ -435,7 +435,9 @@ def test_what_is_sent_and_addresses_of_every_form_are_taken_out_of_a_vendors_tex
         ([AttemptStatus.EXPIRED, AttemptStatus.COMPLETE], False, StatusTag.EXPIRED),
         ([AttemptStatus.COMPLETE, AttemptStatus.TERMINATED], False, StatusTag.COMPLETE),
         ([AttemptStatus.COMPLETE, None], False, None),
-        ([AttemptStatus.CANCELLED], False, None),
+        ([AttemptStatus.CANCELLED], False, StatusTag.CANCELLED),
+        ([AttemptStatus.CANCELLED, AttemptStatus.COMPLETE], False, StatusTag.CANCELLED),
+        ([AttemptStatus.CANCELLED, AttemptStatus.EXPIRED], False, StatusTag.EXPIRED),
         ([], False, None),
     ],
 )
@@ -445,10 +447,42 @@ def test_the_status_a_recruiter_sees(
     assert status_tag(statuses, on_hold=on_hold) is tag
 
 
-def test_every_hold_is_explained_with_its_fix() -> None:
-    for reason in (Reason.UNKNOWN_TEST, Reason.NO_EMAIL, Reason.MAY_NOT_CONTACT):
-        assert f"{reason} (x)" in hold_note(f"{reason} (x)", reason)
-        assert hold_note("x", reason) != hold_note("x", Reason.NO_TAG)
+def test_a_missing_report_is_shown_before_anything_but_a_hold() -> None:
+    statuses = [AttemptStatus.PENDING, AttemptStatus.COMPLETE]
+    assert status_tag(statuses, on_hold=False, report_missing=True) is StatusTag.REPORT_MISSING
+    assert status_tag(statuses, on_hold=True, report_missing=True) is StatusTag.ON_HOLD
+
+
+@pytest.mark.parametrize("reason", [Reason.UNKNOWN_TEST, Reason.NO_EMAIL, Reason.MAY_NOT_CONTACT])
+def test_a_hold_that_a_recruiter_can_end_is_explained_with_its_fix(reason: Reason) -> None:
+    problem = hold_problem(reason, "x")
+    assert problem is not None
+    assert str(problem).startswith(f"On hold: {reason} (x). ")
+    assert str(problem).endswith(" The invitation then goes out by itself.")
+
+
+def test_a_hold_that_a_recruiter_cannot_end_is_not() -> None:
+    assert hold_problem(Reason.PER_CANDIDATE, "") is None
+    assert hold_problem(Reason.BEFORE_ACTIVATION, "") is None
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"status": AttemptStatus.PENDING, "invited_at": NOW}, "x: invited on 2026-07-02 12:00 UTC"),
+        (
+            {"status": AttemptStatus.PENDING, "invited_at": NOW, "expires_at": NOW + timedelta(days=1)},
+            "x: invited on 2026-07-02 12:00 UTC, can be taken until 2026-07-03 12:00 UTC",
+        ),
+        ({"status": AttemptStatus.UNKNOWN}, "x: invited"),
+        ({"status": AttemptStatus.IN_PROGRESS}, "x: started"),
+        ({"status": AttemptStatus.TEST_LEFT}, "x: ended, the report follows"),
+        ({"status": AttemptStatus.COMPLETE, "written": True}, "x: ended, the report is in the forms and files here"),
+        ({"status": AttemptStatus.CANCELLED}, "x: the invitation was cancelled"),
+    ],
+)
+def test_what_a_note_says_of_a_test(given: dict[str, Any], said: str) -> None:
+    assert str(ShownTest(name="x", **given)) == said
 
 
 @given(st.lists(st.integers(), max_size=200), st.integers(1, 40), st.integers(1, 40))

@@ -16,7 +16,7 @@ from airflow.triggers.callback import CallbackTrigger
 from lever_imocha.ledger.database import engine_for
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.values import NewEntry, Work
-from lever_imocha.notifications.notifier import deadline
+from lever_imocha.notifications.notifier import deadline, tell_success
 from lever_imocha.operators.assessment import CollectStageEntriesOperator
 
 from include.sandbox.world import Fault, World
@@ -102,6 +102,16 @@ def test_nobody_is_told_of_an_end_who_was_not_told_of_the_trouble(
     told = alerting()
     assert run(dags) == "success"
     assert told() == []
+
+
+def test_a_run_that_swept_nothing_is_no_end(dags: Any, world: World, alerting: Callable[..., Told]) -> None:
+    told = alerting()
+    world.lever_key = "another"
+    assert run(dags) == "failed"
+    task = SimpleNamespace(dag_id="lever_imocha_invite", task_id="collect_stage_entries", map_index=-1)
+    for run_type, lines in (("asset_triggered", 1), ("scheduled", 2)):
+        tell_success({"ti": task, "dag_run": SimpleNamespace(run_type=run_type)})
+        assert len(told()) == lines
 
 
 def test_a_refused_invitation_is_well_again_when_its_candidate_is_invited(

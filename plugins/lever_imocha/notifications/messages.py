@@ -43,6 +43,11 @@ def task_source(task: Any) -> str:
     return f"task {task.dag_id} {task.task_id}"
 
 
+def is_row(task: Any) -> bool:
+    """Tell whether a task instance is one of several rows of a mapped task."""
+    return task.map_index is not None and task.map_index >= 0
+
+
 def alert_of(context: Mapping[str, Any]) -> Alert:
     """Make the alert for a failed task or a run that missed its deadline.
 
@@ -51,7 +56,7 @@ def alert_of(context: Mapping[str, Any]) -> Alert:
     if "deadline" in context:
         return _late(context["dag_run"], context["deadline"])
     task, error = context["ti"], context.get("exception")
-    row = f"[{task.map_index}]" if (task.map_index or -1) >= 0 else ""
+    row = f"[{task.map_index}]" if is_row(task) else ""
     text = f"{task.dag_id}: task {task.task_id}{row} failed for good in run {task.run_id}. {_said(error)}"
     without_candidates = getattr(context.get("task"), "opportunity_ids", None) == []
     if without_candidates and isinstance(error, SettingsError):

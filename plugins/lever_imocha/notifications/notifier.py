@@ -50,9 +50,12 @@ def tell_success(context: Any) -> None:
     A trouble of candidates lasts while work of theirs waits with the same error.
     """
     from lever_imocha.notifications.alerts import tell_ended
-    from lever_imocha.notifications.messages import task_source
+    from lever_imocha.notifications.messages import is_row, task_source
 
-    tell_ended([task_source(context["ti"])])
+    task = context["ti"]
+    if context["dag_run"].run_type == "asset_triggered" and not is_row(task):
+        return  # it has done what a webhook named, and swept nothing: what stops sweeps may last
+    tell_ended([task_source(task)])
 
 
 def deadline(interval: timedelta) -> DeadlineAlert | None:

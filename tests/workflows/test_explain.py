@@ -307,6 +307,7 @@ def test_what_lever_would_not_take_is_shown_by_a_later_run(telling: Stack) -> No
     with pytest.raises(ApiError, match="add_tags"):
         telling.run_invite()
     assert telling.due() == [], "it starts no run at once"
+    assert len(notes(telling, opportunity)) == 1
     telling.run_invite(force=True)
     assert shown(telling, opportunity) == ["iMocha: invited"]
     assert len(telling.world.mails) == 1

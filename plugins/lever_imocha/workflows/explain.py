@@ -20,7 +20,7 @@ from lever_imocha.domain.explanations import (
 from lever_imocha.domain.imocha import AttemptStatus
 from lever_imocha.domain.lever import Opportunity
 from lever_imocha.domain.tags import STATUS_TAGS, wanted_tests
-from lever_imocha.errors import AssessmentError, LeverImochaError, ReportFileError, Retry, VendorRefusedError
+from lever_imocha.errors import AssessmentError, LeverImochaError, ReportFileError, Retry, VendorRefusedError, redact
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.values import Assessment, Event, StageEntry, WorkItem
 from lever_imocha.settings import Settings
@@ -50,7 +50,7 @@ def told_why(error: LeverImochaError) -> str:
     """Return what a recruiter is told of an error, as a sentence without the vendor's words."""
     if isinstance(error, VendorRefusedError):
         return f"{error.vendor} refuses it; whoever looks after the integration finds why in the task's log."
-    return error.public_message
+    return redact(error.public_message)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,9 +110,8 @@ class _Facts:
 
     def belongs_here(self, known: Assessment) -> bool:
         """Tell whether a test is one of this stay: sent or handled in it, or still to be written."""
-        return self.entry is not None and (
-            self.entry.id in (known.entry_id, known.handled_entry_id) or known.written_at is None
-        )
+        to_write = known.status is not None and known.status.is_ended and not self.is_written(known)
+        return self.entry is not None and (self.entry.id in (known.entry_id, known.handled_entry_id) or to_write)
 
 
 class Explainer:
@@ -142,9 +141,11 @@ class Explainer:
         :param opportunity: as just read.
         :param item: the work item under which this is done, of the kind `Work.STATUS`.
         """
-        self.note(opportunity, item, perform_as=perform_as)
-        if self._settings.explain.status_tags and opportunity.archived is None and not opportunity.is_anonymized:
-            self._show_tag(opportunity, perform_as)
+        try:
+            if self._settings.explain.status_tags and opportunity.archived is None and not opportunity.is_anonymized:
+                self._show_tag(opportunity, perform_as)
+        finally:  # one of the two may be refused, and the other not
+            self._note(opportunity, item, perform_as=perform_as)
 
     def _show_tag(self, opportunity: Opportunity, perform_as: str) -> None:
         wanted = self.tag(opportunity.id, read=opportunity)
@@ -157,8 +158,8 @@ class Explainer:
         if outdated := [tag for tag in tags if tag in STATUS_TAGS and tag not in keep]:
             self._lever.remove_tags(opportunity_id, outdated, perform_as=perform_as)
 
-    def note(self, opportunity: Opportunity, item: WorkItem, *, perform_as: str) -> None:
-        """Make the note of the opportunity's stay say how it stands; parameters as for `show`."""
+    def _note(self, opportunity: Opportunity, item: WorkItem, *, perform_as: str) -> None:
+        """Make the note of the opportunity's stay say how it stands."""
         if not self._settings.explain.notes or opportunity.is_anonymized:
             return
         facts = self._facts(opportunity.id, opportunity)

@@ -26,7 +26,7 @@ from lever_imocha import ledger as package
 from lever_imocha.domain.decisions import Action, Departure, OverLimit, Reason
 from lever_imocha.domain.imocha import AttemptStatus
 from lever_imocha.domain.rules import RuleKey
-from lever_imocha.ledger.alerts import AlertLog
+from lever_imocha.ledger.alerts import AlertLog, Trouble
 from lever_imocha.ledger.base import Database, LedgerPart
 from lever_imocha.ledger.database import engine_for, upgrade
 from lever_imocha.ledger.limiter import SharedLimiter
@@ -108,6 +108,10 @@ def _uses_the_database(kind: type) -> bool:
     return issubclass(kind, LedgerPart) or "engine" in inspect.signature(kind).parameters
 
 
+def _trouble(key: str) -> Trouble:
+    return Trouble(key=key, source="benchmark", about=key)
+
+
 class Cases:
     """Realistic arguments for every method."""
 
@@ -170,16 +174,24 @@ class Cases:
         yield Case("AlertLog.over_limit", "all", lambda _turn, _: self._alerts.over_limit())
         yield Case("AlertLog.to_mask", "all", lambda _turn, _: self._alerts.to_mask())
         yield Case("AlertLog.per_candidate", "all", lambda _turn, _: self._alerts.per_candidate())
-        told = [f"parked {number}" for number in range(1, 2651)]
+        told = [_trouble(f"parked {number}") for number in range(1, 2651)]
         yield Case(
             "AlertLog.claim", "2,650 told, 100 new",
-            lambda turn, _: self._alerts.claim([*told, *(f"new {turn} {number}" for number in range(100))]),
+            lambda turn, _: self._alerts.claim([*told, *(_trouble(f"new {turn} {number}") for number in range(100))]),
         )  # fmt: skip
-        yield Case("AlertLog.claim", "one, again", lambda _turn, _: self._alerts.claim(["benchmark"], repeat=wait))
         yield Case(
-            "AlertLog.give_up", "100",
-            lambda turn, _: self._alerts.give_up([f"new {turn} {number}" for number in range(100)]),
-        )  # fmt: skip
+            "AlertLog.claim", "one, again", lambda _turn, _: self._alerts.claim([_trouble("benchmark")], repeat=wait)
+        )
+
+        def new(turn: int) -> list[str]:
+            return [f"new {turn} {number}" for number in range(100)]
+
+        yield Case("AlertLog.mark_told", "100", lambda turn, _: self._alerts.mark_told(new(turn)))
+        yield Case("AlertLog.give_up", "100", lambda turn, _: self._alerts.give_up(new(turn)))
+        yield Case("AlertLog.end", "nothing to end", lambda _turn, _: self._alerts.end(["task d t"]))
+        still = [trouble.key for trouble in told]
+        yield Case("AlertLog.end", "2,650 last", lambda _turn, _: self._alerts.end(["benchmark"], still=still))
+        yield Case("AlertLog.put_back", "one", lambda turn, _: self._alerts.put_back([_trouble(f"back {turn}")]))
 
     def _queue(self) -> Iterator[Case]:
         queue, rows = self.ledger.queue, self._rows
@@ -412,6 +424,9 @@ class Cases:
             "Effects.created_ids", "one", lambda turn, _: effects.created_ids(self._key(rows.written, turn), "form")
         )
         yield Case(
+            "Effects.remember", "one", lambda turn, _: effects.remember(effect(rows.written, turn), {"number": 0})
+        )
+        yield Case(
             "Effects.start", "one", lambda turn, item: effects.start(effect(rows.to_write, turn), item),
             before=lambda turn: self._claimed(rows.to_write, turn, Work.WRITE_BACK),
         )  # fmt: skip
@@ -475,6 +490,10 @@ class Cases:
             "Events.record", "one", lambda turn, _: ledger.events.record("x", opportunity_id=self._key(rows.open, turn))
         )
         yield Case("Events.kinds", "one", lambda turn, _: ledger.events.kinds(self._key(rows.written, turn)))
+        yield Case(
+            "Events.newest", "one",
+            lambda turn, _: ledger.events.newest(self._key(rows.written, turn), ("invited", "report_missing")),
+        )  # fmt: skip
         yield Case("Cache.put", "20 rules", lambda _turn, _: ledger.cache.put("lever", value))
         yield Case(
             "Cache.get", "20 rules", lambda _turn, _: ledger.cache.get("lever", younger_than=timedelta(minutes=5))

@@ -198,7 +198,10 @@ _FILL = (
            CASE WHEN n > :parked AND n <= :waiting THEN :now + interval '1 day' END, CASE WHEN n <= :parked THEN at END
     FROM candidate WHERE n > :history AND n <= :to_write
     """,
-    "INSERT INTO alerts SELECT 'parked ' || n, :now FROM generate_series(1, CAST(:count AS bigint) / 100) AS n",
+    """
+    INSERT INTO alerts (key, told_at, source, told)
+    SELECT 'parked ' || n, :now, 'benchmark', true FROM generate_series(1, CAST(:count AS bigint) / 100) AS n
+    """,
     """
     INSERT INTO reference (key, value, read_at)
     SELECT 'lever', jsonb_build_object('rules', jsonb_agg(jsonb_build_object(

@@ -22,7 +22,7 @@ from datetime import UTC, datetime, timedelta
 from airflow.sdk import DAG, Param
 from lever_imocha.airflow_compat import AssetOrTimeSchedule, CronTriggerTimetable
 from lever_imocha.assets import candidate_invited, outlet, stage_changed
-from lever_imocha.notifications.notifier import SettingsNotifier, deadline
+from lever_imocha.notifications.notifier import SettingsNotifier, deadline, tell_success
 from lever_imocha.operators.assessment import CollectStageEntriesOperator, InviteCandidatesOperator
 from lever_imocha.runtime.retry_policy import VendorRetryPolicy
 from lever_imocha.settings import schedule
@@ -42,6 +42,7 @@ with DAG(
         "retry_exponential_backoff": True,
         "retry_policy": VendorRetryPolicy(),
         "on_failure_callback": SettingsNotifier(),
+        "on_success_callback": tell_success,
     },
     params={
         "full": Param(False, type="boolean", description="Read all candidates in the stage"),

@@ -12,7 +12,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from airflow.sdk import DAG, CronTriggerTimetable
-from lever_imocha.notifications.notifier import SettingsNotifier
+from lever_imocha.notifications.notifier import SettingsNotifier, tell_success
 from lever_imocha.operators.retention import RemoveOldDataOperator
 from lever_imocha.runtime.retry_policy import VendorRetryPolicy
 
@@ -29,6 +29,7 @@ with DAG(
         "retry_delay": timedelta(minutes=1),
         "retry_policy": VendorRetryPolicy(),
         "on_failure_callback": SettingsNotifier(),
+        "on_success_callback": tell_success,
     },
     doc_md=__doc__,
     tags=["lever", "imocha"],

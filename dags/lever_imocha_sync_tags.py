@@ -15,7 +15,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from airflow.sdk import DAG, Param
-from lever_imocha.notifications.notifier import SettingsNotifier
+from lever_imocha.notifications.notifier import SettingsNotifier, tell_success
 from lever_imocha.operators.assessment import SyncTagsOperator
 from lever_imocha.runtime.retry_policy import VendorRetryPolicy
 
@@ -31,6 +31,7 @@ with DAG(
         "retry_delay": timedelta(minutes=1),
         "retry_policy": VendorRetryPolicy(),
         "on_failure_callback": SettingsNotifier(),
+        "on_success_callback": tell_success,
     },
     params={
         "posting": Param(None, type=["null", "string"], description="A posting's name or id"),

@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from airflow.sdk import DAG, Param
 from lever_imocha.airflow_compat import AssetOrTimeSchedule, CronTriggerTimetable
 from lever_imocha.assets import attempt_ended, outlet, report_written
-from lever_imocha.notifications.notifier import SettingsNotifier, deadline
+from lever_imocha.notifications.notifier import SettingsNotifier, deadline, tell_success
 from lever_imocha.operators.assessment import WaitForAttemptsSensor, WriteBackReportsOperator
 from lever_imocha.runtime.retry_policy import VendorRetryPolicy
 from lever_imocha.settings import longest_run
@@ -35,6 +35,7 @@ with DAG(
         "retry_exponential_backoff": True,
         "retry_policy": VendorRetryPolicy(),
         "on_failure_callback": SettingsNotifier(),
+        "on_success_callback": tell_success,
     },
     params={"wait": Param(True, type="boolean", description="Wait for an attempt to end")},
     doc_md=__doc__,

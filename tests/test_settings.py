@@ -6,8 +6,9 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from lever_imocha.domain.tags import StatusTag
 from lever_imocha.errors import SettingsError
-from lever_imocha.settings import Settings, load_settings, parse_settings, schedule, settings_path
+from lever_imocha.settings import ExplainSettings, Settings, load_settings, parse_settings, schedule, settings_path
 
 from dev.settings_docs import PAGE, page
 
@@ -15,9 +16,20 @@ ROOT = Path(__file__).parents[1]
 GOOD = "perform_as: ops@example.com\n"
 
 
-def test_the_file_that_is_shipped_says_the_defaults() -> None:
+def test_the_file_that_is_shipped_says_the_defaults_and_lets_recruiters_know() -> None:
     shipped = load_settings(ROOT / "include" / "lever_imocha.yaml")
-    assert shipped == Settings(perform_as="people-ops@example.com")
+    on = ExplainSettings(status_tags=True, notes=True)
+    assert shipped == Settings(perform_as="people-ops@example.com", explain=on)
+    assert not Settings(perform_as="people-ops@example.com").explain.is_on
+
+
+@pytest.mark.parametrize("tag", [*StatusTag, "imocha:Report Missing", " iMocha - on hold"])
+@pytest.mark.parametrize(
+    "key", ["tags: {{map: {{'{}': 5}}}}", "write_back: {{tags: ['{}']}}", "rules: [{{tags: ['{}']}}]"]
+)
+def test_a_status_tag_is_no_tag_of_the_settings(key: str, tag: str) -> None:
+    with pytest.raises(SettingsError, match="is one of our own status tags; choose another tag"):
+        parse_settings(GOOD + key.format(tag))
 
 
 def test_durations_are_seconds_or_iso() -> None:

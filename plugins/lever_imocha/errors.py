@@ -300,9 +300,15 @@ class AssessmentError(LeverImochaError):
     """One candidate's report cannot be written as the form template or the settings are; others can.
 
     The message says what to change. It is tried again by itself, later and later.
+
+    :param by_settings: the settings are the cause, and others of the same rule have it, too.
     """
 
     retry = Retry.LATER
+
+    def __init__(self, message: str, *, by_settings: bool = False) -> None:
+        self.by_settings = by_settings
+        super().__init__(message)
 
 
 class BugError(LeverImochaError):

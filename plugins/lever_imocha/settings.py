@@ -19,7 +19,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from lever_imocha.domain.hosts import is_loopback
 from lever_imocha.domain.lever import Origin
-from lever_imocha.domain.tags import STATUS_TAGS
+from lever_imocha.domain.tags import is_status_tag
 from lever_imocha.errors import SettingsError
 
 SETTINGS_VARIABLE = "LEVER_IMOCHA_SETTINGS"
@@ -121,12 +121,19 @@ class CancelWhen(_Section):
 
 
 class ExplainSettings(_Section):
-    """What the recruiter is told in Lever: a tag that says how the assessment stands, a note for each problem."""
+    """What the recruiter is told in Lever: a tag that says how the assessment stands, and a note that says more."""
 
     status_tags: bool = False
-    """One tag says how it stands: `iMocha: invited`, `started`, `complete`, `expired` or `on hold`."""
+    """One tag says how it stands: `iMocha: invited`, `started`, `complete`, `expired`, `cancelled`, `on hold` or
+    `report missing`."""
     notes: bool = False
-    """One note for each problem, with what to do about it."""
+    """One note for each stay in the stage, changed as things change; it says what a person has to mend, and when it
+    is solved."""
+
+    @property
+    def is_on(self) -> bool:
+        """Whether anything is shown in Lever."""
+        return self.status_tags or self.notes
 
 
 class WebhookSettings(_Section):
@@ -285,7 +292,7 @@ class Settings(_Section):
         tags |= {f"rules[{index}].tags": rule.tags for index, rule in enumerate(self.rules)}
         for key, given in tags.items():
             for tag in given:
-                if tag in STATUS_TAGS:
+                if is_status_tag(tag):
                     raise ValueError(f"{key}: {tag!r} is one of our own status tags; choose another tag")
         for tag in self.write_back.tags:
             if tag in self.tags.map or tag.startswith(self.tags.prefix):

@@ -14,10 +14,10 @@ import pytest
 from lever_imocha.ledger.database import engine_for
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.values import NewEntry, Work
-from lever_imocha.notifications.notifier import deadline
+from lever_imocha.notifications.notifier import deadline, tell_success
 from lever_imocha.operators.assessment import CollectStageEntriesOperator
 
-from include.sandbox.world import World
+from include.sandbox.world import Fault, World
 from tests.airflow_versions import CallbackTrigger, callbacks_know_the_error, read_dags
 from tests.support import PYTHON
 
@@ -60,6 +60,77 @@ def test_a_failure_is_told_once_in_a_while(dags: Any, world: World, alerting: Ca
     assert "lever-key" not in line
     assert run(dags) == "failed"
     assert len(told()) == 1
+
+
+@callbacks_know_the_error
+def test_two_mistakes_one_after_the_other_are_told_and_their_end_once(
+    dags: Any, world: World, alerting: Callable[..., Told]
+) -> None:
+    told = alerting(GOOD + "pol: 3\n")
+    assert run(dags) == "failed"
+    alerting(GOOD + "tag: 3\n")
+    assert run(dags) == "failed"
+    alerting()
+    for _ in range(2):
+        assert run(dags) == "success"
+    first, second, end = told()
+    assert "did you mean 'poll'?" in first
+    assert "did you mean 'tags'?" in second
+    assert end.startswith("Look: well again: lever_imocha_invite: task collect_stage_entries: ")
+    assert "'poll'" in end
+    assert "'tags'" in end
+
+
+@callbacks_know_the_error
+def test_an_end_that_could_not_be_told_is_told_later(dags: Any, world: World, alerting: Callable[..., Told]) -> None:
+    told = alerting()
+    world.lever_key = "another"
+    assert run(dags) == "failed"
+    world.lever_key = "lever-key"
+    alerting(fail=True)
+    assert run(dags) == "success"
+    alerting()
+    assert run(dags) == "success"
+    assert ["well again" in line for line in told()] == [False, True]
+
+
+def test_nobody_is_told_of_an_end_who_was_not_told_of_the_trouble(
+    dags: Any, world: World, alerting: Callable[..., Told]
+) -> None:
+    alerting(fail=True)
+    world.lever_key = "another"
+    assert run(dags) == "failed"
+    world.lever_key = "lever-key"
+    told = alerting()
+    assert run(dags) == "success"
+    assert told() == []
+
+
+@callbacks_know_the_error
+def test_a_run_that_swept_nothing_is_no_end(dags: Any, world: World, alerting: Callable[..., Told]) -> None:
+    told = alerting()
+    world.lever_key = "another"
+    assert run(dags) == "failed"
+    task = SimpleNamespace(dag_id="lever_imocha_invite", task_id="collect_stage_entries", map_index=-1)
+    for run_type, lines in (("asset_triggered", 1), ("scheduled", 2)):
+        tell_success({"ti": task, "dag_run": SimpleNamespace(run_type=run_type)})
+        assert len(told()) == lines
+
+
+@callbacks_know_the_error
+def test_a_refused_invitation_is_well_again_when_its_candidate_is_invited(
+    dags: Any, world: World, ledger_url: str, alerting: Callable[..., Told]
+) -> None:
+    told = alerting(GOOD + "activation: {existing: invite}\n")
+    opportunity = world.add_opportunity(stage="Assessment", tags=[PYTHON], emails=["a@example.com"])["id"]
+    world.faults.append(Fault(vendor="imocha", path_contains="/invite", status=400, times=1))
+    assert run(dags) == "failed"
+    world.add_opportunity(stage="Assessment", tags=[PYTHON], emails=["b@example.com"])
+    assert run(dags) == "success"
+    assert ["well again" in line for line in told()] == [False], "another candidate's success is no end"
+    Ledger(engine=engine_for(ledger_url)).queue.release_waiting([opportunity])
+    assert run(dags) == "success"
+    assert ["well again: lever_imocha_invite: task invite: iMocha answered 400" in x for x in told()] == [False, True]
 
 
 @callbacks_know_the_error
@@ -128,6 +199,12 @@ def test_who_waits_too_long_is_told_once_by_sweeps_only(
     assert "Ann" not in line
     sweep()
     assert len(told()) == 1
+    queue = Ledger(engine=engine_for(ledger_url)).queue
+    queue.finish(queue.claim(opportunity_id, [Work.INVITE], worker="w", force=True)[Work.INVITE])
+    for _ in range(2):
+        sweep()
+        assert len(told()) == 2
+    assert told()[1].startswith(f"Look: well again: opportunity {opportunity_id} undecided since ")
 
 
 def test_who_waits_is_told_although_the_sweep_fails(
@@ -145,6 +222,7 @@ def test_every_task_tells(dags: Any) -> None:
     for dag in dags.dags.values():
         for task in dag.tasks:
             assert task.has_on_failure_callback or task.on_failure_callback, task.task_id
+            assert task.has_on_success_callback or task.on_success_callback, task.task_id
             assert not task.on_retry_callback
         assert not dag.deadline
 
@@ -158,8 +236,12 @@ def test_a_rule_that_cannot_be_used_is_told_at_the_end_of_a_run_that_invites_the
         world.add_opportunity(stage="Assessment", tags=tags, emails=[f"ann{len(tags)}@example.com"])
     assert run(dags) == "failed"
     assert [mail["to"] for mail in world.mails] == ["ann1@example.com"]
+    assert run(dags) == "failed"
     (line,) = told()
     assert "rules[0].completed_stage: 'Nowhere' does not exist in Lever; there are: 'New lead'" in line
+    alerting(GOOD + "activation: {existing: invite}\n")
+    assert run(dags) == "success"
+    assert told()[1].startswith("Look: well again: rules[0].completed_stage: 'Nowhere' does not exist")
 
 
 @callbacks_know_the_error

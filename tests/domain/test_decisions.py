@@ -70,7 +70,7 @@ ROWS: list[tuple[Situation, str]] = [
     (situation(opportunity=opportunity(**ARCHIVED), rule=None), "ignore: archived"),
     (situation(rule=None, active=()), "ignore: moved on"),
     (situation(active=(), opportunity=opportunity(emails=[])), f"hold: unknown test ({A})"),
-    (situation("iMocha: no number"), "hold: unknown test (iMocha: no number)"),
+    (situation("iMocha: no number"), f"hold: unknown test (iMocha: no number: write it as {SCHEME.form})"),
     (situation(opportunity=opportunity(emails=[" "])), "hold: no e-mail address"),
     (situation(opportunity=opportunity(emails=[], isAnonymized=True)), "hold: may not be contacted"),
     (
@@ -271,4 +271,5 @@ def test_the_stage_waits_for_every_test_the_tags_name() -> None:
     wanted = wanted_tests([A, B], SCHEME)
     assert awaited_test(wanted, {1}) == WantedTest(B, 2)
     assert awaited_test(wanted, {1, 2, 3}) is None
-    assert awaited_test(wanted_tests(["iMocha: no number"], SCHEME), {1}) == WantedTest("iMocha: no number", None)
+    awaited = awaited_test(wanted_tests(["iMocha: no number"], SCHEME), {1})
+    assert awaited == WantedTest("iMocha: no number", None, SCHEME.form)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from lever_imocha.domain.decisions import Reason
-from lever_imocha.domain.explanations import hold_note, status_tag
+from lever_imocha.domain.explanations import ShownTest, hold_problem, status_tag
 from lever_imocha.domain.forms import (
     FormTemplate,
     check_template,
@@ -31,7 +31,7 @@ from lever_imocha.domain.imocha import (
 )
 from lever_imocha.domain.lever import Opportunity
 from lever_imocha.domain.rules import ResolvedRule, select_rule
-from lever_imocha.domain.tags import StatusTag, TagScheme, near_misses, wanted_tests
+from lever_imocha.domain.tags import StatusTag, TagScheme, doubtful_tests, near_misses, wanted_tests
 from lever_imocha.errors import AssessmentError, SettingsError, redact
 from lever_imocha.runtime.batches import batches
 from pydantic import ValidationError
@@ -51,7 +51,8 @@ def opportunity(**given: Any) -> Opportunity:
         (["iMocha: Python [101]", "Engineering"], [101]),
         (["iMocha: C [x] [7]"], [7]),
         (["Python test"], [101]),
-        (["python test", "IMOCHA: x [5]"], []),
+        (["IMOCHA: x [5]", "imocha - x [6]", "iMocha x [7]", "#iMocha; x[8]"], [5, 6, 7, 8]),
+        (["Engineering [5]", "Mocha: x [5]", "iMochax: y [5]", "x iMocha: y [5]"], []),
         ([" iMocha: x [5]", "iMocha : x [6]", "iMocha:\u00a0x\u00a0[7]", "iM\u200bocha: x [8]\u200b"], [5, 6, 7, 8]),
         (["iMocha\uff1a x \uff3b\uff15\uff3d", "iMocha: x [ 6 ] ", "iMocha:x[7]"], [5, 6, 7]),
         (["Python\u00a0test "], [101]),
@@ -64,20 +65,64 @@ def test_which_tests_tags_name(tags: list[str], ids: list[int | None]) -> None:
     assert [test.test_id for test in wanted_tests(tags, SCHEME)] == ids
 
 
-def test_tags_that_differ_in_capitals_or_punctuation_are_told_apart_and_told() -> None:
-    near = ["imocha: x [1]", "PYTHON TEST", "iMocha - x [1]", "iMocha x [1]", "IMOCHA;x", "Python-test"]
-    others = [
-        "iMocha: x [1]",
-        " iMocha : x [1]",
-        "Python test",
-        "iMocha: invited",
-        "imocha: Invited",
-        "Engineering",
-        "",
-        "-",
-    ]
-    assert near_misses([*others, *near], SCHEME) == near
-    assert near_misses(["", "-", "x"], TagScheme(prefix="#", mapping={"!": 5})) == []
+FORM = "iMocha: <test's name> [<test's number>]"
+
+
+@pytest.mark.parametrize(
+    ("tag", "correct"),
+    [
+        ("iMocha: Python Developer", FORM),
+        ("imocha - Python", FORM),
+        ("IMOCHA;x", FORM),
+        ("iMocha: Python [101", FORM),
+        ("iMocha Python Developer", FORM),
+        ("iMocha", FORM),
+        ("PYTHON TEST", "Python test"),
+        ("Python-test", "Python test"),
+    ],
+)
+def test_a_tag_that_is_meant_for_a_test_and_names_none_says_how_it_should_be_written(tag: str, correct: str) -> None:
+    (wanted,) = wanted_tests(["Engineering", tag], SCHEME) or doubtful_tests(["Engineering", tag], SCHEME)
+    assert (wanted.tag, wanted.test_id, wanted.correct) == (tag, None, correct)
+    assert str(wanted) == f"{tag}: write it as {correct}"
+
+
+def test_a_tag_that_only_begins_with_our_word_stops_nobody_who_has_a_right_one() -> None:
+    tags = ["iMocha alumni", "iMocha: x [1]"]
+    assert [test.test_id for test in wanted_tests(tags, SCHEME)] == [1]
+    assert near_misses(tags, SCHEME) == ["iMocha alumni"]
+    assert [test.test_id for test in wanted_tests(["iMocha: x", "iMocha: y [1]"], SCHEME)] == [None, 1]
+
+
+def test_a_prefix_without_letters_is_taken_as_it_is() -> None:
+    scheme = TagScheme(prefix="#", mapping={"!": 5})
+    assert wanted_tests(["", "-", "x", "x [1]"], scheme) == ()
+    assert [test.test_id for test in wanted_tests(["# x [1]", "!"], scheme)] == [1, 5]
+
+
+_BLANKS = st.text(alphabet=" \t\u00a0\u3000\u200b", max_size=3)
+
+
+@given(st.data(), st.integers(1, 10**15), st.text(alphabet="abcXYZ 0().", max_size=12))
+def test_our_tag_however_it_is_typed_is_never_silent(data: st.DataObject, number: int, name: str) -> None:
+    blanks = [data.draw(_BLANKS) for _ in range(4)]
+    word = data.draw(st.sampled_from(["iMocha", "imocha", "IMOCHA", "\uff49Mocha"]))
+    colon = data.draw(st.sampled_from([":", "\uff1a", " :", "-", ";", "::"]))
+    end = data.draw(st.sampled_from([f"[{number}]", f"\uff3b{number}\uff3d", f"[ {number} ]", "", "[", f"[{number}"]))
+    tag = f"{blanks[0]}{word}{blanks[1]}{colon}{blanks[2]}{name}{blanks[3]}{end}{blanks[0]}"
+    complete = end.endswith(("]", "\uff3d"))
+    (wanted,) = wanted_tests([tag], SCHEME)
+    assert wanted.test_id == (number if complete else None)
+    assert bool(wanted.correct) is not complete
+
+
+@given(st.data(), st.sampled_from(StatusTag))
+def test_a_status_tag_however_it_is_typed_names_no_test(data: st.DataObject, status: StatusTag) -> None:
+    blank = data.draw(_BLANKS)
+    typed = data.draw(st.sampled_from([status.value, status.upper(), status.lower(), status.replace(":", " - ")]))
+    tag = blank + typed.replace(" ", f" {blank}") + blank
+    assert wanted_tests([tag], SCHEME) == ()
+    assert near_misses([tag], SCHEME) == []
 
 
 @pytest.mark.parametrize("tag", [" iMocha: invited", "iMocha:\u00a0on hold"])
@@ -390,7 +435,9 @@ def test_what_is_sent_and_addresses_of_every_form_are_taken_out_of_a_vendors_tex
         ([AttemptStatus.EXPIRED, AttemptStatus.COMPLETE], False, StatusTag.EXPIRED),
         ([AttemptStatus.COMPLETE, AttemptStatus.TERMINATED], False, StatusTag.COMPLETE),
         ([AttemptStatus.COMPLETE, None], False, None),
-        ([AttemptStatus.CANCELLED], False, None),
+        ([AttemptStatus.CANCELLED], False, StatusTag.CANCELLED),
+        ([AttemptStatus.CANCELLED, AttemptStatus.COMPLETE], False, StatusTag.CANCELLED),
+        ([AttemptStatus.CANCELLED, AttemptStatus.EXPIRED], False, StatusTag.EXPIRED),
         ([], False, None),
     ],
 )
@@ -400,10 +447,42 @@ def test_the_status_a_recruiter_sees(
     assert status_tag(statuses, on_hold=on_hold) is tag
 
 
-def test_every_hold_is_explained_with_its_fix() -> None:
-    for reason in (Reason.UNKNOWN_TEST, Reason.NO_EMAIL, Reason.MAY_NOT_CONTACT):
-        assert f"{reason} (x)" in hold_note(f"{reason} (x)", reason)
-        assert hold_note("x", reason) != hold_note("x", Reason.NO_TAG)
+def test_a_missing_report_is_shown_before_anything_but_a_hold() -> None:
+    statuses = [AttemptStatus.PENDING, AttemptStatus.COMPLETE]
+    assert status_tag(statuses, on_hold=False, report_missing=True) is StatusTag.REPORT_MISSING
+    assert status_tag(statuses, on_hold=True, report_missing=True) is StatusTag.ON_HOLD
+
+
+@pytest.mark.parametrize("reason", [Reason.UNKNOWN_TEST, Reason.NO_EMAIL, Reason.MAY_NOT_CONTACT])
+def test_a_hold_that_a_recruiter_can_end_is_explained_with_its_fix(reason: Reason) -> None:
+    problem = hold_problem(reason, "x")
+    assert problem is not None
+    assert str(problem).startswith(f"On hold: {reason} (x). ")
+    assert str(problem).endswith(" The invitation then goes out by itself.")
+
+
+def test_a_hold_that_a_recruiter_cannot_end_is_not() -> None:
+    assert hold_problem(Reason.PER_CANDIDATE, "") is None
+    assert hold_problem(Reason.BEFORE_ACTIVATION, "") is None
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"status": AttemptStatus.PENDING, "invited_at": NOW}, "x: invited on 2026-07-02 12:00 UTC"),
+        (
+            {"status": AttemptStatus.PENDING, "invited_at": NOW, "expires_at": NOW + timedelta(days=1)},
+            "x: invited on 2026-07-02 12:00 UTC, can be taken until 2026-07-03 12:00 UTC",
+        ),
+        ({"status": AttemptStatus.UNKNOWN}, "x: invited"),
+        ({"status": AttemptStatus.IN_PROGRESS}, "x: started"),
+        ({"status": AttemptStatus.TEST_LEFT}, "x: ended, the report follows"),
+        ({"status": AttemptStatus.COMPLETE, "written": True}, "x: ended, the report is in the forms and files here"),
+        ({"status": AttemptStatus.CANCELLED}, "x: the invitation was cancelled"),
+    ],
+)
+def test_what_a_note_says_of_a_test(given: dict[str, Any], said: str) -> None:
+    assert str(ShownTest(name="x", **given)) == said
 
 
 @given(st.lists(st.integers(), max_size=200), st.integers(1, 40), st.integers(1, 40))

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 from lever_imocha.domain.decisions import Reason
-from lever_imocha.ledger.alerts import AlertLog, OverHour
+from lever_imocha.ledger.alerts import AlertLog, OverHour, Trouble
 from lever_imocha.ledger.database import engine_for
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.values import Work, WorkItem
@@ -27,7 +27,11 @@ def register(ledger_url: str, clock: Clock) -> AlertLog:
 
 
 def overdue(register: AlertLog) -> list[str]:
-    return [item.key for item in register.overdue(entries=WAIT, reports=2 * WAIT)]
+    return [key for item in register.overdue(entries=WAIT, reports=2 * WAIT) for key in item.keys]
+
+
+def trouble(key: str, source: str = "s", error: str | None = None) -> Trouble:
+    return Trouble(key=key, source=source, about=f"about {key}", error=error)
 
 
 def work(ledger: Ledger, kind: Work) -> WorkItem:
@@ -72,16 +76,58 @@ def test_what_is_parked_is_told_at_once_whatever_it_is(ledger: Ledger, register:
     assert (item.kind, item.error, item.parked_at) == (Work.STATUS, "NotPermittedError", NOW)
 
 
-def test_news_is_told_once_or_once_in_a_while(register: AlertLog, clock: Clock) -> None:
-    assert register.claim(["a", "b", "a"]) == {"a", "b"}
-    assert register.claim(["a", "c"]) == {"c"}
+def test_a_parked_item_is_the_same_wait_and_news(ledger: Ledger, register: AlertLog, clock: Clock) -> None:
+    ledger.queue.enqueue(["op"], Work.INVITE)
+    clock.now += 2 * WAIT
+    (waits,) = overdue(register)
+    ledger.queue.put_off(work(ledger, Work.INVITE), error="VendorDownError", not_before=None)
+    still, parked = overdue(register)
+    assert still == waits
+    assert parked != waits
+
+
+def test_a_trouble_is_told_once_or_once_in_a_while(register: AlertLog, clock: Clock) -> None:
+    a, b, c = map(trouble, "abc")
+    assert register.claim([a, b, a]) == {"a", "b"}
+    register.mark_told(["a", "b"])
+    assert register.claim([a, c]) == {"c"}
     assert register.claim([]) == set()
-    assert register.claim(["a"], repeat=WAIT) == set()
+    assert register.claim([a], repeat=WAIT) == set()
     clock.now += WAIT + timedelta(seconds=1)
-    assert register.claim(["a"]) == set()
-    assert register.claim(["a"], repeat=WAIT) == {"a"}
+    assert register.claim([a]) == set()
+    assert register.claim([a], repeat=WAIT) == {"a"}
+
+
+def test_what_could_not_be_sent_may_be_claimed_again(register: AlertLog, clock: Clock) -> None:
+    a, b = map(trouble, "ab")
+    register.claim([a, b])
     register.give_up(["a"])
-    assert register.claim(["a"]) == {"a"}
+    assert register.claim([a, b]) == {"a"}
+    register.mark_told(["a"])
+    clock.now += timedelta(minutes=11)
+    assert register.claim([a, b]) == {"b"}, "its sender died"
+
+
+def test_an_end_is_told_to_those_who_know_of_the_trouble(register: AlertLog) -> None:
+    known, untold, lasts, elsewhere = trouble("a"), trouble("b"), trouble("c"), trouble("d", source="other")
+    register.claim([known, untold, lasts, elsewhere])
+    register.mark_told(["a", "c", "d"])
+    assert register.end(["s"], still=["c"]) == [known]
+    assert register.end(["s"], still=["c"]) == []
+    register.put_back([known])
+    assert register.end(["s", "other"]) == [known, lasts, elsewhere]
+    assert register.claim([known]) == {"a"}, "it has come back"
+
+
+def test_a_trouble_lasts_while_work_waits_with_its_error(ledger: Ledger, register: AlertLog, clock: Clock) -> None:
+    refused = trouble("a", error="RequestRejectedError")
+    register.claim([refused])
+    register.mark_told(["a"])
+    ledger.queue.enqueue(["op"], Work.INVITE)
+    ledger.queue.put_off(work(ledger, Work.INVITE), error="RequestRejectedError", not_before=clock.now + WAIT)
+    assert register.end(["s"]) == []
+    ledger.queue.finish(work(ledger, Work.INVITE))
+    assert register.end(["s"]) == [refused]
 
 
 def test_whom_the_limit_of_the_hour_holds_is_counted_and_late_only_after_its_turn(

@@ -10,7 +10,7 @@ from lever_imocha.domain.decisions import Action
 from lever_imocha.domain.imocha import AttemptStatus
 from lever_imocha.domain.rules import RuleKey
 from lever_imocha.errors import StillOpenError
-from lever_imocha.ledger.alerts import AlertLog
+from lever_imocha.ledger.alerts import AlertLog, Trouble
 from lever_imocha.ledger.database import engine_for
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.tables import metadata
@@ -91,7 +91,12 @@ def test_forgetting_one_leaves_nothing_of_them_and_everything_of_others(ledger: 
     for number, key in enumerate(("ann-1", "ben-2"), start=70001):
         invite(ledger, key, number)
         write(ledger, key, number)
-    AlertLog(engine=engine_for(ledger_url)).claim(["parked invite ann-1 x", "parked invite ben-2 x"])
+    AlertLog(engine=engine_for(ledger_url)).claim(
+        [
+            Trouble(key=f"limits {number}", source="s", about=f"parked invite {key} x")
+            for number, key in enumerate(("ann-1", "ben-2"))
+        ]
+    )
     ledger.cache.put("tags", {"opportunity_id": "ann-1"})
     everything = rows(ledger)
     seen = ledger.restore.last_event()
@@ -261,7 +266,7 @@ def test_the_timeline_goes_in_batches_but_for_its_end_and_what_is_open(ledger: L
 
 def test_an_alert_that_was_sent_long_ago_may_be_sent_again(ledger: Ledger, ledger_url: str, clock: Clock) -> None:
     log = AlertLog(engine=engine_for(ledger_url), clock=clock)
-    assert log.claim(["a"]) == {"a"}
+    assert log.claim([Trouble(key="a", source="s", about="a")]) == {"a"}
     assert ledger.erasure.remove_alerts(before=NOW, limit=BIG) == 0
     assert ledger.erasure.remove_alerts(before=NOW + DAY, limit=BIG) == 1
-    assert log.claim(["a"]) == {"a"}
+    assert log.claim([Trouble(key="a", source="s", about="a")]) == {"a"}

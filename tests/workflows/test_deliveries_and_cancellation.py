@@ -415,7 +415,9 @@ def test_a_bug_about_one_candidate_stops_only_that_one(stack: Stack) -> None:
     workflow = stack.invite_workflow()
     due = workflow.collect()
     with stack.ledger.transaction() as connection:
-        connection.execute(text("ALTER TABLE lever_imocha.effects ADD CONSTRAINT broken CHECK (step <> 'note')"))
+        connection.execute(
+            text(f"ALTER TABLE lever_imocha.effects ADD CONSTRAINT broken CHECK (opportunity_id <> '{held}')")
+        )
     try:
         with pytest.raises(WorkFailedError, match=r"IntegrityError at .*This is a bug: report this line") as caught:
             run_batch(due, workflow.act)

@@ -11,6 +11,8 @@ from lever_imocha.settings import parse_settings
 from tests.support import PYTHON, SQL
 from tests.workflows.conftest import SETTINGS, Stack
 
+FORM = "iMocha: <test's name> [<test's number>]"
+
 
 def test_a_tagged_candidate_is_invited_and_mailed_once(stack: Stack) -> None:
     stack.candidate(PYTHON)
@@ -80,9 +82,11 @@ def test_an_ended_attempt_is_left_alone(stack: Stack, state: str, says_pending: 
     ("tags", "given", "decision"),
     [
         ([], {}, "ignore: no assessment tag"),
-        (["imocha: python developer [101]"], {}, "ignore: no assessment tag"),
+        (["iMocha developer"], {}, f"hold: unknown test (iMocha developer: write it as {FORM})"),
+        (["iMocha: Python Developer"], {}, f"hold: unknown test (iMocha: Python Developer: write it as {FORM})"),
         (["iMocha: Gone [999]"], {}, "hold: unknown test (iMocha: Gone [999])"),
         (["iMocha: Retired Test [103]"], {}, "hold: unknown test (iMocha: Retired Test [103])"),
+        (["imocha: python developer"], {}, f"hold: unknown test (imocha: python developer: write it as {FORM})"),
         ([PYTHON], {"emails": []}, "hold: no e-mail address"),
         ([PYTHON], {"isAnonymized": True}, "hold: may not be contacted"),
         ([PYTHON], {"dataProtection": {"contact": {"allowed": False}}}, "hold: may not be contacted"),

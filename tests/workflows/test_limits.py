@@ -219,7 +219,7 @@ def test_no_note_is_left_for_who_only_waits_for_the_hour(limited: Stack) -> None
     candidates = [limited.candidate(PYTHON) for _ in range(3)]
     limited.run_invite()
     limited.run_invite()
-    assert not any(limited.world.notes.get(one) for one in candidates)
+    assert sorted(len(limited.world.notes.get(one, ())) for one in candidates) == [0, 0, 1]
 
 
 def test_the_log_says_which_limit_and_how_many(limited: Stack, caplog: pytest.LogCaptureFixture) -> None:

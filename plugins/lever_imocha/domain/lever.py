@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any
@@ -26,6 +27,7 @@ def _list_of(kind: type) -> BeforeValidator:
     return BeforeValidator(clean)
 
 
+_MENTIONABLE = re.compile(r"[\w.-]{1,60}")
 _OptionalId = Annotated[Id | None, BeforeValidator(_id_of)]
 _Text = Annotated[str | None, BeforeValidator(lambda value: value if isinstance(value, str) else None)]
 _Texts = Annotated[tuple[Name, ...], _list_of(str)]
@@ -76,6 +78,12 @@ class Origin(StrEnum):
     UNIVERSITY = "university"
 
 
+def _username(value: Any) -> Any:
+    """Return the user name of an expanded user; None for an id, and for what cannot be mentioned (lever.md 6.4)."""
+    name = value.get("username") if isinstance(value, dict) else None
+    return name if isinstance(name, str) and _MENTIONABLE.fullmatch(name) else None
+
+
 class Opportunity(VendorModel):
     """One candidacy of one person (lever.md 4.2). `stage` is an id, expanded or not."""
 
@@ -93,12 +101,17 @@ class Opportunity(VendorModel):
     last_advanced_at: Millis = Field(alias="lastAdvancedAt", default=None)
     is_anonymized: bool | None = Field(alias="isAnonymized", default=False)
     data_protection: DataProtection | None = Field(alias="dataProtection", default=None)
+    owner_username: Annotated[str | None, BeforeValidator(_username)] = Field(alias="owner", default=None, repr=False)
 
     @property
     def entered_stage_at(self) -> datetime:
         """When the opportunity entered its stage: the last stage change, else the best time there is (lever.md 4.2)."""
         times = [change.updated_at for change in self.stage_changes if change.updated_at]
         return times[-1] if times else self.last_advanced_at or self.created_at or datetime.fromtimestamp(0, tz=UTC)
+
+    def has_left(self, stage_id: str) -> bool:
+        """Tell whether it is archived, or in another stage than this one."""
+        return self.archived is not None or self.stage != stage_id
 
     @property
     def posting_ids(self) -> tuple[str, ...]:

@@ -6,11 +6,13 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 
 from lever_imocha.domain.written import plain
 from lever_imocha.errors import redact
 
 _NUMBER = re.compile(r"\[ ?(\d{1,18}) ?\]$")
+_PUNCTUATION = re.compile(r"\s*(?:[^\w\s]|_)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +26,27 @@ class TagScheme:
         """Return the tag of a test, as the tag sync creates it."""
         return f"{self.prefix} {' '.join(test_name.split())} [{test_id}]"
 
+    @property
+    def form(self) -> str:
+        """How a tag is written, for people."""
+        return f"{self.prefix} <test's name> [<test's number>]"
+
+    @cached_property
+    def mapped(self) -> dict[str, int]:
+        """The mapping's tags as they look, and their tests."""
+        return {plain(tag): test_id for tag, test_id in self.mapping.items()}
+
+    @cached_property
+    def mapped_letters(self) -> dict[str, str]:
+        """The letters of the mapping's tags, and these tags."""
+        return {letters: tag for tag in self.mapping if (letters := _letters(tag))}
+
+    @cached_property
+    def prefix_word(self) -> re.Pattern[str] | None:
+        """Matches the prefix's letters at the beginning, whatever stands between them, if no other letter follows."""
+        letters = r"[\W_]*".join(map(re.escape, _letters(self.prefix)))
+        return re.compile(rf"[\W_]*{letters}(?![^\W_])(?P<rest>.*)", re.DOTALL) if letters else None
+
 
 class StatusTag(StrEnum):
     """The tags that show a recruiter the state of an assessment (settings `explain`); they never name a test."""
@@ -33,9 +56,16 @@ class StatusTag(StrEnum):
     COMPLETE = "iMocha: complete"
     EXPIRED = "iMocha: expired"
     ON_HOLD = "iMocha: on hold"
+    CANCELLED = "iMocha: cancelled"
+    REPORT_MISSING = "iMocha: report missing"
 
 
 STATUS_TAGS = frozenset(tag.value for tag in StatusTag)
+
+
+def is_status_tag(tag: str) -> bool:
+    """Tell whether a tag is one of ours that show a status, also in other capitals or with other punctuation."""
+    return _letters(tag) in _STATUS_LETTERS
 
 
 @dataclass(frozen=True)
@@ -44,10 +74,12 @@ class WantedTest:
 
     :param tag: the tag that asks for it; None when its rule does.
     :param test_id: None when the tag names none.
+    :param correct: how the tag should be written if it names none.
     """
 
     tag: str | None
     test_id: int | None
+    correct: str = ""
 
     @property
     def asker(self) -> str:
@@ -55,47 +87,58 @@ class WantedTest:
         return "its rule" if self.tag is None else redact(self.tag)
 
     def __str__(self) -> str:
-        """Name it by what asks for it."""
-        return f"test {self.test_id} of its rule" if self.tag is None else self.asker
+        """Name it by what asks for it, and say how that should be written."""
+        if self.tag is None:
+            return f"test {self.test_id} of its rule"
+        return f"{self.asker}: write it as {redact(self.correct)}" if self.correct else self.asker
 
 
 def wanted_tests(tags: Sequence[str], scheme: TagScheme) -> tuple[WantedTest, ...]:
-    """Return the tests that an opportunity's tags name, each once, in the order of the tags.
+    """Return the tests that an opportunity's tags ask for, each once, in the order of the tags.
 
-    Blanks and the width of signs make no difference: nobody means anything by them. Capitals do, as in Lever itself
-    (lever.md 5.2).
+    Blanks, the width of signs, and in our prefix capitals and punctuation make no difference where there is a number
+    in brackets at the end: nobody means anything else. What begins like ours and has none, and what differs in capitals
+    or punctuation from a tag of the mapping, asks for a test and names none.
     """
-    mapping = {plain(tag): test_id for tag, test_id in scheme.mapping.items()}
     wanted: dict[object, WantedTest] = {}
     for tag in tags:
-        seen = plain(tag)
-        if seen in STATUS_TAGS:
-            continue
-        if seen in mapping:
-            test = WantedTest(tag, mapping[seen])
-        elif _compact(seen).startswith(_compact(scheme.prefix)):
-            found = _NUMBER.search(seen)
-            test = WantedTest(tag, int(found[1]) if found else None)
-        else:
-            continue
-        wanted.setdefault(test.test_id if test.test_id is not None else tag, test)
+        if (test := _wanted(tag, scheme)) is not None:
+            wanted.setdefault(test.test_id if test.test_id is not None else tag, test)
     return tuple(wanted.values())
 
 
-def near_misses(tags: Sequence[str], scheme: TagScheme) -> list[str]:
-    """Return the tags that name no test and look as if they should, for a warning.
+def doubtful_tests(tags: Sequence[str], scheme: TagScheme) -> tuple[WantedTest, ...]:
+    """Return what `near_misses` may be meant for; this counts where nothing else asks for a test."""
+    return tuple(WantedTest(tag, None, scheme.form) for tag in near_misses(tags, scheme))
 
-    They differ in capitals or punctuation from a tag of the mapping, or at their beginning from the prefix.
-    """
-    prefix, known = _letters(scheme.prefix), {_letters(tag) for tag in scheme.mapping} - {""}
-    status = {_letters(tag) for tag in STATUS_TAGS}
+
+def near_misses(tags: Sequence[str], scheme: TagScheme) -> list[str]:
+    """Return the tags that begin with the prefix's word and go on with others, such as ``iMocha alumni``."""
     return [
         tag
         for tag in tags
-        if (letters := _letters(tag)) not in status
-        and not wanted_tests([tag], scheme)
-        and (letters in known or (prefix and letters.startswith(prefix)))
+        if not is_status_tag(tag) and _wanted(tag, scheme) is None and _after_prefix(plain(tag), scheme) is not None
     ]
+
+
+def _wanted(tag: str, scheme: TagScheme) -> WantedTest | None:
+    seen = plain(tag)
+    if seen in scheme.mapped:
+        return WantedTest(tag, scheme.mapped[seen])
+    if is_status_tag(tag):
+        return None
+    number, rest = _NUMBER.search(seen), _after_prefix(seen, scheme)
+    is_ours = _compact(seen).startswith(_compact(scheme.prefix))
+    if is_ours or (rest is not None and (number or _PUNCTUATION.match(rest))):
+        return WantedTest(tag, int(number[1])) if number else WantedTest(tag, None, scheme.form)
+    meant = scheme.mapped_letters.get(_letters(seen))
+    return WantedTest(tag, None, meant) if meant else None
+
+
+def _after_prefix(seen: str, scheme: TagScheme) -> str | None:
+    """Return what follows the prefix's letters; None if a tag does not begin with them."""
+    found = scheme.prefix_word.match(seen.casefold()) if scheme.prefix_word else None
+    return found["rest"] if found else None
 
 
 def _compact(text: str) -> str:
@@ -104,3 +147,6 @@ def _compact(text: str) -> str:
 
 def _letters(text: str) -> str:
     return "".join(sign for sign in plain(text).casefold() if sign.isalnum())
+
+
+_STATUS_LETTERS = frozenset(map(_letters, STATUS_TAGS))

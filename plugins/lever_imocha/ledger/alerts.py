@@ -1,18 +1,57 @@
-"""Finds what waits too long, and remembers which alerts were sent."""
+"""Finds what waits too long, and remembers which troubles people were told of until they end."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
-from sqlalchemy import Engine, Text, and_, any_, cast, delete, false, func, literal, literal_column, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Engine,
+    Text,
+    all_,
+    and_,
+    any_,
+    cast,
+    column,
+    delete,
+    false,
+    func,
+    literal,
+    literal_column,
+    or_,
+    select,
+    true,
+    update,
+)
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 
 from lever_imocha.domain.decisions import Reason
 from lever_imocha.ledger.tables import alerts, stage_entries, work_items
 from lever_imocha.ledger.values import Work
 from lever_imocha.ledger.work_queue import is_dropped
+
+_LOST = timedelta(minutes=10)
+"""Who claimed an alert so long ago and has not sent it never will."""
+_NEVER = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trouble:
+    """What people are told of, once, until it ends.
+
+    :param key: the same for as long as it is the same trouble.
+    :param source: what finds out that it has ended: a task, or a condition that each sweep looks at.
+    :param about: one line, for telling that it has ended; nothing personal.
+    :param error: the name of a task's error. While work waits with this error, the trouble has not ended.
+    """
+
+    key: str
+    source: str
+    about: str
+    error: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,11 +69,10 @@ class Overdue:
     error: str | None
 
     @property
-    def key(self) -> str:
-        """Return a text that is the same for as long as it is the same wait."""
-        return (
-            f"{'parked' if self.parked_at else 'waits'} {self.kind} {self.opportunity_id} {self.queued_at.isoformat()}"
-        )
+    def keys(self) -> tuple[str, ...]:
+        """Return texts that are the same for as long as it is the same wait; one more once it is parked."""
+        wait = f"{self.kind} {self.opportunity_id} {self.queued_at.isoformat()}"
+        return (f"waits {wait}", f"parked {wait}") if self.parked_at else (f"waits {wait}",)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,27 +146,78 @@ class AlertLog:
         with self._engine.connect() as connection:
             return {f"mask {key} {queued_at.isoformat()}": time for key, queued_at, time in connection.execute(query)}
 
-    def claim(self, keys: Sequence[str], *, repeat: timedelta | None = None) -> set[str]:
-        """Claim alerts, so that each is sent once.
+    def claim(self, troubles: Collection[Trouble], *, repeat: timedelta | None = None) -> set[str]:
+        """Claim alerts about troubles, so that each is sent once.
 
-        :param repeat: after this it may be sent again; without it, never.
-        :return: those that nobody has sent yet.
+        :param repeat: after this a trouble is told again; without it, never.
+        :return: the keys of those that are to be told now.
         """
-        if not keys:
+        if not troubles:
             return set()
-        now = self._clock()
-        given = select(func.unnest(cast(sorted(set(keys)), ARRAY(Text))), literal(now, alerts.c.told_at.type))
-        statement = insert(alerts).from_select(["key", "told_at"], given)
-        if repeat is None:
-            statement = statement.on_conflict_do_nothing()
-        else:
-            statement = statement.on_conflict_do_update(
-                index_elements=["key"], set_={"told_at": now}, where=alerts.c.told_at < now - repeat
+        now, told = self._clock(), alerts.c
+        of = {trouble.key: trouble for trouble in troubles}
+        texts = ("key", "source", "about", "error")
+        given = (
+            func.unnest(
+                *(cast([getattr(trouble, name) for _, trouble in sorted(of.items())], ARRAY(Text)) for name in texts)
             )
+            .table_valued(*(column(name, Text) for name in texts))
+            .render_derived()
+        )
+        new = insert(alerts).from_select(
+            [*texts, "told_at"], select(*(given.c[name] for name in texts), literal(now, told.told_at.type))
+        )
+        again = and_(told.told, told.told_at < now - repeat) if repeat is not None else false()
+        statement = new.on_conflict_do_update(
+            index_elements=["key"],
+            set_={"told_at": now, "source": new.excluded.source, "about": new.excluded.about},
+            where=or_(again, and_(~told.told, told.told_at < now - _LOST)),
+        )
         with self._engine.begin() as connection:
-            return set(connection.execute(statement.returning(alerts.c.key)).scalars())
+            return set(connection.execute(statement.returning(told.key)).scalars())
 
-    def give_up(self, keys: Sequence[str]) -> None:
+    def mark_told(self, keys: Collection[str]) -> None:
+        """Record that claimed alerts were sent."""
+        self._set(keys, told=True)
+
+    def give_up(self, keys: Collection[str]) -> None:
         """Give claimed alerts back: sending failed, somebody else may try."""
+        self._set(keys, told_at=_NEVER)
+
+    def _set(self, keys: Collection[str], **values: Any) -> None:
         with self._engine.begin() as connection:
-            connection.execute(delete(alerts).where(alerts.c.key == any_(cast(list(keys), ARRAY(Text)))))
+            connection.execute(update(alerts).where(alerts.c.key == any_(_texts(keys))).values(values))
+
+    def end(self, sources: Collection[str], *, still: Collection[str] = ()) -> list[Trouble]:
+        """Forget the troubles of some sources that have ended; one statement.
+
+        :param still: the keys of those that last.
+        :return: those that people were told of.
+        """
+        c = alerts.c
+        lasts = select(true()).where(work_items.c.error == c.error).correlate(alerts).exists()
+        ended = (
+            delete(alerts)
+            .where(c.source == any_(_texts(sources)), c.key != all_(_texts(still)), or_(c.error.is_(None), ~lasts))
+            .returning(c.key, c.source, c.about, c.error, c.told)
+        )
+        with self._engine.begin() as connection:
+            rows = connection.execute(ended).all()
+        return [
+            Trouble(key=row.key, source=row.source, about=row.about, error=row.error)
+            for row in sorted(rows, key=lambda row: str(row.key))
+            if row.told
+        ]
+
+    def put_back(self, troubles: Collection[Trouble]) -> None:
+        """Take up troubles again whose end could not be told: the next one who finds it tells it."""
+        rows = [
+            {"key": one.key, "source": one.source, "about": one.about, "error": one.error, "told_at": self._clock()}
+            for one in troubles
+        ]
+        with self._engine.begin() as connection:
+            connection.execute(insert(alerts).values(told=True).on_conflict_do_nothing(), rows)
+
+
+def _texts(values: Collection[str]) -> ColumnElement[Any]:
+    return cast(list(values), ARRAY(Text))

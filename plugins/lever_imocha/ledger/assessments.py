@@ -21,7 +21,12 @@ from lever_imocha.ledger.work_queue import WorkQueue, claimed_by
 _OWN = [assessments.c[name] for name in Assessment.__dataclass_fields__ if name in assessments.c]
 _ADOPTED = func.coalesce(invitations.c.ended_at <= invitations.c.invited_at, false()).label("adopted")
 _ASSESSMENTS = select(
-    *_OWN, invitations.c.status, invitations.c.ended_at, invitations.c.called_back_at, _ADOPTED
+    *_OWN,
+    invitations.c.status,
+    invitations.c.ended_at,
+    invitations.c.expires_at,
+    invitations.c.called_back_at,
+    _ADOPTED,
 ).select_from(assessments.outerjoin(invitations, assessments.c.invitation_id == invitations.c.id))
 
 ENDED = [status for status in AttemptStatus if status.is_ended]

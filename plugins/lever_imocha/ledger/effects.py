@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import DateTime, func, literal, select
+from typing import Any
+
+from sqlalchemy import DateTime, func, literal, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from lever_imocha.errors import ClaimLostError
@@ -18,7 +20,7 @@ class Effects(LedgerPart):
     def state(self, effect: Effect) -> EffectState | None:
         """Return what is known of an effect; None when it was never begun."""
         c = effects.c
-        query = select(c.started_at, c.done_at, c.vendor_id).where(
+        query = select(c.started_at, c.done_at, c.vendor_id, c.content).where(
             c.opportunity_id == effect.opportunity_id, c.subject == effect.subject, c.step == effect.step
         )
         rows = self._database.rows(query)
@@ -73,4 +75,13 @@ class Effects(LedgerPart):
                 at=now, kind=f"{effect.step}_done", opportunity_id=effect.opportunity_id, invitation_id=invitation_id
             )
             .add_cte(done)
+        )
+
+    def remember(self, effect: Effect, content: dict[str, Any]) -> None:
+        """Record what an effect says now, or is about to say."""
+        c = effects.c
+        self._database.execute(
+            update(effects)
+            .where(c.opportunity_id == effect.opportunity_id, c.subject == effect.subject, c.step == effect.step)
+            .values(content=content)
         )

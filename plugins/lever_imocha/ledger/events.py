@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 
 from lever_imocha.ledger.base import LedgerPart
 from lever_imocha.ledger.tables import events
+from lever_imocha.ledger.values import Event
 
 
 class Events(LedgerPart):
@@ -33,3 +36,11 @@ class Events(LedgerPart):
         """Return an opportunity's timeline, as words."""
         query = select(events.c.kind).where(events.c.opportunity_id == opportunity_id).order_by(events.c.id)
         return self._database.values(query)
+
+    def newest(self, opportunity_id: str, kinds: Collection[str]) -> list[Event]:
+        """Return an opportunity's events of some kinds, newest first."""
+        c = events.c
+        query = select(c.at, c.kind, c.test_id, c.invitation_id, c.detail).where(
+            c.opportunity_id == opportunity_id, c.kind.in_(kinds)
+        )
+        return [Event(**row._mapping) for row in self._database.rows(query.order_by(c.id.desc()))]

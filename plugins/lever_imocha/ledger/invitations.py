@@ -51,15 +51,17 @@ class Invitations(LedgerPart):
         status: AttemptStatus,
         entry_id: int,
         refreshed: bool,
+        expires_at: datetime | None = None,
     ) -> AttemptStatus:
         """Record the invitation iMocha answered with, link it to the assessment, and enqueue a report that is there.
 
+        :param expires_at: until when it can be used; None when this is not known.
         :return: the status as far as is known: an ended attempt stays ended.
         """
         now = self._database.now()
         new = insert(invitations).values(
             id=invitation_id, test_id=test_id, status=status, invited_at=now, times_invited=1,
-            times_refreshed=int(refreshed), ended_at=now if status.is_ended else None,
+            times_refreshed=int(refreshed), ended_at=now if status.is_ended else None, expires_at=expires_at,
         )  # fmt: skip
         known = invitations.c
         ended = known.status.in_(ENDED)
@@ -71,6 +73,7 @@ class Invitations(LedgerPart):
                 "status": case((ended, known.status), else_=new.excluded.status),
                 "checked_at": case((ended, known.checked_at), else_=null()),
                 "ended_at": case((ended, known.ended_at), else_=new.excluded.ended_at),
+                "expires_at": new.excluded.expires_at,
                 "revived_at": case((known.status.in_(_WITHDRAWN), now), else_=known.revived_at),
             },
         ).returning(known.status)

@@ -133,6 +133,7 @@ invitations = Table(
     _at("called_back_at"),
     _at("revived_at"),
     _at("masked_at"),
+    _at("expires_at"),
     Index(
         "ix_invitations_open",
         "status",
@@ -193,6 +194,7 @@ effects = Table(
     _at("started_at", nullable=False),
     _at("done_at"),
     Column("vendor_id", Text),
+    Column("content", JSONB),
 )
 
 deliveries = Table(
@@ -245,6 +247,11 @@ alerts = Table(
     Column("key", Text, primary_key=True),
     _at("told_at", nullable=False),
     Index("ix_alerts_told_at", "told_at"),
+    Column("source", Text, nullable=False, server_default=""),
+    Column("about", Text, nullable=False, server_default=""),
+    Column("error", Text),
+    Column("told", Boolean, nullable=False, server_default=false()),
+    Index("ix_alerts_source", "source"),
 )
 
 watermarks = Table("watermarks", metadata, Column("name", Text, primary_key=True), _at("at", nullable=False))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 from lever_imocha.domain.decisions import Action, Departure, OverLimit, Reason
 from lever_imocha.domain.imocha import AttemptStatus
@@ -49,6 +50,7 @@ class Assessment:
     """One test that one opportunity is to take, with its invitation's status where there is one.
 
     :param mails_tried: e-mails asked for whose invite was not answered: each may have been sent, or not.
+    :param expires_at: until when the invitation can be used; None when this is not known.
     :param adopted: the attempt had ended before the ledger first heard of its invitation.
     """
 
@@ -69,6 +71,7 @@ class Assessment:
     status: AttemptStatus | None
     adopted: bool
     ended_at: datetime | None
+    expires_at: datetime | None
 
     @property
     def rule_key(self) -> RuleKey:
@@ -114,7 +117,7 @@ class Work(StrEnum):
     CANCEL = "cancel"
     """It has left: cancel its open invitations; forget it if it was deleted."""
     STATUS = "status"
-    """Show in Lever how it stands: the status tag, and a note when it is on hold."""
+    """Show in Lever how it stands: the status tag, and the note."""
     WRITE_BACK = "write_back"
     """Write its ended attempts back."""
     MASK = "mask"
@@ -175,7 +178,7 @@ class QueuedWork:
 class Effect:
     """Something made once at a vendor.
 
-    :param subject: what it is about: an invitation or a problem, as a word that other effects do not have.
+    :param subject: what it is about: an invitation or a stay in a stage, as a word that other effects do not have.
     :param step: what is made: ``form``, ``file``, ``note``, ``stage``.
     """
 
@@ -191,8 +194,23 @@ class Effect:
 
 @dataclass(frozen=True, kw_only=True)
 class EffectState:
-    """What is known of an effect: begun, and done when `done_at` is set."""
+    """What is known of an effect: begun, and done when `done_at` is set.
+
+    :param content: what it says, where it is changed later.
+    """
 
     started_at: datetime
     done_at: datetime | None
     vendor_id: str | None
+    content: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """One line of an opportunity's timeline."""
+
+    at: datetime
+    kind: str
+    test_id: int | None
+    invitation_id: int | None
+    detail: str | None

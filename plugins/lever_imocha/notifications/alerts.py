@@ -1,99 +1,109 @@
-"""Sends alerts through the notifier named in the settings, each once."""
+"""Tells people of troubles through the notifier named in the settings, each once, and when it has ended."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Collection, Sequence
 from datetime import timedelta
 from pkgutil import resolve_name
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from lever_imocha.errors import LedgerError
+from lever_imocha.errors import LedgerError, redact
 from lever_imocha.hooks.ledger import ledger_engine
 from lever_imocha.ledger.alerts import AlertLog
 from lever_imocha.notifications.messages import (
-    cancelling_text,
-    limit_text,
-    masking_text,
-    overdue_text,
-    per_candidate_text,
+    SETTINGS,
+    Alert,
+    cancelling_alert,
+    ended_text,
+    limit_alert,
+    masking_alert,
+    overdue_alert,
+    per_candidate_alert,
+    settings_troubles,
 )
-from lever_imocha.settings import AlertSettings, Settings
+from lever_imocha.settings import AlertSettings, Settings, load_alerts
 
 log = logging.getLogger(__name__)
 
+_LONGEST = 4000
+"""Signs of a message."""
 
-def alert_overdue(settings: Settings) -> None:
-    """Send an alert about what waits too long, once for each wait. Never raises.
+
+def alert_waiting(settings: Settings, *, overdue: bool) -> None:
+    """Tell what waits in the ledger: whom limits hold, who will be masked, and, if wanted, what waits too long or is parked. Never raises.
 
     A report may take as long as `write_back.report_retry` gives it before it counts as waiting.
     """
-    alerts = settings.alerts
-    longest = alerts.waiting + sum(settings.write_back.report_retry, timedelta())
     try:
-        sent = AlertLog(engine=ledger_engine())
-        items = sent.overdue(entries=alerts.waiting, reports=longest)
-        new = sent.claim([item.key for item in items])
-        items = [item for item in items if item.key in new]
-        if items and not _send(alerts, overdue_text(items)):
-            sent.give_up(sorted(new))
+        known = AlertLog(engine=ledger_engine())
+        alerts = [
+            limit_alert(known.over_limit(), per_hour=settings.limits.per_hour),
+            per_candidate_alert(known.per_candidate()),
+        ]
+        masking = masking_alert(known.to_mask())
+        if overdue:
+            longest = settings.alerts.waiting + sum(settings.write_back.report_retry, timedelta())
+            alerts.append(overdue_alert(known.overdue(entries=settings.alerts.waiting, reports=longest)))
     except Exception as error:
-        log.error("alert about what waits too long not sent: %s", type(error).__name__)
-
-
-def alert_limits(settings: Settings) -> None:
-    """Send an alert while the limit of the hour holds candidates, once in each hour, and one about each whom a person
-    has to decide about. Never raises.
-    """
-    try:
-        sent = AlertLog(engine=ledger_engine())
-        waiting, held = sent.over_limit(), {f"per_candidate {key}": who for key, who in sent.per_candidate().items()}
-        new = sent.claim(sorted(held))
-        if new and not _send(settings.alerts, per_candidate_text([held[key] for key in sorted(new)])):
-            sent.give_up(sorted(new))
-    except Exception as error:
-        log.error("alert about the limit of e-mails not sent: %s", type(error).__name__)
+        log.error("alert about what waits not sent: %s", type(error).__name__)
         return
-    if waiting.held:
-        text = limit_text(waiting, per_hour=settings.limits.per_hour)
-        send_once(settings.alerts, text, ["limits.per_hour"], repeat=timedelta(hours=1))
+    for alert in (*alerts, masking):
+        tell(settings.alerts, alert)
+    lasting = [trouble.key for alert in alerts for trouble in alert.troubles]
+    tell_ended([alert.source for alert in alerts], still=lasting)
 
 
-def alert_masking(settings: Settings) -> None:
-    """Send an alert about who is going to be masked at iMocha, once about each. Never raises."""
+def alert_sweep(settings: Settings, problems: Sequence[str], held_back: tuple[int, int] | None) -> None:
+    """Tell what a sweep has found that came to its end, and what has ended as it shows. Never raises.
+
+    :param problems: of the settings; a task that fails tells them.
+    :param held_back: how many seem to have left, of how many open invitations, so that nobody was cancelled.
+    """
+    alert = cancelling_alert(held_back)
+    tell(settings.alerts, alert)
+    lasting = [*alert.troubles, *settings_troubles(problems)]
+    tell_ended([alert.source, SETTINGS], still=[trouble.key for trouble in lasting])
+
+
+def tell(settings: AlertSettings, alert: Alert) -> None:
+    """Send an alert about those of its troubles that nobody was told of lately. Never raises."""
+    if not alert.troubles:
+        return
     try:
-        sent = AlertLog(engine=ledger_engine())
-        times = sent.to_mask()
-        new = sent.claim(sorted(times))
-        if new and not _send(settings.alerts, masking_text([times[key] for key in new])):
-            sent.give_up(sorted(new))
-    except Exception as error:
-        log.error("alert about masking not sent: %s", type(error).__name__)
-
-
-def alert_cancelling(settings: Settings, leaving: int, open_invitations: int) -> None:
-    """Send an alert that so many seem to have left that nothing was cancelled or forgotten, once in `alerts.repeat`."""
-    text = cancelling_text(leaving, open_invitations)
-    log.warning("%s", text)
-    send_once(settings.alerts, text, ["limits.cancel_share"], repeat=settings.alerts.repeat)
-
-
-def send_once(settings: AlertSettings, text: str, keys: list[str], *, repeat: timedelta) -> None:
-    """Send an alert unless one with these keys was sent within `repeat`."""
-    try:
-        sent = AlertLog(engine=ledger_engine())
-        if not sent.claim(keys, repeat=repeat):
-            log.info("alert suppressed (already sent within %s): %s", repeat, text)
-        elif not _send(settings, text):
-            sent.give_up(keys)
+        known = AlertLog(engine=ledger_engine())
+        new = known.claim(alert.troubles, repeat=settings.repeat if alert.repeats else None)
+        if not new:
+            log.info("alert suppressed, it was sent already: %s", alert.text_of(None))
+        elif _send(settings, alert.text_of(new)):
+            known.mark_told(new)
+        else:
+            known.give_up(new)
     except (LedgerError, SQLAlchemyError):
         # Twice rather than never: the ledger may be what failed.
-        _send(settings, text)
+        _send(settings, alert.text_of(None))
+
+
+def tell_ended(sources: Collection[str], *, still: Collection[str] = ()) -> None:
+    """Tell that troubles have ended, if people were told of them. Never raises.
+
+    One statement, unless there is something to tell.
+
+    :param still: the keys of those that last.
+    """
+    try:
+        known = AlertLog(engine=ledger_engine())
+        ended = known.end(sources, still=still)
+        if ended and not _send(load_alerts(), ended_text(ended)):
+            known.put_back(ended)
+    except Exception as error:
+        log.error("the end of a trouble was not told: %s", type(error).__name__)
 
 
 def _send(settings: AlertSettings, text: str) -> bool:
     """Hand a message to the notifier named in the settings; return False when that did not work."""
-    path = settings.notifier
+    text, path = redact(text, _LONGEST), settings.notifier
     if path is None:
         log.warning("alert not sent, there is no alerts.notifier in the settings: %s", text)
         return True

@@ -2,22 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import hashlib
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from lever_imocha.errors import LeverImochaError, WorkFailedError, listed
-from lever_imocha.ledger.alerts import Overdue, OverHour
+from lever_imocha.errors import LeverImochaError, SettingsError, WorkFailedError, listed, redact
+from lever_imocha.ledger.alerts import Overdue, OverHour, Trouble
 from lever_imocha.ledger.values import Work
+
+SETTINGS = "settings"
+"""The source of what the settings stop while the rest goes on: the row without candidates tells it, a sweep ends it."""
+_LONGEST_ABOUT = 300
+_VARIES = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|\d+([-:.T]\d+)*", re.IGNORECASE)
+"""Ids, numbers and times."""
 
 
 @dataclass(frozen=True)
 class Alert:
-    """A message, and what makes two of them the same news."""
+    """A message about troubles of one source.
 
-    text: str
-    key: str
+    :param troubles: none when all is well.
+    :param text_of: makes the message about those of them that have these keys; about all for None.
+    :param repeats: it is told again after a while; otherwise once.
+    """
+
+    source: str
+    troubles: Sequence[Trouble]
+    text_of: Callable[[Collection[str] | None], str]
+    repeats: bool = True
+
+
+def task_source(task: Any) -> str:
+    """Return the source of what makes a task fail.
+
+    :param task: the task instance.
+    """
+    return f"task {task.dag_id} {task.task_id}"
+
+
+def is_row(task: Any) -> bool:
+    """Tell whether a task instance is one of several rows of a mapped task."""
+    return task.map_index is not None and task.map_index >= 0
 
 
 def alert_of(context: Mapping[str, Any]) -> Alert:
@@ -28,58 +56,123 @@ def alert_of(context: Mapping[str, Any]) -> Alert:
     if "deadline" in context:
         return _late(context["dag_run"], context["deadline"])
     task, error = context["ti"], context.get("exception")
-    row = f"[{task.map_index}]" if (task.map_index or -1) >= 0 else ""
+    row = f"[{task.map_index}]" if is_row(task) else ""
+    text = f"{task.dag_id}: task {task.task_id}{row} failed for good in run {task.run_id}. {_said(error)}"
+    without_candidates = getattr(context.get("task"), "opportunity_ids", None) == []
+    if without_candidates and isinstance(error, SettingsError):
+        return Alert(SETTINGS, settings_troubles(error.problems), lambda _: text)
+    source = task_source(task)
     causes = error.causes if isinstance(error, WorkFailedError) else [error]
-    kinds = " ".join(sorted({type(cause).__name__ for cause in causes}))
-    return Alert(
-        f"{task.dag_id}: task {task.task_id}{row} failed for good in run {task.run_id}. {_said(error)}",
-        f"failure {task.dag_id} {task.task_id} {kinds}",
-    )
+    named = f"{task.dag_id}: task {task.task_id}"
+    troubles = [
+        _trouble(source, f"{named}: {line}", type(cause).__name__, said)
+        for cause in causes
+        for line, said in _lines(cause)
+    ]
+    return Alert(source, troubles, lambda _: text)
 
 
-def overdue_text(items: Sequence[Overdue]) -> str:
-    """Make the text of the alert about work that has waited too long."""
-    return f"{len(items)} waiting too long: {listed([_waits(item) for item in items])}."
+def settings_troubles(problems: Sequence[str]) -> list[Trouble]:
+    """Return what is wrong with the settings and stops some of the work, as troubles, one for each line."""
+    return [_trouble(SETTINGS, line, None, line) for line in problems]
 
 
-def limit_text(waiting: OverHour, *, per_hour: int) -> str:
-    """Make the text of the alert about candidates whom the limit of e-mails an hour holds."""
+def ended_text(troubles: Sequence[Trouble]) -> str:
+    """Make the text that says that troubles are over."""
+    return f"well again: {listed(list(dict.fromkeys(trouble.about for trouble in troubles)))}"
+
+
+def _lines(cause: object) -> Iterator[tuple[str, str]]:
+    """Return what an error says, and what of it makes two errors the same: of the settings each line, else no numbers."""
+    if isinstance(cause, SettingsError):
+        yield from ((line, line) for line in cause.problems)
+    else:
+        said = _said(cause)
+        yield said, _VARIES.sub("#", said)
+
+
+def _trouble(source: str, about: str, error: str | None, said: str) -> Trouble:
+    digest = hashlib.sha256(said.encode()).hexdigest()[:16]
+    key = " ".join(part for part in (source, error, digest) if part)
+    return Trouble(key=key, source=source, about=redact(about, _LONGEST_ABOUT), error=error)
+
+
+def overdue_alert(items: Sequence[Overdue]) -> Alert:
+    """Make the alert about work that has waited too long, told once for each wait, and once more when it is parked."""
+    source, waits = "waiting", {item: _waits(item) for item in items}
+
+    def text_of(keys: Collection[str] | None) -> str:
+        lines = [line for item, line in waits.items() if keys is None or any(key in keys for key in item.keys)]
+        return f"{len(lines)} waiting too long: {listed(lines)}."
+
+    troubles = [Trouble(key=key, source=source, about=line) for item, line in waits.items() for key in item.keys]
+    return Alert(source, troubles, text_of, repeats=False)
+
+
+def limit_alert(waiting: OverHour, *, per_hour: int) -> Alert:
+    """Make the alert about candidates whom the limit of e-mails an hour holds."""
+    source = "limits.per_hour"
     more = f", and {waiting.undecided} more are not decided about yet" if waiting.undecided else ""
-    return (
+    text = (
         f"{waiting.held} candidates are held by limits.per_hour ({per_hour} e-mails in an hour){more}. They go on by "
         "themselves in the next hours. If they were moved by mistake, move them back, or run lever_imocha_invite with "
         "over_limit: drop; to invite them now, with over_limit: release."
     )
+    about = "limits.per_hour holds nobody any more"
+    return Alert(source, [Trouble(key=source, source=source, about=about)] if waiting.held else [], lambda _: text)
 
 
-def cancelling_text(leaving: int, open_invitations: int) -> str:
-    """Make the text of the alert that a sweep was stopped because it would have cancelled or forgotten too much."""
-    return (
+def cancelling_alert(held_back: tuple[int, int] | None) -> Alert:
+    """Make the alert that a sweep was stopped because it would have cancelled or forgotten too much.
+
+    :param held_back: how many seem to have left, of how many open invitations; None when it was not stopped.
+    """
+    source, (leaving, open_invitations) = "limits.cancel_share", held_back or (0, 0)
+    text = (
         f"{leaving} candidates were archived, deleted or moved away according to Lever, while {open_invitations} invitations"
         " are open: above limits.cancel_share, so none was cancelled and nobody forgotten. If it is a mistake, mend it in"
         " Lever, or put back the right API key; if it is right, run lever_imocha_invite with allow_cancelling."
     )
+    about = "limits.cancel_share stops no sweep any more"
+    return Alert(source, [Trouble(key=source, source=source, about=about)] if held_back else [], lambda _: text)
 
 
-def masking_text(times: Sequence[datetime]) -> str:
-    """Make the text of the alert that deleted candidates are going to be masked.
+def masking_alert(waits: Mapping[str, datetime]) -> Alert:
+    """Make the alert that deleted candidates are going to be masked, each told once; its end is not told.
 
-    :param times: when each of them is, at the earliest.
+    :param waits: a text for each wait -> when they are masked, at the earliest.
     """
-    return (
-        f"{len(times)} candidates were deleted or anonymised in Lever, and are going to be masked at iMocha for good, the"
-        f" first after {min(times):%Y-%m-%d %H:%M} UTC. `python -m lever_imocha.ledger queue` lists them (mask). If it is"
-        " a mistake: mend it in Lever, or `python -m lever_imocha.ledger drop <opportunity>`."
-    )
+    source = "masking"
+
+    def text_of(keys: Collection[str] | None) -> str:
+        times = [at for key, at in waits.items() if keys is None or key in keys]
+        return (
+            f"{len(times)} candidates were deleted or anonymised in Lever, and are going to be masked at iMocha for good,"
+            f" the first after {min(times):%Y-%m-%d %H:%M} UTC. `python -m lever_imocha.ledger queue` lists them (mask)."
+            " If it is a mistake: mend it in Lever, or `python -m lever_imocha.ledger drop <opportunity>`."
+        )
+
+    return Alert(source, [Trouble(key=key, source=source, about="") for key in waits], text_of, repeats=False)
 
 
-def per_candidate_text(opportunity_ids: Sequence[str]) -> str:
-    """Make the text of the alert about candidates who were sent as many e-mails as one may be sent in a week."""
-    return (
-        f"{len(opportunity_ids)} held by limits.per_candidate, a person decides: opportunity "
-        f"{listed(list(opportunity_ids))}. Find out why so many e-mails were sent, then run lever_imocha_invite with "
-        "over_limit: release or drop."
-    )
+def per_candidate_alert(held: Mapping[int, str]) -> Alert:
+    """Make the alert about candidates who were sent as many e-mails as one may be sent in a week, each told once.
+
+    :param held: stage entry id -> opportunity id.
+    """
+    source = "limits.per_candidate"
+    of = {f"{source} {entry}": opportunity_id for entry, opportunity_id in held.items()}
+
+    def text_of(keys: Collection[str] | None) -> str:
+        ids = [opportunity_id for key, opportunity_id in of.items() if keys is None or key in keys]
+        return (
+            f"{len(ids)} held by limits.per_candidate, a person decides: opportunity {listed(ids)}. Find out why so many"
+            " e-mails were sent, then run lever_imocha_invite with over_limit: release or drop."
+        )
+
+    about = "limits.per_candidate does not hold opportunity {} any more"
+    troubles = [Trouble(key=key, source=source, about=about.format(who)) for key, who in of.items()]
+    return Alert(source, troubles, text_of, repeats=False)
 
 
 _WAITS = {
@@ -101,7 +194,9 @@ def _waits(item: Overdue) -> str:
 
 def _late(run: Mapping[str, Any], deadline: Mapping[str, Any]) -> Alert:
     named = f"{run['dag_id']}: run {run.get('dag_run_id') or run.get('run_id')}"
-    return Alert(f"{named} is not done in time (due {deadline['deadline_time']}).", f"deadline {deadline['id']}")
+    text = f"{named} is not done in time (due {deadline['deadline_time']})."
+    source = f"deadline {deadline['id']}"
+    return Alert(source, [Trouble(key=source, source=source, about=named)], lambda _: text)
 
 
 def _said(error: object) -> str:

@@ -1,4 +1,4 @@
-"""The notifier that all DAGs carry, and the deadline of a run. Cheap to import: every DAG file does."""
+"""The callbacks that all DAGs carry, and the deadline of a run. Cheap to import: every DAG file does."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 class SettingsNotifier(BaseNotifier):
     """Sends an alert when a task failed for good, or a run missed its deadline, through the notifier of the settings.
 
-    The settings are read when it fires. The same failure is sent once in `alerts.repeat`: an outage fails every row
+    The settings are read when it fires. The same trouble is sent once in `alerts.repeat`: an outage fails every row
     of every run.
     """
 
@@ -28,12 +28,11 @@ class SettingsNotifier(BaseNotifier):
 
     def notify(self, context: Any) -> None:
         """Send the alert, unless it was sent a moment ago. Never raises."""
-        from lever_imocha.notifications.alerts import send_once
+        from lever_imocha.notifications.alerts import tell
         from lever_imocha.notifications.messages import alert_of
 
         try:
-            alert, settings = alert_of(context), load_alerts()
-            send_once(settings, alert.text, [alert.key], repeat=settings.repeat)
+            tell(load_alerts(), alert_of(context))
         except SettingsError as error:
             log.error("alert not sent: %s", error)
         except Exception as error:
@@ -42,6 +41,20 @@ class SettingsNotifier(BaseNotifier):
     async def async_notify(self, context: Any) -> None:
         """Do the same in the triggerer, in a thread: the ledger's driver and most notifiers block."""
         await sync_to_async(self.notify, thread_sensitive=False)(context)
+
+
+def tell_success(context: Any) -> None:
+    """Tell, once a task succeeds, that what made it fail is over: DAGs carry it as `on_success_callback`. Never raises.
+
+    A trouble of candidates lasts while work of theirs waits with the same error.
+    """
+    from lever_imocha.notifications.alerts import tell_ended
+    from lever_imocha.notifications.messages import is_row, task_source
+
+    task = context["ti"]
+    if context["dag_run"].run_type == "asset_triggered" and not is_row(task):
+        return  # it has done what a webhook named, and swept nothing: what stops sweeps may last
+    tell_ended([task_source(task)])
 
 
 def deadline(interval: timedelta) -> DeadlineAlert | None:

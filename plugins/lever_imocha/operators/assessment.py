@@ -111,7 +111,7 @@ class CollectStageEntriesOperator(AssessmentOperator):
     def execute(self, context: Any) -> list[list[str]]:
         """Return batches of opportunity ids; an empty one at the end is the row that tells problems of the settings."""
         from lever_imocha.domain.decisions import OverLimit
-        from lever_imocha.notifications.alerts import alert_cancelling, alert_limits, alert_masking, alert_overdue
+        from lever_imocha.notifications.alerts import alert_sweep, alert_waiting
         from lever_imocha.runtime.batch_run import run_batch
         from lever_imocha.runtime.parameters import read
 
@@ -132,13 +132,10 @@ class CollectStageEntriesOperator(AssessmentOperator):
                     allow_cancelling=allow_cancelling,
                     over_limit=over_limit,
                 )
-            finally:
-                alert_limits(services.settings)
-                alert_masking(services.settings)
-                if workflow.held_back is not None:
-                    alert_cancelling(services.settings, *workflow.held_back)
                 if not by_webhook:
-                    alert_overdue(services.settings)
+                    alert_sweep(services.settings, workflow.problems, workflow.held_back)
+            finally:
+                alert_waiting(services.settings, overdue=not by_webhook)
             self.log.info("%s opportunities to decide about", len(waiting))
             if by_webhook:
                 run_batch(waiting[:AT_ONCE], partial(workflow.act, force=cleared))

@@ -94,8 +94,8 @@ class AttemptSweep:
                 self._record({invitation_id: report.status})
 
     def _record(self, statuses: Mapping[int, AttemptStatus], *, listed: bool = False) -> None:
-        """Record what became of invitations; where recruiters see a status tag, have it shown."""
-        self._ledger.invitations.set_status(statuses, listed=listed, show=self._settings.explain.status_tags)
+        """Record what became of invitations; where recruiters see it in Lever, have it shown."""
+        self._ledger.invitations.set_status(statuses, listed=listed, show=self._settings.explain.is_on)
 
     def _check_reports(self) -> None:
         older_than = self._settings.poll.report_check

@@ -1,63 +1,154 @@
-"""Shows the recruiter in Lever how an assessment stands: a status tag, and one note for each problem."""
+"""Shows the recruiter in Lever how an assessment stands: a status tag, and one note for each stay in the stage."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
 
 from lever_imocha.clients.lever import LeverClient
-from lever_imocha.domain.decisions import Action, Outcome, Reason
-from lever_imocha.domain.explanations import can_be_mended, hold_note, status_tag
+from lever_imocha.domain.decisions import Action, Reason
+from lever_imocha.domain.explanations import (
+    Problem,
+    ShownTest,
+    hold_problem,
+    move_problem,
+    refused_problem,
+    report_problem,
+    status_tag,
+)
+from lever_imocha.domain.imocha import AttemptStatus
 from lever_imocha.domain.lever import Opportunity
-from lever_imocha.domain.tags import STATUS_TAGS
+from lever_imocha.domain.tags import STATUS_TAGS, wanted_tests
+from lever_imocha.errors import AssessmentError, LeverImochaError, ReportFileError, Retry, VendorRefusedError, redact
 from lever_imocha.ledger.repository import Ledger
-from lever_imocha.ledger.values import Effect, StageEntry, WorkItem
+from lever_imocha.ledger.values import Assessment, Event, StageEntry, WorkItem
 from lever_imocha.settings import Settings
 from lever_imocha.workflows.effects import EffectMaker
+from lever_imocha.workflows.resolved_settings import tag_scheme
+from lever_imocha.workflows.stay_note import StayNotes
+
+INVITE_REFUSED, REPORT_MISSING, NOT_MOVED_ON = "invite_refused", "report_missing", "not_moved_on"
+"""Events about problems of one candidate that the recruiter is told of; the detail says why, as a sentence."""
+_CLOCKS_DIFFER = timedelta(minutes=5)
+_SENT = ("invited", "refreshed", "reattempt_given")
+
+
+def expanded(settings: Settings) -> tuple[str, ...]:
+    """Return what an opportunity is read with; its owner only where a note may mention them."""
+    return ("applications", "owner") if settings.explain.notes else ("applications",)
+
+
+def concerns_recruiters(error: LeverImochaError) -> bool:
+    """Tell whether an error is about one candidate, and not an outage or a mistake that concerns everybody."""
+    if isinstance(error, AssessmentError):
+        return not error.by_settings
+    return isinstance(error, VendorRefusedError | ReportFileError) and error.retry is Retry.LATER
+
+
+def told_why(error: LeverImochaError) -> str:
+    """Return what a recruiter is told of an error, as a sentence without the vendor's words."""
+    if isinstance(error, VendorRefusedError):
+        return f"{error.vendor} refuses it; whoever looks after the integration finds why in the task's log."
+    return redact(error.public_message)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Facts:
+    """What the ledger knows of the last stay of an opportunity.
+
+    :param written: ids of assessments whose report is in Lever.
+    :param has_left: the opportunity is not in the stage any more.
+    """
+
+    entry: StageEntry | None
+    assessments: Sequence[Assessment]
+    events: Sequence[Event]
+    written: Collection[int]
+    has_left: bool
+
+    @property
+    def hold(self) -> StageEntry | None:
+        """The stage entry if it is on hold, and not for being older than the activation."""
+        entry = self.entry
+        held = entry is not None and entry.decision is Action.HOLD and entry.reason is not Reason.BEFORE_ACTIVATION
+        return entry if held and not self.has_left else None
+
+    @property
+    def is_on_hold(self) -> bool:
+        return self.hold is not None or any(self.is_refused(known) for known in self.assessments)
+
+    def is_refused(self, known: Assessment) -> bool:
+        """Tell whether iMocha has refused its invitation in this stay, and has not taken it since."""
+        entry = self.entry
+        return (
+            entry is not None
+            and not self.has_left
+            and entry.decision is not Action.IGNORE
+            and known.intended_at is not None
+            and known.entry_id == entry.id
+            and any(
+                event.kind == INVITE_REFUSED
+                and event.test_id == known.test_id
+                and event.at >= entry.entered_at - _CLOCKS_DIFFER
+                for event in self.events
+            )
+        )
+
+    def failure(self, known: Assessment, kind: str) -> Event | None:
+        """Return why its ended attempt is not dealt with yet, if a person has to mend it."""
+        if known.status is None or not known.status.is_ended or self.is_written(known):
+            return None
+        said = (event for event in self.events if event.kind == kind and event.invitation_id == known.invitation_id)
+        return next(said, None)
+
+    def is_written(self, known: Assessment) -> bool:
+        return known.written_at is not None or known.id in self.written
+
+    def last_sent(self, test_id: int) -> Event | None:
+        return next((event for event in self.events if event.kind in _SENT and event.test_id == test_id), None)
+
+    def belongs_here(self, known: Assessment) -> bool:
+        """Tell whether a test is one of this stay: sent or handled in it, or still to be written."""
+        to_write = known.status is not None and known.status.is_ended and not self.is_written(known)
+        return self.entry is not None and (self.entry.id in (known.entry_id, known.handled_entry_id) or to_write)
 
 
 class Explainer:
     """Shows one opportunity's status and problems in Lever."""
 
     def __init__(self, *, lever: LeverClient, ledger: Ledger, settings: Settings, effects: EffectMaker) -> None:
-        self._lever, self._ledger, self._settings, self._effects = lever, ledger, settings, effects
+        self._lever, self._ledger, self._settings = lever, ledger, settings
+        self._notes = StayNotes(lever=lever, ledger=ledger, effects=effects)
 
-    def tag(self, opportunity_id: str) -> list[str]:
-        """Return the status tag an opportunity should carry, as a list of none or one; none when the settings want none."""
+    def tag(self, opportunity_id: str, *, written: Collection[int] = (), read: Opportunity | None = None) -> list[str]:
+        """Return the status tag an opportunity should carry, as a list of none or one; none when the settings want none.
+
+        :param written: ids of assessments whose report is in Lever, which the ledger does not say yet.
+        :param read: the opportunity as just read, if it was.
+        """
         if not self._settings.explain.status_tags:
             return []
-        statuses = [known.status for known in self._ledger.assessments.of(opportunity_id)]
-        tag = status_tag(statuses, on_hold=self._hold(opportunity_id) is not None)
+        facts = self._facts(opportunity_id, read, written)
+        missing = any(facts.failure(known, REPORT_MISSING) for known in facts.assessments)
+        statuses = [known.status for known in facts.assessments]
+        tag = status_tag(statuses, on_hold=facts.is_on_hold, report_missing=missing)
         return [tag.value] if tag else []
 
-    def has_to_show(self, outcome: Outcome) -> bool:
-        """Tell whether the recruiter is to see in Lever what came of a stage entry."""
-        explain = self._settings.explain
-        return explain.status_tags or (
-            explain.notes and outcome.action is Action.HOLD and can_be_mended(outcome.reason)
-        )
-
     def show(self, opportunity: Opportunity, item: WorkItem, *, perform_as: str) -> None:
-        """Make Lever say how an opportunity stands; who is archived or anonymised is left as they are.
+        """Make Lever say how an opportunity stands. Who is anonymised is left as they are, and who is archived nearly so.
 
         :param opportunity: as just read.
-        :param item: the work item under which this is done.
+        :param item: the work item under which this is done, of the kind `Work.STATUS`.
         """
-        if opportunity.archived is not None or opportunity.is_anonymized:
-            return
-        hold = self._hold(opportunity.id) if self._settings.explain.notes else None
-        if hold is not None and hold.reason is not None and can_be_mended(hold.reason):
-            why = f"{hold.reason} ({hold.detail})" if hold.detail else str(hold.reason)
-            self.note(item, f"stage entry {hold.id}: {why}", hold_note(why, hold.reason), perform_as=perform_as)
-        if self._settings.explain.status_tags:
-            self._show_tag(opportunity, perform_as)
-
-    def _hold(self, opportunity_id: str) -> StageEntry | None:
-        last = self._ledger.entries.last(opportunity_id)
-        on_hold = last is not None and last.decision is Action.HOLD and last.reason is not Reason.BEFORE_ACTIVATION
-        return last if on_hold else None
+        try:
+            if self._settings.explain.status_tags and opportunity.archived is None and not opportunity.is_anonymized:
+                self._show_tag(opportunity, perform_as)
+        finally:  # one of the two may be refused, and the other not
+            self._note(opportunity, item, perform_as=perform_as)
 
     def _show_tag(self, opportunity: Opportunity, perform_as: str) -> None:
-        wanted = self.tag(opportunity.id)
+        wanted = self.tag(opportunity.id, read=opportunity)
         if missing := [tag for tag in wanted if tag not in opportunity.tags]:
             self._lever.add_tags(opportunity.id, missing, perform_as=perform_as)
         self.clear(opportunity.id, opportunity.tags, keep=wanted, perform_as=perform_as)
@@ -67,20 +158,58 @@ class Explainer:
         if outdated := [tag for tag in tags if tag in STATUS_TAGS and tag not in keep]:
             self._lever.remove_tags(opportunity_id, outdated, perform_as=perform_as)
 
-    def note(self, item: WorkItem, problem: str, text: str, *, perform_as: str) -> None:
-        """Leave one note about a problem, however often it is met.
-
-        :param item: the work item under which this is done.
-        :param problem: names it among the opportunity's problems; part of the note, by which it is found again.
-        """
-        if not self._settings.explain.notes:
+    def _note(self, opportunity: Opportunity, item: WorkItem, *, perform_as: str) -> None:
+        """Make the note of the opportunity's stay say how it stands."""
+        if not self._settings.explain.notes or opportunity.is_anonymized:
             return
-        opportunity_id, mark = item.opportunity_id, f"[{problem}]"
+        facts = self._facts(opportunity.id, opportunity)
+        if facts.entry is None:
+            return
+        tags = wanted_tests(opportunity.tags, tag_scheme(self._settings))
+        names = {test.test_id: test.asker for test in tags}
+        here = [known for known in facts.assessments if facts.belongs_here(known)]
+        problems = _problems(facts, here, names)
+        shown = [_shown(facts, known, names) for known in here if known.status is not None]
+        self._notes.keep(opportunity, item, facts.entry, shown, problems, perform_as=perform_as)
 
-        def find() -> str | None:
-            return next((note.id for note in self._lever.list_notes(opportunity_id) if mark in note.value), None)
+    def _facts(self, opportunity_id: str, read: Opportunity | None, written: Collection[int] = ()) -> _Facts:
+        kinds = (INVITE_REFUSED, REPORT_MISSING, NOT_MOVED_ON, *_SENT)
+        entry = self._ledger.entries.last(opportunity_id)
+        return _Facts(
+            entry=entry,
+            assessments=self._ledger.assessments.of(opportunity_id),
+            events=self._ledger.events.newest(opportunity_id, kinds),
+            written=written,
+            has_left=entry is not None and read is not None and read.has_left(entry.stage_id),
+        )
 
-        def make() -> str:
-            return self._lever.create_note(opportunity_id, f"{text} {mark}", perform_as=perform_as).id
 
-        self._effects.once(Effect(opportunity_id=opportunity_id, subject=problem, step="note"), item, make, find)
+def _problems(facts: _Facts, here: Sequence[Assessment], names: dict[int | None, str]) -> list[Problem]:
+    found: list[Problem] = []
+    if facts.hold is not None and facts.hold.reason is not None:
+        held = hold_problem(facts.hold.reason, facts.hold.detail)
+        found += [held] if held else []
+    for known in here:
+        if facts.is_refused(known):
+            found.append(refused_problem(_name(known, names)))
+        if missing := facts.failure(known, REPORT_MISSING):
+            found.append(report_problem(_name(known, names), missing.detail or ""))
+        elif stuck := facts.failure(known, NOT_MOVED_ON):
+            found.append(move_problem(stuck.detail or ""))
+    return found
+
+
+def _shown(facts: _Facts, known: Assessment, names: dict[int | None, str]) -> ShownTest:
+    sent = facts.last_sent(known.test_id)
+    return ShownTest(
+        name=_name(known, names),
+        status=known.status or AttemptStatus.UNKNOWN,
+        invited_at=sent.at if sent else None,
+        expires_at=known.expires_at,
+        written=facts.is_written(known),
+        missing=facts.failure(known, REPORT_MISSING) is not None,
+    )
+
+
+def _name(known: Assessment, names: dict[int | None, str]) -> str:
+    return names.get(known.test_id, f"test {known.test_id}")

@@ -113,7 +113,8 @@ class InvitationSender:
         before = known.invitation_id if known is not None else None
         try:
             with self._imocha.guarded(intend):
-                invitation = self._call(plan, opportunity, rule, test_id, known, assessment_id)
+                invite = self._link_settings(plan.action, rule, test_id)
+                invitation = self._call(plan, opportunity, test_id, known, assessment_id, invite)
         except VendorRefusedError as error:
             self._ledger.mails.give_back(opportunity.id, test_id)
             if not isinstance(error, ReattemptNotAllowedError):
@@ -130,6 +131,7 @@ class InvitationSender:
                 status=AttemptStatus.PENDING if status is AttemptStatus.UNKNOWN else status,
                 entry_id=entry.id,
                 refreshed=plan.action is Action.REFRESH,
+                expires_at=invite.end_at,
             )
             outcome = self._outcome(plan.action, situation, test_id, invitation, recorded)
             count = self._ledger.mails.mark_sent if outcome.action.mails else self._ledger.mails.give_back
@@ -193,12 +195,12 @@ class InvitationSender:
         self,
         plan: Plan,
         opportunity: Opportunity,
-        rule: ResolvedRule,
         test_id: int,
         known: Assessment | None,
         assessment_id: int,
+        settings: InviteSettings,
     ) -> Invitation:
-        settings, callback = self._link_settings(plan.action, rule, test_id), self._callback(assessment_id)
+        callback = self._callback(assessment_id)
         before = known.invitation_id if known is not None else None
         if plan.action is Action.REATTEMPT and before is not None:
             send = partial(self._reattempt, before, callback, settings)

@@ -37,7 +37,7 @@ from lever_imocha.workflows.active_tests import ActiveTests
 from lever_imocha.workflows.cancellation import Cancellation
 from lever_imocha.workflows.deletion import NOT_FOUND, DeletionEvidence
 from lever_imocha.workflows.effects import EffectMaker
-from lever_imocha.workflows.explain import Explainer
+from lever_imocha.workflows.explain import INVITE_REFUSED, Explainer, concerns_recruiters, expanded, told_why
 from lever_imocha.workflows.invitation_sender import InvitationSender
 from lever_imocha.workflows.limits import Limits
 from lever_imocha.workflows.masking import Masking
@@ -215,7 +215,7 @@ class InviteWorkflow:
         """
         before = self._situations.before()
         try:
-            opportunity = self._lever.get_opportunity(opportunity_id, expand=("applications",))
+            opportunity = self._lever.get_opportunity(opportunity_id, expand=expanded(self._settings))
         except NotFoundError:
             if self._deletion.is_deleted(opportunity_id):
                 return None
@@ -233,14 +233,23 @@ class InviteWorkflow:
 
     def _invite(self, item: WorkItem, situation: Situation | None, items: dict[Work, WorkItem]) -> Outcome:
         """Decide about the stage entries; then claim what follows from it."""
-        outcome = self._ignore_entries(item) if situation is None else self._decide_entries(item, situation)
+        try:
+            outcome = self._ignore_entries(item) if situation is None else self._decide_entries(item, situation)
+        except LeverImochaError as error:
+            if concerns_recruiters(error):
+                self._have_shown(item, items)
+            raise
         if outcome.action.mails:
             self.invited.append(item.opportunity_id)
         if not outcome.action.sends:
             items |= self._record_departure(item, self._departure(situation))
-        if Work.STATUS not in items and self._explainer.has_to_show(outcome):
-            items |= self._ledger.queue.enqueue_claimed(item.opportunity_id, Work.STATUS, worker=self._worker)
+        self._have_shown(item, items)
         return outcome
+
+    def _have_shown(self, item: WorkItem, items: dict[Work, WorkItem]) -> None:
+        """Claim the work of showing in Lever what came of it, where recruiters are to see it."""
+        if Work.STATUS not in items and self._settings.explain.is_on:
+            items |= self._ledger.queue.enqueue_claimed(item.opportunity_id, Work.STATUS, worker=self._worker)
 
     def _record_departure(self, item: WorkItem, departure: Departure | None) -> dict[Work, WorkItem]:
         """Remember how the opportunity left, or that it is back; return the work of cancelling, if there is any."""
@@ -255,13 +264,14 @@ class InviteWorkflow:
                 item.opportunity_id, Work.CANCEL, worker=self._worker, news=changed
             )
 
-    def _cancel(self, item: WorkItem, situation: Situation | None, _items: dict[Work, WorkItem]) -> Outcome | None:
+    def _cancel(self, item: WorkItem, situation: Situation | None, items: dict[Work, WorkItem]) -> Outcome | None:
         departure = self._departure(situation)
         if departure is None:
             return None
         if situation is not None:
             self._sender.recover_invitations(situation.opportunity)
         self._cancellation.leave(item.opportunity_id, departure, self._resolved.trigger_stages)
+        self._have_shown(item, items)
         return Outcome(Action.IGNORE, departure.reason)
 
     def _mask(self, item: WorkItem, situation: Situation | None, _items: dict[Work, WorkItem]) -> str:
@@ -324,11 +334,22 @@ class InviteWorkflow:
     ) -> Outcome:
         known = assessments.get(plan.test_id) if plan.test_id is not None else None
         if plan.action.sends:
-            return self._sender.send(plan, situation, known, item)
+            try:
+                return self._sender.send(plan, situation, known, item)
+            except LeverImochaError as error:
+                self._record_refusal(plan, item, error)
+                raise
         handled = plan.action is Action.IGNORE and plan.reason is not Reason.ALREADY_HANDLED
         if handled and known is not None and situation.entry is not None:
             self._ledger.assessments.mark_handled(known.id, situation.entry.id)
         return Outcome.of(plan)
+
+    def _record_refusal(self, plan: Plan, item: WorkItem, error: LeverImochaError) -> None:
+        """Remember that iMocha does not accept an invitation, once however often it is tried."""
+        if concerns_recruiters(error) and item.error != type(error).__name__:
+            self._ledger.events.record(
+                INVITE_REFUSED, opportunity_id=item.opportunity_id, test_id=plan.test_id, detail=told_why(error)
+            )
 
     def _record(self, entry: StageEntry, outcome: Outcome, situation: Situation | None = None) -> None:
         self._ledger.entries.decide(
@@ -344,12 +365,13 @@ class InviteWorkflow:
             self._ledger.assessments.write_again(entry.opportunity_id)
 
     def _warn_of_near_misses(self, situation: Situation) -> None:
-        for tag in near_misses(situation.opportunity.tags, tag_scheme(self._settings)):
+        scheme = tag_scheme(self._settings)
+        for tag in near_misses(situation.opportunity.tags, scheme):
             log.warning(
                 "opportunity %s: the tag %r names no test; write it as %r",
                 situation.opportunity.id,
                 redact(tag),
-                f"{self._settings.tags.prefix} <test's name> [<test's number>]",
+                scheme.form,
             )
 
     @cached_property

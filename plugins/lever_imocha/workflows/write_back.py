@@ -11,7 +11,6 @@ from functools import partial
 from lever_imocha.clients.imocha import ImochaClient
 from lever_imocha.clients.lever import LeverClient
 from lever_imocha.domain.decisions import awaited_test, may_move_on
-from lever_imocha.domain.explanations import failure_note
 from lever_imocha.domain.forms import FormTemplate, fill_form, is_same_form, report_file_name
 from lever_imocha.domain.imocha import AttemptStatus, Report
 from lever_imocha.domain.lever import Opportunity
@@ -23,8 +22,6 @@ from lever_imocha.errors import (
     LeverImochaError,
     NotFoundError,
     RequestRejectedError,
-    Retry,
-    VendorRefusedError,
 )
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.values import Assessment, Effect, Work, WorkItem
@@ -32,12 +29,21 @@ from lever_imocha.settings import Settings
 from lever_imocha.workflows.asked_tests import AskedTests
 from lever_imocha.workflows.deletion import NOT_FOUND, DeletionEvidence
 from lever_imocha.workflows.effects import EffectMaker
-from lever_imocha.workflows.explain import Explainer
+from lever_imocha.workflows.explain import (
+    NOT_MOVED_ON,
+    REPORT_MISSING,
+    Explainer,
+    concerns_recruiters,
+    expanded,
+    told_why,
+)
 from lever_imocha.workflows.resolved_settings import ResolvedSettings, refresh_resolved, stored_resolved
 from lever_imocha.workflows.temporary_tags import TemporaryTags, lasting_tags, temporary_tags
 from lever_imocha.workflows.work import NotYet, Result, WorkRunner
 
 log = logging.getLogger(__name__)
+
+_NOT_FINAL = "iMocha has not finished it yet; whoever looks after the integration can ask iMocha."
 
 Step = Callable[[str, Callable[[], str], Callable[[], str | None]], None]
 
@@ -102,21 +108,25 @@ class WriteBackWorkflow:
         assessments = self._ledger.assessments.to_write(item.opportunity_id)
         if not assessments:
             return "nothing to write"
+        written, outcome = list[Assessment](), None
+        at, failing = assessments[0], REPORT_MISSING
         try:
-            written = [assessment for assessment in assessments if self._write(item, assessment)]
+            for at in assessments:
+                written += [at] if self._write(item, at) else []
+            failing = NOT_MOVED_ON
             outcome = self._move_on(item, written) if written else None
         except LeverImochaError as error:
             if isinstance(error, NotFoundError) and self._is_missing(item.opportunity_id):
-                if self._deletion.is_deleted(item.opportunity_id):
-                    return self._let_go(item, assessments)
-                raise NotYet(NOT_FOUND, pause=pause_after_failure(item.tries, refused=False)) from None
-            self._explain(item, assessments[0], error)
+                return self._let_go_if_deleted(item, assessments)
+            self._record_failure(item, at, failing, error)
             raise
         if item.error == NOT_FOUND:
             self._deletion.record_found(item.opportunity_id)
         self._ledger.assessments.mark_written([assessment.id for assessment in written])
         for assessment in written:
             self._count(assessment)
+        if written and self._settings.explain.notes:
+            self._show(item)
         self.written += [item.opportunity_id] if written else []
         self._wait_for_others(item, assessments, written)
         return outcome or "attempt not ended"
@@ -130,21 +140,39 @@ class WriteBackWorkflow:
         """
         if len(written) < len(assessments):
             statuses = {known.id: known.status for known in self._ledger.assessments.to_write(item.opportunity_id)}
-            ended = [status for status in statuses.values() if status is not None and status.is_ended]
+            ended = [known for known in assessments if (status := statuses.get(known.id)) and status.is_ended]
             if ended:
                 waits, waited = self._settings.write_back.report_retry, self._clock() - item.queued_at
+                if item.tries == len(waits):
+                    self._tell(item, ended, REPORT_MISSING, _NOT_FINAL)
                 raise NotYet("report not final", pause=pause_for_report(item.tries, waits, waited=waited))
 
-    def _explain(self, item: WorkItem, assessment: Assessment, error: LeverImochaError) -> None:
-        """Tell the recruiter of what only a person can mend; it must not hide what went wrong."""
-        if error.retry is not Retry.LATER:
-            return
-        problem = f"invitation {assessment.invitation_id}: {type(error).__name__}"
-        text = failure_note(error.advice if isinstance(error, VendorRefusedError) else str(error))
-        try:
-            self._explainer.note(item, problem, text, perform_as=self._resolved.perform_as)
-        except LeverImochaError as untold:
-            log.warning("opportunity %s: no note about it could be left: %s", item.opportunity_id, untold)
+    def _record_failure(self, item: WorkItem, assessment: Assessment, kind: str, error: LeverImochaError) -> None:
+        """Tell the recruiter of what is wrong with one report, once; it must not hide what went wrong."""
+        if concerns_recruiters(error) and item.error != type(error).__name__:
+            self._tell(item, [assessment], kind, told_why(error))
+
+    def _tell(self, item: WorkItem, assessments: Sequence[Assessment], kind: str, why: str) -> None:
+        for assessment in assessments:
+            self._ledger.events.record(
+                kind, opportunity_id=item.opportunity_id, invitation_id=assessment.invitation_id, detail=why
+            )
+        if self._settings.explain.is_on:
+            self._show(item)
+
+    def _show(self, item: WorkItem) -> None:
+        """Show in Lever how it stands; what fails with that waits for its own next try."""
+        opportunity_id, queue = item.opportunity_id, self._ledger.queue
+        for shown in queue.enqueue_claimed(opportunity_id, Work.STATUS, worker=self._worker).values():
+            try:
+                self._runner.do(shown, partial(self._show_now, shown))
+            except LeverImochaError as error:
+                log.warning("opportunity %s: its state cannot be shown: %s", opportunity_id, error)
+
+    def _show_now(self, item: WorkItem) -> str:
+        opportunity = self._lever.get_opportunity(item.opportunity_id, expand=expanded(self._settings))
+        self._explainer.show(opportunity, item, perform_as=self._resolved.perform_as)
+        return "status shown"
 
     def _count(self, assessment: Assessment) -> None:
         """Count it, and time it from when the ledger first knew of the end: iMocha names only the start of an attempt."""
@@ -160,7 +188,9 @@ class WriteBackWorkflow:
             return True
         return False
 
-    def _let_go(self, item: WorkItem, assessments: Sequence[Assessment]) -> str:
+    def _let_go_if_deleted(self, item: WorkItem, assessments: Sequence[Assessment]) -> str:
+        if not self._deletion.is_deleted(item.opportunity_id):
+            raise NotYet(NOT_FOUND, pause=pause_after_failure(item.tries, refused=False)) from None
         with self._ledger.transaction():
             self._ledger.events.record("deleted_in_lever", opportunity_id=item.opportunity_id)
             self._ledger.queue.enqueue([item.opportunity_id], Work.CANCEL, starts_run=True)
@@ -192,7 +222,7 @@ class WriteBackWorkflow:
             self._ledger.invitations.mark_answered(invitation_id, assessment.called_back_at)
             if status not in (AttemptStatus.PENDING, AttemptStatus.UNKNOWN):
                 self._ledger.invitations.set_status(
-                    {invitation_id: status}, show=self._settings.explain.status_tags, written_by=item
+                    {invitation_id: status}, show=self._settings.explain.is_on, written_by=item
                 )
             if not (status.is_ended or (assessment.status is not None and assessment.status.is_ended)):
                 self._ledger.invitations.recheck(invitation_id)
@@ -264,7 +294,10 @@ class WriteBackWorkflow:
     def _move_on(self, item: WorkItem, written: list[Assessment]) -> str:
         """Tags, then the stage, once every assessment of the opportunity has ended and is written."""
         first = written[0]
-        perform_as, shown = self._resolved.perform_as, self._explainer.tag(first.opportunity_id)
+        perform_as, shown = (
+            self._resolved.perform_as,
+            self._explainer.tag(first.opportunity_id, written=[assessment.id for assessment in written]),
+        )
         tags = [*self._settings.write_back.tags, *shown]
         current: Opportunity | None = None
         before = temporary_tags(self._ledger)
@@ -339,7 +372,8 @@ class WriteBackWorkflow:
         if other is not None and not other.completed_stage_id:
             raise AssessmentError(
                 "The candidate was moved to another trigger stage, whose rule names a completed_stage that Lever does"
-                " not know: correct it in the settings."
+                " not know: correct it in the settings.",
+                by_settings=True,
             )
         return other or rule
 
@@ -348,7 +382,8 @@ class WriteBackWorkflow:
         if rule is None:
             raise AssessmentError(
                 "The rule this assessment was begun under is no longer in the settings: put back a rule with its"
-                " trigger_stage."
+                " trigger_stage.",
+                by_settings=True,
             )
         return rule
 
@@ -357,7 +392,8 @@ class WriteBackWorkflow:
         template = self._resolved.templates.get(name)
         if template is None:
             raise AssessmentError(
-                f"form_template: {self._resolved.template_problems.get(name, f'{name!r} is unknown')}"
+                f"form_template: {self._resolved.template_problems.get(name, f'{name!r} is unknown')}",
+                by_settings=True,
             )
         return template
 

@@ -54,7 +54,10 @@ def get_provider_info() -> dict[str, Any]:
         "hooks": _modules("hooks"),
         "operators": [
             *_modules("operators"),
-            {"integration-name": "Lever", "python-modules": ["lever_imocha.operators.assessment"]},
+            {
+                "integration-name": "Lever",
+                "python-modules": ["lever_imocha.operators.assessment", "lever_imocha.operators.retention"],
+            },
         ],
         "sensors": _modules("sensors"),
         "triggers": [

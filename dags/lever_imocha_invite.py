@@ -29,6 +29,8 @@ from lever_imocha.settings import schedule
 
 with DAG(
     dag_id="lever_imocha_invite",
+    dag_display_name="Lever + iMocha: invite",
+    description="Invites candidates who entered an assessment stage in Lever.",
     schedule=AssetOrTimeSchedule(timetable=CronTriggerTimetable(schedule(), timezone="UTC"), assets=[stage_changed]),
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
@@ -36,6 +38,7 @@ with DAG(
     dagrun_timeout=timedelta(hours=3),  # a run that hangs holds up no other for good
     deadline=deadline(timedelta(hours=1)),
     default_args={
+        "owner": "people-ops",
         "retries": 3,
         "execution_timeout": timedelta(hours=1),  # ends a worker that hangs, and with it its claims
         "retry_delay": timedelta(minutes=1),
@@ -45,15 +48,22 @@ with DAG(
         "on_success_callback": tell_success,
     },
     params={
-        "full": Param(False, type="boolean", description="Read all candidates in the stage"),
+        "full": Param(False, title="Look at everybody", type="boolean", description="Read all candidates in the stage"),
         "dry_run": Param(
-            False, type="boolean", description="Only log what would be done about everybody in the stage, and why"
+            False,
+            title="Dry run",
+            type="boolean",
+            description="Only log what would be done about everybody in the stage, and why",
         ),
         "allow_cancelling": Param(
-            False, type="boolean", description="Cancel and forget also when suspiciously many have left"
+            False,
+            title="Allow cancelling many",
+            type="boolean",
+            description="Cancel and forget also when suspiciously many have left",
         ),
         "over_limit": Param(
             "wait",
+            title="Above a limit of e-mails",
             enum=["wait", "release", "drop"],
             description="Candidates whom a limit of e-mails holds: let them wait, invite them now, or never",
         ),

@@ -18,12 +18,15 @@ from lever_imocha.runtime.retry_policy import VendorRetryPolicy
 
 with DAG(
     dag_id="lever_imocha_retention",
+    dag_display_name="Lever + iMocha: remove old data",
+    description="Removes from the ledger what the settings no longer have it keep.",
     schedule=CronTriggerTimetable("17 2 * * *", timezone="UTC"),
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
     max_active_runs=1,
     dagrun_timeout=timedelta(hours=3),  # a run that hangs holds up no other for good
     default_args={
+        "owner": "people-ops",
         "retries": 2,
         "execution_timeout": timedelta(hours=1),
         "retry_delay": timedelta(minutes=1),

@@ -21,11 +21,14 @@ from lever_imocha.runtime.retry_policy import VendorRetryPolicy
 
 with DAG(
     dag_id="lever_imocha_sync_tags",
+    dag_display_name="Lever + iMocha: sync tags",
+    description="Creates a Lever tag for every active iMocha test; started by hand.",
     schedule=None,
     catchup=False,
     max_active_runs=1,
     dagrun_timeout=timedelta(hours=3),  # a run that hangs holds up no other for good
     default_args={
+        "owner": "people-ops",
         "retries": 2,
         "execution_timeout": timedelta(hours=1),
         "retry_delay": timedelta(minutes=1),
@@ -34,10 +37,25 @@ with DAG(
         "on_success_callback": tell_success,
     },
     params={
-        "posting": Param(None, type=["null", "string"], description="A posting's name or id"),
-        "opportunity": Param(None, type=["null", "string"], description="Or an opportunity's id"),
-        "dry_run": Param(False, type="boolean", description="List what would be created; change nothing"),
-        "keep_on_opportunity": Param(False, type="boolean", description="Leave the tags on the opportunity"),
+        "posting": Param(
+            None,
+            title="Posting",
+            type=["null", "string"],
+            description="Its name or id: one of its candidates carries the new tags for a moment",
+            examples=["Python Engineer"],
+        ),
+        "opportunity": Param(
+            None,
+            title="Opportunity",
+            type=["null", "string"],
+            description="Or the id of one, from the address of its page in Lever; one of the two is needed for new tags",
+        ),
+        "dry_run": Param(
+            False, title="Dry run", type="boolean", description="List what would be created; change nothing"
+        ),
+        "keep_on_opportunity": Param(
+            False, title="Keep the tags", type="boolean", description="Leave the tags on the opportunity"
+        ),
     },
     doc_md=__doc__,
     tags=["lever", "imocha"],

@@ -22,6 +22,8 @@ from lever_imocha.settings import longest_run
 
 with DAG(
     dag_id="lever_imocha_write_back",
+    dag_display_name="Lever + iMocha: write back",
+    description="Writes reports of ended attempts to Lever, and moves the candidates on.",
     schedule=AssetOrTimeSchedule(timetable=CronTriggerTimetable("* * * * *", timezone="UTC"), assets=[attempt_ended]),
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
@@ -29,6 +31,7 @@ with DAG(
     dagrun_timeout=longest_run() + timedelta(hours=3),  # a run that hangs holds up no other for good
     deadline=deadline(longest_run()),
     default_args={
+        "owner": "people-ops",
         "retries": 3,
         "execution_timeout": timedelta(hours=1),  # ends a worker that hangs, and with it its claims
         "retry_delay": timedelta(minutes=1),
@@ -37,7 +40,7 @@ with DAG(
         "on_failure_callback": SettingsNotifier(),
         "on_success_callback": tell_success,
     },
-    params={"wait": Param(True, type="boolean", description="Wait for an attempt to end")},
+    params={"wait": Param(True, title="Wait", type="boolean", description="Wait for an attempt to end")},
     doc_md=__doc__,
     tags=["lever", "imocha"],
 ):

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from airflow.sdk import BaseOperator
-from lever_imocha.errors import SettingsError
+from lever_imocha.errors import RequestRejectedError, SettingsError, WorkFailedError
 from lever_imocha.operators.assessment import (
     CollectStageEntriesOperator,
     InviteCandidatesOperator,
@@ -14,6 +14,7 @@ from lever_imocha.operators.assessment import (
     WaitForAttemptsSensor,
     WriteBackReportsOperator,
 )
+from lever_imocha.runtime.batch_run import run_batch
 
 NOTHING: Any = {}
 KINDS: list[type[BaseOperator]] = [
@@ -48,3 +49,24 @@ def test_what_is_no_boolean_is_refused_before_anything_else(operator: BaseOperat
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_connections_ids_are_templates(kind: type[BaseOperator]) -> None:
     assert {"lever_conn_id", "imocha_conn_id"} <= set(kind.template_fields)
+
+
+def test_a_row_is_named_by_its_candidate_and_from_its_end_on_by_what_came_of_it() -> None:
+    row = InviteCandidatesOperator(task_id="t", opportunity_ids=["a"])
+    assert row.label == "a"
+    assert row._noted(lambda _: "hold: no e-mail address")("a") == "hold: no e-mail address"
+    assert row.label == "a · hold: no e-mail address"
+    assert InviteCandidatesOperator(task_id="t", opportunity_ids=[]).label == "settings"
+
+
+def test_a_row_of_several_counts_what_came_of_them_also_when_it_fails() -> None:
+    def work(opportunity_id: str) -> str:
+        if opportunity_id == "b":
+            raise RequestRejectedError(vendor="iMocha", call="invite", status=400)
+        return "hold: no e-mail address"
+
+    row = InviteCandidatesOperator(task_id="t", opportunity_ids=["a", "b", "c"])
+    assert row.label == "3 candidates"
+    with pytest.raises(WorkFailedError):
+        run_batch(row.opportunity_ids, row._noted(work))
+    assert row.label == "3 candidates · hold 2, failed 1"

@@ -5,7 +5,8 @@ Modules that only a running task needs are imported when it runs: the DAG proces
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ from lever_imocha.triggers.ended_attempts import EndedAttemptsTrigger
 
 if TYPE_CHECKING:
     from lever_imocha.runtime.services import Services
+    from lever_imocha.workflows.work import Result
 
 AT_ONCE = 3
 
@@ -69,13 +71,35 @@ class CandidatesOperator(AssessmentOperator):
     def __init__(self, *, opportunity_ids: list[str], **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.opportunity_ids = opportunity_ids
+        self._outcomes: dict[str, str] = {}
 
     @property
     def label(self) -> str:
-        """Name the row in Airflow's grid."""
-        if not self.opportunity_ids:
+        """Name the row in Airflow's grid, from its end on with what came of it; Airflow asks before and after."""
+        ids, outcomes = self.opportunity_ids, self._outcomes
+        if not ids:
             return "settings"
-        return self.opportunity_ids[0] if len(self.opportunity_ids) == 1 else f"{len(self.opportunity_ids)} candidates"
+        name = ids[0] if len(ids) == 1 else f"{len(ids)} candidates"
+        came = [outcomes[one] for one in ids if one in outcomes]
+        if not came:
+            return name
+        return f"{name} · {came[0] if len(ids) == 1 else _counted(came)}"
+
+    def _noted(self, work: Callable[[str], Result]) -> Callable[[str], Result]:
+        """Return the same work on a candidate, which also notes its outcome for the label."""
+
+        def do(opportunity_id: str) -> Result:
+            self._outcomes[opportunity_id] = "failed"
+            outcome = work(opportunity_id)
+            self._outcomes[opportunity_id] = str(outcome or "nothing to do")
+            return outcome
+
+        return do
+
+
+def _counted(outcomes: Iterable[str]) -> str:
+    kinds = Counter(outcome.partition(":")[0] for outcome in outcomes)
+    return ", ".join(f"{kind} {count}" for kind, count in kinds.most_common())
 
 
 class CollectStageEntriesOperator(AssessmentOperator):
@@ -173,7 +197,7 @@ class InviteCandidatesOperator(CandidatesOperator):
             if not self.opportunity_ids and workflow.problems:
                 raise SettingsError(workflow.problems)
             work = partial(workflow.act, force=was_cleared(context, self.retries or 0))
-            outcomes = run_batch(self.opportunity_ids, work, newest=workflow.newest)
+            outcomes = run_batch(self.opportunity_ids, self._noted(work), newest=workflow.newest)
             announce(context, candidate_invited, workflow.invited)
             return outcomes
 
@@ -252,7 +276,7 @@ class WriteBackReportsOperator(CandidatesOperator):
         with self.services() as services:
             workflow = services.write_back_workflow()
             work = partial(workflow.write_back, force=was_cleared(context, self.retries or 0))
-            outcomes = run_batch(self.opportunity_ids, work, newest=workflow.newest)
+            outcomes = run_batch(self.opportunity_ids, self._noted(work), newest=workflow.newest)
             announce(context, report_written, workflow.written)
             return outcomes
 

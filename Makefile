@@ -70,7 +70,7 @@ lock: setup ## Pin requirements-dev.txt, for each Airflow, and requirements-cele
 	$(COMPILE) -c requirements.lock requirements-celery.txt -o requirements-celery.lock
 	for version in $(OLDER_AIRFLOWS); do printf 'apache-airflow==%s.*\nsvcs<26\n' $$version | $(COMPILE) requirements-dev.txt - -o requirements-airflow-$$version.lock || exit 1; done
 
-.PHONY: demo demo-celery secrets up down env
+.PHONY: demo demo-celery secrets up down env doctor
 demo: setup ## The story with real Airflow and the sandbox; KEEP=1 leaves it running
 	@$(VENV)/bin/python -m dev.demo $(if $(KEEP),--keep)
 
@@ -92,6 +92,9 @@ up: setup ## Airflow with your connections, in the background
 
 down: ## Stop what was started
 	@test ! -x $(VENV)/bin/python || $(VENV)/bin/python -m dev.services down
+
+doctor: setup ## Check your connections, settings and accounts, and say what to do
+	@eval "$$($(VENV)/bin/python -m dev.environment)" && $(VENV)/bin/python -m lever_imocha.doctor $(if $(TRY_WRITES_ON),--try-writes-on $(TRY_WRITES_ON))
 
 env: setup ## eval "$$(make -s env)" makes .venv/bin/airflow the same Airflow
 	@$(VENV)/bin/python -m dev.environment

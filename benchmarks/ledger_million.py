@@ -504,6 +504,7 @@ class Cases:
             "Deliveries.has_stage_change", "one",
             lambda turn, _: ledger.deliveries.has_stage_change(self._key(rows.written, turn), since=rows.now),
         )  # fmt: skip
+        yield Case("Deliveries.last", "one vendor", lambda _turn, _: ledger.deliveries.last("lever"))
         yield Case("Watermarks.first", "one", lambda _turn, _: ledger.watermarks.first("activated"))
         yield Case("Entries.hold_for_now", "one", lambda turn, _: ledger.entries.hold_for_now(turn + 1, Reason.LIMIT))
         yield Case("Entries.held", "by limits", lambda _turn, _: ledger.entries.held([Reason.LIMIT]))

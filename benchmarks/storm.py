@@ -35,9 +35,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import aiohttp
+from lever_imocha.domain.lever import WEBHOOK_EVENTS
 from lever_imocha.ledger.database import engine_for
 from lever_imocha.ledger.tables import assessments, deliveries, invitations, stage_entries
-from lever_imocha.webhooks.deliveries import LEVER_EVENTS
 from sqlalchemy import and_, func, insert, select
 
 from benchmarks.deliveries import CALLBACK_SECRET, LEVER_TOKEN, SHARES, Delivery, Imocha, Kind, Lever
@@ -319,7 +319,9 @@ class Server:
     def stored(self, vendor: str, since: datetime) -> Counter[str]:
         """Count the ledger's rows for each delivery; not those that only say that a token is spent."""
         spent = and_(
-            deliveries.c.vendor == "lever", deliveries.c.opportunity_id.is_(None), deliveries.c.event.in_(LEVER_EVENTS)
+            deliveries.c.vendor == "lever",
+            deliveries.c.opportunity_id.is_(None),
+            deliveries.c.event.in_(WEBHOOK_EVENTS),
         )
         query = (
             select(deliveries.c.key, func.count())

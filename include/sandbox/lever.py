@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from include.sandbox.errors import add_refusals
 from include.sandbox.faults import too_many
 from include.sandbox.lever_opportunities import add_opportunity_routes
+from include.sandbox.lever_permissions import permission_for
 from include.sandbox.lever_profile import (
     add_feedback_routes,
     add_file_routes,
@@ -36,6 +37,9 @@ def create_lever(world: World) -> FastAPI:
             return JSONResponse({"code": "Unauthorized", "message": "Invalid API key"}, 401)
         if world.switches["rate_limit"] and not world.take_token("lever", a_second=10, burst=20):
             return too_many(world, {"code": "TooManyRequests", "message": "slow down"}, seconds=1)
+        path = request.url.path.removeprefix(request.scope.get("root_path", ""))
+        if permission_for(request.method, path) in world.lacking_permissions:
+            return JSONResponse({"code": "Forbidden", "message": "API key lacks permission"}, 403)
         response: Response = await call_next(request)
         return response
 

@@ -152,6 +152,10 @@ def shown(world: World, request: Request, item: dict[str, Any], expandable: Iter
     seen = dict(item)
     if "applications" in item and "applications" not in expand:
         seen["applications"] = [application["id"] for application in item["applications"]]
+    if not world.switches["applications_expand"]:
+        expand = [name for name in expand if name != "applications"]
+        if "applications" in item:
+            seen["applications"] = [application["id"] for application in item["applications"]]
     for name in expand:
         if item.get(name) is not None:
             seen[name] = _EXPANDED[name](world, item[name], item)

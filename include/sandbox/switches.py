@@ -13,6 +13,7 @@ SWITCHES: dict[str, Any] = {
     "error_json": True,  # a 429 of either vendor has a JSON body
     "perform_as_required": False,  # opportunity writes without perform_as are refused
     "confidential_access": True,  # the key may see confidential opportunities
+    "applications_expand": True,  # expand=applications gives objects; else ids, as without the permission for them
     "form_answers_wrapped": True,  # forms, files and templates answer {"data": ...}
     "times_as_text": False,  # forms, files and templates give times as text
     "strict_forms": True,  # a form's fields must be the template's in order, type and text

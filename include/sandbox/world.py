@@ -83,6 +83,7 @@ class World:
     archive_reasons: list[dict[str, str]] = field(default_factory=list)
     deleted: list[dict[str, Any]] = field(default_factory=list)
     tags_ever: set[str] = field(default_factory=set)
+    lacking_permissions: set[str] = field(default_factory=set)  # boxes not ticked for the key, by their labels
     refused_tags: set[str] = field(default_factory=set)  # tags that Lever accepts in no call
     tokens: dict[tuple[str, str], list[Any]] = field(default_factory=dict)  # of pages: what was given out, where
     tests: dict[int, dict[str, Any]] = field(default_factory=dict)

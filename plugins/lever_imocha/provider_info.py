@@ -56,7 +56,7 @@ def get_provider_info() -> dict[str, Any]:
             *_modules("operators"),
             {
                 "integration-name": "Lever",
-                "python-modules": ["lever_imocha.operators.assessment", "lever_imocha.operators.retention"],
+                "python-modules": ["lever_imocha.operators.assessment", "lever_imocha.operators.doctor", "lever_imocha.operators.retention"],
             },
         ],
         "sensors": _modules("sensors"),

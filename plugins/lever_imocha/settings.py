@@ -322,6 +322,8 @@ def _known_keys(location: tuple[int | str, ...]) -> list[str]:
 def _wanted(error: Any) -> str:
     if error["type"] == "string_too_short":
         return "it must not be empty"
+    if error["type"] == "tuple_type":
+        return "it must be a list, in brackets and with commas: [first, second]"
     named = _WANTED.get(".".join(map(str, error["loc"]))) if error["type"] == "string_pattern_mismatch" else None
     return named or str(error["msg"]).removeprefix("Value error, ")
 

@@ -66,7 +66,7 @@ def test_a_built_in_stage_is_given_by_its_id(world: World, candidate: dict[str, 
 
 
 def test_a_wrong_name_lists_those_there_are(world: World, candidate: dict[str, Any]) -> None:
-    with pytest.raises(SettingsError, match=r"stage: 'Ofer' does not exist in Lever; there are: .*'Offer'"):
+    with pytest.raises(SettingsError, match=r"stage: 'Ofer' does not exist in Lever; did you mean 'Offer'"):
         run(LeverUpdateStageOperator(task_id="m", opportunity_id=candidate["id"], stage="Ofer"))
     with pytest.raises(SettingsError, match="perform_as: no active Lever user"):
         run(LeverAddTagsOperator(task_id="m", opportunity_id=candidate["id"], tags=["a"], perform_as="no@example.com"))

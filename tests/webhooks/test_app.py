@@ -15,6 +15,7 @@ from lever_imocha.domain.decisions import Action
 from lever_imocha.domain.imocha import AttemptStatus
 from lever_imocha.domain.rules import RuleKey
 from lever_imocha.domain.signatures import callback_token, lever_signature
+from lever_imocha.ledger.cache import REFUSED
 from lever_imocha.ledger.database import engine_for
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.tables import deliveries
@@ -131,6 +132,8 @@ def test_a_token_counts_once_whatever_came_with_it(url: str, ledger: Ledger, fir
 )
 def test_a_delivery_lever_did_not_sign_is_refused(url: str, ledger: Ledger, forged: dict[str, Any]) -> None:
     assert post(f"{url}/lever", forged).status_code == 401
+    kept = ledger.cache.get(f"{REFUSED}.lever") or {}
+    assert "the signature is not by any of the configured signature tokens" in kept["why"]
     assert ledger.queue.due(list(Work)) == []
 
 

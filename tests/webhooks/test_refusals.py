@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable
 
 import pytest
-from lever_imocha.webhooks.refusals import RefusalLog
+from lever_imocha.webhooks.refusals import LastRefusals, RefusalLog
 
 
 class Clock:
@@ -55,3 +56,25 @@ def test_nothing_waits_when_nothing_comes(caplog: pytest.LogCaptureFixture) -> N
     assert [clock.minute(), clock.minute()] == [1, 0]
     refusals.note("could not be stored", level=logging.ERROR)
     assert lines(caplog) == ["could not be stored", "could not be stored"]
+
+
+def test_the_last_refusal_is_kept_once_a_minute_for_each_reason_and_harms_no_answer() -> None:
+    now, kept = [0.0], []
+
+    async def keep(vendor: str, reason: str) -> None:
+        kept.append((now[0], vendor, reason))
+        raise TimeoutError
+
+    async def refuse() -> None:
+        last = LastRefusals(keep, lambda: now[0])
+        for second in (0, 1, 59, 60, 61):
+            now[0] = float(second)
+            await last.note("Lever", "bad signature")
+        await last.note("iMocha", "unknown callback token")
+
+    asyncio.run(refuse())
+    assert kept == [
+        (0, "Lever", "bad signature"),
+        (60, "Lever", "bad signature"),
+        (61, "iMocha", "unknown callback token"),
+    ]

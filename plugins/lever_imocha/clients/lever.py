@@ -405,10 +405,15 @@ class LeverClient:
         """List all tags that are in use (lever.md 6.2)."""
         return self._list("list_tags", "/tags", Tag, key=lambda tag: tag.text)
 
-    def find_user(self, email: str) -> User | None:
-        """Find the active user with an e-mail address, without regard to case."""
-        users = self._list("list_users", "/users", User, params=[("email", email)])
-        return next((user for user in users if (user.email or "").casefold() == email.casefold()), None)
+    def find_user(self, email: str, *, deactivated_too: bool = False) -> User | None:
+        """Find the active user with an e-mail address, without regard to case (lever.md 6.4).
+
+        :param deactivated_too: find a deactivated one when no active one has the address.
+        """
+        params = [("email", email), *([("includeDeactivated", "true")] if deactivated_too else [])]
+        users = self._list("list_users", "/users", User, params=params)
+        found = [user for user in users if (user.email or "").casefold() == email.casefold()]
+        return next(iter(sorted(found, key=lambda user: not user.is_active)), None)
 
     def list_postings(self) -> Iterator[Posting]:
         """List all postings, confidential ones included if the key has access."""

@@ -49,9 +49,14 @@ class Archived(VendorModel):
 
 
 class Application(VendorModel):
-    """The link between an opportunity and a posting; an id that was not expanded is left out."""
+    """The link between an opportunity and a posting; without a posting when only its id was given, not expanded."""
 
     posting: _OptionalId = None
+
+
+def _applications(value: Any) -> Any:
+    items = value if isinstance(value, list) else value or []
+    return [{} if isinstance(item, str) else item for item in items if isinstance(item, str | dict)]
 
 
 class Consent(VendorModel):
@@ -94,7 +99,7 @@ class Opportunity(VendorModel):
     archived: Archived | None = None
     tags: _Texts = ()
     stage_changes: Annotated[tuple[StageChange, ...], _list_of(dict)] = Field(alias="stageChanges", default=())
-    applications: Annotated[tuple[Application, ...], _list_of(dict)] = ()
+    applications: Annotated[tuple[Application, ...], BeforeValidator(_applications)] = ()
     origin: _Text = None
     confidentiality: str | None = None
     created_at: Millis = Field(alias="createdAt", default=None)
@@ -135,6 +140,15 @@ class Opportunity(VendorModel):
         return not self.is_anonymized and all(consent is None or consent.allowed is not False for consent in consents)
 
 
+WEBHOOK_EVENTS = {
+    "candidateStageChange": "Candidate stage change",
+    "candidateArchiveChange": "Candidate archive change",
+    "candidateHired": "Candidate hired",
+    "candidateDeleted": "Candidate deleted",
+}
+"""The events that are acted on, by Lever's name of each in the API, with its name in Lever's pages (lever.md 11.2)."""
+
+
 class Stage(VendorModel):
     """A pipeline stage; built-in ones have an id such as ``lead-new`` (lever.md 6.1)."""
 
@@ -154,6 +168,12 @@ class User(VendorModel):
 
     id: Id
     email: str | None = Field(default=None, repr=False)
+    deactivated_at: Millis = Field(alias="deactivatedAt", default=None)
+
+    @property
+    def is_active(self) -> bool:
+        """Whether the user can log in; a deactivated one stays in Lever's records."""
+        return self.deactivated_at is None
 
 
 class Posting(VendorModel):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -27,10 +28,24 @@ def ids_of(name: str, known: Sequence[Named]) -> list[str]:
     return [item.id for item in known if item.text == name] or [item.id for item in known if item.id == name]
 
 
+def near_misses(name: str, known: Sequence[Named]) -> list[str]:
+    """Return the names that are most like one that nothing has, the likeliest first; capitals make no difference."""
+    by_letters = {item.text.casefold(): item.text for item in known}
+    return [by_letters[found] for found in difflib.get_close_matches(name.casefold(), by_letters, cutoff=0.75)]
+
+
 def not_there(name: str, known: Sequence[Named]) -> str:
-    """Say that nothing has a name, and which names there are."""
+    """Say that nothing has a name, and which one was meant, or which names there are."""
+    near = near_misses(name, known)
+    if near:
+        return f"{name!r} does not exist in Lever; did you mean {' or '.join(map(repr, near))}?"
     names = ", ".join(repr(item.text) for item in known[:_LISTED]) or "none"
     return f"{name!r} does not exist in Lever; there are: {names}"
+
+
+def ambiguous(name: str, ids: Sequence[str]) -> str:
+    """Say that several have the same name, and their ids, which Lever's pages do not show."""
+    return f"{name!r} is the name of {len(ids)} in Lever; rename one, or write the id: {', '.join(ids)}"
 
 
 def find_id(name: str, known: Sequence[Named], *, key: str) -> str:
@@ -42,9 +57,4 @@ def find_id(name: str, known: Sequence[Named], *, key: str) -> str:
     found = ids_of(name, known)
     if len(found) == 1:
         return found[0]
-    if found:
-        ids = ", ".join(found)
-        problem = f"{name!r} is the name of {len(found)} in Lever; rename one, or write the id: {ids}"
-    else:
-        problem = not_there(name, known)
-    raise SettingsError([f"{key}: {problem}"])
+    raise SettingsError([f"{key}: {ambiguous(name, found) if found else not_there(name, known)}"])

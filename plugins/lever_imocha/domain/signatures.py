@@ -52,3 +52,8 @@ def callback_url(public_url: str, assessment_id: int, secret: str) -> str:
     :param secret: of the connection; whoever knows it can make such URLs.
     """
     return f"{public_url.rstrip('/')}/lever-imocha/webhooks/imocha/{callback_token(assessment_id, secret)}"
+
+
+def webhook_url(public_url: str) -> str:
+    """Return the URL for Lever's webhooks."""
+    return f"{public_url.rstrip('/')}/lever-imocha/webhooks/lever"

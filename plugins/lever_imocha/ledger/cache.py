@@ -12,6 +12,8 @@ from lever_imocha.ledger.base import LedgerPart
 from lever_imocha.ledger.tables import reference
 
 ACCOUNT, TESTS, SETTINGS = "lever.account", "imocha.tests", "lever"
+REFUSED = "webhooks.refused"
+"""The last delivery that was refused; with a dot and the vendor's name."""
 ACCOUNT_KEYS = (ACCOUNT, TESTS)
 """The values by which another account's key is noticed."""
 

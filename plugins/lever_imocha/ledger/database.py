@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -123,6 +124,22 @@ def check_schema(engine: Engine) -> None:
     if current != HEAD:
         have = f"is at version {current}" if current else "has no tables yet"
         raise LedgerError(f"The ledger {have}, this package needs {HEAD}: run {UPGRADE}")
+
+
+@dataclass(frozen=True)
+class Connections:
+    """How many connections the database server allows, and how many are in use."""
+
+    allowed: int
+    used: int
+
+
+def connections(engine: Engine) -> Connections:
+    """Ask the database server for its connections, those of all its databases."""
+    with engine.connect() as connection:
+        allowed = connection.scalar(text("SELECT current_setting('max_connections')::int"))
+        used = connection.scalar(text("SELECT sum(numbackends)::int FROM pg_stat_database"))
+    return Connections(allowed or 0, used or 0)
 
 
 def alembic_config() -> Config:

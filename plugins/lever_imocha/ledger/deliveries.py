@@ -98,3 +98,10 @@ class Deliveries(LedgerPart):
             c.opportunity_id == opportunity_id, c.event == "candidateStageChange", c.received_at >= since
         )
         return self._database.value(query.limit(1)) is not None
+
+    def last(self, vendor: str) -> datetime | None:
+        """Return when a vendor's last delivery came; None when there is none."""
+        c = deliveries.c
+        query = select(c.received_at).where(c.vendor == vendor).order_by(c.received_at.desc()).limit(1)
+        found: datetime | None = self._database.value(query)
+        return found

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from datetime import datetime
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, select
 
 from lever_imocha.ledger.tables import limits
 
@@ -26,6 +26,13 @@ _SLOW_DOWN = f"""
     UPDATE {limits} AS limits SET slowdown = least(16, 2 * {_FACTOR.format(now=_NOW)}), slowed_at = {_NOW}
     WHERE name = %(name)s AND (slowed_at IS NULL OR slowed_at <= {_NOW} - interval '1 second')
 """  # noqa: S608 - constants
+
+
+def slowed_at(engine: Engine) -> dict[str, datetime]:
+    """Return when each API last answered 429, by its name; without those that never did."""
+    query = select(limits.c.name, limits.c.slowed_at).where(limits.c.slowed_at.is_not(None))
+    with engine.connect() as connection:
+        return {row.name: row.slowed_at for row in connection.execute(query)}
 
 
 class SharedLimiter:

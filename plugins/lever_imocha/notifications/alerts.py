@@ -76,13 +76,13 @@ def tell(settings: AlertSettings, alert: Alert) -> None:
         new = known.claim(alert.troubles, repeat=settings.repeat if alert.repeats else None)
         if not new:
             log.info("alert suppressed, it was sent already: %s", alert.text_of(None))
-        elif _send(settings, alert.text_of(new)):
+        elif send(settings, alert.text_of(new)):
             known.mark_told(new)
         else:
             known.give_up(new)
     except (LedgerError, SQLAlchemyError):
         # Twice rather than never: the ledger may be what failed.
-        _send(settings, alert.text_of(None))
+        send(settings, alert.text_of(None))
 
 
 def tell_ended(sources: Collection[str], *, still: Collection[str] = ()) -> None:
@@ -95,13 +95,13 @@ def tell_ended(sources: Collection[str], *, still: Collection[str] = ()) -> None
     try:
         known = AlertLog(engine=ledger_engine())
         ended = known.end(sources, still=still)
-        if ended and not _send(load_alerts(), ended_text(ended)):
+        if ended and not send(load_alerts(), ended_text(ended)):
             known.put_back(ended)
     except Exception as error:
         log.error("the end of a trouble was not told: %s", type(error).__name__)
 
 
-def _send(settings: AlertSettings, text: str) -> bool:
+def send(settings: AlertSettings, text: str) -> bool:
     """Hand a message to the notifier named in the settings; return False when that did not work."""
     text, path = redact(text, _LONGEST), settings.notifier
     if path is None:

@@ -24,6 +24,7 @@ from starlette.routing import Mount
 from lever_imocha.domain.imocha import Callback
 from lever_imocha.domain.signatures import read_callback_token
 from lever_imocha.errors import DeliveryRefusedError
+from lever_imocha.ledger.cache import REFUSED
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.webhooks.callback_paths import HideCallbackTokens, token_of
 from lever_imocha.webhooks.context import ReceiverContext, open_context
@@ -34,7 +35,7 @@ from lever_imocha.webhooks.deliveries import (
     read_lever_delivery,
 )
 from lever_imocha.webhooks.gate import DatabaseGate
-from lever_imocha.webhooks.refusals import RefusalLog
+from lever_imocha.webhooks.refusals import LastRefusals, RefusalLog
 
 PREFIX = "/lever-imocha"
 MAX_BODY = 64 * 1024
@@ -83,17 +84,17 @@ def create_app(
     )
     app.add_middleware(HideCallbackTokens)
     gate = DatabaseGate(context, patience=patience)
-    refusals = RefusalLog()
+    refusals, last_refusals = RefusalLog(), LastRefusals(partial(_keep_refusal, gate))
     read = partial(_body, seconds=body_seconds)
 
     @app.post("/webhooks/lever")
     async def lever(request: Request) -> JSONResponse:
-        return await _answer("Lever", _take_lever(gate, partial(read, request)), refusals)
+        return await _answer("Lever", _take_lever(gate, partial(read, request)), refusals, last_refusals)
 
     @app.post("/webhooks/imocha/{token}")
     async def imocha(token: str, request: Request) -> JSONResponse:
         token = token_of(request.scope, token)
-        return await _answer("iMocha", _take_imocha(gate, token, partial(read, request)), refusals)
+        return await _answer("iMocha", _take_imocha(gate, token, partial(read, request)), refusals, last_refusals)
 
     return app
 
@@ -144,11 +145,21 @@ def _keep_callback(ledger: Ledger, assessment_id: int, callback: Callback) -> bo
     raise DeliveryRefusedError(404, "the invitation is not the one that the callback address belongs to")
 
 
-async def _answer(vendor: str, taken: Awaitable[str], refusals: RefusalLog) -> JSONResponse:
+async def _keep_refusal(gate: DatabaseGate, vendor: str, reason: str) -> None:
+    """Keep the last refusal of a vendor for the doctor."""
+    at = await gate.context()
+    value = {"at": datetime.now(UTC).isoformat(), "why": reason}
+    await gate.run(partial(at.ledger.cache.put, f"{REFUSED}.{vendor.lower()}", value))
+
+
+async def _answer(
+    vendor: str, taken: Awaitable[str], refusals: RefusalLog, last_refusals: LastRefusals
+) -> JSONResponse:
     try:
         return JSONResponse({"message": await taken})
     except DeliveryRefusedError as error:
         refusals.note(f"a delivery in the name of {vendor} was refused: {error}")
+        await last_refusals.note(vendor, str(error))
         status, said = error.status, _SAID[error.status]
     except ClientDisconnect:
         refusals.note(f"a client that sent a delivery in the name of {vendor} hung up", level=logging.INFO)

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr, ValidationError
 
 from lever_imocha.domain.imocha import Callback
+from lever_imocha.domain.lever import WEBHOOK_EVENTS
 from lever_imocha.domain.signatures import is_signed
 from lever_imocha.errors import DeliveryRefusedError
 from lever_imocha.ledger.values import Assessment, NewDelivery
 from lever_imocha.settings import WebhookSettings
-
-LEVER_EVENTS = {"candidateStageChange", "candidateArchiveChange", "candidateHired", "candidateDeleted"}
-"""Lever's events that are acted on; others are stored and not acted on."""
 
 _WORD = r"[!-~]{1,200}"
 _ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,63}")  # a UUID, but stages also have words (lever.md)
@@ -64,9 +62,9 @@ def read_lever_delivery(
         raise DeliveryRefusedError(401, why if signature_tokens else no_tokens or why)
     age = now - datetime.fromtimestamp(webhook.triggered_at / 1000, tz=UTC)
     if not -limits.max_ahead <= age <= limits.max_age:
-        raise DeliveryRefusedError(400, "the delivery is older, or further ahead, than settings.webhooks allow")
+        raise DeliveryRefusedError(400, f"the delivery is {_distance(age)}, more than settings.webhooks allow")
     problem = _problem(webhook)
-    acted_on = webhook.event in LEVER_EVENTS and bool(webhook.data) and problem is None
+    acted_on = webhook.event in WEBHOOK_EVENTS and bool(webhook.data) and problem is None
     data = webhook.data if problem is None else {}
     return NewDelivery(
         vendor="lever",
@@ -78,11 +76,18 @@ def read_lever_delivery(
     ), problem
 
 
+def _distance(age: timedelta) -> str:
+    """Say roughly how old something is: a reason for refusing is one of few texts."""
+    hours = abs(age).total_seconds() / 3600
+    rough = "minutes" if hours < 1 else "hours" if hours < 48 else "days"
+    return f"{rough} {'old' if age > timedelta(0) else 'ahead of our clock'}"
+
+
 def _problem(webhook: _LeverWebhook) -> str | None:
     data = webhook.data
     if not isinstance(data, dict):
         return "the delivery has no data"
-    if data and webhook.event in LEVER_EVENTS:  # a test request has no data (lever.md 11.5)
+    if data and webhook.event in WEBHOOK_EVENTS:  # a test request has no data (lever.md 11.5)
         if _id(data, "opportunityId") is None:
             return "the delivery names no opportunity"
         if data.get("toStageId") is not None and _id(data, "toStageId") is None:

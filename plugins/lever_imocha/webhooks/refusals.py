@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 log = logging.getLogger(__name__)
 
@@ -14,6 +16,29 @@ _PERIOD = 60.0
 
 def _later(seconds: float, call: Callable[[], None]) -> None:
     asyncio.get_running_loop().call_later(seconds, call)
+
+
+class LastRefusals:
+    """Keeps the last refusal of each vendor where the doctor finds it; at most once a minute for each reason.
+
+    :param keep: keeps a vendor's name and a reason.
+    :param clock: seconds.
+    """
+
+    def __init__(
+        self, keep: Callable[[str, str], Awaitable[object]], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._keep, self._clock = keep, clock
+        self._kept: dict[str, float] = {}
+
+    async def note(self, vendor: str, reason: str) -> None:
+        """Keep a refusal; whatever goes wrong, the sender gets an answer."""
+        now = self._clock()
+        if now - self._kept.get(reason, now - _PERIOD) < _PERIOD:
+            return
+        self._kept[reason] = now
+        with suppress(Exception):
+            await self._keep(vendor, reason)
 
 
 class RefusalLog:

@@ -12,12 +12,13 @@ from lever_imocha.ledger.repository import Ledger
 _UUID = re.compile(r"[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE)
 
 
-def check_account(ledger: Ledger, stage_ids: Iterable[str]) -> None:
+def check_account(ledger: Ledger, stage_ids: Iterable[str], *, remember: bool = True) -> None:
     """Make sure that the account's stages are those of before, at least one of them.
 
     Stages that every account has carry words for ids (lever.md 6.1); the account's own have UUIDs.
 
     :param stage_ids: of all stages that Lever lists.
+    :param remember: take these stages for the account's from now on.
     :raises SettingsError: none of the known ones is there.
     """
     own = {stage_id for stage_id in stage_ids if _UUID.fullmatch(stage_id)}
@@ -29,5 +30,5 @@ def check_account(ledger: Ledger, stage_ids: Iterable[str]) -> None:
                 " back the account's key, or, if the account has changed, run python -m lever_imocha.ledger moved"
             ]
         )
-    if own != known:
+    if remember and own != known:
         ledger.cache.put(ACCOUNT, {"stages": sorted(own)})

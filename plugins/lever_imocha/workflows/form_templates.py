@@ -9,6 +9,7 @@ from uuid import UUID
 
 from lever_imocha.clients.lever import LeverClient
 from lever_imocha.domain.forms import FormTemplate, check_template, merged_fields, missing_fields, our_fields
+from lever_imocha.domain.names import ambiguous, ids_of, not_there
 from lever_imocha.errors import ApiError, SettingsError
 from lever_imocha.settings import WriteBackSettings
 
@@ -60,21 +61,15 @@ class FormTemplates:
 
         :raises SettingsError: it cannot be used, and mending it as the settings allow would not help.
         """
-        found = [item for item in self._listed if item.text == name] or [
-            item for item in self._listed if item.id == name
-        ]
-        if len(found) > 1:
-            raise SettingsError(
-                [f"{name!r} is the name of {len(found)} templates in Lever; rename one, or write the id"]
-            )
-        if not found:
+        ids = ids_of(name, self._listed)
+        if len(ids) > 1:
+            raise SettingsError([ambiguous(name, ids)])
+        if not ids:
             if self._settings.create_template and not _is_id(name):
                 return None
-            names = ", ".join(repr(item.text) for item in self._listed) or "none"
-            raise SettingsError(
-                [f"{name!r} does not exist in Lever; there are: {names}; or set write_back.create_template: true"]
-            )
-        template = found[0] if found[0].fields else self._lever.get_form_template(found[0].id)
+            raise SettingsError([f"{not_there(name, self._listed)}; or set write_back.create_template: true"])
+        found = next(item for item in self._listed if item.id == ids[0])
+        template = found if found.fields else self._lever.get_form_template(found.id)
         check_template(template)
         lacking = missing_fields(template)
         if len(lacking) == len(our_fields()) and not self._settings.update_template:

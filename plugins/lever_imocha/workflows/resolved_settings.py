@@ -17,7 +17,7 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
 from lever_imocha.clients.lever import LeverClient
 from lever_imocha.domain.forms import FormTemplate
-from lever_imocha.domain.names import Named, ids_of, not_there
+from lever_imocha.domain.names import Named, ambiguous, ids_of, not_there
 from lever_imocha.domain.rules import ResolvedRule, RuleKey
 from lever_imocha.domain.tags import TagScheme
 from lever_imocha.errors import LedgerError, SettingsError, VendorRefusedError
@@ -101,7 +101,7 @@ class _Names:
         """Return the only id of a name, or else the id it had before, or empty text; then there is a problem."""
         found = ids_of(name, self._items or ())
         if len(found) > 1:
-            problems.append(f"{key}: {name!r} is the name of {len(found)} in Lever; rename one, or write the id")
+            problems.append(f"{key}: {ambiguous(name, found)}")
             return self._kept(name, [])[0]
         return self._ids(name, found, key, problems)[0]
 

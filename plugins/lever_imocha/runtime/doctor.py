@@ -1,0 +1,102 @@
+"""Gives the doctor its connections, and keeps and tells what it found."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+
+import requests
+
+from lever_imocha.clients.imocha import ImochaClient
+from lever_imocha.clients.lever import LeverClient
+from lever_imocha.clients.limits import Limiter
+from lever_imocha.clients.reachability import receiver_problem
+from lever_imocha.clients.server_clock import ServerClock
+from lever_imocha.errors import LedgerError, SettingsError
+from lever_imocha.hooks.imocha import ImochaHook
+from lever_imocha.hooks.ledger import ledger_engine
+from lever_imocha.hooks.lever import LeverHook
+from lever_imocha.hooks.limits import limiter_for, process_limiter
+from lever_imocha.ledger.repository import Ledger
+from lever_imocha.notifications.alerts import send
+from lever_imocha.runtime.metrics import AirflowMetrics
+from lever_imocha.settings import load_alerts, load_settings
+from lever_imocha.workflows.doctor.checkup import keep, last_kept, news
+from lever_imocha.workflows.doctor.facts import Facts, Sources
+from lever_imocha.workflows.doctor.findings import Finding, Level
+
+log = logging.getLogger(__name__)
+
+DAGS = ("lever_imocha_invite", "lever_imocha_write_back")
+_LOUDNESS = {Level.ERROR: logging.ERROR, Level.WARNING: logging.WARNING}
+
+
+def facts_of(
+    *,
+    lever_conn_id: str = "lever_default",
+    imocha_conn_id: str = "imocha_default",
+    paused: Callable[[], Mapping[str, bool]] = dict,
+) -> Facts:
+    """Return what the checks look at, read by these connections when it is asked for. Opens nothing yet.
+
+    :param paused: whether each DAG is paused, where Airflow can be asked.
+    """
+    lever, imocha = LeverHook(lever_conn_id), ImochaHook(imocha_conn_id)
+    clocks = {"Lever": ServerClock(), "iMocha": ServerClock()}
+
+    def lever_client() -> LeverClient:
+        api = lever.api_client(_limiter("lever"), AirflowMetrics())
+        clocks["Lever"].watch(api.session)
+        return LeverClient(api)
+
+    def imocha_client() -> ImochaClient:
+        api = imocha.api_client(_limiter("imocha"), AirflowMetrics())
+        clocks["iMocha"].watch(api.session)
+        return ImochaClient(api, requests.Session())
+
+    return Facts(
+        Sources(
+            settings=load_settings,
+            lever=lever_client,
+            imocha=imocha_client,
+            ledger=ledger_engine,
+            webhook_tokens=lambda: lever.webhook_tokens,
+            callback_secret=lambda: imocha.callback_secret,
+            clocks=lambda: {vendor: clock.ahead for vendor, clock in clocks.items() if clock.ahead is not None},
+            paused=lambda: dict(paused()),
+            reach=receiver_problem,
+        )
+    )
+
+
+def _limiter(api: str) -> Limiter:
+    try:
+        return limiter_for(api)
+    except LedgerError:  # the ledger has a check of its own
+        return process_limiter(api)
+
+
+def log_findings(findings: Sequence[Finding]) -> None:
+    """Write one line for each finding into the task's log."""
+    for finding in findings:
+        log.log(_LOUDNESS.get(finding.level, logging.INFO), "%s", finding.line)
+
+
+def keep_and_tell(findings: list[Finding]) -> None:
+    """Keep the table in the ledger, and send an alert when something changed since the last one. Never raises."""
+    before: list[Finding] = []
+    try:
+        ledger = Ledger(engine=ledger_engine())
+        kept = last_kept(ledger)
+        before = kept.findings if kept else []
+        keep(ledger, findings, datetime.now(UTC))
+    except LedgerError as error:
+        log.error("the table is not kept, and may be told again: %s", error)
+    text = news(before, findings)
+    if text is None:
+        return
+    try:
+        send(load_alerts(), text)
+    except SettingsError as error:
+        log.error("alert not sent: %s. It was to say: %s", error, text)

@@ -1,0 +1,151 @@
+"""Checks of what the vendors send: Lever's webhooks and iMocha's callbacks."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from datetime import datetime, timedelta
+from urllib.parse import urlsplit
+
+from lever_imocha.domain.lever import WEBHOOK_EVENTS, Webhook
+from lever_imocha.domain.signatures import webhook_url
+from lever_imocha.errors import NotPermittedError, SettingsError
+from lever_imocha.ledger.cache import REFUSED
+from lever_imocha.workflows.doctor.facts import Facts
+from lever_imocha.workflows.doctor.findings import Finding, error, ok, unknown, warning
+from lever_imocha.workflows.doctor.permissions import known_or_none, tried
+
+_PAGE = "Lever, Settings > Integrations and API > Webhooks"
+_TOKENS = "Airflow, Connections > lever_default > Webhook signature tokens"
+_SECRET = "Airflow, Connections > imocha_default > Callback secret"
+_RECENT = timedelta(days=1)
+_SLOW = "candidates are invited minutes later, when the sweep finds them"
+
+
+def judged_registered(webhooks: Sequence[Webhook], public_url: str | None, told: bool) -> Iterator[Finding]:
+    """Say whether Lever is to send the events that are acted on, and to us.
+
+    :param told: a delivery came in the last day; webhooks made on Lever's page may not be listed (lever.md 11.1).
+    """
+    if public_url is None:
+        if webhooks or told:
+            yield warning("public_url is not set: the webhooks' address is not known here", "settings: set public_url")
+        else:
+            yield warning(f"there are no webhooks: {_SLOW}", "settings: set public_url, then run lever_imocha_setup")
+        return
+    ours = webhook_url(public_url)
+    there = {webhook.event for webhook in webhooks if webhook.url.rstrip("/") == ours}
+    lacking = [shown for event, shown in WEBHOOK_EVENTS.items() if event not in there]
+    if not lacking:
+        yield ok("Lever's webhooks are registered for our address")
+    elif not there and told:
+        yield ok("Lever sends webhooks")
+    else:
+        elsewhere = sorted({urlsplit(webhook.url).netloc for webhook in webhooks if webhook.event not in there})
+        other = f"; there are some for {', '.join(elsewhere)}" if elsewhere else ""
+        yield warning(
+            f"no webhook of Lever for {', '.join(lacking)} leads to {ours}{other}: {_SLOW}",
+            f"run lever_imocha_setup, or {_PAGE}: add them with this address",
+        )
+
+
+def judged_tokens(tokens: Collection[str], *, registered: bool) -> Finding:
+    """Say whether deliveries can be checked: a token is shown once, when its webhook is made (lever.md 11.1)."""
+    if tokens:
+        return ok(f"{len(tokens)} webhook signature tokens are stored")
+    if not registered:
+        return unknown("there are no webhooks, so no signature token is needed")
+    return error(
+        "no webhook signature token is stored: every delivery of Lever is refused",
+        f"{_PAGE}: copy each webhook's signature token to {_TOKENS}; for those that lever_imocha_setup made, run it again",
+    )
+
+
+def judged_last(
+    vendor: str, last: datetime | None, refused: tuple[datetime, str] | None, now: datetime, *, registered: bool
+) -> Finding:
+    """Say what the last deliveries of a vendor tell.
+
+    :param last: when one was accepted.
+    :param refused: when one was refused, and why.
+    """
+    if refused and now - refused[0] < _RECENT and (last is None or refused[0] > last):
+        remedy = _TOKENS if vendor == "Lever" else _SECRET
+        since = f"the last good one came at {last:%Y-%m-%d %H:%M} UTC" if last else "none was ever accepted"
+        return error(f"{vendor}'s deliveries are refused: {refused[1]}; {since}", f"{remedy}: mend it")
+    if last is not None:
+        return ok(f"the last delivery of {vendor} came at {last:%Y-%m-%d %H:%M} UTC")
+    if not registered:
+        return unknown(f"nothing of {vendor} was received, as nothing is registered")
+    if vendor == "Lever":
+        return warning(
+            "no webhook of Lever was ever received",
+            f"{_PAGE}: a Super Admin switches each event on there; then press Verify, and move a candidate",
+        )
+    return unknown("no callback of iMocha was ever received")
+
+
+def check_webhooks(facts: Facts) -> Iterator[Finding]:
+    """Look at the registered webhooks and their tokens."""
+    if isinstance(tried(facts.webhooks.outcome), NotPermittedError):
+        yield unknown("which webhooks are registered: the API key has no box for listing them", f"look at {_PAGE}")
+        return
+    settings, webhooks = facts.settings(), facts.webhooks()
+    last = known_or_none(lambda: facts.ledger().deliveries.last("lever"))
+    told = last is not None and facts.now() - last < _RECENT
+    yield from judged_registered(webhooks, settings.public_url, told)
+
+
+def check_tokens(facts: Facts) -> Iterator[Finding]:
+    """Look at the stored signature tokens."""
+    try:
+        tokens = facts.webhook_tokens.outcome()
+    except SettingsError as problem:
+        yield from (error(line, f"{_TOKENS}: mend it") for line in problem.problems)
+        return
+    yield judged_tokens(tokens, registered=bool(known_or_none(facts.webhooks)))
+
+
+def check_deliveries(facts: Facts) -> Iterator[Finding]:
+    """Look at what came last from both vendors, and at what was refused."""
+    ledger, settings = facts.ledger(), facts.settings()
+    for vendor, expected in (("Lever", known_or_none(facts.webhooks)), ("iMocha", settings.public_url)):
+        kept = ledger.cache.get(f"{REFUSED}.{vendor.lower()}")
+        refused = (datetime.fromisoformat(kept["at"]), str(kept["why"])) if kept else None
+        last = ledger.deliveries.last(vendor.lower())
+        yield judged_last(vendor, last, refused, facts.now(), registered=bool(expected))
+
+
+def judged_callbacks(public_url: str | None, secret: str | None) -> Finding:
+    """Say whether iMocha is told where to call back."""
+    if public_url and secret:
+        return ok("iMocha is told where to call back")
+    if public_url:
+        return warning(
+            "no callback secret is stored: iMocha is not told where to call back, and reports come a minute later",
+            f"{_SECRET}: put a random text of at least 16 characters",
+        )
+    return warning(
+        "public_url is not set: iMocha is not told where to call back, and reports come a minute later",
+        "settings: set public_url to the receivers' address as the internet sees it",
+    )
+
+
+def check_callbacks(facts: Facts) -> Iterator[Finding]:
+    """Look at what callbacks need."""
+    yield judged_callbacks(facts.settings().public_url, facts.callback_secret())
+
+
+def check_address(facts: Facts) -> Iterator[Finding]:
+    """Ask our own address as the vendors see it; from here, which is not quite the same."""
+    public_url = facts.settings().public_url
+    if public_url is None:
+        yield unknown("public_url is not set, so there is no address to ask")
+        return
+    problem = facts.sources.reach(webhook_url(public_url))
+    if problem:
+        yield error(
+            f"{webhook_url(public_url)}: {problem}",
+            "start the receivers and let the proxy pass their two paths (docs/webhooks.md); or correct public_url",
+        )
+    else:
+        yield ok(f"{webhook_url(public_url)} answers, asked from here")

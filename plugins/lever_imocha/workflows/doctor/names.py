@@ -1,0 +1,97 @@
+"""Checks of the settings: what they name has to be in Lever, once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from lever_imocha.domain.lever import User
+from lever_imocha.domain.names import Named, ambiguous, ids_of, near_misses, not_there
+from lever_imocha.errors import SettingsError
+from lever_imocha.workflows.doctor.facts import Facts
+from lever_imocha.workflows.doctor.findings import Finding, Level, error, ok, warning
+from lever_imocha.workflows.form_templates import FormTemplates
+
+_FILE = "include/lever_imocha.yaml"
+
+
+def check_settings(facts: Facts) -> Iterator[Finding]:
+    """Read the settings file: one line for each mistake."""
+    try:
+        settings = facts.settings.outcome()
+    except SettingsError as problem:
+        yield from (error(line, "correct the settings file") for line in problem.problems)
+        return
+    yield ok(f"the settings file can be used; {len(settings.rules)} rules")
+
+
+def judged_user(user: User | None) -> Finding:
+    """Say whether somebody can act in Lever; the address is personal and not repeated."""
+    fix = f"{_FILE}: write the e-mail address of an active user of Lever (Settings > Users) to perform_as"
+    if user is None:
+        return error("perform_as: no Lever user has this e-mail address", fix)
+    if not user.is_active:
+        return error("perform_as: the Lever user is deactivated", f"{fix}, or reactivate the user there")
+    return ok("perform_as is an active Lever user")
+
+
+def check_user(facts: Facts) -> Iterator[Finding]:
+    """Look for the acting user."""
+    yield judged_user(facts.user())
+
+
+def judged_name(key: str, name: str, known: Sequence[Named], *, several: bool = False) -> Finding:
+    """Say whether a name of the settings is that of one thing in Lever.
+
+    :param several: more than one is fine: a name means all of them.
+    """
+    ids = ids_of(name, known)
+    if not ids:
+        return error(f"{key}: {not_there(name, known)}", f"{_FILE}: write the name as Lever has it")
+    if len(ids) > 1 and not several:
+        return error(f"{key}: {ambiguous(name, ids)}", f"rename one in Lever, or write its id to {_FILE}")
+    return ok(f"{key} {name!r}")
+
+
+def check_names(facts: Facts) -> Iterator[Finding]:
+    """Look for the rules' stages and postings."""
+    good = []
+    for finding in _names(facts):
+        if finding.level is Level.OK:
+            good.append(finding.found)
+        else:
+            yield finding
+    if good:
+        yield ok(f"in Lever: {', '.join(good)}")
+
+
+def _names(facts: Facts) -> Iterator[Finding]:
+    for index, rule in enumerate(facts.settings().rules):
+        for part in ("trigger_stage", "completed_stage"):
+            yield judged_name(f"rules[{index}].{part}", getattr(rule, part), facts.stages())
+        for name in rule.postings:
+            yield judged_name(f"rules[{index}].postings", name, facts.postings(), several=True)
+
+
+def check_templates(facts: Facts) -> Iterator[Finding]:
+    """Look whether each rule's form template can be filled, now and not when the first attempt ends."""
+    listed, settings = facts.templates(), facts.settings()
+    templates = FormTemplates(facts.lever(), settings.write_back)
+    for name in dict.fromkeys(rule.form_template for rule in settings.rules):
+        problem = templates.problem_with(name)
+        if problem:
+            yield error(f"form_template: {problem}", "Lever, Settings > Forms: change the template, or name another")
+        elif ids_of(name, listed):
+            yield ok(f"form template {name!r} can be filled")
+        else:
+            yield _to_be_made(name, near_misses(name, listed))
+
+
+def _to_be_made(name: str, near: Sequence[str]) -> Finding:
+    made = f"form template {name!r} is not in Lever yet; lever_imocha_setup or the first report makes it"
+    if not near:
+        return replace(ok(made), fix="")
+    return warning(
+        f"{made}, though there is {near[0]!r}",
+        f"{_FILE}: if that one is meant, write form_template: {near[0]}",
+    )

@@ -1,0 +1,165 @@
+"""The permissions that Lever's dialog for API keys offers and that we need, by the dialog's words (lever.md 1.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from itertools import islice
+from typing import Any, TypeVar
+
+from lever_imocha.errors import CredentialsError, NotFoundError, NotPermittedError, as_ours
+from lever_imocha.settings import Settings
+from lever_imocha.workflows.doctor.facts import Facts, UnknownFactError
+from lever_imocha.workflows.doctor.findings import Finding, Level, error, ok, unknown, warning
+
+T = TypeVar("T")
+
+KEYS = "Lever, Settings > Integrations and API > API Credentials"
+
+
+@dataclass(frozen=True)
+class Permission:
+    """One tick box of the dialog.
+
+    :param label: beside the box.
+    :param group: under which the dialog has it.
+    :param use: what is not possible without it.
+    :param seen: whether the label was seen; else it is a description.
+    """
+
+    label: str
+    group: str
+    use: str
+    seen: bool = True
+
+    @property
+    def name(self) -> str:
+        """The label with its group."""
+        quote = '"' if self.seen else ""
+        return f"{quote}{self.label}{quote} ({self.group})"
+
+
+def missing(permission: Permission) -> Finding:
+    """Say that a key lacks a permission."""
+    return error(
+        f"the API key lacks {permission.name}: {permission.use}",
+        f"{KEYS}: make a new key with this box and all others ticked, as a key cannot be changed; put it into the"
+        " connection lever_default",
+    )
+
+
+LIST_STAGES = Permission("Find all stages", "List", "no stage is known, nobody is invited")
+LIST_OPPORTUNITIES = Permission("Find all opportunities", "List", "nobody is found in the trigger stage")
+GET_OPPORTUNITY = Permission("Find an opportunity", "Read", "nobody is invited")
+LIST_USERS = Permission("Find all users", "List", "no acting user, nothing is written to Lever")
+LIST_POSTINGS = Permission("Find all postings", "List", "rules with postings and the tag sync do not work")
+LIST_TAGS = Permission("Find all tags", "List", "tags are not synced")
+LIST_TEMPLATES = Permission("Find all form templates", "List", "no report is written back")
+GET_TEMPLATE = Permission("Find a form template", "Read", "a form template cannot be completed")
+LIST_FORMS = Permission("Find all opportunity forms", "List", "after a lost answer a form could be there twice")
+LIST_FILES = Permission("Find all opportunity files", "List", "after a lost answer a file could be there twice")
+LIST_NOTES = Permission("Find all opportunity notes", "List", "after a lost answer a note could be there twice")
+LIST_DELETED = Permission(
+    "the box for listing deleted opportunities", "List", "invitations of the deleted stay open", seen=False
+)
+
+
+@dataclass(frozen=True)
+class Read:
+    """How a permission for reading is tried.
+
+    :param where: whether the settings need it.
+    """
+
+    permission: Permission
+    attempt: Callable[[Facts], object]
+    where: Callable[[Settings], bool] = lambda _: True
+
+
+def _some_id(things: Iterable[Any], kind: str) -> str:
+    found = next(iter(things), None)
+    if found is None:
+        raise UnknownFactError(f"{kind} to try it on")
+    return str(found.id)
+
+
+def _on_opportunity(call: str) -> Callable[[Facts], object]:
+    def attempt(facts: Facts) -> object:
+        opportunity_id = _some_id(facts.opportunities(), "an opportunity")
+        found = getattr(facts.lever(), call)(opportunity_id)
+        return list(islice(found, 1)) if isinstance(found, Iterator) else found
+
+    return attempt
+
+
+READS = (
+    Read(LIST_STAGES, lambda facts: facts.stages.outcome()),
+    Read(LIST_OPPORTUNITIES, lambda facts: facts.opportunities.outcome()),
+    Read(GET_OPPORTUNITY, _on_opportunity("get_opportunity")),
+    Read(LIST_USERS, lambda facts: facts.user.outcome()),
+    Read(LIST_POSTINGS, lambda facts: facts.postings.outcome()),
+    Read(LIST_TAGS, lambda facts: facts.tags.outcome()),
+    Read(LIST_TEMPLATES, lambda facts: facts.templates.outcome()),
+    Read(GET_TEMPLATE, lambda facts: facts.lever().get_form_template(_some_id(facts.templates(), "a form template"))),
+    Read(LIST_FORMS, _on_opportunity("list_forms")),
+    Read(LIST_FILES, _on_opportunity("list_files")),
+    Read(
+        LIST_NOTES, _on_opportunity("list_notes"), lambda settings: settings.write_back.note or settings.explain.notes
+    ),
+    Read(
+        LIST_DELETED,
+        lambda facts: list(facts.lever().list_deleted_opportunities(deleted_at_start=facts.now() - timedelta(hours=1))),
+    ),
+)
+
+
+def judged(permission: Permission, problem: Exception | None) -> Finding:
+    """Say what the outcome of trying a permission means."""
+    if isinstance(problem, NotPermittedError):
+        return missing(permission)
+    if problem is None or isinstance(problem, NotFoundError):  # somebody deleted it a moment ago
+        return ok(permission.name)
+    if isinstance(problem, UnknownFactError | CredentialsError):
+        return unknown(permission.name)
+    said = as_ours(problem).public_message
+    return warning(f"{permission.name} could not be tried: {said}", "run the doctor again later")
+
+
+def tried(attempt: Callable[[], object]) -> Exception | None:
+    """Return what trying something raised; None if nothing."""
+    try:
+        attempt()
+    except Exception as error:
+        return error
+    return None
+
+
+def summed_up(findings: Iterable[Finding]) -> Iterator[Finding]:
+    """Give one line for all that is well, one for all that cannot be told, and one for each other finding."""
+    rest = list(findings)
+    names = {level: [one.found for one in rest if one.level is level] for level in (Level.OK, Level.UNKNOWN)}
+    if names[Level.OK]:
+        yield ok(f"the API key has {', '.join(names[Level.OK])}")
+    if names[Level.UNKNOWN]:
+        yield unknown(f"there is nothing yet to try these on: {', '.join(names[Level.UNKNOWN])}")
+    yield from (one for one in rest if one.level not in names)
+
+
+def check_reads(facts: Facts) -> Iterator[Finding]:
+    """Try each permission for reading that the settings need."""
+    settings = known_or_none(facts.settings)
+    yield from summed_up(
+        judged(read.permission, tried(partial(read.attempt, facts)))
+        for read in READS
+        if settings is None or read.where(settings)
+    )
+
+
+def known_or_none(fact: Callable[[], T]) -> T | None:
+    """Return a fact; None when it is not known."""
+    try:
+        return fact()
+    except UnknownFactError:
+        return None

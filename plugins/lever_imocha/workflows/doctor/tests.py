@@ -1,0 +1,119 @@
+"""Checks of iMocha's tests and of the tags that name them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+
+from lever_imocha.domain.imocha import ImochaTest, TestLink, default_link
+from lever_imocha.domain.tags import TagScheme, near_misses, wanted_tests
+from lever_imocha.errors import ApiError, listed
+from lever_imocha.workflows.doctor.facts import Facts
+from lever_imocha.workflows.doctor.findings import Finding, error, ok, unknown, warning
+
+_LINKS_READ = 30
+_SYNC = "run lever_imocha_sync_tags, which makes the right tags"
+
+
+def check_list(facts: Facts) -> Iterator[Finding]:
+    """Look whether iMocha lists all tests: it may give fewer a page than were asked for (imocha.md 2.2)."""
+    tests = facts.tests.outcome()
+    if not tests.listed:
+        yield error(
+            "iMocha lists no test at all", "iMocha, Tests: make one, or use the key of the account that has them"
+        )
+    elif not tests.complete:
+        yield warning(
+            f"iMocha lists {len(tests.listed)} tests and says that there are more, or one could not be read",
+            "if it stays, report it to iMocha; who has the tag of a test that is not listed waits",
+        )
+    else:
+        yield ok(f"iMocha lists all {len(tests.listed)} tests")
+
+
+def used_tests(tags: Sequence[str], scheme: TagScheme) -> dict[int, str]:
+    """Return the tests that tags or the settings name: test id -> a tag that names it."""
+    named = {test.test_id: test.tag for test in wanted_tests(tags, scheme) if test.test_id is not None}
+    return {test_id: tag for tag, test_id in scheme.mapping.items()} | named
+
+
+def judged_tags(tags: Sequence[str], scheme: TagScheme, tests: Sequence[ImochaTest]) -> Iterator[Finding]:
+    """Say which tags name no test, or one that nobody can take."""
+    for near in near_misses(tags, scheme):
+        yield warning(
+            f"tag {near!r} names no test: it is written differently from {scheme.prefix!r}, and whoever has it is not invited",
+            f"Lever: replace it, capitals count; {_SYNC}",
+        )
+    for test in wanted_tests(tags, scheme):
+        if test.test_id is None:
+            yield warning(
+                f"tag {test.tag!r} has no test's number in brackets at its end: whoever has it is held",
+                f"Lever: replace it; {_SYNC}",
+            )
+    known = {test.id: test for test in tests}
+    for test_id, tag in used_tests(tags, scheme).items():
+        if test_id not in known:
+            yield error(
+                f"tag {tag!r}: iMocha has no test {test_id}", "iMocha, Tests: look for its number; replace the tag"
+            )
+        elif not known[test_id].is_active:
+            yield error(
+                f"tag {tag!r}: test {test_id} exists, and is {known[test_id].status.casefold()} at iMocha",
+                "iMocha, Tests: make it active again, or take the tag off in Lever",
+            )
+
+
+def check_tags(facts: Facts) -> Iterator[Finding]:
+    """Look at the tags in use."""
+    problems = list(judged_tags(facts.tags(), facts.scheme, facts.tests().listed))
+    yield from problems or [ok("each tag of a test names one that can be taken")]
+
+
+def check_untagged(facts: Facts) -> Iterator[Finding]:
+    """Look for tests without a tag."""
+    used = used_tests(facts.tags(), facts.scheme)
+    without = [test for test in facts.tests().listed if test.is_active and test.id not in used]
+    if without:
+        names = listed([facts.scheme.tag_for(test.id, test.name) for test in without])
+        yield warning(f"{len(without)} active tests have no tag in Lever, or nobody carries it: {names}", _SYNC)
+    else:
+        yield ok("every active test has a tag")
+
+
+def judged_link(test_id: int, links: Sequence[TestLink], now: datetime) -> Finding | None:
+    """Say what is wrong with the link that invitations to a test use; None if nothing is (imocha.md 4.4)."""
+    link = default_link(links)
+    where = f"iMocha, test {test_id}, Test links"
+    if link is None:
+        named = any(other.is_api_link or other.name.strip().casefold() in ("default", "api") for other in links)
+        state = "has only an inactive Default link" if named else "has no Default link"
+        return error(
+            f"test {test_id} {state}", f"{where}: {'switch it on' if named else 'make a link with the name Default'}"
+        )
+    ends = link.schedule.details.end_at if link.schedule and link.schedule.details else None
+    if ends and not link.schedule.is_in_days and ends <= now:  # type: ignore[union-attr]
+        return error(
+            f"test {test_id}: its Default link ended on {ends:%Y-%m-%d}", f"{where}, Default: set a later end, or days"
+        )
+    return None
+
+
+def _link_problem(facts: Facts, test_id: int) -> Finding | None:
+    try:
+        return judged_link(test_id, facts.imocha().list_test_links(test_id), facts.now())
+    except ApiError as problem:
+        return warning(
+            f"test {test_id}: its links cannot be read: {problem.public_message}", "run the doctor again later"
+        )
+
+
+def check_links(facts: Facts) -> Iterator[Finding]:
+    """Look at the Default link of each test in use."""
+    active = {test.id for test in facts.tests().listed if test.is_active}
+    ids = sorted(active.intersection(used_tests(facts.tags(), facts.scheme)))
+    problems = [_link_problem(facts, test_id) for test_id in ids[:_LINKS_READ]]
+    yield from filter(None, problems)
+    if not any(problems):
+        yield ok(f"the Default links of {len(problems)} tests in use can be used")
+    if len(ids) > _LINKS_READ:
+        yield unknown(f"the Default links of {len(ids) - _LINKS_READ} more tests in use")

@@ -1,0 +1,111 @@
+"""Checks of the two keys, and of what Lever shows to ours."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
+from typing import Any
+
+from lever_imocha.domain.lever import Opportunity
+from lever_imocha.errors import CredentialsError, LeverImochaError, NotPermittedError
+from lever_imocha.workflows.doctor.facts import Fact, Facts
+from lever_imocha.workflows.doctor.findings import Finding, error, ok, unknown, warning
+from lever_imocha.workflows.doctor.permissions import KEYS, known_or_none, tried
+
+_CLOCK = timedelta(minutes=1)
+
+
+def judged_key(vendor: str, problem: Exception | None, *, where: str) -> Finding:
+    """Say what the outcome of a small call means for a key.
+
+    :param problem: what the call raised; None if nothing.
+    :param where: keys are made.
+    """
+    connection = f"connection {vendor.lower()}_default"
+    if problem is None or isinstance(problem, NotPermittedError):
+        return ok(f"{vendor} accepts the API key")
+    if isinstance(problem, CredentialsError):
+        return error(
+            f"{vendor} does not accept the API key of {connection}", f"{where}: copy the key into its password"
+        )
+    if isinstance(problem, LeverImochaError):
+        return error(problem.public_message, f"mend {connection}, or try again when {vendor} answers")
+    raise problem
+
+
+def check_lever_key(facts: Facts) -> Iterator[Finding]:
+    """Try Lever's key."""
+    yield judged_key("Lever", _refused(facts.lever, lambda: facts.lever().check()), where=KEYS)
+
+
+def check_imocha_key(facts: Facts) -> Iterator[Finding]:
+    """Try iMocha's key."""
+    yield judged_key(
+        "iMocha", _refused(facts.imocha, lambda: facts.imocha().check()), where="iMocha, Integrations > API"
+    )
+
+
+def _refused(client: Fact[Any], call: Callable[[], object]) -> Exception | None:
+    try:
+        client.outcome()
+        call()
+    except Exception as problem:
+        return problem
+    return None
+
+
+def judged_expand(opportunities: Sequence[Opportunity], *, rules_need_it: bool) -> Finding:
+    """Say whether applications are expanded: with bare ids no rule with postings would ever match (lever.md 1.3)."""
+    if any(opportunity.posting_ids for opportunity in opportunities):
+        return ok("Lever says which postings candidates applied to")
+    if not any(opportunity.applications for opportunity in opportunities):
+        return unknown("whether Lever expands applications: no active candidate has one")
+    lacking = '"Find an opportunity application" (Read) and "Find all opportunity applications" (List)'
+    level = error if rules_need_it else warning
+    return level(
+        "Lever gives applications as bare ids: rules with postings match nobody",
+        f"{KEYS}: make a new key with {lacking} as well",
+    )
+
+
+def check_expand(facts: Facts) -> Iterator[Finding]:
+    """Look whether `expand=applications` expands."""
+    settings = known_or_none(facts.settings)
+    needed = settings is not None and any(rule.postings for rule in settings.rules)
+    yield judged_expand(facts.opportunities(), rules_need_it=needed)
+
+
+def check_confidential(facts: Facts) -> Iterator[Finding]:
+    """Look whether the key sees confidential opportunities: without access they are missing, silently (lever.md 1.4)."""
+    box = '"Allow access to confidential data"'
+    refused = isinstance(tried(facts.confidential.outcome), NotPermittedError)
+    if not refused and facts.confidential():
+        yield ok("the API key sees confidential opportunities")
+    else:
+        yield warning(
+            "the API key sees no confidential opportunity: there is none, or it has no access and their candidates are"
+            " never invited",
+            f"{KEYS}: if you have confidential ones, make a new key with {box}",
+        )
+
+
+def judged_clock(vendor: str, ahead: timedelta, *, max_ahead: timedelta) -> Finding:
+    """Say what it means that a vendor's clock is ahead of ours, or behind."""
+    seconds = round(ahead.total_seconds())
+    if abs(ahead) <= _CLOCK:
+        return ok(f"{vendor}'s clock and ours agree")
+    found = f"our clock is {abs(seconds)} s {'behind' if seconds > 0 else 'ahead of'} {vendor}'s"
+    fix = "set the clock of Airflow's machines by a time server (NTP)"
+    if vendor == "Lever" and ahead > max_ahead:
+        return error(f"{found}: its webhooks are refused", fix)
+    return warning(found, fix)
+
+
+def check_clocks(facts: Facts) -> Iterator[Finding]:
+    """Compare our clock with the vendors'."""
+    settings = known_or_none(facts.settings)
+    max_ahead = settings.webhooks.max_ahead if settings else timedelta(minutes=10)
+    clocks = facts.sources.clocks()
+    yield from (judged_clock(vendor, ahead, max_ahead=max_ahead) for vendor, ahead in clocks.items())
+    if not clocks:
+        yield unknown("no vendor has answered with its time")

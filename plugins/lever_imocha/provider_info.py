@@ -56,7 +56,9 @@ def get_provider_info() -> dict[str, Any]:
             *_modules("operators"),
             {
                 "integration-name": "Lever",
-                "python-modules": ["lever_imocha.operators.assessment", "lever_imocha.operators.doctor", "lever_imocha.operators.retention"],
+                "python-modules": [
+                    f"lever_imocha.operators.{name}" for name in ("assessment", "doctor", "retention", "setup")
+                ],
             },
         ],
         "sensors": _modules("sensors"),

@@ -405,6 +405,10 @@ class LeverClient:
         """List all tags that are in use (lever.md 6.2)."""
         return self._list("list_tags", "/tags", Tag, key=lambda tag: tag.text)
 
+    def list_users(self) -> Iterator[User]:
+        """List all active users (lever.md 6.4)."""
+        return self._list("list_users", "/users", User)
+
     def find_user(self, email: str, *, deactivated_too: bool = False) -> User | None:
         """Find the active user with an e-mail address, without regard to case (lever.md 6.4).
 

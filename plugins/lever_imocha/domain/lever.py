@@ -230,3 +230,9 @@ class Webhook(VendorModel):
     event: str
     url: str = ""
     configuration: dict[str, Any] | None = Field(default=None, repr=False)
+
+    @property
+    def signature_token(self) -> str | None:
+        """What its deliveries are signed with."""
+        token = (self.configuration or {}).get("signatureToken")
+        return str(token) if token else None

@@ -15,6 +15,7 @@ from lever_imocha.clients.transport import VendorError
 from lever_imocha.domain.metrics import Metrics
 from lever_imocha.hooks.base import VendorHook
 from lever_imocha.hooks.connections import secret_extras
+from lever_imocha.hooks.webhook_tokens import stored_tokens
 
 
 class LeverHook(VendorHook):
@@ -64,7 +65,15 @@ class LeverHook(VendorHook):
 
     @property
     def webhook_tokens(self) -> list[str]:
-        """The webhooks' signature tokens, from the extra `webhook_tokens`: a list, or text separated by commas."""
+        """The webhooks' signature tokens, from the extra `webhook_tokens`: a list, or text separated by commas.
+
+        Also those of the webhooks that `lever_imocha_setup` has made; they are in an Airflow variable.
+        """
+        return [*self.own_webhook_tokens, *stored_tokens().values()]
+
+    @property
+    def own_webhook_tokens(self) -> list[str]:
+        """The webhooks' signature tokens that the connection has."""
         return secret_extras(self._connection, "webhook_tokens")
 
     @classmethod

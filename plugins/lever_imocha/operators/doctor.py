@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from lever_imocha.errors import SettingsError
@@ -10,20 +11,28 @@ from lever_imocha.runtime.parameters import given
 from lever_imocha.runtime.tracebacks import without_traceback
 
 
+def paused_in(context: Any) -> Callable[[], dict[str, bool]]:
+    """Return how a task asks Airflow whether our DAGs are paused."""
+    from lever_imocha.runtime.doctor import DAGS
+
+    return lambda: {dag: context["ti"].get_dag(dag).is_paused for dag in DAGS}
+
+
 class DoctorOperator(AssessmentOperator):
     """Check whether everything is set up so that candidates are invited and reports written; change nothing.
 
     The table is kept in the ledger. An alert is sent when something changed since the last one.
 
+    :param fail: the task fails when something is wrong; else it only looks.
     :param try_writes_on: an opportunity on which the permissions for writing may be tried; nothing is left there. A
         template.
     """
 
     template_fields = ("try_writes_on",)
 
-    def __init__(self, *, try_writes_on: str | None = None, **kwargs: Any) -> None:
+    def __init__(self, *, fail: bool = True, try_writes_on: str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.try_writes_on = try_writes_on
+        self.fail, self.try_writes_on = fail, try_writes_on
 
     @without_traceback
     def execute(self, context: Any) -> None:
@@ -31,18 +40,16 @@ class DoctorOperator(AssessmentOperator):
 
         :raises SettingsError: somebody is not invited, or a report not written; one line for each reason.
         """
-        from lever_imocha.runtime.doctor import DAGS, facts_of, keep_and_tell, log_findings
+        from lever_imocha.runtime.doctor import facts_of, keep_and_tell, log_findings
         from lever_imocha.workflows.doctor.checkup import examine
         from lever_imocha.workflows.doctor.findings import Level, of_level
 
         facts = facts_of(
-            lever_conn_id=self.lever_conn_id,
-            imocha_conn_id=self.imocha_conn_id,
-            paused=lambda: {dag: context["ti"].get_dag(dag).is_paused for dag in DAGS},
+            lever_conn_id=self.lever_conn_id, imocha_conn_id=self.imocha_conn_id, paused=paused_in(context)
         )
         findings = examine(facts, try_writes_on=self.try_writes_on if given(self.try_writes_on) else None)
         log_findings(findings)
         keep_and_tell(findings)
         wrong = of_level(findings, Level.ERROR)
-        if wrong:
+        if wrong and self.fail:
             raise SettingsError([finding.line for finding in wrong])

@@ -127,6 +127,7 @@ class Facts:
         self.postings = Fact("the list of postings", lambda: list(self.lever().list_postings()))
         self.templates = Fact("the list of form templates", lambda: list(self.lever().list_form_templates()))
         self.webhooks = Fact("the list of webhooks", lambda: list(self.lever().list_webhooks()))
+        self.users = Fact("the list of users", lambda: list(self.lever().list_users()))
         self.user = Fact(
             "the acting user", lambda: self.lever().find_user(self.settings().perform_as, deactivated_too=True)
         )

@@ -1,0 +1,42 @@
+"""
+### Set up Lever and iMocha
+
+Started by hand, as often as you like. `look` checks everything as `lever_imocha_doctor` does. `choose` waits under *Required
+Actions* with drop-down lists of your account's stages, form templates, users and postings. `do` makes the ledger's tables, the
+form template, Lever's webhooks and tags, and writes the settings file; what is there already is left as it is. `check` looks
+again; with *Activate*, and when nothing is wrong, it switches the DAGs on and says what is left to do by hand.
+
+*Save only* switches nothing on. *Look again*, and *Activate* while something is wrong, ask anew after a moment.
+
+**When it fails:** the last lines of the log say what to mend. Start it again: what is done is not done twice.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from airflow.sdk import DAG
+from lever_imocha.operators.doctor import DoctorOperator
+from lever_imocha.operators.setup import CheckSetUpOperator, ChooseOperator, SetUpOperator
+
+with DAG(
+    dag_id="lever_imocha_setup",
+    schedule=None,
+    catchup=False,
+    max_active_runs=1,
+    dagrun_timeout=timedelta(days=7),
+    doc_md=__doc__,
+    tags=["lever", "imocha"],
+):
+    look = DoctorOperator(task_id="look", fail=False, execution_timeout=timedelta(minutes=30))
+    choose = ChooseOperator(
+        task_id="choose",
+        retries=99,  # each look is one
+        retry_delay=timedelta(seconds=1),
+        response_timeout=timedelta(days=2),
+    )
+    do = SetUpOperator(task_id="do", answer=choose.output, execution_timeout=timedelta(minutes=30))
+    check = CheckSetUpOperator(
+        task_id="check", answer=choose.output, done=do.output, execution_timeout=timedelta(minutes=30)
+    )
+    look >> choose >> do >> check

@@ -1,0 +1,111 @@
+"""Gives the set-up its connections, and says at its end what is on and what is left to do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from lever_imocha.hooks.ledger import ledger_url
+from lever_imocha.hooks.lever import LeverHook
+from lever_imocha.hooks.webhook_tokens import store_tokens, stored_tokens
+from lever_imocha.ledger.database import engine_for
+from lever_imocha.runtime.airflow_api import unpause
+from lever_imocha.runtime.doctor import DAGS, facts_of, keep_and_tell, log_findings
+from lever_imocha.settings import settings_path
+from lever_imocha.workflows.doctor.checkup import examine
+from lever_imocha.workflows.doctor.facts import Facts, UnknownFactError
+from lever_imocha.workflows.doctor.findings import Finding, Level, of_level
+from lever_imocha.workflows.setup.form import Field, fields
+from lever_imocha.workflows.setup.steps import SetUp
+
+_MARKS = {Level.ERROR: "🔴", Level.WARNING: "🟡"}
+
+
+@dataclass(frozen=True)
+class Form:
+    """What a person is asked.
+
+    :param text: the doctor's table, as Markdown.
+    :param fields: none when Lever does not say what there is.
+    """
+
+    text: str
+    fields: list[Field]
+
+
+def form_of(facts: Facts) -> Form:
+    """Look, and make the form."""
+    findings = examine(facts)
+    try:
+        return Form(_markdown(findings), fields(facts))
+    except UnknownFactError as problem:
+        return Form(f"{_markdown(findings)}\n\nThere is nothing to choose from yet: {problem.what} cannot be read.", [])
+
+
+def _markdown(findings: Sequence[Finding]) -> str:
+    wrong = of_level(findings, Level.ERROR) + of_level(findings, Level.WARNING)
+    good = len(of_level(findings, Level.OK))
+    rows = [f"| {_MARKS[one.level]} {one.check} | {_cell(one.found)} | {_cell(one.fix)} |" for one in wrong]
+    table = ["| check | found | what to do |", "|---|---|---|", *rows, ""] if rows else []
+    return "\n".join([*table, f"{good} checks are well, {len(wrong)} are not; all lines are in the log of `look`."])
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
+def set_up(lever_conn_id: str, imocha_conn_id: str) -> SetUp:
+    """Return the set-up with its connections."""
+    return SetUp(
+        facts=facts_of(lever_conn_id=lever_conn_id, imocha_conn_id=imocha_conn_id),
+        engine=lambda: engine_for(ledger_url()),
+        path=settings_path(),
+        stored_tokens=stored_tokens,
+        store_tokens=store_tokens,
+        other_tokens=lambda: bool(LeverHook(lever_conn_id).own_webhook_tokens),
+    )
+
+
+@dataclass
+class Report:
+    """How a set-up ended.
+
+    :param lines: what is on, what was made, what is left to do.
+    :param wrong: why nothing was switched on.
+    """
+
+    lines: list[str] = field(default_factory=list)
+    wrong: list[str] = field(default_factory=list)
+
+
+def check(
+    lever_conn_id: str,
+    imocha_conn_id: str,
+    *,
+    paused: Callable[[], Mapping[str, bool]],
+    activate: bool,
+    done: Sequence[str],
+) -> Report:
+    """Look again, and switch the DAGs on if that was asked for and nothing is wrong."""
+    findings = examine(facts_of(lever_conn_id=lever_conn_id, imocha_conn_id=imocha_conn_id, paused=paused))
+    log_findings(findings)
+    wrong = [one for one in of_level(findings, Level.ERROR) if one.check != "DAGs"]
+    made = [f"made: {line}" for line in done if not line.startswith("by hand: ")]
+    report = Report(
+        [*(made or ["made: nothing, all was there"]), *(line for line in done if line.startswith("by hand: "))]
+    )
+    report.lines += [f"by hand: {one.found} -> {one.fix}" for one in of_level(findings, Level.WARNING)]
+    if wrong:
+        report.wrong = [finding.line for finding in wrong]
+    elif activate:
+        report.lines.append(_switched_on(paused()))
+    keep_and_tell([one for one in findings if one.check != "DAGs"])
+    return report
+
+
+def _switched_on(paused: Mapping[str, bool]) -> str:
+    names = ", ".join(DAGS)
+    off = [dag for dag, is_paused in paused.items() if is_paused]
+    if not off or unpause(off):
+        return f"on: {names}"
+    return f"by hand: Airflow, Dags: switch on {', '.join(off)}"

@@ -1,0 +1,166 @@
+"""What a person chooses at set-up: only what is in the account, by its id."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from lever_imocha.domain.names import Named, ids_of
+from lever_imocha.errors import SettingsError
+from lever_imocha.settings import Rule, Settings
+from lever_imocha.workflows.doctor.facts import Facts
+from lever_imocha.workflows.doctor.findings import Finding, Level
+from lever_imocha.workflows.doctor.permissions import known_or_none
+
+NEW_TEMPLATE = "new"
+NOBODY = "none"
+_EXISTING = {
+    "leave": "leave them alone: no e-mail",
+    "adopt": "adopt the invitations that another integration has sent: no e-mail",
+    "invite": "invite them all: an e-mail to each",
+}
+
+
+@dataclass(frozen=True)
+class Field:
+    """One drop-down list.
+
+    :param options: value -> what is shown for it.
+    :param default: the value that is chosen at first; None when nothing is.
+    """
+
+    name: str
+    title: str
+    description: str
+    options: Mapping[str, str]
+    default: str | None
+
+
+class Answer(BaseModel):
+    """What was chosen; ids."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    trigger_stage: str
+    completed_stage: str
+    form_template: str
+    acting_user: str
+    posting: str = NOBODY
+    existing: Literal["leave", "adopt", "invite"] = "leave"
+
+    @classmethod
+    def read(cls, given: Mapping[str, Any]) -> Answer:
+        """Read what the form gave.
+
+        :raises SettingsError: something was not chosen, or cannot be: both stages are the same.
+        """
+        try:
+            answer = cls.model_validate(given)
+        except ValidationError as error:
+            empty = ", ".join(str(item["loc"][0]) for item in error.errors(include_input=False))
+            raise SettingsError([f"choose a value for: {empty}"]) from None
+        if answer.trigger_stage == answer.completed_stage:
+            raise SettingsError(["the completed stage must differ from the trigger stage"])
+        return answer
+
+
+def _named(things: Iterable[Named]) -> dict[str, str]:
+    """Return id -> name; where a name is there twice, with its id."""
+    listed = list(things)
+    texts = [thing.text for thing in listed]
+    return {thing.id: thing.text if texts.count(thing.text) == 1 else f"{thing.text} [{thing.id}]" for thing in listed}
+
+
+def fields(facts: Facts) -> list[Field]:
+    """Return the form's fields; as chosen at first, what the settings say now.
+
+    :raises UnknownFactError: Lever does not say what there is.
+    """
+    settings = known_or_none(facts.settings)
+    rule = settings.rules[0] if settings else Rule()
+    stages, users, templates = facts.stages(), facts.users(), facts.templates()
+    acting = settings.perform_as.casefold() if settings else ""
+    created = {NEW_TEMPLATE: f"create: {Rule().form_template}"}
+    known_template = next(iter(ids_of(rule.form_template, templates)), None)
+    return [
+        Field(
+            "trigger_stage", "Trigger stage", "Who is moved here is invited", _named(stages),
+            next(iter(ids_of(rule.trigger_stage, stages)), None),
+        ),
+        Field(
+            "completed_stage", "Completed stage", "Where candidates go when all their tests have ended", _named(stages),
+            next(iter(ids_of(rule.completed_stage, stages)), None),
+        ),
+        Field(
+            "form_template", "Form template", "What a report is written into", created | _named(templates),
+            known_template or NEW_TEMPLATE,
+        ),
+        Field(
+            "acting_user", "Acting user", "In whose name is written to Lever",
+            {user.id: user.email or user.id for user in users if user.is_active},
+            next((user.id for user in users if user.is_active and (user.email or "").casefold() == acting), None),
+        ),
+        Field(
+            "posting", "Posting for new tags",
+            "Lever makes a tag by adding it to a candidate: the first one of this posting carries new tags for a moment",
+            {NOBODY: "make no tags now"} | _named(facts.postings()), NOBODY,
+        ),
+        Field(
+            "existing", "Who is in the trigger stage already", "Counts for a new ledger's first sweep only", _EXISTING,
+            settings.activation.existing if settings else "leave",
+        ),
+    ]  # fmt: skip
+
+
+MENDED = frozenset(
+    {
+        "settings file",
+        "ledger",
+        "acting user",
+        "stages, postings",
+        "form template",
+        "webhooks",
+        "webhook tokens",
+        "DAGs",
+    }
+)
+"""The checks whose errors the set-up mends, or a person afterwards; with others, nothing is activated."""
+
+
+def blocking(findings: Iterable[Finding]) -> list[Finding]:
+    """Return what has to be mended before anything can be activated."""
+    return [finding for finding in findings if finding.level is Level.ERROR and finding.check not in MENDED]
+
+
+def changes(answer: Answer, facts: Facts, settings: Settings | None) -> dict[tuple[str | int, ...], Any]:
+    """Return what is to be written into the settings file: path -> value. Names, as people read them.
+
+    :raises UnknownFactError: Lever does not say what there is.
+    :raises KeyError: what was chosen is not there any more.
+    """
+    stages, templates = _named(facts.stages()), _named(facts.templates())
+    wanted = {
+        ("perform_as",): {user.id: user.email for user in facts.users()}[answer.acting_user],
+        ("rules", 0, "trigger_stage"): _written(stages, answer.trigger_stage),
+        ("rules", 0, "completed_stage"): _written(stages, answer.completed_stage),
+        ("rules", 0, "form_template"): Rule().form_template
+        if answer.form_template == NEW_TEMPLATE
+        else _written(templates, answer.form_template),
+        ("activation", "existing"): answer.existing,
+    }
+    return {path: value for path, value in wanted.items() if settings is None or _now(settings, path) != value}
+
+
+def _written(named: Mapping[str, str], key: str) -> str:
+    name = named[key]
+    return key if name.endswith(f"[{key}]") else name
+
+
+def _now(settings: Settings, path: tuple[str | int, ...]) -> Any:
+    value: Any = settings
+    for part in path:
+        value = value[part] if isinstance(part, int) else getattr(value, part)
+    return value

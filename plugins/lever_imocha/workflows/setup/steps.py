@@ -1,0 +1,106 @@
+"""Does what was chosen at set-up. Each step looks first whether there is anything to do; doing it all again changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import Engine
+
+from lever_imocha.errors import NotPermittedError, SettingsError
+from lever_imocha.ledger.database import upgrade
+from lever_imocha.ledger.repository import Ledger
+from lever_imocha.settings import Settings, parse_settings
+from lever_imocha.workflows.doctor.facts import Facts
+from lever_imocha.workflows.doctor.permissions import known_or_none
+from lever_imocha.workflows.form_templates import FormTemplates
+from lever_imocha.workflows.setup.form import NOBODY, Answer, changes
+from lever_imocha.workflows.setup.settings_file import described, with_changes, write
+from lever_imocha.workflows.setup.webhooks import register_webhooks
+from lever_imocha.workflows.sync_tags import SyncTagsWorkflow
+
+
+@dataclass(frozen=True, kw_only=True)
+class SetUp:
+    """What the set-up works with.
+
+    :param facts: read after the answer was given.
+    :param engine: of the ledger, which may not be migrated yet.
+    :param path: of the settings file.
+    :param stored_tokens: webhook id -> signature token, of the webhooks that were made here.
+    :param store_tokens: keeps them.
+    :param other_tokens: whether signature tokens are stored elsewhere.
+    """
+
+    facts: Facts
+    engine: Callable[[], Engine]
+    path: Path
+    stored_tokens: Callable[[], Mapping[str, str]]
+    store_tokens: Callable[[dict[str, str]], None]
+    other_tokens: Callable[[], bool]
+
+    def run(self, answer: Answer) -> Iterator[str]:
+        """Do all steps.
+
+        :return: what was made, a line each, and what is left to be done by hand.
+        :raises LeverImochaError: a step failed; those before it are done, and doing it again goes on from there.
+        """
+        upgrade(self.engine())
+        settings, lines = self._saved(answer)
+        yield from lines
+        yield from self._template(settings)
+        yield from self._webhooks(settings)
+        yield from self._tags(settings, answer)
+
+    def _saved(self, answer: Answer) -> tuple[Settings, list[str]]:
+        now = known_or_none(self.facts.settings)
+        try:
+            wanted = changes(answer, self.facts, now)
+        except KeyError:
+            raise SettingsError(["what was chosen is not in Lever any more: run lever_imocha_setup again"]) from None
+        before = self.path.read_text(encoding="utf-8") if self.path.exists() else ""
+        text = with_changes(before, wanted)
+        settings = parse_settings(text, source=self.path.name)
+        if text == before:
+            return settings, []
+        lines = described(wanted)
+        if write(self.path, text):
+            return settings, [f"{self.path.name}: {line}" for line in lines]
+        return settings, [f"by hand: {self.path} cannot be written here; write into it: {line}" for line in lines]
+
+    def _template(self, settings: Settings) -> Iterator[str]:
+        templates = FormTemplates(self.facts.lever(), settings.write_back)
+        before = {template.text for template in self.facts.templates()}
+        ledger = Ledger(engine=self.engine())
+        with ledger.account_lock("form templates"):
+            ready = templates.prepare([rule.form_template for rule in settings.rules])
+        yield from (f"form template {name!r} is made" for name in ready if ready[name].text not in before)
+        yield from (f"by hand: form_template: {problem}" for problem in templates.problems.values())
+
+    def _webhooks(self, settings: Settings) -> Iterator[str]:
+        if settings.public_url is None:
+            yield "by hand: for webhooks, set public_url in the settings file and run lever_imocha_setup again"
+            return
+        try:
+            yield from register_webhooks(
+                self.facts.lever(),
+                settings.public_url,
+                stored=self.stored_tokens(),
+                others=self.other_tokens(),
+                store=self.store_tokens,
+            )
+        except NotPermittedError:
+            yield (
+                "by hand: the API key may not register webhooks: Lever, Settings > Integrations and API > Webhooks, as in"
+                " docs/setup.md"
+            )
+
+    def _tags(self, settings: Settings, answer: Answer) -> Iterator[str]:
+        if answer.posting == NOBODY:
+            return
+        lever, imocha = self.facts.lever(), self.facts.imocha()
+        sync = SyncTagsWorkflow(lever=lever, imocha=imocha, ledger=Ledger(engine=self.engine()), settings=settings)
+        result = sync.sync(posting=answer.posting)
+        yield from (f"tag {tag!r} is made" for tag in result.created)
+        yield from (f"by hand: Lever refuses the tag {tag!r}" for tag in result.refused)

@@ -1,0 +1,49 @@
+"""Registers Lever's webhooks: each is looked up before it is made, and its signature token is stored at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+
+from lever_imocha.clients.lever import LeverClient
+from lever_imocha.domain.lever import WEBHOOK_EVENTS, Webhook
+from lever_imocha.domain.signatures import webhook_url
+from lever_imocha.errors import VendorRefusedError
+
+
+def register_webhooks(
+    lever: LeverClient,
+    public_url: str,
+    *,
+    stored: Mapping[str, str],
+    others: bool,
+    store: Callable[[dict[str, str]], None],
+) -> Iterator[str]:
+    """Make sure that Lever sends each event that is acted on, and that its signature token is stored.
+
+    A token is shown once, when the webhook is made (lever.md 11.1). A webhook of ours without one is made anew, unless
+    tokens are stored elsewhere, of which one may be its.
+
+    :param stored: webhook id -> signature token, of those that were made here.
+    :param others: whether other signature tokens are stored.
+    :param store: keeps the tokens of all that were made here.
+    :return: what was done, a line each; nothing when all was there.
+    """
+    url, tokens = webhook_url(public_url), dict(stored)
+    ours: dict[str, list[Webhook]] = {}
+    for webhook in lever.list_webhooks():
+        if webhook.url.rstrip("/") == url:
+            ours.setdefault(webhook.event, []).append(webhook)
+    for event, shown in WEBHOOK_EVENTS.items():
+        there = ours.get(event, [])
+        if any(webhook.id in tokens for webhook in there) or (there and others):
+            continue
+        try:
+            for webhook in there:
+                lever.delete_webhook(webhook.id)
+        except VendorRefusedError:
+            yield f"the webhook {shown!r} was made on Lever's page: copy its signature token from there"
+            continue
+        made = lever.create_webhook(url=url, event=event)
+        tokens[made.id] = made.signature_token or ""
+        store(tokens)
+        yield f"the webhook {shown!r} is registered and its signature token stored"

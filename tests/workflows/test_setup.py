@@ -1,0 +1,224 @@
+"""The set-up against the sandbox: what can be chosen, what is made, and that doing it again changes nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from lever_imocha.errors import SettingsError
+from lever_imocha.ledger.database import check_schema, engine_for
+from lever_imocha.settings import load_settings
+from lever_imocha.workflows.doctor.checkup import examine
+from lever_imocha.workflows.doctor.facts import Facts, Sources, UnknownFactError
+from lever_imocha.workflows.doctor.findings import Level, of_level
+from lever_imocha.workflows.setup.form import Answer, blocking, fields
+from lever_imocha.workflows.setup.settings_file import with_changes
+from lever_imocha.workflows.setup.steps import SetUp
+
+from dev import postgres
+from tests.support import PYTHON
+from tests.workflows.conftest import Stack
+
+HOOKS = "http://127.0.0.1:9"
+SHIPPED = Path(__file__).parents[2] / "include" / "lever_imocha.yaml"
+
+
+@dataclass
+class Installation:
+    """A new installation: the settings file as it comes, a ledger without tables, an account without anything of ours."""
+
+    stack: Stack
+    path: Path
+    url: str
+    tokens: dict[str, str] = field(default_factory=dict)
+    other_tokens: bool = False
+
+    @property
+    def world(self) -> Any:
+        return self.stack.world
+
+    def facts(self) -> Facts:
+        return Facts(
+            Sources(
+                settings=lambda: load_settings(self.path),
+                lever=lambda: self.stack.lever,
+                imocha=lambda: self.stack.imocha,
+                ledger=self._ledger,
+                webhook_tokens=lambda: list(self.tokens.values()),
+                callback_secret=lambda: "a-callback-secret",
+                clocks=dict,
+                paused=dict,
+                reach=lambda _url: None,
+            )
+        )
+
+    def _ledger(self) -> Any:
+        engine = engine_for(self.url)
+        check_schema(engine)
+        return engine
+
+    def answer(self, **given: str) -> Answer:
+        chosen = {field.name: field.default for field in fields(self.facts())}
+        return Answer.read(chosen | given)
+
+    def run(self, answer: Answer) -> list[str]:
+        set_up = SetUp(
+            facts=self.facts(),
+            engine=lambda: engine_for(self.url),
+            path=self.path,
+            stored_tokens=lambda: self.tokens,
+            store_tokens=lambda tokens: self.tokens.update(tokens),
+            other_tokens=lambda: self.other_tokens,
+        )
+        return list(set_up.run(answer))
+
+
+@pytest.fixture
+def new(stack: Stack, tmp_path: Path, postgres_url: str, request: pytest.FixtureRequest) -> Installation:
+    path = tmp_path / "lever_imocha.yaml"
+    path.write_text(SHIPPED.read_text().replace("# public_url: https://hooks.example.com  ", f"public_url: {HOOKS}"))
+    return Installation(stack, path, postgres.create_database(postgres_url, f"setup{abs(hash(request.node.name))}"))
+
+
+def test_a_new_installation_is_made_whole_and_again_nothing_changes(new: Installation) -> None:
+    new.stack.candidate(stage="Offer", applications=[{"id": "a", "posting": new.world.postings[0]["id"]}])
+    assert lines_of(new, "ledger: error")
+    answer = new.answer(posting=new.world.postings[0]["id"])
+    done = new.run(answer)
+    assert [line for line in done if line.startswith("by hand")] == []
+    assert [template["text"] for template in new.world.templates.values()] == ["iMocha Assessment"]
+    assert {webhook["event"] for webhook in new.world.webhooks.entries} == {
+        "candidateStageChange", "candidateArchiveChange", "candidateHired", "candidateDeleted",
+    }  # fmt: skip
+    assert new.tokens == {webhook["id"]: webhook["token"] for webhook in new.world.webhooks.entries}
+    assert f"tag {PYTHON!r} is made" in done
+    assert of_level(examine(new.facts()), Level.ERROR) == []
+    before, calls = new.path.read_text(), len(new.stack.writes())
+    new.world.switches["unseen_tags_vanish"] = False
+    assert new.run(answer) == []
+    assert (new.path.read_text(), len(new.stack.writes())) == (before, calls)
+
+
+def lines_of(new: Installation, part: str) -> list[str]:
+    return [finding.line for finding in examine(new.facts()) if part in finding.line]
+
+
+def test_what_is_offered_is_what_is_in_the_account(new: Installation) -> None:
+    new.world.stages.append({"id": "second", "text": "Assessment"})
+    offered = {field.name: field for field in fields(new.facts())}
+    stages = offered["trigger_stage"].options
+    assert stages["second"] == "Assessment [second]"
+    assert stages["offer"] == "Offer"
+    assert list(offered["acting_user"].options.values()) == ["people-ops@example.com"]
+    assert offered["acting_user"].default == new.world.users[0]["id"]
+    assert offered["form_template"].options == {"new": "create: iMocha Assessment"}
+    assert offered["existing"].default == "leave"
+
+
+def test_what_was_chosen_is_written_and_all_comments_stay(new: Installation) -> None:
+    new.world.stages.append({"id": "second", "text": "Offer"})
+    before = new.path.read_text().splitlines()
+    done = new.run(new.answer(trigger_stage="second", completed_stage="applicant-new", existing="adopt"))
+    after = new.path.read_text().splitlines()
+    changed = [(old, now) for old, now in zip(before, after, strict=True) if old != now]
+    assert changed == [
+        ("  - trigger_stage: Assessment", "  - trigger_stage: second"),
+        ("    completed_stage: Assessment Complete", "    completed_stage: New applicant"),
+        ("  existing: leave", "  existing: adopt"),
+    ]
+    assert "lever_imocha.yaml: activation.existing: adopt" in done
+
+
+def test_a_file_that_cannot_be_written_is_said_and_the_rest_is_made(new: Installation) -> None:
+    directory = new.path.parent / "not-there"
+    new.path, before = directory / "lever_imocha.yaml", new.path
+    done = new.run(new.answer(acting_user=new.world.users[0]["id"]))
+    assert before.exists()
+    assert not directory.exists()
+    assert any(
+        line.startswith("by hand:") and "perform_as: (the e-mail address of the user you chose)" in line
+        for line in done
+    )
+    assert not any("people-ops" in line for line in done)
+    assert new.world.templates
+
+
+def test_a_file_with_mistakes_is_not_touched(new: Installation) -> None:
+    new.path.write_text("perform_as: people-ops@example.com\nrules: [\n")
+    answer = new.answer(completed_stage="offer", acting_user=new.world.users[0]["id"])
+    with pytest.raises(SettingsError, match="is not YAML; mend it first"):
+        new.run(answer)
+    assert new.path.read_text().endswith("rules: [\n")
+
+
+def test_what_was_not_chosen_is_named() -> None:
+    with pytest.raises(SettingsError, match="choose a value for: trigger_stage, acting_user"):
+        Answer.read({"trigger_stage": None, "completed_stage": "offer", "form_template": "new"})
+    with pytest.raises(SettingsError, match="must differ"):
+        Answer.read(dict.fromkeys(("trigger_stage", "completed_stage", "form_template", "acting_user"), "x"))
+
+
+def test_a_stage_that_was_deleted_meanwhile_is_not_written(new: Installation) -> None:
+    with pytest.raises(SettingsError, match="is not in Lever any more"):
+        new.run(new.answer(trigger_stage="gone"))
+
+
+def test_a_webhook_whose_token_was_lost_is_made_anew(new: Installation) -> None:
+    new.run(new.answer())
+    ids = [webhook["id"] for webhook in new.world.webhooks.entries]
+    lost = ids[0]
+    del new.tokens[lost]
+    new.run(new.answer())
+    assert [webhook["id"] for webhook in new.world.webhooks.entries if webhook["id"] in ids] == ids[1:]
+    assert len(new.world.webhooks.entries) == 4
+    assert {webhook["id"] for webhook in new.world.webhooks.entries} <= set(new.tokens)
+
+
+def test_webhooks_whose_tokens_are_stored_elsewhere_and_those_of_others_are_left_alone(new: Installation) -> None:
+    for url in (f"{HOOKS}/lever-imocha/webhooks/lever", "https://else.example.com/hook"):
+        new.world.webhooks.register({"event": "candidateStageChange", "url": url}, token="t" * 20)
+    there = [webhook["id"] for webhook in new.world.webhooks.entries]
+    new.other_tokens = True
+    new.run(new.answer())
+    assert [webhook["id"] for webhook in new.world.webhooks.entries][:2] == there
+    assert len(new.world.webhooks.entries) == 5
+
+
+@pytest.mark.parametrize(
+    ("label", "line"),
+    [
+        ("create webhooks", "by hand: the API key may not register webhooks"),
+        ("list webhooks", "by hand: the API key may not"),
+    ],
+)
+def test_a_key_that_may_not_make_webhooks_leaves_them_to_a_person(new: Installation, label: str, line: str) -> None:
+    new.world.lacking_permissions.add(label)
+    assert any(done.startswith(line) for done in new.run(new.answer()))
+
+
+def test_nothing_is_offered_while_lever_does_not_answer(new: Installation) -> None:
+    new.world.lever_key = "another"
+    with pytest.raises(UnknownFactError):
+        fields(new.facts())
+
+
+def test_what_the_set_up_cannot_mend_blocks_the_activation(new: Installation) -> None:
+    assert [finding.check for finding in blocking(examine(new.facts()))] == []
+    new.world.lacking_permissions.add("Find all tags")
+    assert [finding.check for finding in blocking(examine(new.facts()))] == ["Lever permissions"]
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("", "perform_as: a@example.com\nrules:\n  - trigger_stage: A\n"),
+        (
+            "# mine\nperform_as: b@example.com  # why\n",
+            "# mine\nperform_as: a@example.com  # why\nrules:\n  - trigger_stage: A\n",
+        ),
+    ],
+)
+def test_keys_that_are_missing_are_added(before: str, after: str) -> None:
+    assert with_changes(before, {("perform_as",): "a@example.com", ("rules", 0, "trigger_stage"): "A"}) == after

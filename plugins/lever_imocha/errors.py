@@ -230,7 +230,7 @@ class NotPermittedError(VendorRefusedError):
     """The key may not do this: at all, or with this candidate."""
 
     retry = Retry.NEVER
-    advice = "Give the API key this permission (README, Set-up); a key of Lever's cannot be edited: make a new one."
+    advice = "Run the doctor, which names the missing box of the key (docs/setup.md); a key of Lever's cannot be edited: make a new one."
 
 
 class NotFoundError(VendorRefusedError):

@@ -143,7 +143,8 @@ def summed_up(findings: Iterable[Finding]) -> Iterator[Finding]:
     if names[Level.OK]:
         yield ok(f"the API key has {', '.join(names[Level.OK])}")
     if names[Level.UNKNOWN]:
-        yield unknown(f"there is nothing yet to try these on: {', '.join(names[Level.UNKNOWN])}")
+        why = "no candidate or form template is there yet, or another line says why"
+        yield unknown(f"could not be tried ({why}): {', '.join(names[Level.UNKNOWN])}")
     yield from (one for one in rest if one.level not in names)
 
 

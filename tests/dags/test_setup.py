@@ -1,0 +1,124 @@
+"""The set-up's tasks, each with the answer that a person has given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from airflow.sdk.exceptions import AirflowSkipException
+from lever_imocha.errors import SettingsError
+from lever_imocha.ledger.database import check_schema, engine_for
+from lever_imocha.operators.setup import (
+    ACTIVATE,
+    AGAIN,
+    SAVE,
+    STOP,
+    CheckSetUpOperator,
+    ChooseOperator,
+    SetUpOperator,
+)
+from lever_imocha.runtime.doctor import facts_of
+from lever_imocha.runtime.setup import form_of
+from lever_imocha.settings import load_settings, settings_path
+
+from dev import postgres
+from include.sandbox.world import World
+
+
+def context(*, paused: bool = False) -> dict[str, Any]:
+    """What the tasks ask Airflow."""
+    return {"ti": SimpleNamespace(get_dag=lambda _dag: SimpleNamespace(is_paused=paused))}
+
+
+def pressed(world: World, button: str, **given: Any) -> dict[str, Any]:
+    """What Airflow hands over when a person has answered."""
+    params = {
+        "trigger_stage": world.stage_id("Recruiter screen"),
+        "completed_stage": world.stage_id("Assessment Complete"),
+        "form_template": "new",
+        "acting_user": world.users[0]["id"],
+        "posting": "none",
+        "existing": "leave",
+    }
+    answered = {"responded_at": datetime.now(UTC), "responded_by_user": {"id": "1", "name": "admin"}}
+    return {"chosen_options": [button], "params_input": params | given} | answered
+
+
+def choose(event: dict[str, Any]) -> dict[str, str]:
+    return ChooseOperator(task_id="choose").execute_complete(context(), event)
+
+
+def test_stop_changes_nothing_and_look_again_asks_again(world: World, settings: Callable[[str], None]) -> None:
+    before = settings_path().read_text()
+    with pytest.raises(AirflowSkipException):
+        choose(pressed(world, STOP))
+    with pytest.raises(SettingsError, match="looking again"):
+        choose(pressed(world, AGAIN, acting_user=None))
+    assert settings_path().read_text() == before
+
+
+def test_an_answer_holds_ids_only(world: World, settings: Callable[[str], None]) -> None:
+    answer = choose(pressed(world, SAVE))
+    assert answer["button"] == SAVE
+    assert answer["acting_user"] == world.users[0]["id"]
+    assert not any("@" in value for value in answer.values())
+    with pytest.raises(SettingsError, match="choose a value for: acting_user"):
+        choose(pressed(world, SAVE, acting_user=None))
+
+
+def test_activate_with_something_wrong_names_it(world: World, settings: Callable[[str], None]) -> None:
+    world.switches["rate_limit"] = False
+    world.lacking_permissions.add("Find all tags")
+    with pytest.raises(SettingsError, match=r'mend this first:; .*the API key lacks "Find all tags"'):
+        choose(pressed(world, ACTIVATE))
+    assert choose(pressed(world, SAVE))["button"] == SAVE
+
+
+def test_the_form_shows_the_table_and_without_lever_offers_nothing(
+    world: World, settings: Callable[[str], None]
+) -> None:
+    world.switches["rate_limit"] = False
+    form = form_of(facts_of())
+    assert "| 🟡 tests without tag | 2 active tests have no tag in Lever" in form.text
+    assert len(form.fields) == 6
+    world.lever_key = "another"
+    form = form_of(facts_of())
+    assert "| 🔴 Lever key | Lever does not accept the API key" in form.text
+    assert form.fields == []
+
+
+def test_from_an_empty_database_to_everything_switched_on(
+    world: World,
+    settings: Callable[[str], None],
+    postgres_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    world.switches["rate_limit"] = False
+    url = postgres.create_database(postgres_url, "empty_setup")
+    monkeypatch.setenv("LEVER_IMOCHA_LEDGER", url)
+    answer = choose(pressed(world, ACTIVATE))
+    done = SetUpOperator(task_id="do", answer=answer).execute(context())
+    check_schema(engine_for(url))
+    assert load_settings().rules[0].trigger_stage == "Recruiter screen"
+    assert "form template 'iMocha Assessment' is made" in done
+    report = CheckSetUpOperator(task_id="check", answer=answer, done=done).execute(context())
+    assert report[-1] == "on: lever_imocha_invite, lever_imocha_write_back"
+    off = CheckSetUpOperator(task_id="check", answer=answer, done=done).execute(context(paused=True))
+    assert off[-1] == "by hand: Airflow, Dags: switch on lever_imocha_invite, lever_imocha_write_back"
+    assert "people-ops@example.com" not in caplog.text
+    world.imocha_key = "another"
+    with pytest.raises(SettingsError, match="iMocha does not accept the API key"):
+        CheckSetUpOperator(task_id="check", answer=answer, done=done).execute(context())
+
+
+def test_what_is_saved_only_is_not_switched_on(world: World, settings: Callable[[str], None], tmp_path: Path) -> None:
+    world.switches["rate_limit"] = False
+    answer = choose(pressed(world, SAVE))
+    done = SetUpOperator(task_id="do", answer=answer).execute(context())
+    report = CheckSetUpOperator(task_id="check", answer=answer, done=done).execute(context(paused=True))
+    assert not any(line.startswith("on: ") or "switch on" in line for line in report)

@@ -71,7 +71,8 @@ def judged_last(
     if refused and now - refused[0] < _RECENT and (last is None or refused[0] > last):
         remedy = _TOKENS if vendor == "Lever" else _SECRET
         since = f"the last good one came at {last:%Y-%m-%d %H:%M} UTC" if last else "none was ever accepted"
-        return error(f"{vendor}'s deliveries are refused: {refused[1]}; {since}", f"{remedy}: mend it")
+        # No more than a warning: whoever knows the address can send what is refused.
+        return warning(f"deliveries in the name of {vendor} are refused: {refused[1]}; {since}", f"{remedy}: mend it")
     if last is not None:
         return ok(f"the last delivery of {vendor} came at {last:%Y-%m-%d %H:%M} UTC")
     if not registered:
@@ -143,8 +144,8 @@ def check_address(facts: Facts) -> Iterator[Finding]:
         return
     problem = facts.sources.reach(webhook_url(public_url))
     if problem:
-        yield error(
-            f"{webhook_url(public_url)}: {problem}",
+        yield warning(
+            f"{webhook_url(public_url)}, asked from here: {problem}",
             "start the receivers and let the proxy pass their two paths (docs/webhooks.md); or correct public_url",
         )
     else:

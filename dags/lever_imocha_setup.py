@@ -28,7 +28,7 @@ with DAG(
     doc_md=__doc__,
     tags=["lever", "imocha"],
 ):
-    look = DoctorOperator(task_id="look", fail=False, execution_timeout=timedelta(minutes=30))
+    look = DoctorOperator(task_id="look", only_log=True, execution_timeout=timedelta(minutes=30))
     choose = ChooseOperator(
         task_id="choose",
         retries=99,  # each look is one

@@ -327,6 +327,11 @@ MISTAKES: dict[str, tuple[Spoil, str, tuple[str, ...]]] = {
         "tags",
         ("test 103 exists, and is inactive at iMocha", "make it active again"),
     ),
+    "rule with an unknown test": (
+        lambda a: setattr(a, "settings", "rules: [{tests: [999]}]\n"),
+        "tags",
+        ("rules[0].tests: iMocha has no test 999", "look for its number"),
+    ),
     "test without a tag": (
         lambda a: a.world.add_test(104, "Java"),
         "tests without tag",

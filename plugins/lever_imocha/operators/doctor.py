@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
+
+from airflow.sdk.exceptions import AirflowRuntimeError
 
 from lever_imocha.errors import SettingsError
 from lever_imocha.operators.assessment import AssessmentOperator
@@ -12,10 +15,15 @@ from lever_imocha.runtime.tracebacks import without_traceback
 
 
 def paused_in(context: Any) -> Callable[[], dict[str, bool]]:
-    """Return how a task asks Airflow whether our DAGs are paused."""
+    """Return how a task asks Airflow whether our DAGs are paused; nothing is returned where Airflow does not say."""
     from lever_imocha.runtime.doctor import DAGS
 
-    return lambda: {dag: context["ti"].get_dag(dag).is_paused for dag in DAGS}
+    def ask() -> dict[str, bool]:
+        with suppress(AirflowRuntimeError, AttributeError):  # before 3.3 a task cannot ask
+            return {dag: context["ti"].get_dag(dag).is_paused for dag in DAGS}
+        return {}
+
+    return ask
 
 
 class DoctorOperator(AssessmentOperator):
@@ -23,16 +31,16 @@ class DoctorOperator(AssessmentOperator):
 
     The table is kept in the ledger. An alert is sent when something changed since the last one.
 
-    :param fail: the task fails when something is wrong; else it only looks.
+    :param only_log: keep and tell nothing, and do not fail when something is wrong.
     :param try_writes_on: an opportunity on which the permissions for writing may be tried; nothing is left there. A
         template.
     """
 
     template_fields = ("try_writes_on",)
 
-    def __init__(self, *, fail: bool = True, try_writes_on: str | None = None, **kwargs: Any) -> None:
+    def __init__(self, *, only_log: bool = False, try_writes_on: str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.fail, self.try_writes_on = fail, try_writes_on
+        self.only_log, self.try_writes_on = only_log, try_writes_on
 
     @without_traceback
     def execute(self, context: Any) -> None:
@@ -49,7 +57,9 @@ class DoctorOperator(AssessmentOperator):
         )
         findings = examine(facts, try_writes_on=self.try_writes_on if given(self.try_writes_on) else None)
         log_findings(findings)
+        if self.only_log:
+            return
         keep_and_tell(findings)
         wrong = of_level(findings, Level.ERROR)
-        if wrong and self.fail:
+        if wrong:
             raise SettingsError([finding.line for finding in wrong])

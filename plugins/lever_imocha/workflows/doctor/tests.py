@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
 from lever_imocha.domain.imocha import ImochaTest, TestLink, default_link
 from lever_imocha.domain.tags import TagScheme, near_misses, wanted_tests
 from lever_imocha.errors import ApiError, listed
+from lever_imocha.settings import Rule
 from lever_imocha.workflows.doctor.facts import Facts
 from lever_imocha.workflows.doctor.findings import Finding, error, ok, unknown, warning
 
@@ -31,17 +32,19 @@ def check_list(facts: Facts) -> Iterator[Finding]:
         yield ok(f"iMocha lists all {len(tests.listed)} tests")
 
 
-def used_tests(tags: Sequence[str], scheme: TagScheme) -> dict[int, str]:
-    """Return the tests that tags or the settings name: test id -> a tag that names it."""
-    named = {test.test_id: test.tag for test in wanted_tests(tags, scheme) if test.test_id is not None}
-    return {test_id: tag for tag, test_id in scheme.mapping.items()} | named
+def used_tests(tags: Sequence[str], scheme: TagScheme, rules: Sequence[Rule]) -> dict[int, str]:
+    """Return the tests that tags or the settings name: test id -> what names it."""
+    by_rules = {test_id: f"rules[{index}].tests" for index, rule in enumerate(rules) for test_id in rule.tests}
+    by_map = {test_id: f"tags.map: {tag!r}" for tag, test_id in scheme.mapping.items()}
+    by_tags = {test.test_id: f"tag {test.tag!r}" for test in wanted_tests(tags, scheme) if test.test_id is not None}
+    return by_rules | by_map | by_tags
 
 
-def judged_tags(tags: Sequence[str], scheme: TagScheme, tests: Sequence[ImochaTest]) -> Iterator[Finding]:
-    """Say which tags name no test, or one that nobody can take."""
+def judged_tags(tags: Sequence[str], scheme: TagScheme) -> Iterator[Finding]:
+    """Say which tags name no test and look as if they should."""
     for near in near_misses(tags, scheme):
         yield warning(
-            f"tag {near!r} names no test: it is written differently from {scheme.prefix!r}, and whoever has it is not invited",
+            f"tag {near!r} names no test, being written differently from {scheme.prefix!r}: who has it is not invited",
             f"Lever: replace it, capitals count; {_SYNC}",
         )
     for test in wanted_tests(tags, scheme):
@@ -50,28 +53,42 @@ def judged_tags(tags: Sequence[str], scheme: TagScheme, tests: Sequence[ImochaTe
                 f"tag {test.tag!r} has no test's number in brackets at its end: whoever has it is held",
                 f"Lever: replace it; {_SYNC}",
             )
+
+
+def judged_used(used: Mapping[int, str], tests: Sequence[ImochaTest], *, complete: bool) -> Iterator[Finding]:
+    """Say which tests that are asked for nobody can take.
+
+    :param used: test id -> what names it.
+    :param complete: whether iMocha has listed all tests; else a test that is not listed may be there.
+    """
     known = {test.id: test for test in tests}
-    for test_id, tag in used_tests(tags, scheme).items():
-        if test_id not in known:
+    for test_id, named_by in used.items():
+        if test_id in known and not known[test_id].is_active:
             yield error(
-                f"tag {tag!r}: iMocha has no test {test_id}", "iMocha, Tests: look for its number; replace the tag"
+                f"{named_by}: test {test_id} exists, and is {known[test_id].status.casefold()} at iMocha",
+                "iMocha, Tests: make it active again, or take it out where it is named",
             )
-        elif not known[test_id].is_active:
+        elif test_id not in known and complete:
             yield error(
-                f"tag {tag!r}: test {test_id} exists, and is {known[test_id].status.casefold()} at iMocha",
-                "iMocha, Tests: make it active again, or take the tag off in Lever",
+                f"{named_by}: iMocha has no test {test_id}", "iMocha, Tests: look for its number, and write that one"
             )
 
 
 def check_tags(facts: Facts) -> Iterator[Finding]:
-    """Look at the tags in use."""
-    problems = list(judged_tags(facts.tags(), facts.scheme, facts.tests().listed))
-    yield from problems or [ok("each tag of a test names one that can be taken")]
+    """Look at the tags in use and the tests they and the rules name."""
+    tests = facts.tests()
+    used = judged_used(_used(facts), tests.listed, complete=tests.complete)
+    problems = [*judged_tags(facts.tags(), facts.scheme), *used]
+    yield from problems or [ok("each test that a tag or a rule names can be taken")]
+
+
+def _used(facts: Facts) -> dict[int, str]:
+    return used_tests(facts.tags(), facts.scheme, facts.settings().rules)
 
 
 def check_untagged(facts: Facts) -> Iterator[Finding]:
     """Look for tests without a tag."""
-    used = used_tests(facts.tags(), facts.scheme)
+    used = _used(facts)
     without = [test for test in facts.tests().listed if test.is_active and test.id not in used]
     if without:
         names = listed([facts.scheme.tag_for(test.id, test.name) for test in without])
@@ -110,7 +127,7 @@ def _link_problem(facts: Facts, test_id: int) -> Finding | None:
 def check_links(facts: Facts) -> Iterator[Finding]:
     """Look at the Default link of each test in use."""
     active = {test.id for test in facts.tests().listed if test.is_active}
-    ids = sorted(active.intersection(used_tests(facts.tags(), facts.scheme)))
+    ids = sorted(active.intersection(_used(facts)))
     problems = [_link_problem(facts, test_id) for test_id in ids[:_LINKS_READ]]
     yield from filter(None, problems)
     if not any(problems):

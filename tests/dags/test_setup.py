@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 from airflow.sdk.exceptions import AirflowSkipException
+from fastapi import FastAPI, Header, HTTPException
 from lever_imocha.errors import SettingsError
 from lever_imocha.ledger.database import check_schema, engine_for
 from lever_imocha.operators.setup import (
@@ -21,11 +23,13 @@ from lever_imocha.operators.setup import (
     ChooseOperator,
     SetUpOperator,
 )
+from lever_imocha.runtime.airflow_api import unpause
 from lever_imocha.runtime.doctor import facts_of
 from lever_imocha.runtime.setup import form_of
 from lever_imocha.settings import load_settings, settings_path
 
 from dev import postgres
+from include.sandbox.server import serve
 from include.sandbox.world import World
 
 
@@ -114,6 +118,34 @@ def test_from_an_empty_database_to_everything_switched_on(
     world.imocha_key = "another"
     with pytest.raises(SettingsError, match="iMocha does not accept the API key"):
         CheckSetUpOperator(task_id="check", answer=answer, done=done).execute(context())
+
+
+def test_the_dags_are_switched_on_by_airflow_s_api(monkeypatch: pytest.MonkeyPatch) -> None:
+    paused = {"lever_imocha_invite": True, "lever_imocha_write_back": True}
+    airflow = FastAPI()
+
+    @airflow.post("/auth/token", status_code=201)
+    def log_in(body: dict[str, str]) -> dict[str, str]:
+        if body != {"username": "setup", "password": "secret-of-the-setup"}:
+            raise HTTPException(401)
+        return {"access_token": "token-of-the-setup"}
+
+    @airflow.patch("/api/v2/dags/{dag_id}")
+    def change(dag_id: str, body: dict[str, bool], authorization: Annotated[str, Header()]) -> None:
+        if authorization != "Bearer token-of-the-setup":
+            raise HTTPException(401)
+        paused[dag_id] = body["is_paused"]
+
+    assert not unpause(paused)  # there is no connection
+    with serve(airflow) as url:
+        connection = {"conn_type": "http", "host": url, "login": "setup", "password": "wrong-password"}
+        monkeypatch.setenv("AIRFLOW_CONN_LEVER_IMOCHA_AIRFLOW", json.dumps(connection))
+        assert not unpause(paused)
+        assert all(paused.values())
+        connection["password"] = "secret-of-the-setup"
+        monkeypatch.setenv("AIRFLOW_CONN_LEVER_IMOCHA_AIRFLOW", json.dumps(connection))
+        assert unpause(paused)
+    assert not any(paused.values())
 
 
 def test_what_is_saved_only_is_not_switched_on(world: World, settings: Callable[[str], None], tmp_path: Path) -> None:

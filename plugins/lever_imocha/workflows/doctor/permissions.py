@@ -58,9 +58,15 @@ LIST_POSTINGS = Permission("Find all postings", "List", "rules with postings and
 LIST_TAGS = Permission("Find all tags", "List", "tags are not synced")
 LIST_TEMPLATES = Permission("Find all form templates", "List", "no report is written back")
 GET_TEMPLATE = Permission("Find a form template", "Read", "a form template cannot be completed")
-LIST_FORMS = Permission("Find all opportunity forms", "List", "after a lost answer a form could be there twice")
-LIST_FILES = Permission("Find all opportunity files", "List", "after a lost answer a file could be there twice")
-LIST_NOTES = Permission("Find all opportunity notes", "List", "after a lost answer a note could be there twice")
+LIST_FORMS = Permission(
+    "Find all opportunity forms", "List", "after a lost answer nobody can look whether the form is there"
+)
+LIST_FILES = Permission(
+    "Find all opportunity files", "List", "after a lost answer nobody can look whether the file is there"
+)
+LIST_NOTES = Permission(
+    "Find all opportunity notes", "List", "after a lost answer nobody can look whether the note is there"
+)
 LIST_DELETED = Permission(
     "the box for listing deleted opportunities", "List", "invitations of the deleted stay open", seen=False
 )

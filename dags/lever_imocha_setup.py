@@ -6,7 +6,7 @@ Actions* with drop-down lists of your account's stages, form templates, users an
 form template, Lever's webhooks and tags, and writes the settings file; what is there already is left as it is. `check` looks
 again; with *Activate*, and when nothing is wrong, it switches the DAGs on and says what is left to do by hand.
 
-*Save only* switches nothing on. *Look again*, and *Activate* while something is wrong, ask anew after a moment.
+*Save only* switches nothing on. *Look again*, and *Activate* while something is wrong, start another run, which asks anew.
 
 **When it fails:** the last lines of the log say what to mend. Start it again: what is done is not done twice.
 """
@@ -17,7 +17,7 @@ from datetime import timedelta
 
 from airflow.sdk import DAG
 from lever_imocha.operators.doctor import DoctorOperator
-from lever_imocha.operators.setup import CheckSetUpOperator, ChooseOperator, SetUpOperator
+from lever_imocha.operators.setup import CheckSetUpOperator, ChooseOperator, LookAgainOperator, SetUpOperator
 
 with DAG(
     dag_id="lever_imocha_setup",
@@ -29,14 +29,11 @@ with DAG(
     tags=["lever", "imocha"],
 ):
     look = DoctorOperator(task_id="look", only_log=True, execution_timeout=timedelta(minutes=30))
-    choose = ChooseOperator(
-        task_id="choose",
-        retries=99,  # each look is one
-        retry_delay=timedelta(seconds=1),
-        response_timeout=timedelta(days=2),
-    )
+    choose = ChooseOperator(task_id="choose", response_timeout=timedelta(days=2))
+    again = LookAgainOperator(task_id="look_again", answer=choose.output, trigger_dag_id="lever_imocha_setup")
     do = SetUpOperator(task_id="do", answer=choose.output, execution_timeout=timedelta(minutes=30))
     check = CheckSetUpOperator(
         task_id="check", answer=choose.output, done=do.output, execution_timeout=timedelta(minutes=30)
     )
-    look >> choose >> do >> check
+    look >> choose >> [do, again]
+    do >> check

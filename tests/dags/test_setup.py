@@ -10,7 +10,7 @@ from types import SimpleNamespace
 from typing import Annotated, Any
 
 import pytest
-from airflow.sdk.exceptions import AirflowSkipException
+from airflow.sdk.exceptions import AirflowSkipException, DagRunTriggerException
 from fastapi import FastAPI, Header, HTTPException
 from lever_imocha.errors import SettingsError
 from lever_imocha.ledger.database import check_schema, engine_for
@@ -21,6 +21,7 @@ from lever_imocha.operators.setup import (
     STOP,
     CheckSetUpOperator,
     ChooseOperator,
+    LookAgainOperator,
     SetUpOperator,
 )
 from lever_imocha.runtime.airflow_api import unpause
@@ -52,17 +53,37 @@ def pressed(world: World, button: str, **given: Any) -> dict[str, Any]:
     return {"chosen_options": [button], "params_input": params | given} | answered
 
 
-def choose(event: dict[str, Any]) -> dict[str, str]:
+def choose(event: dict[str, Any]) -> dict[str, Any]:
     return ChooseOperator(task_id="choose").execute_complete(context(), event)
 
 
-def test_stop_changes_nothing_and_look_again_asks_again(world: World, settings: Callable[[str], None]) -> None:
+def test_stop_changes_nothing(world: World, settings: Callable[[str], None]) -> None:
     before = settings_path().read_text()
-    with pytest.raises(AirflowSkipException):
-        choose(pressed(world, STOP))
-    with pytest.raises(SettingsError, match="looking again"):
-        choose(pressed(world, AGAIN, acting_user=None))
+    answer = choose(pressed(world, STOP))
+    for task in (SetUpOperator(task_id="do", answer=answer), again(answer)):
+        with pytest.raises(AirflowSkipException):
+            task.execute(context())
     assert settings_path().read_text() == before
+
+
+def again(answer: dict[str, Any]) -> LookAgainOperator:
+    return LookAgainOperator(task_id="look_again", answer=answer, trigger_dag_id="lever_imocha_setup")
+
+
+def test_look_again_starts_a_run_that_begins_with_the_same_answer(
+    world: World, settings: Callable[[str], None]
+) -> None:
+    world.switches["rate_limit"] = False
+    answer = choose(pressed(world, AGAIN, completed_stage="offer"))
+    with pytest.raises(DagRunTriggerException) as started:
+        again(answer).execute(context())
+    assert started.value.trigger_dag_id == "lever_imocha_setup"
+    assert started.value.conf == {"answer": answer}
+    with pytest.raises(AirflowSkipException):
+        SetUpOperator(task_id="do", answer=answer).execute(context())
+    fields = {field.name: field.default for field in form_of(facts_of(), before=answer).fields}
+    assert fields["completed_stage"] == "offer"
+    assert fields["trigger_stage"] == world.stage_id("Recruiter screen")
 
 
 def test_an_answer_holds_ids_only(world: World, settings: Callable[[str], None]) -> None:
@@ -70,15 +91,24 @@ def test_an_answer_holds_ids_only(world: World, settings: Callable[[str], None])
     assert answer["button"] == SAVE
     assert answer["acting_user"] == world.users[0]["id"]
     assert not any("@" in value for value in answer.values())
-    with pytest.raises(SettingsError, match="choose a value for: acting_user"):
-        choose(pressed(world, SAVE, acting_user=None))
 
 
-def test_activate_with_something_wrong_names_it(world: World, settings: Callable[[str], None]) -> None:
+def test_what_was_not_chosen_is_asked_again(world: World, settings: Callable[[str], None]) -> None:
+    answer = choose(pressed(world, SAVE, acting_user=None))
+    assert (answer["button"], answer["why"]) == (AGAIN, "choose a value for: acting_user")
+
+
+def test_activate_with_something_wrong_asks_again_and_names_it(
+    world: World, settings: Callable[[str], None], caplog: pytest.LogCaptureFixture
+) -> None:
     world.switches["rate_limit"] = False
     world.lacking_permissions.add("Find all tags")
-    with pytest.raises(SettingsError, match=r'mend this first:; .*the API key lacks "Find all tags"'):
-        choose(pressed(world, ACTIVATE))
+    answer = choose(pressed(world, ACTIVATE))
+    assert answer["button"] == AGAIN
+    assert 'the API key lacks "Find all tags"' in caplog.text
+    form = form_of(facts_of(), before=answer)
+    assert form.text.startswith("Not activated: mend what is marked red first.")
+    assert '| 🔴 Lever permissions | the API key lacks "Find all tags"' in form.text
     assert choose(pressed(world, SAVE))["button"] == SAVE
 
 
@@ -86,11 +116,11 @@ def test_the_form_shows_the_table_and_without_lever_offers_nothing(
     world: World, settings: Callable[[str], None]
 ) -> None:
     world.switches["rate_limit"] = False
-    form = form_of(facts_of())
+    form = form_of(facts_of(), before={})
     assert "| 🟡 tests without tag | 2 active tests have no tag in Lever" in form.text
     assert len(form.fields) == 6
     world.lever_key = "another"
-    form = form_of(facts_of())
+    form = form_of(facts_of(), before={})
     assert "| 🔴 Lever key | Lever does not accept the API key" in form.text
     assert form.fields == []
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from airflow.providers.standard.operators.hitl import HITLOperator
+from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.sdk import Param
 from airflow.sdk.definitions.param import ParamsDict
 from airflow.sdk.exceptions import AirflowSkipException
@@ -20,8 +21,8 @@ ACTIVATE, SAVE, AGAIN, STOP = "Activate", "Save only", "Look again", "Stop"
 class ChooseOperator(HITLOperator):
     """Ask a person what is to be used of what is in the account; below the doctor's table.
 
-    What there is to choose from is read when the task runs. *Look again*, and *Activate* while something is wrong that
-    the set-up cannot mend, end in a retry, which asks anew.
+    What there is to choose from is read when the task runs. Airflow keeps a form as it was first shown, so that asking
+    anew takes another run of the DAG, see `LookAgainOperator`.
 
     :param lever_conn_id: connection of type ``lever``.
     :param imocha_conn_id: connection of type ``imocha``.
@@ -35,10 +36,11 @@ class ChooseOperator(HITLOperator):
 
     @without_traceback
     def execute(self, context: Any) -> Any:
-        """Look, and ask."""
+        """Look, and ask; what was chosen in the run before is chosen at first."""
         from lever_imocha.runtime.setup import form_of
 
-        form = form_of(self._facts(context))
+        before = (context["dag_run"].conf or {}).get("answer", {})
+        form = form_of(self._facts(context), before=before)
         self.body = form.text
         self.params = ParamsDict(
             {
@@ -58,31 +60,51 @@ class ChooseOperator(HITLOperator):
         return super().execute(context)
 
     @without_traceback
-    def execute_complete(self, context: Any, event: dict[str, Any]) -> dict[str, str]:
-        """Return what was chosen: ids.
-
-        :raises SettingsError: to look again; or one line for each thing that is to be mended first.
-        """
+    def execute_complete(self, context: Any, event: dict[str, Any]) -> dict[str, Any]:
+        """Return what was chosen, ids only; `button` is *Look again*, and `why` says why, where it cannot be done yet."""
+        from lever_imocha.runtime.doctor import log_findings
         from lever_imocha.workflows.doctor.checkup import examine
         from lever_imocha.workflows.setup.form import Answer, blocking
 
         given = super().execute_complete(context, event)
         (button,) = given["chosen_options"]
-        if button == STOP:
-            raise AirflowSkipException("stopped; nothing was changed")
-        if button == AGAIN:
-            raise SettingsError(["looking again, as you asked"])
-        answer = Answer.read(given["params_input"])
-        if button == ACTIVATE:
-            wrong = blocking(examine(self._facts(context)))
-            if wrong:
-                raise SettingsError(["not activated; mend this first:", *(finding.line for finding in wrong)])
-        return {"button": button, **answer.model_dump()}
+        chosen = {"button": button, "why": "", **given["params_input"]}
+        if button in (AGAIN, STOP):
+            return chosen
+        try:
+            answer = Answer.read(given["params_input"])
+        except SettingsError as problem:
+            return chosen | {"button": AGAIN, "why": str(problem)}
+        wrong = blocking(examine(self._facts(context))) if button == ACTIVATE else []
+        log_findings(wrong)
+        if wrong:
+            return chosen | {"button": AGAIN, "why": "Not activated: mend what is marked red first."}
+        return {"button": button, "why": "", **answer.model_dump()}
 
     def _facts(self, context: Any) -> Any:
         from lever_imocha.runtime.doctor import facts_of
 
         return facts_of(lever_conn_id=self.lever_conn_id, imocha_conn_id=self.imocha_conn_id, paused=paused_in(context))
+
+
+class LookAgainOperator(TriggerDagRunOperator):
+    """Start the set-up anew when that was asked for.
+
+    :param answer: what `ChooseOperator` returned.
+    """
+
+    template_fields = (*TriggerDagRunOperator.template_fields, "answer")
+
+    def __init__(self, *, answer: Any, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.answer = answer
+
+    def execute(self, context: Any) -> None:
+        """Start another run, whose form begins with the same answer."""
+        if self.answer["button"] != AGAIN:
+            raise AirflowSkipException("nobody asked to look again")
+        self.conf = {"answer": self.answer}
+        super().execute(context)
 
 
 class SetUpOperator(AssessmentOperator):
@@ -103,8 +125,10 @@ class SetUpOperator(AssessmentOperator):
         from lever_imocha.runtime.setup import set_up
         from lever_imocha.workflows.setup.form import Answer
 
+        if self.answer["button"] in (AGAIN, STOP):
+            raise AirflowSkipException("nothing is changed")
         done = []
-        for line in set_up(self.lever_conn_id, self.imocha_conn_id).run(Answer.model_validate(self.answer)):
+        for line in set_up(self.lever_conn_id, self.imocha_conn_id).run(Answer.read(self.answer)):
             self.log.info("%s", line)
             done.append(line)
         return done

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from lever_imocha.hooks.ledger import ledger_url
 from lever_imocha.hooks.lever import LeverHook
@@ -33,13 +34,20 @@ class Form:
     fields: list[Field]
 
 
-def form_of(facts: Facts) -> Form:
-    """Look, and make the form."""
-    findings = examine(facts)
+def form_of(facts: Facts, *, before: Mapping[str, Any]) -> Form:
+    """Look, and make the form.
+
+    :param before: what was chosen in the run before, and `why` it was not done.
+    """
+    text = "\n\n".join(filter(None, (before.get("why"), _markdown(examine(facts)))))
     try:
-        return Form(_markdown(findings), fields(facts))
+        return Form(text, [_as_before(field, before.get(field.name)) for field in fields(facts)])
     except UnknownFactError as problem:
-        return Form(f"{_markdown(findings)}\n\nThere is nothing to choose from yet: {problem.what} cannot be read.", [])
+        return Form(f"{text}\n\nThere is nothing to choose from yet: {problem.what} cannot be read.", [])
+
+
+def _as_before(field: Field, chosen: str | None) -> Field:
+    return replace(field, default=chosen) if chosen in field.options else field
 
 
 def _markdown(findings: Sequence[Finding]) -> str:

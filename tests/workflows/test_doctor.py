@@ -506,6 +506,12 @@ def test_the_table_is_kept_and_only_changes_are_told(ledger: Ledger) -> None:
     assert (kept.at, kept.findings) == (NOW, [bad])
     assert news([], [bad]) == f"doctor: new: {bad.line}"
     assert news([bad], [bad]) is None
-    assert news([bad], []) == "doctor: all is well again."
+    good = Finding(Level.OK, "the API key has x", check=bad.check)
+    assert news([bad], [good]) == f"doctor: mended: {bad.line}; nothing stops anybody any more"
     assert news([], []) is None
-    assert news([], [replace(bad, level=Level.WARNING)]) is None
+    assert news([replace(bad, found="12 in use")], [replace(bad, found="13 in use")]) is None
+    not_known = Finding(Level.UNKNOWN, "the list of stages cannot be read", check=bad.check)
+    assert news([bad], [not_known]) is None
+    mild = replace(bad, level=Level.WARNING)
+    assert news([mild], [good]) == f"doctor: mended: {mild.line}"
+    assert news([], [replace(bad, level=Level.UNKNOWN)]) is None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -11,7 +12,7 @@ from lever_imocha.errors import LeverImochaError, as_ours
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.workflows.doctor import machine, messages, names, permissions, tests, vendors, writes
 from lever_imocha.workflows.doctor.facts import Facts, UnknownFactError
-from lever_imocha.workflows.doctor.findings import Finding, Level, as_json, error, from_json, unknown
+from lever_imocha.workflows.doctor.findings import Finding, Level, as_json, error, from_json, of_level, unknown
 
 Check = Callable[[Facts], Iterable[Finding]]
 
@@ -91,19 +92,21 @@ def last_kept(ledger: Ledger) -> Kept | None:
     return Kept(datetime.fromisoformat(kept["at"]), from_json(kept["findings"])) if kept else None
 
 
-def news(before: Iterable[Finding], now: Iterable[Finding]) -> str | None:
-    """Return what somebody has to be told: what is newly wrong, what is mended, or that all is well again.
+def news(before: Sequence[Finding], now: Sequence[Finding]) -> str | None:
+    """Return what somebody has to be told: what is newly wrong, what is mended, and that all is well again.
 
-    :return: None when nothing changed.
+    :return: None when nothing changed; a number or a time in a line is no change.
     """
     old, new = _wrong(before), _wrong(now)
-    if old == new:
+    lines = [f"new: {new[key].line}" for key in new if key not in old]
+    looked_at = {finding.check for finding in now if finding.level is not Level.UNKNOWN}
+    lines += [f"mended: {old[key].line}" for key in old if key not in new and old[key].check in looked_at]
+    if not lines:
         return None
-    if not new:
-        return "doctor: all is well again."
-    lines = [f"new: {line}" for line in sorted(new - old)] + [f"mended: {line}" for line in sorted(old - new)]
+    if of_level(old.values(), Level.ERROR) and not of_level(new.values(), Level.ERROR):
+        lines.append("nothing stops anybody any more")
     return f"doctor: {'; '.join(lines)}"
 
 
-def _wrong(findings: Iterable[Finding]) -> set[str]:
-    return {finding.line for finding in findings if finding.level is Level.ERROR}
+def _wrong(findings: Iterable[Finding]) -> dict[str, Finding]:
+    return {re.sub(r"\d+", "", finding.line): finding for finding in of_level(findings, Level.ERROR, Level.WARNING)}

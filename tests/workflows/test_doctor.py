@@ -141,8 +141,8 @@ def test_a_missing_permission_is_named_by_its_box(account: Account, label: str) 
 def test_what_depends_on_a_missing_permission_is_not_known(account: Account) -> None:
     account.world.lacking_permissions.add("Find all stages")
     unknown = [finding.line for finding in of_level(account.examine(), Level.UNKNOWN)]
-    assert lines(unknown, "stages, postings: not known: the list of stages cannot be read")
-    assert lines(unknown, "account: not known: the list of stages cannot be read")
+    assert lines(unknown, "stages, postings: not known: the list of stages cannot be used")
+    assert lines(unknown, "account: not known: the list of stages cannot be used")
 
 
 def test_the_box_for_deleted_opportunities_is_described(account: Account) -> None:
@@ -438,6 +438,10 @@ def test_a_list_that_a_vendor_fails_to_give_is_said(account: Account, vendor: st
 
 
 def test_one_mistake_gives_one_error(account: Account) -> None:
+    nowhere = SettingsError(["connection lever_default: does not exist; make it"])
+    account.given.update(lever=raising(nowhere), webhook_tokens=raising(nowhere))
+    assert [finding.check for finding in of_level(account.examine(), Level.ERROR)] == ["Lever key"]
+    account.given.clear()
     account.world.lever_key = "another"
     assert [finding.check for finding in of_level(account.examine(), Level.ERROR)] == ["Lever key"]
 
@@ -510,7 +514,7 @@ def test_the_table_is_kept_and_only_changes_are_told(ledger: Ledger) -> None:
     assert news([bad], [good]) == f"doctor: mended: {bad.line}; nothing stops anybody any more"
     assert news([], []) is None
     assert news([replace(bad, found="12 in use")], [replace(bad, found="13 in use")]) is None
-    not_known = Finding(Level.UNKNOWN, "the list of stages cannot be read", check=bad.check)
+    not_known = Finding(Level.UNKNOWN, "the list of stages cannot be used", check=bad.check)
     assert news([bad], [not_known]) is None
     mild = replace(bad, level=Level.WARNING)
     assert news([mild], [good]) == f"doctor: mended: {mild.line}"

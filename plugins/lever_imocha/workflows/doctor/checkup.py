@@ -64,7 +64,7 @@ def _run(name: str, check: Check, facts: Facts) -> Iterator[Finding]:
         for finding in check(facts):
             yield replace(finding, check=name)
     except UnknownFactError as problem:
-        yield replace(unknown(f"{problem.what} cannot be read", "see the other lines"), check=name)
+        yield replace(unknown(f"{problem.what} cannot be used, see the other lines"), check=name)
     except Exception as problem:
         ours: LeverImochaError = as_ours(problem)
         yield replace(error(ours.public_message, "mend that, and run the doctor again"), check=name)

@@ -115,8 +115,8 @@ class Facts:
     def __init__(self, sources: Sources, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self.sources, self.now = sources, clock
         self.settings = Fact("the settings", sources.settings)
-        self.lever = Fact("Lever, without a connection that can be used,", sources.lever)
-        self.imocha = Fact("iMocha, without a connection that can be used,", sources.imocha)
+        self.lever = Fact("the connection to Lever", sources.lever)
+        self.imocha = Fact("the connection to iMocha", sources.imocha)
         self.engine = Fact("the ledger", sources.ledger)
         self.ledger = Fact("the ledger", lambda: Ledger(engine=self.engine(), clock=clock))
         self.webhook_tokens = Fact("the webhook signature tokens", sources.webhook_tokens)

@@ -98,6 +98,7 @@ def check_webhooks(facts: Facts) -> Iterator[Finding]:
 
 def check_tokens(facts: Facts) -> Iterator[Finding]:
     """Look at the stored signature tokens."""
+    facts.lever()  # what is wrong with the whole connection is said once
     try:
         tokens = facts.webhook_tokens.outcome()
     except SettingsError as problem:

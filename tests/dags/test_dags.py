@@ -13,7 +13,14 @@ import pytest
 from include.sandbox.world import World
 from tests.support import PYTHON
 
-IDS = ["lever_imocha_doctor", "lever_imocha_invite", "lever_imocha_retention", "lever_imocha_setup", "lever_imocha_sync_tags", "lever_imocha_write_back"]
+IDS = [
+    "lever_imocha_doctor",
+    "lever_imocha_invite",
+    "lever_imocha_retention",
+    "lever_imocha_setup",
+    "lever_imocha_sync_tags",
+    "lever_imocha_write_back",
+]
 
 
 def state(run: Any) -> str:

@@ -15,6 +15,7 @@ from lever_imocha.ledger.cache import ACCOUNT
 from lever_imocha.ledger.database import check_schema, engine_for
 from lever_imocha.ledger.limiter import SharedLimiter
 from lever_imocha.ledger.repository import Ledger
+from lever_imocha.ledger.tables import deliveries
 from lever_imocha.ledger.values import NewDelivery
 from lever_imocha.settings import parse_settings
 from lever_imocha.webhooks.app import create_app, create_server_app
@@ -26,7 +27,7 @@ from lever_imocha.workflows.doctor.machine import judged_paused
 from lever_imocha.workflows.doctor.permissions import READS
 from lever_imocha.workflows.doctor.vendors import judged_clock
 from lever_imocha.workflows.doctor.writes import TAG
-from sqlalchemy import text
+from sqlalchemy import delete, text
 
 from include.sandbox.server import serve
 from tests.support import PYTHON, SQL
@@ -64,6 +65,9 @@ class Account:
             self.world.webhooks.register(
                 {"event": event, "url": url or f"{HOOKS}/lever-imocha/webhooks/lever"}, token=TOKEN
             )
+
+    def forget_deliveries(self) -> None:
+        Database(engine=engine_for(self.url)).execute(delete(deliveries))
 
     def facts(self) -> Facts:
         text = f"perform_as: people-ops@example.com\npublic_url: {HOOKS}\n{self.settings}"
@@ -213,7 +217,7 @@ def _tag(account: Account, *tags: str) -> None:
 
 def _without_webhooks(account: Account) -> None:
     account.world.webhooks.entries.clear()
-    account.stack.ledger.deliveries.forget(older_than=timedelta(0))
+    account.forget_deliveries()
 
 
 def _other_address(account: Account) -> None:
@@ -383,7 +387,7 @@ MISTAKES: dict[str, tuple[Spoil, str, tuple[str, ...]]] = {
     "DAG left paused": (
         lambda a: a.given.update(paused=lambda: ON | {"lever_imocha_invite": True}),
         "DAGs",
-        ("paused: lever_imocha_invite", "Airflow, Dags: switch on lever_imocha_invite"),
+        ("lever_imocha_invite is paused: nobody is invited", "Airflow, Dags: switch on lever_imocha_invite"),
     ),
     "settings: key misspelt": (
         lambda a: setattr(a, "settings", "rules: [{triger_stage: A}]\n"),
@@ -466,7 +470,7 @@ def test_no_webhooks_at_all_are_slow_and_not_wrong(account: Account) -> None:
 
 
 def test_webhooks_that_never_came_have_to_be_switched_on(account: Account) -> None:
-    account.stack.ledger.deliveries.forget(older_than=timedelta(0))
+    account.forget_deliveries()
     only(account.wrong(), "no webhook of Lever was ever received", "a Super Admin switches each event on")
 
 

@@ -16,7 +16,7 @@ from lever_imocha.runtime.tracebacks import without_traceback
 
 def paused_in(context: Any) -> Callable[[], dict[str, bool]]:
     """Return how a task asks Airflow whether our DAGs are paused; nothing is returned where Airflow does not say."""
-    from lever_imocha.runtime.doctor import DAGS
+    from lever_imocha.workflows.doctor.machine import DAGS
 
     def ask() -> dict[str, bool]:
         with suppress(AirflowRuntimeError, AttributeError):  # before 3.3 a task cannot ask

@@ -28,7 +28,6 @@ from lever_imocha.workflows.doctor.findings import Finding, Level
 
 log = logging.getLogger(__name__)
 
-DAGS = ("lever_imocha_invite", "lever_imocha_write_back")
 _LOUDNESS = {Level.ERROR: logging.ERROR, Level.WARNING: logging.WARNING}
 
 

@@ -12,6 +12,14 @@ from lever_imocha.workflows.account import check_account
 from lever_imocha.workflows.doctor.facts import Facts
 from lever_imocha.workflows.doctor.findings import Finding, error, ok, unknown, warning
 
+RETENTION = "lever_imocha_retention"
+DAGS = {
+    "lever_imocha_invite": "nobody is invited",
+    "lever_imocha_write_back": "no report is written back",
+    RETENTION: "what is no longer to be kept is not removed",
+}
+"""The DAGs that have to be switched on, and what is so when they are not."""
+
 _A_PROCESS = 6
 """Connections that one process of ours may take."""
 _RECENT = timedelta(days=1)
@@ -51,16 +59,19 @@ def check_connections(facts: Facts) -> Iterator[Finding]:
 
 
 def judged_paused(paused: Mapping[str, bool]) -> Iterator[Finding]:
-    """Say which DAGs are paused; while they are, webhooks are kept and nothing else happens."""
+    """Say which DAGs are paused; while they are, webhooks are kept and nothing else happens.
+
+    :param paused: whether each of `DAGS` is; empty where Airflow cannot be asked.
+    """
     if not paused:
         yield unknown("whether the DAGs are paused: Airflow can only be asked in a run of lever_imocha_doctor")
         return
     stopped = [dag for dag, is_paused in paused.items() if is_paused]
-    if stopped:
-        names = ", ".join(stopped)
-        yield error(f"paused: {names}; nobody is invited, or nothing written back", f"Airflow, Dags: switch on {names}")
-    else:
-        yield ok("lever_imocha_invite and lever_imocha_write_back are switched on")
+    for dag in stopped:
+        level = warning if dag == RETENTION else error
+        yield level(f"{dag} is paused: {DAGS[dag]}", f"Airflow, Dags: switch on {dag}")
+    if not stopped:
+        yield ok(f"switched on: {', '.join(paused)}")
 
 
 def check_paused(facts: Facts) -> Iterator[Finding]:

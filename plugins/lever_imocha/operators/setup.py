@@ -40,7 +40,7 @@ class ChooseOperator(HITLOperator):
         from lever_imocha.runtime.setup import form_of
 
         before = (context["dag_run"].conf or {}).get("answer", {})
-        form = form_of(self._facts(context), before=before)
+        form = form_of(self._facts(), before=before)
         self.body = form.text
         self.params = ParamsDict(
             {
@@ -75,16 +75,16 @@ class ChooseOperator(HITLOperator):
             answer = Answer.read(given["params_input"])
         except SettingsError as problem:
             return chosen | {"button": AGAIN, "why": str(problem)}
-        wrong = blocking(examine(self._facts(context))) if button == ACTIVATE else []
+        wrong = blocking(examine(self._facts())) if button == ACTIVATE else []
         log_findings(wrong)
         if wrong:
             return chosen | {"button": AGAIN, "why": "Not activated: mend what is marked red first."}
         return {"button": button, "why": "", **answer.model_dump()}
 
-    def _facts(self, context: Any) -> Any:
+    def _facts(self) -> Any:
         from lever_imocha.runtime.doctor import facts_of
 
-        return facts_of(lever_conn_id=self.lever_conn_id, imocha_conn_id=self.imocha_conn_id, paused=paused_in(context))
+        return facts_of(lever_conn_id=self.lever_conn_id, imocha_conn_id=self.imocha_conn_id)
 
 
 class LookAgainOperator(TriggerDagRunOperator):

@@ -40,11 +40,16 @@ def form_of(facts: Facts, *, before: Mapping[str, Any]) -> Form:
 
     :param before: what was chosen in the run before, and `why` it was not done.
     """
-    text = "\n\n".join(filter(None, (before.get("why"), _markdown(examine(facts)))))
+    text = "\n\n".join(filter(None, (before.get("why"), _markdown(_examined(facts)))))
     try:
         return Form(text, [_as_before(field, before.get(field.name)) for field in fields(facts)])
     except UnknownFactError as problem:
         return Form(f"{text}\n\nThere is nothing to choose from yet: {problem.what} cannot be read.", [])
+
+
+def _examined(facts: Facts) -> list[Finding]:
+    """Run the checks; whether the DAGs are paused is what the set-up ends with, and no finding."""
+    return [finding for finding in examine(facts) if finding.check != "DAGs"]
 
 
 def _as_before(field: Field, chosen: str | None) -> Field:
@@ -96,20 +101,19 @@ def check(
     done: Sequence[str],
 ) -> Report:
     """Look again, and switch the DAGs on if that was asked for and nothing is wrong."""
-    findings = examine(facts_of(lever_conn_id=lever_conn_id, imocha_conn_id=imocha_conn_id, paused=paused))
+    findings = _examined(facts_of(lever_conn_id=lever_conn_id, imocha_conn_id=imocha_conn_id))
     log_findings(findings)
-    wrong = [one for one in of_level(findings, Level.ERROR) if one.check != "DAGs"]
+    wrong = of_level(findings, Level.ERROR)
     made = [f"made: {line}" for line in done if not line.startswith("by hand: ")]
     report = Report(
         [*(made or ["made: nothing, all was there"]), *(line for line in done if line.startswith("by hand: "))]
     )
-    mild = [one for one in of_level(findings, Level.WARNING) if one.check != "DAGs"]
-    report.lines += [f"by hand: {one.found} -> {one.fix}" for one in mild]
+    report.lines += [f"by hand: {one.found} -> {one.fix}" for one in of_level(findings, Level.WARNING)]
     if wrong:
         report.wrong = [finding.line for finding in wrong]
     elif activate:
         report.lines.append(_switched_on(paused()))
-    keep_and_tell([one for one in findings if one.check != "DAGs"])
+    keep_and_tell(findings)
     return report
 
 

@@ -12,13 +12,14 @@ from lever_imocha.workflows.account import check_account
 from lever_imocha.workflows.doctor.facts import Facts
 from lever_imocha.workflows.doctor.findings import Finding, error, ok, unknown, warning
 
-RETENTION = "lever_imocha_retention"
 DAGS = {
     "lever_imocha_invite": "nobody is invited",
     "lever_imocha_write_back": "no report is written back",
-    RETENTION: "what is no longer to be kept is not removed",
+    "lever_imocha_retention": "what is no longer to be kept is not removed",
+    "lever_imocha_doctor": "nobody is told when something is wrong with the set-up",
 }
 """The DAGs that have to be switched on, and what is so when they are not."""
+_VITAL = ("lever_imocha_invite", "lever_imocha_write_back")
 
 _A_PROCESS = 6
 """Connections that one process of ours may take."""
@@ -68,7 +69,7 @@ def judged_paused(paused: Mapping[str, bool]) -> Iterator[Finding]:
         return
     stopped = [dag for dag, is_paused in paused.items() if is_paused]
     for dag in stopped:
-        level = warning if dag == RETENTION else error
+        level = error if dag in _VITAL else warning
         yield level(f"{dag} is paused: {DAGS[dag]}", f"Airflow, Dags: switch on {dag}")
     if not stopped:
         yield ok(f"switched on: {', '.join(paused)}")

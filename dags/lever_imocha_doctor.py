@@ -15,7 +15,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from airflow.sdk import DAG, CronTriggerTimetable, Param
+from airflow.sdk import DAG, Param
+from lever_imocha.airflow_compat import CronTriggerTimetable
 from lever_imocha.operators.doctor import DoctorOperator
 
 with DAG(

@@ -10,8 +10,9 @@ from types import SimpleNamespace
 from typing import Annotated, Any
 
 import pytest
-from airflow.sdk.exceptions import AirflowSkipException, DagRunTriggerException
+from airflow.providers.common.compat.sdk import DagRunTriggerException
 from fastapi import FastAPI, Header, HTTPException
+from lever_imocha.airflow_compat import AirflowSkipException
 from lever_imocha.errors import SettingsError
 from lever_imocha.ledger.database import check_schema, engine_for
 from lever_imocha.operators.setup import (

@@ -8,8 +8,8 @@ from airflow.providers.standard.operators.hitl import HITLOperator
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.sdk import Param
 from airflow.sdk.definitions.param import ParamsDict
-from airflow.sdk.exceptions import AirflowSkipException
 
+from lever_imocha.airflow_compat import AirflowSkipException
 from lever_imocha.errors import SettingsError
 from lever_imocha.operators.assessment import AssessmentOperator
 from lever_imocha.operators.doctor import paused_in

@@ -7,7 +7,8 @@ from collections.abc import Iterable
 
 import requests
 from airflow.sdk import BaseHook
-from airflow.sdk.exceptions import AirflowNotFoundException
+
+from lever_imocha.airflow_compat import AirflowNotFoundException
 
 log = logging.getLogger(__name__)
 

@@ -215,6 +215,11 @@ def _tag(account: Account, *tags: str) -> None:
     account.stack.candidate(PYTHON, SQL, *tags, stage="Offer")
 
 
+def _mapped_tag_in_another_case(account: Account) -> None:
+    account.settings = "tags: {map: {Python test: 101}}\n"
+    _tag(account, "python TEST")
+
+
 def _without_webhooks(account: Account) -> None:
     account.world.webhooks.entries.clear()
     account.forget_deliveries()
@@ -316,15 +321,16 @@ MISTAKES: dict[str, tuple[Spoil, str, tuple[str, ...]]] = {
         ("no Lever user has this e-mail address",),
     ),
     "tag in another case": (
-        lambda a: _tag(a, "IMOCHA: Python Developer [101]"),
+        _mapped_tag_in_another_case,
         "tags",
-        ("'IMOCHA: Python Developer [101]' names no test", "capitals count"),
+        ("tag 'python TEST' names no test", "write 'Python test'"),
     ),
     "tag without a number": (
         lambda a: _tag(a, "iMocha: Python Developer"),
         "tags",
-        ("no test's number in brackets", "lever_imocha_sync_tags"),
+        ("tag 'iMocha: Python Developer' names no test: whoever has it is held", "lever_imocha_sync_tags"),
     ),
+    "tag that begins alike": (lambda a: _tag(a, "iMocha alumni"), "tags", ("tag 'iMocha alumni' names no test, and",)),
     "tag of an unknown test": (lambda a: _tag(a, "iMocha: Java [999]"), "tags", ("iMocha has no test 999",)),
     "test archived": (
         lambda a: _tag(a, "iMocha: Retired Test [103]"),

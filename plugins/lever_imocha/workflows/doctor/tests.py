@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
 from lever_imocha.domain.imocha import ImochaTest, TestLink, default_link
-from lever_imocha.domain.tags import TagScheme, near_misses, wanted_tests
+from lever_imocha.domain.tags import TagScheme, doubtful_tests, wanted_tests
 from lever_imocha.errors import ApiError, listed
 from lever_imocha.settings import Rule
 from lever_imocha.workflows.doctor.facts import Facts
@@ -41,18 +41,17 @@ def used_tests(tags: Sequence[str], scheme: TagScheme, rules: Sequence[Rule]) ->
 
 
 def judged_tags(tags: Sequence[str], scheme: TagScheme) -> Iterator[Finding]:
-    """Say which tags name no test and look as if they should."""
-    for near in near_misses(tags, scheme):
-        yield warning(
-            f"tag {near!r} names no test, being written differently from {scheme.prefix!r}: who has it is not invited",
-            f"Lever: replace it, capitals count; {_SYNC}",
-        )
+    """Say which tags ask for a test and name none, or may be meant to."""
     for test in wanted_tests(tags, scheme):
         if test.test_id is None:
             yield warning(
-                f"tag {test.tag!r} has no test's number in brackets at its end: whoever has it is held",
-                f"Lever: replace it; {_SYNC}",
+                f"tag {test.tag!r} names no test: whoever has it is held", f"Lever: write {test.correct!r}; {_SYNC}"
             )
+    for test in doubtful_tests(tags, scheme):
+        yield warning(
+            f"tag {test.tag!r} names no test, and begins like those that do",
+            f"if it is meant for a test: Lever: write {test.correct!r}; {_SYNC}",
+        )
 
 
 def judged_used(used: Mapping[int, str], tests: Sequence[ImochaTest], *, complete: bool) -> Iterator[Finding]:

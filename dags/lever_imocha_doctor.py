@@ -21,12 +21,14 @@ from lever_imocha.operators.doctor import DoctorOperator
 
 with DAG(
     dag_id="lever_imocha_doctor",
+    dag_display_name="Lever + iMocha: doctor",
+    description="Checks keys, permissions, names, tags, webhooks and the ledger, and says what to do.",
     schedule=CronTriggerTimetable("23 3 * * *", timezone="UTC"),
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
     max_active_runs=1,
     dagrun_timeout=timedelta(hours=1),
-    default_args={"execution_timeout": timedelta(minutes=30)},
+    default_args={"owner": "people-ops", "execution_timeout": timedelta(minutes=30)},
     params={
         "try_writes_on": Param(
             None,

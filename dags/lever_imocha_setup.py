@@ -21,6 +21,9 @@ from lever_imocha.operators.setup import CheckSetUpOperator, ChooseOperator, Loo
 
 with DAG(
     dag_id="lever_imocha_setup",
+    dag_display_name="Lever + iMocha: set up",
+    description="Asks what to use of both accounts, makes the rest, and switches the workflow on.",
+    default_args={"owner": "people-ops"},
     schedule=None,
     catchup=False,
     max_active_runs=1,

@@ -22,9 +22,9 @@ from datetime import UTC, datetime, timedelta
 from airflow.sdk import DAG, Param
 from lever_imocha.airflow_compat import AssetOrTimeSchedule, CronTriggerTimetable
 from lever_imocha.assets import candidate_invited, outlet, stage_changed
-from lever_imocha.notifications.notifier import SettingsNotifier, deadline, tell_success
+from lever_imocha.notifications.notifier import deadline
 from lever_imocha.operators.assessment import CollectStageEntriesOperator, InviteCandidatesOperator
-from lever_imocha.runtime.retry_policy import VendorRetryPolicy
+from lever_imocha.runtime.dag_defaults import default_args
 from lever_imocha.settings import schedule
 
 with DAG(
@@ -37,16 +37,7 @@ with DAG(
     max_active_runs=3,
     dagrun_timeout=timedelta(hours=3),  # a run that hangs holds up no other for good
     deadline=deadline(timedelta(hours=1)),
-    default_args={
-        "owner": "people-ops",
-        "retries": 3,
-        "execution_timeout": timedelta(hours=1),  # ends a worker that hangs, and with it its claims
-        "retry_delay": timedelta(minutes=1),
-        "retry_exponential_backoff": True,
-        "retry_policy": VendorRetryPolicy(),
-        "on_failure_callback": SettingsNotifier(),
-        "on_success_callback": tell_success,
-    },
+    default_args=default_args(retries=3, retry_exponential_backoff=True),
     params={
         "full": Param(False, title="Look at everybody", type="boolean", description="Read all candidates in the stage"),
         "dry_run": Param(

@@ -15,9 +15,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 from airflow.sdk import DAG, Param
-from lever_imocha.notifications.notifier import SettingsNotifier, tell_success
 from lever_imocha.operators.assessment import SyncTagsOperator
-from lever_imocha.runtime.retry_policy import VendorRetryPolicy
+from lever_imocha.runtime.dag_defaults import default_args
 
 with DAG(
     dag_id="lever_imocha_sync_tags",
@@ -27,15 +26,7 @@ with DAG(
     catchup=False,
     max_active_runs=1,
     dagrun_timeout=timedelta(hours=3),  # a run that hangs holds up no other for good
-    default_args={
-        "owner": "people-ops",
-        "retries": 2,
-        "execution_timeout": timedelta(hours=1),
-        "retry_delay": timedelta(minutes=1),
-        "retry_policy": VendorRetryPolicy(),
-        "on_failure_callback": SettingsNotifier(),
-        "on_success_callback": tell_success,
-    },
+    default_args=default_args(),
     params={
         "posting": Param(
             None,

@@ -15,9 +15,9 @@ from datetime import UTC, datetime, timedelta
 from airflow.sdk import DAG, Param
 from lever_imocha.airflow_compat import AssetOrTimeSchedule, CronTriggerTimetable
 from lever_imocha.assets import attempt_ended, outlet, report_written
-from lever_imocha.notifications.notifier import SettingsNotifier, deadline, tell_success
+from lever_imocha.notifications.notifier import deadline
 from lever_imocha.operators.assessment import WaitForAttemptsSensor, WriteBackReportsOperator
-from lever_imocha.runtime.retry_policy import VendorRetryPolicy
+from lever_imocha.runtime.dag_defaults import default_args
 from lever_imocha.settings import longest_run
 
 with DAG(
@@ -30,16 +30,7 @@ with DAG(
     max_active_runs=3,  # while some are held up, by a worker that died or by Airflow, one works
     dagrun_timeout=longest_run() + timedelta(hours=3),  # a run that hangs holds up no other for good
     deadline=deadline(longest_run()),
-    default_args={
-        "owner": "people-ops",
-        "retries": 3,
-        "execution_timeout": timedelta(hours=1),  # ends a worker that hangs, and with it its claims
-        "retry_delay": timedelta(minutes=1),
-        "retry_exponential_backoff": True,
-        "retry_policy": VendorRetryPolicy(),
-        "on_failure_callback": SettingsNotifier(),
-        "on_success_callback": tell_success,
-    },
+    default_args=default_args(retries=3, retry_exponential_backoff=True),
     params={"wait": Param(True, title="Wait", type="boolean", description="Wait for an attempt to end")},
     doc_md=__doc__,
     tags=["lever", "imocha"],

@@ -31,6 +31,7 @@ _ASSESSMENTS = select(
 
 ENDED = [status for status in AttemptStatus if status.is_ended]
 CAN_BEGIN = [status for status in AttemptStatus if status.can_begin]
+WITHDRAWN = [AttemptStatus.CANCELLED, AttemptStatus.EXPIRED]
 
 
 class Assessments(LedgerPart):
@@ -119,6 +120,32 @@ class Assessments(LedgerPart):
         with self._database.transaction():
             self._queue.enqueue(self._database.values(undecided), Work.INVITE)
             self._database.execute(update(assessments).where(mine).values(handled_entry_id=None))
+
+    def send_again(self, opportunity_id: str) -> bool:
+        """Have an opportunity's last arrival decided again, and no invitation count as handled that is not begun.
+
+        :return: whether there is such an invitation.
+        """
+        latest = (
+            select(stage_entries.c.id)
+            .where(stage_entries.c.opportunity_id == opportunity_id)
+            .order_by(stage_entries.c.entered_at.desc(), stage_entries.c.id.desc())
+            .limit(1)
+        )
+        not_begun = select(invitations.c.id).where(invitations.c.status.in_([*CAN_BEGIN, *WITHDRAWN]))
+        unhandled = (
+            update(assessments)
+            .where(assessments.c.opportunity_id == opportunity_id, assessments.c.invitation_id.in_(not_begun))
+            .values(handled_entry_id=None)
+            .returning(assessments.c.id)
+        )
+        undecided = update(stage_entries).where(stage_entries.c.id == latest.scalar_subquery())
+        with self._database.transaction():
+            if not self._database.values(unhandled):
+                return False
+            self._database.execute(undecided.values(decided_at=None, pending_since=self._database.now()))
+            self._queue.enqueue([opportunity_id], Work.INVITE)
+        return True
 
     def mark_written(self, assessment_ids: Collection[int]) -> None:
         """Record that reports are in Lever, and that what iMocha called back about is done."""

@@ -12,6 +12,7 @@ from lever_imocha.ledger.base import LedgerPart
 from lever_imocha.ledger.tables import reference
 
 ACCOUNT, TESTS, SETTINGS = "lever.account", "imocha.tests", "lever"
+NAMES, PROBLEMS, DOCTOR = "lever.names", "settings.problems", "doctor"
 REFUSED = "webhooks.refused"
 """The last delivery that was refused; with a dot and the vendor's name."""
 ACCOUNT_KEYS = (ACCOUNT, TESTS)

@@ -20,7 +20,7 @@ from lever_imocha.ledger.tables import SCHEMA
 if TYPE_CHECKING:
     from alembic.config import Config
 
-HEAD = "0014"
+HEAD = "0015"
 UPGRADE = "python -m lever_imocha.ledger upgrade"
 LEDGER_VARIABLE = "LEVER_IMOCHA_LEDGER"
 _SECONDS_TO_REACH = 5
@@ -104,6 +104,12 @@ def _ledger_error(context: ExceptionContext) -> LedgerError | None:
         return None  # the pool opens another connection
     if isinstance(error, _NOT_MIGRATED):
         return LedgerError(f"The ledger has no tables yet, or those of another version: run {UPGRADE}")
+    if isinstance(error, psycopg.errors.ReadOnlySqlTransaction):
+        return LedgerError(
+            "The ledger's database takes no writes at the moment: it is a standby, or set to read-only. Name the database"
+            " that takes writes in the connection lever_imocha_ledger.",
+            temporary=True,
+        )
     if not (context.is_disconnect or isinstance(error, psycopg.OperationalError)):
         return None
     refused = context.connection is None and _REFUSED.search(str(error)) is not None

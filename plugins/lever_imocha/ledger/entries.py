@@ -6,11 +6,29 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, case, func, literal_column, null, select, text, update
+from sqlalchemy import (
+    Connection,
+    DateTime,
+    Insert,
+    Text,
+    Update,
+    and_,
+    case,
+    func,
+    insert,
+    literal,
+    literal_column,
+    null,
+    or_,
+    select,
+    text,
+    true,
+    update,
+)
 
-from lever_imocha.domain.decisions import Action, OverLimit, Reason
+from lever_imocha.domain.decisions import Action, Outcome, OverLimit, Reason
 from lever_imocha.ledger.base import Database, LedgerPart
-from lever_imocha.ledger.tables import DIGEST, forgotten, opportunities, stage_entries, watermarks
+from lever_imocha.ledger.tables import DIGEST, events, forgotten, opportunities, stage_entries, watermarks
 from lever_imocha.ledger.values import NewEntry, StageEntry, Work
 from lever_imocha.ledger.watermarks import REMOVED
 from lever_imocha.ledger.work_queue import WorkQueue
@@ -104,13 +122,14 @@ class Entries(LedgerPart):
             values = {"id": opportunity_id, "entered": entered_at}
             return bool(connection.execute(_WAS_REMOVED, values).scalar())
 
-    def pending(self, opportunity_id: str) -> list[StageEntry]:
-        """Return an opportunity's arrivals nobody has decided, oldest first."""
-        query = (
-            select(*_ENTRY)
-            .where(stage_entries.c.opportunity_id == opportunity_id, stage_entries.c.decided_at.is_(None))
-            .order_by(stage_entries.c.entered_at)
-        )
+    def pending(self, opportunity_id: str, *, or_held: bool = False) -> list[StageEntry]:
+        """Return an opportunity's arrivals nobody has decided, oldest first.
+
+        :param or_held: and those on hold.
+        """
+        c = stage_entries.c
+        open_ = or_(c.decided_at.is_(None), c.decision == Action.HOLD) if or_held else c.decided_at.is_(None)
+        query = select(*_ENTRY).where(c.opportunity_id == opportunity_id, open_).order_by(c.entered_at)
         return [StageEntry(**row._mapping) for row in self._database.rows(query)]
 
     def decide(
@@ -135,12 +154,32 @@ class Entries(LedgerPart):
         }  # fmt: skip
         if eligibility is not None:
             values["eligibility"] = eligibility
-        self._database.execute(update(stage_entries).where(stage_entries.c.id == entry_id).values(values))
+        decided = update(stage_entries).where(stage_entries.c.id == entry_id).values(values)
+        # What was sent records itself, with the invitation.
+        self._database.execute(
+            decided if decision.sends else self._with_event(decided, Outcome(decision, reason, detail))
+        )
 
     def hold_for_now(self, entry_id: int, reason: Reason) -> None:
         """Record why an arrival waits; it stays undecided, so that it goes on by itself."""
-        values = {"decision": Action.HOLD, "reason": reason, "detail": ""}
-        self._database.execute(update(stage_entries).where(stage_entries.c.id == entry_id).values(values))
+        c, held = stage_entries.c, Outcome(Action.HOLD, reason)
+        same = and_(c.decision == held.action, c.reason == reason, c.detail == "")
+        changed = update(stage_entries).where(c.id == entry_id, same.is_not(true()))
+        self._database.execute(self._with_event(changed.values(decision=held.action, reason=reason, detail=""), held))
+
+    def _with_event(self, change: Update, outcome: Outcome) -> Insert:
+        """Return the change of an entry with its event in the timeline, as one statement."""
+        changed = change.returning(stage_entries.c.opportunity_id).cte("changed")
+        why = f"{outcome.reason}{f' ({outcome.detail})' if outcome.detail else ''}" if outcome.reason else None
+        return insert(events).from_select(
+            ["at", "kind", "opportunity_id", "detail"],
+            select(
+                literal(self._database.now(), DateTime(timezone=True)),
+                literal("held" if outcome.action is Action.HOLD else "ignored", Text),
+                changed.c.opportunity_id,
+                literal(why, Text),
+            ),
+        )
 
     def held(self, reasons: Collection[Reason]) -> dict[Reason, int]:
         """Return how many arrivals are on hold for each of these reasons."""
@@ -152,16 +191,19 @@ class Entries(LedgerPart):
         )
         return dict(self._database.rows(query))
 
-    def settle_held(self, over_limit: OverLimit, reasons: Collection[Reason]) -> int:
-        """Have all whom a limit holds decided again now, as a person says.
+    def settle_held(
+        self, over_limit: OverLimit, reasons: Collection[Reason], *, opportunity_id: str | None = None
+    ) -> int:
+        """Have all whom a limit holds decided again now, as a person says; or one of them.
 
         :return: how many.
         """
         c = stage_entries.c
+        whom = true() if opportunity_id is None else c.opportunity_id == opportunity_id
         values = {"over_limit": over_limit, "decided_at": None, "pending_since": self._database.now()}
         settled = (
             update(stage_entries)
-            .where(c.decision == literal_column("'hold'"), c.reason.in_(reasons))
+            .where(c.decision == literal_column("'hold'"), c.reason.in_(reasons), whom)
             .values(values)
             .returning(c.opportunity_id)
         )

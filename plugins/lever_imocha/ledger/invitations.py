@@ -25,13 +25,12 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 
 from lever_imocha.domain.imocha import AttemptStatus
-from lever_imocha.ledger.assessments import ENDED
+from lever_imocha.ledger.assessments import ENDED, WITHDRAWN
 from lever_imocha.ledger.base import Database, LedgerPart
 from lever_imocha.ledger.tables import assessment_invitations, assessments, events, invitations
 from lever_imocha.ledger.values import Work, WorkItem
 from lever_imocha.ledger.work_queue import WorkQueue
 
-_WITHDRAWN = [AttemptStatus.CANCELLED, AttemptStatus.EXPIRED]
 _OPEN = [status for status in AttemptStatus if status.is_open]
 
 
@@ -74,7 +73,7 @@ class Invitations(LedgerPart):
                 "checked_at": case((ended, known.checked_at), else_=null()),
                 "ended_at": case((ended, known.ended_at), else_=new.excluded.ended_at),
                 "expires_at": new.excluded.expires_at,
-                "revived_at": case((known.status.in_(_WITHDRAWN), now), else_=known.revived_at),
+                "revived_at": case((known.status.in_(WITHDRAWN), now), else_=known.revived_at),
             },
         ).returning(known.status)
         same = assessments.c.invitation_id == invitation_id
@@ -267,4 +266,4 @@ class Invitations(LedgerPart):
 
 def _may_be_old(status: ColumnElement[str]) -> ColumnElement[bool]:
     """Return as SQL that a listed status may be what the invitation was before it was revived."""
-    return and_(invitations.c.revived_at.is_not(None), status.in_([word.value for word in _WITHDRAWN]))
+    return and_(invitations.c.revived_at.is_not(None), status.in_([word.value for word in WITHDRAWN]))

@@ -19,6 +19,8 @@ from lever_imocha.ledger.events import Events
 from lever_imocha.ledger.invitations import Invitations
 from lever_imocha.ledger.mails import Mails
 from lever_imocha.ledger.names import Names
+from lever_imocha.ledger.overview import Overview
+from lever_imocha.ledger.requests import Requests
 from lever_imocha.ledger.restore import RestoreDetection
 from lever_imocha.ledger.watermarks import Watermarks
 from lever_imocha.ledger.work_queue import WorkQueue
@@ -52,6 +54,8 @@ class Ledger:
         self.restore = RestoreDetection(database)
         self.names = Names(database)
         self.erasure = Erasure(database)
+        self.requests = Requests(database)
+        self.overview = Overview(database)
 
     def transaction(self) -> AbstractContextManager[Connection]:
         """Record all that is recorded inside as one transaction."""

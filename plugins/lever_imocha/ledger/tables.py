@@ -23,12 +23,13 @@ from sqlalchemy import (
     UniqueConstraint,
     false,
     func,
+    text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
 from lever_imocha.domain.decisions import Action, Departure, OverLimit, Reason
 from lever_imocha.domain.imocha import AttemptStatus
-from lever_imocha.ledger.values import Work
+from lever_imocha.ledger.values import Act, Work
 
 E = TypeVar("E", bound=StrEnum)
 
@@ -81,6 +82,7 @@ opportunities = Table(
     Column("seen_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
     Index("ix_opportunities_seen_at", "seen_at"),
     Index("ix_opportunities_named", "seen_at", postgresql_where="name IS NOT NULL"),
+    Index("ix_opportunities_name", text("to_tsvector('simple', name)"), postgresql_using="gin"),
 )
 
 work_items = Table(
@@ -116,6 +118,7 @@ stage_entries = Table(
     _at("decided_at"),
     Column("over_limit", Word(OverLimit)),
     UniqueConstraint("opportunity_id", "stage_id", "entered_at"),
+    Index("ix_stage_entries_entered_at", "entered_at", "id"),
     Index("ix_stage_entries_held", "reason", postgresql_where="decision = 'hold'"),
 )
 
@@ -162,6 +165,7 @@ assessments = Table(
     Index("ix_assessments_invitation_id", "invitation_id"),
     Index("ix_assessments_entry_id", "entry_id"),
     Index("ix_assessments_handled_entry_id", "handled_entry_id"),
+    Index("ix_assessments_test_id", "test_id", "entry_id"),
 )
 
 assessment_invitations = Table(
@@ -226,6 +230,22 @@ events = Table(
     Index("ix_events_opportunity_id", "opportunity_id"),
     Index("ix_events_invitation_id", "invitation_id", postgresql_where="opportunity_id IS NULL"),
     Index("ix_events_at", "at"),
+)
+
+requests = Table(
+    "requests",
+    metadata,
+    _id(),
+    _at("asked_at", nullable=False),
+    Column("act", Word(Act), nullable=False),
+    Column("opportunity_id", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("shown", Text, nullable=False),
+    _at("done_at"),
+    Column("outcome", Text),
+    Index("ix_requests_opportunity_id", "opportunity_id"),
+    Index("ix_requests_open", "id", postgresql_where="done_at IS NULL"),
 )
 
 DIGEST = "encode(sha256(convert_to({}, 'UTF8')), 'hex')"

@@ -150,6 +150,37 @@ class WorkItem:
     queued_at: datetime
 
 
+class Act(StrEnum):
+    """What a person can ask for on the console; a run of the DAG that invites does it."""
+
+    LOOK_AGAIN = "look_again"
+    """Read the candidate now, and do what is due: also what waits for its next try, or is parked."""
+    RELEASE = "release"
+    """Invite although a limit of e-mails holds the candidate."""
+    DROP = "drop"
+    """Do not invite, for this stay in the stage, whom a limit of e-mails holds."""
+    SEND_AGAIN = "send_again"
+    """Send the e-mail of an invitation that is not begun once more."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What a person asked for.
+
+    :param reason: in the person's words.
+    :param actor: who asked: the user's name in Airflow.
+    :param shown: what the console showed when it was asked, in its own words.
+    """
+
+    id: int
+    act: Act
+    opportunity_id: str
+    reason: str
+    actor: str
+    shown: str
+    asked_at: datetime
+
+
 @dataclass(frozen=True, kw_only=True)
 class QueuedWork:
     """A work item as operators see it."""

@@ -223,17 +223,21 @@ class WorkQueue(LedgerPart):
         rows = self._database.rows(select(*(c[name] for name in names)).order_by(c.queued_at))
         return [QueuedWork(**dict(zip(names, row, strict=True))) for row in rows]
 
-    def release_waiting(self, opportunity_ids: Collection[str] = ()) -> int:
+    def release_waiting(self, opportunity_ids: Collection[str] = (), *, or_dropped: bool = True) -> int:
         """Have work tried again now that waits or is parked, because a person says so; masking only when it has failed.
 
         :param opportunity_ids: without any, all that is parked and that nobody has dropped.
+        :param or_dropped: of these opportunities, also what a person has dropped.
         :return: how many work items.
         """
         parked, failed = _ITEM.parked_at.is_not(None), _ITEM.error.is_not(None)
-        which = _ITEM.opportunity_id.in_(opportunity_ids) if opportunity_ids else and_(parked, ~is_dropped())
+        which = _ITEM.opportunity_id.in_(opportunity_ids) if opportunity_ids else parked
+        wanted = true() if opportunity_ids and or_dropped else ~is_dropped()
         waits = or_(parked, and_(_ITEM.not_before.is_not(None), or_(_ITEM.kind != Work.MASK, failed)))
         anew = {"parked_at": None, "not_before": None, "tries": 0}
-        return len(self._database.rows(update(work_items).where(which, waits).values(anew).returning(_ITEM.kind)))
+        return len(
+            self._database.rows(update(work_items).where(which, wanted, waits).values(anew).returning(_ITEM.kind))
+        )
 
     def release_waiting_for(self, error: str, *, most: int | None = None) -> None:
         """Have work tried again now that was put off for one reason, because this has changed.

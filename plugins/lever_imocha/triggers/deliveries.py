@@ -1,4 +1,4 @@
-"""Starts a DAG run when a vendor's delivery waits in the ledger."""
+"""Starts a DAG run when a vendor's delivery, or what a person asked for on the console, waits in the ledger."""
 
 from __future__ import annotations
 
@@ -52,7 +52,9 @@ class DeliveryTrigger(BaseEventTrigger):
         from lever_imocha.ledger.values import WORK_OF_VENDOR
 
         try:
-            return Ledger(engine=ledger_engine()).queue.starts_run(WORK_OF_VENDOR[self.vendor])
+            ledger = Ledger(engine=ledger_engine())
+            asked = self.vendor == "lever" and ledger.requests.waits()
+            return asked or ledger.queue.starts_run(WORK_OF_VENDOR[self.vendor])
         except Exception as error:
             self.log.warning("the ledger cannot be read (%s); trying again soon", type(error).__name__)
             return False

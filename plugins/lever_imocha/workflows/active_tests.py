@@ -63,7 +63,8 @@ class ActiveTests:
             )
         learned = learn(known, listed, self._clock(), complete=tests.complete)
         absent = {str(test_id): since.isoformat() for test_id, since in learned.absent_since.items()}
-        self._ledger.cache.put(TESTS, {"active": sorted(learned.active), "absent_since": absent})
+        names = {str(test.id): test.name for test in listed if test.name}
+        self._ledger.cache.put(TESTS, {"active": sorted(learned.active), "absent_since": absent, "names": names})
         return learned, tests.complete
 
 

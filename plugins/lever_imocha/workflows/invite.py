@@ -41,6 +41,7 @@ from lever_imocha.workflows.explain import INVITE_REFUSED, Explainer, concerns_r
 from lever_imocha.workflows.invitation_sender import InvitationSender
 from lever_imocha.workflows.limits import Limits
 from lever_imocha.workflows.masking import Masking
+from lever_imocha.workflows.requests import carry_out_requests
 from lever_imocha.workflows.resolved_settings import (
     ResolvedSettings,
     current_resolved,
@@ -143,6 +144,7 @@ class InviteWorkflow:
         :param over_limit: what a person wants done about those whom a limit holds.
         :raises SettingsError: no rule of the settings can be used; see also `problems`.
         """
+        carry_out_requests(self._ledger)
         if sweep:
             self._known_resolved = refresh_resolved(self._ledger, self._lever, self._settings, templates=False)
             before, now = problems_of_last_sweep(self._ledger), self._resolved.problems
@@ -288,7 +290,7 @@ class InviteWorkflow:
 
     def _ignore_entries(self, item: WorkItem) -> Outcome:
         outcome = Outcome(Action.IGNORE, Reason.DELETED)
-        for entry in self._ledger.entries.pending(item.opportunity_id):
+        for entry in self._ledger.entries.pending(item.opportunity_id, or_held=True):
             self._record(entry, outcome)
         return outcome
 
@@ -299,7 +301,7 @@ class InviteWorkflow:
             if pending and situation.obstacle is None and not situation.rule.usable:
                 raise NotYet(_SETTINGS, pause=_SETTINGS_PAUSE)
         else:
-            pending = self._ledger.entries.pending(item.opportunity_id)
+            pending = self._ledger.entries.pending(item.opportunity_id, or_held=True)  # nothing holds who has left
         outcome = Outcome(Action.IGNORE, Reason.ALREADY_HANDLED if situation.rule else Reason.MOVED_ON)
         waits: Reason | None = None
         for entry in pending:

@@ -21,7 +21,7 @@ from lever_imocha.domain.names import Named, ambiguous, ids_of, not_there
 from lever_imocha.domain.rules import ResolvedRule, RuleKey
 from lever_imocha.domain.tags import TagScheme
 from lever_imocha.errors import LedgerError, SettingsError, VendorRefusedError
-from lever_imocha.ledger.cache import SETTINGS
+from lever_imocha.ledger.cache import NAMES, PROBLEMS, SETTINGS
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.settings import Rule, Settings
 from lever_imocha.workflows.account import check_account
@@ -29,7 +29,7 @@ from lever_imocha.workflows.form_templates import FormTemplates
 
 log = logging.getLogger(__name__)
 
-_NAMES, _CHECKED, _PROBLEMS = "lever.names", "lever.templates.checked", "settings.problems"
+_CHECKED = "lever.templates.checked"
 _FRESH = timedelta(minutes=15)
 
 KnownIds = dict[str, dict[str, list[str]]]
@@ -210,12 +210,12 @@ def resolve(
     :param checks: checks the rules' form templates, too.
     :return: with `problems`, whatever they are.
     """
-    former = ledger.cache.get(_NAMES) or {}
+    former = ledger.cache.get(NAMES) or {}
     resolver = _Resolver(lever, settings, former)
     rules, user_id = resolver.rules(checks), resolver.user_id()
     check_account(ledger, resolver.stage_ids)
     if resolver.known != former:
-        ledger.cache.put(_NAMES, resolver.known)
+        ledger.cache.put(NAMES, resolver.known)
     return ResolvedSettings(user_id=user_id, rules=rules, problems=tuple(resolver.problems))
 
 
@@ -262,12 +262,12 @@ def _checked(ledger: Ledger, settings: Settings) -> bool:
 
 def problems_of_last_sweep(ledger: Ledger) -> tuple[str, ...]:
     """Return the problems that the last sweep went on with."""
-    return tuple((ledger.cache.get(_PROBLEMS) or {}).get("lines", ()))
+    return tuple((ledger.cache.get(PROBLEMS) or {}).get("lines", ()))
 
 
 def keep_problems(ledger: Ledger, problems: Sequence[str]) -> None:
     """Record the problems that a sweep has gone on with."""
-    ledger.cache.put(_PROBLEMS, {"lines": list(problems)})
+    ledger.cache.put(PROBLEMS, {"lines": list(problems)})
 
 
 def current_resolved(ledger: Ledger, lever: LeverClient, settings: Settings) -> ResolvedSettings:

@@ -1,0 +1,38 @@
+"""How somebody stands, in the words of those who ask, and what stands in the way."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from lever_imocha.domain.decisions import Reason
+
+
+class Standing(StrEnum):
+    """Who has to do something next."""
+
+    NEEDS_YOU = "needs you"
+    WORKING = "we are working"
+    WAITING = "waiting for the candidate"
+    DONE = "done"
+
+
+class Problem(StrEnum):
+    """What kind of thing stands in the way."""
+
+    HELD = "held"
+    """A decision: a person has to correct something, or to say so."""
+    PARKED = "parked"
+    """Its work failed for two days, and is not tried any more by itself."""
+    FAILING = "failing"
+    """Its work failed, and is tried again by itself."""
+    OVERDUE = "overdue"
+    """Its work should have been begun by now."""
+    WAITS = "waits"
+    """On hold, and nobody has to do anything."""
+
+
+GOES_ON = (Reason.LIMIT, Reason.DELAY)
+"""Holds that end by themselves."""
+
+LEFT_ALONE = (Reason.BEFORE_ACTIVATION,)
+"""Holds that the settings ask for."""

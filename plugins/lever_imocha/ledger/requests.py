@@ -1,0 +1,61 @@
+"""What people ask for on the console: written there, done by a run of the DAG that invites."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from sqlalchemy import and_, func, select, text, true, update
+
+from lever_imocha.ledger.base import LedgerPart
+from lever_imocha.ledger.tables import requests
+from lever_imocha.ledger.values import Act, Request, Work
+from lever_imocha.ledger.work_queue import channel
+
+_REQUEST = [requests.c[name] for name in Request.__dataclass_fields__]
+_IS_OPEN = and_(requests.c.done_at.is_(None), requests.c.act.in_(list(Act)))
+"""One that a newer version has left is not ours to do."""
+_ADD = text(
+    """
+    INSERT INTO lever_imocha.requests (asked_at, act, opportunity_id, shown, reason, actor)
+    SELECT CAST(:now AS timestamptz), :act, asked.id, asked.shown, :reason, :actor
+    FROM unnest(CAST(:ids AS text[]), CAST(:shown AS text[])) AS asked (id, shown)
+    WHERE NOT EXISTS (
+        SELECT 1 FROM lever_imocha.requests
+        WHERE opportunity_id = asked.id AND act = :act AND done_at IS NULL
+    )
+    """
+)
+
+
+class Requests(LedgerPart):
+    """Keeps requests, with who asked and why, for good."""
+
+    def add(self, act: Act, shown: Mapping[str, str], *, reason: str, actor: str) -> int:
+        """Record requests about opportunities, and wake the DAG that does them; none that is open already.
+
+        :param shown: opportunity id -> what the person saw of it when they asked.
+        :return: how many are new.
+        """
+        values = {
+            "now": self._database.now(), "act": act.value, "ids": sorted(shown),
+            "shown": [shown[key] for key in sorted(shown)], "reason": reason, "actor": actor,
+        }  # fmt: skip
+        with self._database.transaction() as connection:
+            added = connection.execute(_ADD, values).rowcount
+            connection.execute(select(func.pg_notify(channel(Work.INVITE), "")))
+        return added
+
+    def waits(self) -> bool:
+        """Tell whether a request is open."""
+        return self._database.value(select(true()).where(_IS_OPEN).limit(1)) is not None
+
+    def take(self) -> Request | None:
+        """Return the oldest open request that no other run has, locked until the end of the caller's transaction."""
+        query = select(*_REQUEST).where(_IS_OPEN).order_by(requests.c.id).limit(1).with_for_update(skip_locked=True)
+        rows = self._database.rows(query)
+        return Request(**rows[0]._mapping) if rows else None
+
+    def finish(self, request_id: int, *, outcome: str) -> None:
+        """Record what came of a request."""
+        values = {"done_at": self._database.now(), "outcome": outcome}
+        self._database.execute(update(requests).where(requests.c.id == request_id).values(values))

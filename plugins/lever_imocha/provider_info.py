@@ -68,7 +68,7 @@ def get_provider_info() -> dict[str, Any]:
             {"integration-name": "iMocha", "python-modules": ["lever_imocha.triggers.ended_attempts"]},
         ],
         "notifications": ["lever_imocha.notifications.notifier.SettingsNotifier"],
-        "extra-links": ["lever_imocha.operators.links.LeverCandidateLink"],
+        "extra-links": [f"lever_imocha.operators.links.{name}" for name in ("LeverCandidateLink", "TimelineLink")],
         "connection-types": [
             {
                 "connection-type": "lever",

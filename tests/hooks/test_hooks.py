@@ -12,7 +12,7 @@ from lever_imocha.hooks.imocha import ImochaHook
 from lever_imocha.hooks.ledger import ledger_engine, ledger_url
 from lever_imocha.hooks.lever import LeverHook
 from lever_imocha.operators.assessment import WriteBackReportsOperator
-from lever_imocha.operators.links import LeverCandidateLink
+from lever_imocha.operators.links import LeverCandidateLink, TimelineLink
 
 from include.sandbox.world import Fault, World
 from tests.clients.conftest import Answer, Vendor, serve_answers
@@ -226,3 +226,9 @@ def test_the_connection_goes_before_the_variable(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("LEVER_IMOCHA_LEDGER", "postgresql://variable/x")
     monkeypatch.setenv("AIRFLOW_CONN_LEVER_IMOCHA_LEDGER", "postgres://u:p@host:5433/name")
     assert ledger_url().endswith("@host:5433/name")
+
+
+@pytest.mark.parametrize(("ids", "page"), [(["op"], "people/op"), (["op", "other"], ""), ([], "")])
+def test_a_row_leads_to_the_timeline(ids: list[str], page: str) -> None:
+    operator = WriteBackReportsOperator(task_id="t", opportunity_ids=ids)
+    assert TimelineLink().get_link(operator, ti_key=None).endswith(f"/lever-imocha/console/{page}")

@@ -15,7 +15,7 @@ from airflow.sdk import BaseOperator, BaseSensorOperator
 
 from lever_imocha.assets import announce, candidate_invited, report_written
 from lever_imocha.errors import SettingsError, TagsRefusedError, WaitFailedError, listed
-from lever_imocha.operators.links import LeverCandidateLink
+from lever_imocha.operators.links import LeverCandidateLink, TimelineLink
 from lever_imocha.runtime.batches import batches
 from lever_imocha.runtime.retry_policy import was_cleared
 from lever_imocha.runtime.tracebacks import without_traceback
@@ -66,7 +66,7 @@ class CandidatesOperator(AssessmentOperator):
     """
 
     template_fields = (*AssessmentOperator.template_fields, "opportunity_ids")
-    operator_extra_links = (LeverCandidateLink(),)
+    operator_extra_links = (TimelineLink(), LeverCandidateLink())
 
     def __init__(self, *, opportunity_ids: list[str], **kwargs: Any) -> None:
         super().__init__(**kwargs)

@@ -1,0 +1,25 @@
+"""The console's way to the ledger: from the connection, with connections to the database of its own."""
+
+from __future__ import annotations
+
+from sqlalchemy import make_url
+
+from lever_imocha.hooks.ledger import ledger_engine, ledger_url
+from lever_imocha.ledger.repository import Ledger
+
+_BOUNDS = "-c statement_timeout=5s -c jit=off"
+_READING = f"{_BOUNDS} -c default_transaction_read_only=on"
+
+
+def open_ledger(*, write: bool = False) -> Ledger:
+    """Return the ledger; the database itself refuses writes unless they are asked for.
+
+    Its connections are not those of the receivers in the same server: a slow page keeps no delivery waiting.
+
+    :raises LedgerError: it cannot be used.
+    """
+    url = make_url(ledger_url())
+    given = url.query.get("options", ())
+    options = [*((given,) if isinstance(given, str) else given), _BOUNDS if write else _READING]
+    own = url.update_query_dict({"options": " ".join(options)})
+    return Ledger(engine=ledger_engine(own.render_as_string(hide_password=False), pre_ping=True))

@@ -1,0 +1,333 @@
+"""What stands on each page: read from the ledger, said in words. The same for people and for programs."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
+from typing import Annotated, Any
+from urllib.parse import urlencode
+
+from fastapi import HTTPException, Query
+
+from lever_imocha.console.acts import LABELS, offered, offered_for_all
+from lever_imocha.console.words import Words
+from lever_imocha.domain.standing import Problem, Standing
+from lever_imocha.ledger.cache import DOCTOR, NAMES, PROBLEMS, TESTS
+from lever_imocha.ledger.database import HEAD
+from lever_imocha.ledger.overview import AT_MOST, PAGE, Attention, PeopleFilter, Person
+from lever_imocha.ledger.repository import Ledger
+from lever_imocha.ledger.values import Act
+from lever_imocha.ledger.watermarks import ACTIVATED
+
+Count = Annotated[int, Query(ge=0, le=1_000_000)]
+_EACH = 10
+_OVERDUE = timedelta(minutes=15)
+_ORDER = [Problem.PARKED, Problem.HELD, Problem.OVERDUE, Problem.FAILING, Problem.WAITS]
+_UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE)
+_LEVER = "https://hire.lever.co/candidates"
+
+
+def words(ledger: Ledger, *, now: datetime, full_names: bool) -> Words:
+    """Return the words for one page, with the names of tests and stages that the last runs have read."""
+    tests = (ledger.cache.get(TESTS) or {}).get("names", {})
+    stages = (ledger.cache.get(NAMES) or {}).get("stages", {})
+    return Words(
+        now=now,
+        tests={int(key): name for key, name in tests.items()},
+        stages={stage_id: name for name, ids in stages.items() for stage_id in ids},
+        full_names=full_names,
+    )
+
+
+# Attention
+
+
+def attention(ledger: Ledger, say: Words, *, kind: Problem | None, why: str, skip: int) -> dict[str, Any]:
+    """List for whom something is in the way, by reason: a few of each, or a page of one."""
+    each = PAGE if kind else _EACH
+    found = ledger.overview.attention(
+        overdue_before=say.now - _OVERDUE, each=each, kind=kind, why=why, skip=skip if kind else 0
+    )
+    groups: dict[tuple[Problem, str], list[Attention]] = {}
+    for item in found:
+        groups.setdefault((item.kind, item.why), []).append(item)
+    ordered = sorted(groups.values(), key=lambda group: (_ORDER.index(group[0].kind), group[0].since))
+    return {"groups": [_group(group, say, skip) for group in ordered], "one": kind is not None, "skip": skip}
+
+
+def _group(group: list[Attention], say: Words, skip: int) -> dict[str, Any]:
+    first = group[0]
+    says, fix = say.problem(first)
+    return {
+        "kind": first.kind, "why": first.why, "says": says, "fix": fix, "total": first.total,
+        "query": urlencode({"kind": first.kind, "why": first.why}),
+        "acts": [{"act": act, "label": LABELS[act], "will": will} for act, will in offered_for_all(first.why).items()],
+        "next": skip + len(group) if skip + len(group) < first.total else None,
+        "people": [
+            {
+                "opportunity_id": item.opportunity_id, "name": say.name(item.name),
+                "detail": item.detail if first.kind in (Problem.HELD, Problem.WAITS) else say.work(item.detail),
+                "since": item.since, "age": say.age(item.since),
+            }
+            for item in group
+        ],
+    }  # fmt: skip
+
+
+AT_ONCE = 200
+"""So many people are asked about at once at most, the longest waiting first."""
+
+
+def plan(ledger: Ledger, say: Words, *, kind: Problem, why: str, act: Act) -> tuple[dict[str, Any], dict[str, str]]:
+    """Say what will happen when something is asked for about all who have the same problem.
+
+    :return: the plan, for people; and opportunity id -> what is known of it, for the requests.
+    """
+    found = ledger.overview.attention(overdue_before=say.now - _OVERDUE, each=AT_ONCE, kind=kind, why=why)
+    will = offered_for_all(why).get(act)
+    if not found or will is None:
+        raise HTTPException(409, f"{act} is not possible: nobody has this problem any more, or it is not for them.")
+    group = _group(found, say, 0)
+    about = {"act": act, "will": will, "count": len(found), "total": found[0].total, "sample": group["people"][:10]}
+    return about, {item.opportunity_id: group["says"] for item in found}
+
+
+# People
+
+
+Search = Annotated[str, Query(max_length=200)]
+Number = Annotated[str, Query(max_length=20, pattern=r"^\d*$")]
+Day = Annotated[str, Query(pattern=r"^(\d{4}-\d\d-\d\d)?$")]
+Cursor = Annotated[str, Query(max_length=60)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """The filter of the page, as it stands in its address."""
+
+    q: str
+    standing: str
+    test: str
+    entered_from: str
+    entered_to: str
+    after: str
+
+
+def people(ledger: Ledger, say: Words, wanted: Wanted) -> dict[str, Any]:
+    """List people, the latest arrival first, a page at a time."""
+    opportunity_id = _UUID.search(wanted.q)
+    by_name = wanted.q.strip() and not opportunity_id
+    if by_name and not say.full_names:
+        raise HTTPException(403, "Search by the id or the address of the candidate in Lever: you may not search names.")
+    if by_name and not re.search(r"\w", wanted.q):
+        raise HTTPException(400, "A name to search for has letters.")
+    found = ledger.overview.people(
+        PeopleFilter(
+            opportunity_id=opportunity_id.group().lower() if opportunity_id else None,
+            name=wanted.q if by_name else None,
+            standing=_standing(wanted.standing),
+            test_id=int(wanted.test) if wanted.test else None,
+            entered_from=_day(wanted.entered_from),
+            entered_before=_day(wanted.entered_to, later=1),
+            after=_cursor(wanted.after),
+        ),
+        limit=PAGE + 1,
+    )
+    shown, more = found[:PAGE], len(found) > PAGE
+    filters = {name: value for name, value in vars(wanted).items() if value and name != "after"}
+    after = urlencode(filters | {"after": f"{shown[-1].entered_at.isoformat()}~{shown[-1].entry_id}"}) if more else None
+    return {
+        "people": [_summary(person, say) for person in shown], "next": after, "wanted": vars(wanted),
+        "tests": [{"id": test_id, "name": say.test(test_id)} for test_id in sorted(say.tests)],
+    }  # fmt: skip
+
+
+def _standing(word: str) -> Standing | None:
+    try:
+        return Standing(word) if word else None
+    except ValueError:
+        raise HTTPException(400, f"standing is one of: {', '.join(Standing)}") from None
+
+
+def _day(day: str, *, later: int = 0) -> datetime | None:
+    try:
+        at = datetime.combine(datetime.fromisoformat(day).date(), time(), UTC) if day else None
+        return at + timedelta(days=later) if at else None
+    except (ValueError, OverflowError):
+        raise HTTPException(400, f"{day} is no day; write one as 2026-01-31") from None
+
+
+def _cursor(after: str) -> tuple[datetime, int] | None:
+    if not after:
+        return None
+    try:
+        at, _, entry_id = after.partition("~")
+        return datetime.fromisoformat(at).astimezone(UTC), int(entry_id)
+    except (ValueError, OverflowError):
+        raise HTTPException(400, "after is what the page before says it is") from None
+
+
+def _summary(person: Person, say: Words) -> dict[str, Any]:
+    return {
+        "opportunity_id": person.opportunity_id, "name": say.name(person.name), "standing": person.standing,
+        "why": say.why(person), "fix": say.fix(person), "stage": say.stage(person.stage_id),
+        "entered_at": person.entered_at, "age": say.age(person.entered_at),
+        "tests": [
+            {
+                "test_id": test.test_id, "test": say.test(test.test_id), "status": test.status,
+                "says": say.status(test.status), "invitation_id": test.invitation_id, "invited_at": test.invited_at,
+                "times_invited": test.times_invited, "ended_at": test.ended_at, "written_at": test.written_at,
+            }
+            for test in person.tests
+        ],
+    }  # fmt: skip
+
+
+# One person
+
+
+def person(ledger: Ledger, say: Words, opportunity_id: str) -> dict[str, Any] | None:
+    """Tell everything about one opportunity: how it stands and why, what can be asked for, what has happened."""
+    found = ledger.overview.people(PeopleFilter(opportunity_id=opportunity_id), limit=1)
+    if not found:
+        return None
+    (one,) = found
+    return {
+        "person": _summary(one, say) | {
+            "decision": one.decision, "reason": one.reason, "detail": one.detail, "facts": one.facts,
+            "decided_at": one.decided_at, "problem": one.problem, "parked": one.parked, "next_try": one.next_try,
+        },
+        "lever": f"{_LEVER}/{one.opportunity_id}",
+        "acts": [{"act": act, "label": LABELS[act], "will": will} for act, will in offered(one).items()],
+        "timeline": [
+            {
+                "at": moment.at, "age": say.age(moment.at), "kind": moment.kind, "says": say.moment(moment),
+                "source": say.source(moment.source), "actor": moment.actor, "detail": moment.detail,
+                "test_id": moment.test_id, "invitation_id": moment.invitation_id,
+            }
+            for moment in ledger.overview.timeline(opportunity_id)
+        ],
+    }  # fmt: skip
+
+
+# Flow
+
+
+_SHARE = ["entered", "held", "invited", "started", "ended", "written", "expired", "cancelled"]
+_TIMES = ["move_to_invitation", "invitation_to_start", "end_to_report"]
+Weeks = Annotated[int, Query(ge=1, le=52)]
+
+
+def flow(ledger: Ledger, say: Words, *, weeks: int) -> dict[str, Any]:
+    """Count how far those have come who entered in the last weeks, and how long that took."""
+    monday = datetime.combine(say.now.date() - timedelta(days=say.now.weekday()), time(), UTC)
+    found = ledger.overview.flow(since=monday - timedelta(weeks=weeks - 1))
+    rows = [
+        {
+            "of": f"{row.week:%Y-%m-%d}"
+            if row.week
+            else say.test(row.test_id)
+            if row.test_id
+            else "not invited to any test"
+        }
+        | {name: getattr(row, name) for name in _SHARE}
+        | {name: _taken(getattr(row, name)) for name in _TIMES}
+        for row in found
+    ]
+    by_week = [row for row, of in zip(rows, found, strict=True) if of.week is not None]
+    return {
+        "weeks": weeks, "at_most": AT_MOST if rows[0]["entered"] >= AT_MOST else None, "all": rows[0] | {"of": "all"}, "by_week": by_week,
+        "by_test": [row for row, of in zip(rows[1:], found[1:], strict=True) if of.week is None],
+    }  # fmt: skip
+
+
+def _taken(seconds: tuple[float, float] | None) -> dict[str, float] | None:
+    return {"p50": seconds[0], "p95": seconds[1]} if seconds else None
+
+
+def flow_csv(data: dict[str, Any]) -> str:
+    """Return the page's tables as CSV; a text that a spreadsheet would take for a formula is made none."""
+    out = io.StringIO()
+    columns = [*_SHARE, *(f"{name}_{part}_seconds" for name in _TIMES for part in ("p50", "p95"))]
+    writer = csv.writer(out)
+    writer.writerow(["by", "of", *columns])
+    for by, rows in (("all", [data["all"]]), ("test", data["by_test"]), ("week", data["by_week"])):
+        for row in rows:
+            of = f"'{row['of']}" if row["of"].startswith(("=", "+", "-", "@", "\t", "\r")) else row["of"]
+            times = [round(row[name][part]) if row[name] else "" for name in _TIMES for part in ("p50", "p95")]
+            writer.writerow([by, of, *(row[name] for name in _SHARE), *times])
+    return out.getvalue()
+
+
+# Traffic
+
+
+_DAYS = 14
+
+
+def traffic(ledger: Ledger, say: Words) -> dict[str, Any]:
+    """Tell what the vendors have sent, what is queued, and how the rate limits stand."""
+    received = ledger.overview.received(since=say.now - timedelta(days=_DAYS))
+    days = sorted({row.day for row in received})
+    by_day = [
+        {"day": f"{day:%Y-%m-%d}"}
+        | {vendor: sum(row.count for row in received if (row.day, row.vendor) == (day, vendor)) for vendor in _VENDORS}
+        for day in days
+    ]
+    last = {vendor: max((row.last for row in received if row.vendor == vendor), default=None) for vendor in _VENDORS}
+    return {
+        "days": _DAYS, "by_day": by_day,
+        "last": [{"vendor": vendor, "at": at, "age": say.age(at), "fix": _SILENT[vendor]} for vendor, at in last.items()],
+        "kinds": [
+            {"vendor": vendor, "event": event, "count": sum(row.count for row in received if row.event == event and row.vendor == vendor)}
+            for vendor, event in sorted({(row.vendor, row.event) for row in received})
+        ],
+        "queue": [
+            {"kind": row.kind, "work": say.work(row.kind), "state": row.state, "count": row.count, "oldest": row.oldest, "age": say.age(row.oldest)}
+            for row in ledger.overview.queued()
+        ],
+        "rates": [
+            {"api": row.name, "backlog": row.backlog, "slowdown": row.slowdown, "slowed_at": row.slowed_at, "age": say.age(row.slowed_at)}
+            for row in ledger.overview.rates()
+        ],
+    }  # fmt: skip
+
+
+_VENDORS = ("lever", "imocha")
+_SILENT = {
+    "lever": "If candidates were moved since: in Lever's settings, is the webhook there, and does Verify succeed? A refused"
+    " delivery is a warning in the receivers' log. Candidates are invited by the sweep all the same.",
+    "imocha": "If tests have ended since: is public_url set, and reachable from outside? Reports are found by the sweep all"
+    " the same.",
+}
+
+
+# Health
+
+
+def health(ledger: Ledger, say: Words) -> dict[str, Any]:
+    """Tell what the last runs and the last check have left in the ledger."""
+    activated, restored = ledger.watermarks.get(ACTIVATED), ledger.restore.is_recent()
+    return {
+        "schema": HEAD, "activated_at": activated, "age": say.age(activated), "restored": restored,
+        "problems": list((ledger.cache.get(PROBLEMS) or {}).get("lines", ())),
+        "checks": _table(ledger.cache.get(DOCTOR)),
+    }  # fmt: skip
+
+
+def _table(stored: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Return what a check has stored as a table, whatever its columns are."""
+    rows = next((value for value in (stored or {}).values() if isinstance(value, list)), None)
+    rows = [row for row in rows or [] if isinstance(row, dict)]
+    if not rows:
+        return None
+    columns = list(dict.fromkeys(column for row in rows for column in row))
+    others = {key: value for key, value in (stored or {}).items() if isinstance(value, str)}
+    return {
+        "columns": columns,
+        "rows": [[str(row.get(column, "")) for column in columns] for row in rows],
+        "about": others,
+    }

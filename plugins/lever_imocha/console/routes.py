@@ -1,0 +1,217 @@
+"""The console's addresses. Whoever gets here may read: the application has found out before (`app`)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+from urllib.parse import parse_qsl
+
+from fastapi import APIRouter, HTTPException, Request, Response
+from fastapi.responses import FileResponse
+from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
+from starlette.concurrency import run_in_threadpool
+
+from lever_imocha.console import pages
+from lever_imocha.console.rendering import page
+from lever_imocha.console.rights import Viewer, require_own_page
+from lever_imocha.console.words import Words
+from lever_imocha.domain.standing import Problem, Standing
+from lever_imocha.ledger.repository import Ledger
+from lever_imocha.ledger.values import Act
+
+router = APIRouter()
+_STATIC = Path(__file__).parent / "static"
+_FILES = frozenset(path.name for path in _STATIC.iterdir())
+_MAX_BODY = 8 * 1024
+
+
+class Asked(BaseModel):
+    """What a person asks for.
+
+    :param reason: why, in the person's words.
+    :param dry_run: only say what would happen.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    act: Act
+    reason: Annotated[
+        str, StringConstraints(strip_whitespace=True, min_length=3, max_length=300, pattern=r"^[^\x00-\x1f]*$")
+    ]
+    dry_run: bool = False
+
+
+class AskedForAll(Asked):
+    """What a person asks for about all who have the same problem."""
+
+    kind: Problem
+    why: str
+
+
+A = TypeVar("A", bound=Asked)
+
+
+@dataclass(frozen=True)
+class Desk:
+    """What a page is made with.
+
+    :param open_ledger: opens the ledger, to read, or to write.
+    :param clock: aware UTC now.
+    """
+
+    open_ledger: Callable[..., Ledger]
+    clock: Callable[[], datetime]
+
+    def page(self, viewer: Viewer) -> tuple[Ledger, Words]:
+        """Open what a page is read from, and the words that it is said in."""
+        ledger = self.open_ledger()
+        return ledger, pages.words(ledger, now=self.clock(), full_names=viewer.may_see_names)
+
+
+def _desk(request: Request) -> Desk:
+    desk: Desk = request.app.state.desk
+    return desk
+
+
+@router.get("/static/{name}")
+def static(name: str) -> FileResponse:
+    """Send a script, a style or a picture."""
+    if name not in _FILES:
+        raise HTTPException(404, "There is no such file.")
+    return FileResponse(_STATIC / name, headers={"Cache-Control": "private, max-age=86400"})
+
+
+@router.get("/")
+def attention(request: Request, kind: Problem | None = None, why: str = "", skip: pages.Count = 0) -> Response:
+    """Show for whom something is in the way."""
+    ledger, words = _desk(request).page(request.state.viewer)
+    return page(request, "attention.html", pages.attention(ledger, words, kind=kind, why=why, skip=skip))
+
+
+@router.get("/people")
+def people(
+    request: Request,
+    q: pages.Search = "",
+    standing: str = "",
+    test: pages.Number = "",
+    entered_from: pages.Day = "",
+    entered_to: pages.Day = "",
+    after: pages.Cursor = "",
+) -> Response:
+    """List people, by filters."""
+    wanted = pages.Wanted(
+        q=q, standing=standing, test=test, entered_from=entered_from, entered_to=entered_to, after=after
+    )
+    ledger, words = _desk(request).page(request.state.viewer)
+    return page(request, "people.html", pages.people(ledger, words, wanted), standings=list(Standing))
+
+
+@router.get("/people/{opportunity_id}")
+def person(request: Request, opportunity_id: str) -> Response:
+    """Show everything about one person."""
+    ledger, words = _desk(request).page(request.state.viewer)
+    data = pages.person(ledger, words, opportunity_id)
+    if data is None:
+        raise HTTPException(404, "Nobody with this id was ever seen in a trigger stage.")
+    return page(request, "person.html", data)
+
+
+@router.get("/flow")
+def flow(request: Request, weeks: pages.Weeks = 12) -> Response:
+    """Show how many come how far, and how long it takes."""
+    ledger, words = _desk(request).page(request.state.viewer)
+    return page(request, "flow.html", pages.flow(ledger, words, weeks=weeks))
+
+
+@router.get("/flow.csv")
+def flow_csv(request: Request, weeks: pages.Weeks = 12) -> Response:
+    """Send the same as a file."""
+    ledger, words = _desk(request).page(request.state.viewer)
+    return Response(
+        pages.flow_csv(pages.flow(ledger, words, weeks=weeks)),
+        media_type="text/csv; charset=utf-8",
+        headers={"Content-Disposition": 'attachment; filename="flow.csv"'},
+    )
+
+
+@router.get("/traffic")
+def traffic(request: Request) -> Response:
+    """Show what the vendors send, what is queued, how the rate limits stand."""
+    ledger, words = _desk(request).page(request.state.viewer)
+    return page(request, "traffic.html", pages.traffic(ledger, words))
+
+
+@router.get("/health")
+def health(request: Request) -> Response:
+    """Show what the last check and the last runs have found."""
+    ledger, words = _desk(request).page(request.state.viewer)
+    return page(request, "health.html", pages.health(ledger, words))
+
+
+@router.post("/requests")
+async def ask_for_all(request: Request) -> Response:
+    """Ask for something about all who have the same problem."""
+    who: Viewer = request.state.viewer
+    require_own_page(request, who)
+    asked = await _read(request, AskedForAll)
+    data = await run_in_threadpool(_ask_for_all, _desk(request), who, asked)
+    return page(request, "asked.html", data, status=200 if asked.dry_run else 202)
+
+
+@router.post("/people/{opportunity_id}/requests")
+async def ask(request: Request, opportunity_id: str) -> Response:
+    """Ask for something about one person."""
+    who: Viewer = request.state.viewer
+    require_own_page(request, who)
+    asked = await _read(request, Asked)
+    data = await run_in_threadpool(_ask, _desk(request), who, opportunity_id, asked)
+    return page(request, "asked.html", data, status=200 if asked.dry_run else 202)
+
+
+def _ask_for_all(desk: Desk, who: Viewer, asked: AskedForAll) -> dict[str, Any]:
+    """Record requests about all of a group, up to a number; return what will happen.
+
+    :raises HTTPException: 409 when there is nobody, or it is not possible for them.
+    """
+    ledger, words = desk.page(who)
+    plan, shown = pages.plan(ledger, words, kind=asked.kind, why=asked.why, act=asked.act)
+    if not asked.dry_run:
+        desk.open_ledger(write=True).requests.add(asked.act, shown, reason=asked.reason, actor=who.name)
+    return plan | {"dry_run": asked.dry_run}
+
+
+def _ask(desk: Desk, who: Viewer, opportunity_id: str, asked: Asked) -> dict[str, Any]:
+    """Record a request, if it is possible now; return what will happen.
+
+    :raises HTTPException: 404 for nobody we know, 409 for what is not possible now.
+    """
+    ledger, words = desk.page(who)
+    person = pages.person(ledger, words, opportunity_id)
+    if person is None:
+        raise HTTPException(404, "Nobody with this id was ever seen in a trigger stage.")
+    will = next((act["will"] for act in person["acts"] if act["act"] == asked.act), None)
+    if will is None:
+        raise HTTPException(409, f"{asked.act} is not possible for this candidate now: {person['person']['why']}")
+    if not asked.dry_run:
+        shown = f"{person['person']['standing']}: {person['person']['why']}"
+        ledger = desk.open_ledger(write=True)
+        ledger.requests.add(asked.act, {opportunity_id: shown}, reason=asked.reason, actor=who.name)
+    return {"act": asked.act, "will": will, "dry_run": asked.dry_run, "count": 1, "total": 1, "sample": []}
+
+
+async def _read(request: Request, kind: type[A]) -> A:
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > _MAX_BODY:
+            raise HTTPException(400, "The body is too large.")
+    try:
+        if request.headers.get("content-type", "").startswith("application/json"):
+            return kind.model_validate_json(bytes(body))
+        return kind.model_validate(dict(parse_qsl(body.decode(), keep_blank_values=True)))
+    except (ValidationError, UnicodeDecodeError) as error:
+        wrong = error.errors()[0] if isinstance(error, ValidationError) else {"loc": ("body",), "msg": "not UTF-8"}
+        raise HTTPException(400, f"{'.'.join(map(str, wrong['loc']))}: {wrong['msg']}") from None

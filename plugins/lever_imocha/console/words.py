@@ -1,0 +1,217 @@
+"""The console's words: a sentence for everything that a timeline or a list has a code for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from lever_imocha.domain.advice import fix_of_hold, words_of_problem
+from lever_imocha.domain.decisions import Action
+from lever_imocha.domain.standing import Problem, Standing
+from lever_imocha.ledger.overview import Attention, Moment, Person
+
+_SOURCES = {
+    "sweep": "sweep of Lever",
+    "read": "read in Lever",
+    "webhook": "Lever's webhook",
+    "callback": "iMocha's callback",
+    "workflow": "workflow",
+    "console": "console",
+}
+_KINDS = {
+    "entered": "Entered the stage {detail}",
+    "invited": "Invited to {test}: iMocha sends the e-mail",
+    "refreshed": "Invitation to {test} sent again",
+    "reattempt_given": "Another attempt at {test} given",
+    "adopted": "Took over the invitation to {test} that another integration had sent; no e-mail",
+    "already_taken": "Not invited: {test} was taken already",
+    "already_running": "Not invited: an attempt at {test} is in progress",
+    "invite_repeated": "Invite to {test} repeated: {detail}",
+    "recovered": "Found the invitation to {test} whose answer was lost",
+    "invitation_replaced": "Another invitation replaces the one to {test} ({detail}): the address has changed",
+    "held": "On hold: {detail}",
+    "ignored": "Not invited: {detail}",
+    "cancelled": "Invitation cancelled: {detail}",
+    "masked": "iMocha was asked to mask the attempt",
+    "mask_by_hand": "iMocha does not say whose attempt it is: mask it there by hand",
+    "deleted_in_lever": "Deleted in Lever: nothing is written back",
+    "report_missing": "The report could not be put into Lever",
+    "written_back": "Written back to Lever",
+    "begun": "Step begun, and its answer not known yet: {detail}",
+    "mail_accepted": "E-mail for {test} asked for; iMocha has accepted it",
+    "mail_unanswered": "E-mail for {test} asked for; iMocha has not answered",
+    "form_done": "Form in Lever",
+    "file_done": "Report file in Lever",
+    "note_done": "Note in Lever",
+    "stage_done": "Moved on in Lever",
+    "status_pending": "iMocha: the invitation is open",
+    "status_in_progress": "iMocha: the candidate has begun the test",
+    "status_complete": "iMocha: the candidate has finished the test",
+    "status_test_left": "iMocha: the candidate has left the test",
+    "status_terminated": "iMocha: the test was ended by iMocha",
+    "status_cancelled": "iMocha: the invitation is cancelled",
+    "status_expired": "iMocha: the invitation has expired",
+    "status_unknown": "iMocha does not say how far the attempt is",
+    "candidateStageChange": "Lever told of a move to another stage",
+    "candidateArchiveChange": "Lever told that the candidate was archived, or is back",
+    "candidateHired": "Lever told of a hire",
+    "candidateDeleted": "Lever told of a deletion",
+    "asked_look_again": "Asked to look again: {detail}",
+    "asked_release": "Asked to invite above the limit: {detail}",
+    "asked_drop": "Asked not to invite: {detail}",
+    "asked_send_again": "Asked to send the e-mail again: {detail}",
+    "done_look_again": "Looked again: {detail}",
+    "done_release": "Released: {detail}",
+    "done_drop": "Dropped: {detail}",
+    "done_send_again": "Sending again: {detail}",
+}
+_STANDINGS = {
+    "pending": "invited",
+    "in_progress": "has begun",
+    "complete": "finished",
+    "test_left": "left the test",
+    "terminated": "ended by iMocha",
+    "cancelled": "invitation cancelled",
+    "expired": "invitation expired",
+    "unknown": "invited, iMocha does not say more",
+    None: "not invited yet",
+}
+_PROBLEMS = {
+    Problem.HELD: "On hold: {why}",
+    Problem.PARKED: "Given up after two days: {why}",
+    Problem.FAILING: "Failed, tried again by itself: {why}",
+    Problem.OVERDUE: "Overdue: {why}",
+    Problem.WAITS: "On hold, nothing to do: {why}",
+}
+_WORK = {
+    "invite": "to decide and invite",
+    "cancel": "to cancel the invitation",
+    "status": "to show the status in Lever",
+    "mask": "to have iMocha mask the attempts",
+    "write_back": "to write the report to Lever",
+}
+
+
+@dataclass(frozen=True)
+class Words:
+    """Says things in words.
+
+    :param now: for ages.
+    :param tests: names of iMocha's tests, as far as they are known.
+    :param stages: names of Lever's stages, likewise.
+    :param full_names: whether the viewer may see names; else they are initials.
+    """
+
+    now: datetime
+    tests: Mapping[int, str] = field(default_factory=dict)
+    stages: Mapping[str, str] = field(default_factory=dict)
+    full_names: bool = False
+
+    def name(self, name: str | None) -> str:
+        """Return a name as far as the viewer may see it."""
+        if name is None:
+            return "(no name kept)"
+        return name if self.full_names else initials(name)
+
+    def test(self, test_id: int | None) -> str:
+        """Name a test."""
+        if test_id is None:
+            return "the test"
+        return f"{self.tests[test_id]} [{test_id}]" if test_id in self.tests else f"test {test_id}"
+
+    def stage(self, stage_id: str) -> str:
+        """Name a stage."""
+        return self.stages.get(stage_id, stage_id)
+
+    def age(self, at: datetime | None) -> str:
+        """Say how long ago, or how far ahead, a time is."""
+        if at is None:
+            return ""
+        seconds = (self.now - at).total_seconds()
+        return f"in {span(-seconds)}" if seconds < -1 else f"{span(max(seconds, 0))} ago"
+
+    def moment(self, moment: Moment) -> str:
+        """Say what happened."""
+        detail = self.stage(moment.detail or "") if moment.kind == "entered" else moment.detail or "no reason given"
+        said = _KINDS.get(moment.kind)
+        if said is None:
+            named = moment.kind.replace("_", " ")
+            return (
+                f"{_SOURCES.get(moment.source, moment.source)}: {named}{f': {moment.detail}' if moment.detail else ''}"
+            )
+        return said.format(detail=detail, test=self.test(moment.test_id))
+
+    @staticmethod
+    def source(source: str) -> str:
+        """Say who told or did it."""
+        return _SOURCES.get(source, source)
+
+    @staticmethod
+    def status(status: str | None) -> str:
+        """Say how far an attempt is."""
+        return _STANDINGS.get(status, status or "")
+
+    @staticmethod
+    def problem(problem: Attention) -> tuple[str, str]:
+        """Say what is in the way, and what to do about it."""
+        why = _WORK.get(problem.why) or words_of_problem(problem.why)[0]
+        return _PROBLEMS[problem.kind].format(why=why), fix_of(problem.kind, problem.why)
+
+    @staticmethod
+    def work(kind: str) -> str:
+        """Say what is to be done."""
+        return _WORK.get(kind, kind)
+
+    def why(self, person: Person) -> str:
+        """Answer in one sentence why somebody stands where they stand."""
+        if person.parked or (person.problem and person.decision != Action.HOLD):
+            tried = "it is not tried any more by itself" if person.parked else f"next try {self.age(person.next_try)}"
+            return f"The last try failed: {words_of_problem(person.problem or '')[0]}; {tried}."
+        if person.decision == Action.HOLD:
+            return f"On hold: {person.reason}{f' ({person.detail})' if person.detail else ''}."
+        if person.decided_at is None:
+            return "Not decided yet: a run will read the candidate."
+        if person.decision == Action.IGNORE:
+            return f"Not invited: {person.reason}{f' ({person.detail})' if person.detail else ''}."
+        if person.standing is Standing.WORKING:
+            return "Decided; work for the candidate is in the queue."
+        return (
+            "; ".join(
+                f"{self.test(test.test_id)}: {self.status(test.status)}{', report in Lever' if test.written_at else ''}"
+                for test in person.tests
+            )
+            + "."
+        )
+
+    @staticmethod
+    def fix(person: Person) -> str:
+        """Say what to do about somebody, if anything."""
+        if person.parked:
+            return fix_of(Problem.PARKED, person.problem or "")
+        if person.decision == Action.HOLD:
+            return fix_of(Problem.HELD, person.reason or "")
+        return fix_of(Problem.FAILING, person.problem) if person.problem else ""
+
+
+def fix_of(kind: Problem, why: str) -> str:
+    """Say what to do about a problem."""
+    if kind in (Problem.HELD, Problem.WAITS):
+        return fix_of_hold(why)
+    if kind is Problem.OVERDUE:
+        return "Nothing has tried it. Is its DAG paused? Do its runs end, and does the scheduler run?"
+    _, fix = words_of_problem(why)
+    return f"{fix} Then ask to look again." if kind is Problem.PARKED else fix
+
+
+def initials(name: str) -> str:
+    """Return the first letters of a name's words, three at most."""
+    return " ".join(f"{word[0]}." for word in name.split()[:3])
+
+
+def span(seconds: float) -> str:
+    """Say how long something took, in one unit."""
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{int(seconds // size)} {unit}"
+    return f"{int(seconds)} s"

@@ -1,0 +1,59 @@
+"""The console in Airflow's own API server, with users of every kind, a real ledger, and the sandbox."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from fastapi.testclient import TestClient
+from lever_imocha.ledger.repository import Ledger
+
+from include.sandbox.world import World
+from tests.clients.conftest import imocha_client, lever_client
+from tests.workflows.conftest import Stack
+
+LogIn = Callable[[str], TestClient]
+CONSOLE = "/lever-imocha/console"
+ROLES = {"ann": "VIEWER", "bob": "USER", "eve": "OP", "stranger": None}
+"""Ann reads; Bob also acts; Eve also sees names; a stranger has an account and no rights."""
+
+
+@pytest.fixture(scope="module")
+def api_server() -> Iterator[TestClient]:
+    from airflow.api_fastapi.app import create_app, purge_cached_app
+    from airflow.utils.db import initdb
+
+    initdb()
+    with TestClient(create_app(), headers={"Accept": "application/json"}, follow_redirects=False) as client:
+        yield client
+    purge_cached_app()
+
+
+@pytest.fixture
+def login(
+    api_server: TestClient, ledger: Ledger, ledger_url: str, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[str], TestClient]:
+    """Return a browser in which a user is logged in."""
+    from airflow.api_fastapi.app import get_auth_manager
+    from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
+
+    monkeypatch.setenv("LEVER_IMOCHA_LEDGER", ledger_url)
+
+    def log_in(name: str) -> TestClient:
+        user = SimpleAuthManagerUser(username=name, role=ROLES[name])
+        api_server.cookies.set("_token", get_auth_manager().generate_jwt(user))
+        return api_server
+
+    api_server.cookies.clear()
+    return log_in
+
+
+@pytest.fixture
+def stack(ledger: Ledger, sandbox_world: World, sandbox_url: str) -> Stack:
+    sandbox_world.switches["rate_limit"] = False
+    return Stack(
+        world=sandbox_world,
+        ledger=ledger,
+        lever=lever_client(f"{sandbox_url}/lever/v1"),
+        imocha=imocha_client(f"{sandbox_url}/imocha/v3"),
+    )

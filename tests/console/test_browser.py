@@ -1,0 +1,220 @@
+"""The console in Airflow's own page, in a real browser: Chromium, without a window."""
+
+from __future__ import annotations
+
+import gzip
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from fastapi.testclient import TestClient
+from lever_imocha.console import app as console
+from playwright.sync_api import Browser, ConsoleMessage, Frame, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Error as PlaywrightError
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import HTMLResponse
+from starlette.routing import Route
+
+from include.sandbox.server import serve
+from tests.console.conftest import CONSOLE, LogIn
+from tests.support import PYTHON
+from tests.workflows.conftest import Stack
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("airflow")]
+PAGES = {"": "Attention", "people": "People", "flow": "Flow", "traffic": "Traffic", "health": "Health"}
+SCRIPT = "<img src=x onerror=alert(1)><script>alert(2)</script>"
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    """Playwright's own Chromium (``playwright install chromium``), else the system's."""
+    with sync_playwright() as playwright:
+        own = Path(playwright.chromium.executable_path)
+        path = str(own) if own.exists() else shutil.which("chromium") or shutil.which("google-chrome")
+        if path is None:
+            pytest.skip("there is no Chromium: .venv/bin/playwright install chromium, or apt install chromium")
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def address(api_server: TestClient) -> Iterator[str]:
+    """Airflow's API server on a real port."""
+    with serve(api_server.app) as url:
+        yield url
+
+
+@pytest.fixture
+def faults() -> list[str]:
+    """What a browser has complained about; each test ends with none."""
+    return []
+
+
+@pytest.fixture
+def open_page(
+    chromium: Browser, address: str, login: LogIn, faults: list[str]
+) -> Iterator[Callable[..., tuple[Page, Frame]]]:
+    """Open a page of the console in Airflow's frame, as a user."""
+    contexts = []
+
+    def note(message: ConsoleMessage) -> None:
+        if message.type == "error" and "lever-imocha" in message.location.get("url", ""):
+            faults.append(message.text)
+
+    def open_(user: str, page: str = "", **given: object) -> tuple[Page, Frame]:
+        context = chromium.new_context(**given)  # type: ignore[arg-type]
+        contexts.append(context)
+        context.add_cookies([{"name": "_token", "value": login(user).cookies["_token"], "url": address}])
+        tab = context.new_page()
+        tab.on("console", note)
+        tab.on("dialog", lambda dialog: faults.append(f"dialog: {dialog.message}"))
+        tab.goto(f"{address}/plugin/lever-imocha")
+        element = tab.wait_for_selector("iframe")
+        frame = element.content_frame() if element else None
+        assert frame is not None
+        if page:
+            frame.goto(f"{address}{CONSOLE}/{page}")
+        frame.wait_for_selector("h1")
+        return tab, frame
+
+    yield open_
+    for context in contexts:
+        context.close()
+    assert faults == []
+
+
+def paper(frame: Frame) -> str:
+    return str(frame.evaluate("getComputedStyle(document.body).backgroundColor"))
+
+
+@pytest.mark.parametrize("width", [1400, 375])
+def test_each_page_is_shown_in_airflow_in_a_wide_and_in_a_narrow_window(
+    open_page: Callable[..., tuple[Page, Frame]], stack: Stack, width: int
+) -> None:
+    stack.candidate(PYTHON, name=SCRIPT, emails=[])
+    stack.candidate(f"iMocha: {SCRIPT} [999]", name="Uma Unknown")
+    stack.candidate(PYTHON, name="Dana Done")
+    stack.run_invite()
+    stack.finish()
+    stack.run_write_back()
+    _, frame = open_page("eve", viewport={"width": width, "height": 900})
+    for page, title in PAGES.items():
+        frame.goto(frame.url.split("/console/")[0] + f"/console/{page}")
+        expect(frame.locator("h1")).to_have_text(title)
+        assert frame.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), page
+        assert frame.locator("nav a[aria-current]").inner_text() == title
+    frame.goto(frame.url.split("/console/")[0] + "/console/people")
+    frame.get_by_text("Dana Done").click()
+    expect(frame.locator("h1 .standing")).to_have_text("done")
+    expect(frame.locator(".timeline")).to_contain_text("Written back to Lever")
+
+
+def test_it_follows_the_theme_of_airflow_and_else_that_of_the_browser(
+    open_page: Callable[..., tuple[Page, Frame]], address: str
+) -> None:
+    tab, frame = open_page("eve", color_scheme="light")
+    for theme, other, colour in (("dark", "light", "rgb(16, 20, 24)"), ("light", "dark", "rgb(255, 255, 255)")):
+        tab.evaluate(f"document.documentElement.classList.replace('{other}', '{theme}')")
+        expect(frame.locator("html")).to_have_attribute("data-theme", theme)
+        assert paper(frame) == colour
+    for scheme, colour in (("dark", "rgb(16, 20, 24)"), ("light", "rgb(255, 255, 255)")):
+        tab.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        tab.goto(f"{address}{CONSOLE}/")
+        assert paper(tab.main_frame) == colour
+
+
+def test_a_candidate_is_found_and_worked_on_by_keyboard_alone(
+    open_page: Callable[..., tuple[Page, Frame]], stack: Stack
+) -> None:
+    opportunity = stack.candidate(PYTHON, name="Ada Lovelace")
+    stack.candidate(name="Grace Hopper")
+    stack.run_invite()
+    tab, frame = open_page("eve", "people")
+    _tab_to(tab, frame.locator("input[name=q]"))
+    tab.keyboard.type("lovel")
+    tab.keyboard.press("Enter")
+    expect(frame.locator("#list tbody tr")).to_have_count(1)
+    _tab_to(tab, frame.locator("#list a"))
+    tab.keyboard.press("Enter")
+    expect(frame.locator("h1")).to_contain_text("Ada Lovelace")
+    summary = frame.locator("summary", has_text="Send the e-mail again")
+    _tab_to(tab, summary)
+    tab.keyboard.press("Enter")
+    _tab_to(tab, frame.locator("details[open] input[name=reason]"))
+    tab.keyboard.type("she says that none came")
+    tab.keyboard.press("Enter")
+    expect(frame.locator("#said")).to_contain_text("Asked for")
+    assert len(stack.world.mails) == 1
+    assert stack.run_invite(sweep=False) == ["refresh"]
+    assert len(stack.world.mails) == 2
+    frame.goto(f"{frame.url.split('/people')[0]}/people/{opportunity}")
+    expect(frame.locator(".timeline")).to_contain_text("she says that none came")
+    expect(frame.locator(".timeline")).to_contain_text("console, eve")
+
+
+def test_who_may_only_read_is_offered_nothing_and_shown_initials(
+    open_page: Callable[..., tuple[Page, Frame]], stack: Stack
+) -> None:
+    opportunity = stack.candidate(PYTHON, name="Ada Lovelace", emails=[])
+    stack.run_invite()
+    _, frame = open_page("ann", f"people/{opportunity}")
+    expect(frame.locator("h1")).to_contain_text("A. L.")
+    expect(frame.locator(".act")).to_have_count(0)
+    assert "Lovelace" not in frame.content()
+
+
+@pytest.mark.parametrize("evil_host", ["127.0.0.1", "localhost"])
+def test_a_page_of_another_origin_can_ask_for_nothing(
+    open_page: Callable[..., tuple[Page, Frame]], stack: Stack, address: str, evil_host: str, faults: list[str]
+) -> None:
+    """Of the same site, where the browser sends the cookie along, and of another one."""
+    opportunity = stack.candidate(PYTHON, emails=[])
+    stack.run_invite()
+    target = f"{address}{CONSOLE}/people/{opportunity}/requests"
+    form = f"""<form method="post" action="{target}"><input name="act" value="look_again">
+        <input name="reason" value="forged"></form><iframe src="{address}{CONSOLE}/"></iframe>"""
+
+    async def evil(_request: Request) -> HTMLResponse:
+        return HTMLResponse(form)
+
+    tab, _ = open_page("eve")
+    with serve(Starlette(routes=[Route("/", evil)])) as evil_address:
+        tab.goto(evil_address.replace("127.0.0.1", evil_host))
+        assert tab.frames[1].url.startswith("chrome-error:")  # nor is it shown in a frame there
+        sent = tab.evaluate(
+            """async (target) => {
+                const body = new URLSearchParams({act: "look_again", reason: "forged"});
+                const ways = [{}, {headers: {"HX-Request": "true"}}, {mode: "no-cors"}];
+                const ask = (way) => fetch(target, {method: "POST", credentials: "include", body, ...way});
+                return (await Promise.allSettled(ways.map(ask))).map((one) => one.value?.ok ?? false);
+            }""",
+            target,
+        )
+        assert sent == [False, False, False]
+        tab.evaluate("document.forms[0].submit()")
+        tab.wait_for_url(target)
+    assert not stack.ledger.requests.waits()
+    assert faults, "the browser has said that it was refused"
+    faults.clear()
+
+
+def test_scripts_and_styles_are_small() -> None:
+    static = Path(console.__file__).parent / "static"
+    sizes = [len(gzip.compress(path.read_bytes())) for path in static.iterdir() if path.suffix in (".js", ".css")]
+    assert sum(sizes) < 120_000
+
+
+def _tab_to(tab: Page, wanted: Locator) -> None:
+    """Press the tabulator until an element has the focus."""
+    handle = wanted.element_handle()
+    for _ in range(60):
+        try:
+            if handle.evaluate("element => element === document.activeElement"):
+                return
+        except PlaywrightError as error:
+            raise AssertionError("the element is gone") from error
+        tab.keyboard.press("Tab")
+    raise AssertionError(f"the keyboard does not reach {wanted}")

@@ -1,4 +1,4 @@
-"""A demonstration: real Airflow against the sandbox, seven candidates, and a table of expected and actual results."""
+"""A demonstration: real Airflow against the sandbox, eight candidates, and a table of expected and actual results."""
 
 from __future__ import annotations
 
@@ -18,11 +18,12 @@ from dev import postgres, services
 from dev.environment import RUN, login, prepare
 
 PYTHON, SQL = "iMocha: Python Developer [101]", "iMocha: SQL Basics [102]"
-PREFIX = "demo_"
+PREFIX, TOKEN, SECRET = "demo_", "the-demo-signature-token", "the-demo-callback-secret"
+WRITTEN_BACK = "1 invitation, 1 e-mails, complete, 1 forms, 1 files, Assessment Complete"
 SETTINGS = """\
 perform_as: people-ops@example.com
 activation: {existing: invite}
-poll: {schedule: "0 0 1 1 *", attempts: 2, wait: 600, full_sweep: 1}
+poll: {schedule: "SCHEDULE", attempts: 2, wait: 600, full_sweep: 1}
 write_back: {report_retry: [5]}
 """
 console = Console()
@@ -134,14 +135,14 @@ def wait_for(ready: Callable[[], bool], what: str, seconds: float = 90) -> None:
 
 
 def candidates() -> dict[str, Candidate]:
-    """Return the seven candidates with their expected results."""
+    """Return the candidates of the story with their expected results."""
 
     def mail(name: str) -> list[str]:
         return [f"{name}@example.com"]
 
     untouched = "0 invitations, 0 e-mails, 0 forms, 0 files, Assessment"
     return {
-        "done": Candidate("Dana Done", "1 invitation, 1 e-mails, complete, 1 forms, 1 files, Assessment Complete", [PYTHON], mail("dana")),
+        "done": Candidate("Dana Done", WRITTEN_BACK, [PYTHON], mail("dana")),
         "again": Candidate("Alex Again", "1 invitation, 2 e-mails, pending, proctoring video, 0 forms, 0 files, Assessment", [PYTHON], mail("alex")),
         "busy": Candidate("Bo Busy", "1 invitation, 1 e-mails, in progress, 0 forms, 0 files, Assessment", [PYTHON], mail("bo")),
         "both": Candidate("Toni Two", "2 invitations, 2 e-mails, complete, complete, 2 forms, 2 files, Assessment Complete", [PYTHON, SQL], mail("toni")),
@@ -184,6 +185,21 @@ def run_scenario(scenario: Scenario, people: dict[str, Candidate]) -> None:
         raise AssertionError("a second sweep wrote to a vendor")
 
 
+def run_told(scenario: Scenario, candidate: Candidate, receivers: str) -> None:
+    """Let webhook and callback start the runs, as they do in production."""
+    console.print("[bold]6[/bold] Webhooks are set up: Wim is moved and takes the test, and nobody starts a run")
+    webhook = {"event": "candidateStageChange", "url": f"{receivers}/lever", "signatureToken": TOKEN}
+    scenario.admin("POST", "webhooks", webhook)
+    scenario.add(candidate)
+    wait_for(lambda: bool(scenario.invitations(candidate)), "the invitation")
+    (invitation,) = scenario.invitations(candidate)
+    scenario.admin("POST", f"invitations/{invitation['id']}/finish", {"score": 34, "total": 50})
+    wait_for(
+        lambda: scenario.admin("GET", f"opportunities/{candidate.id}")["stageText"] == "Assessment Complete",
+        "the report to be in Lever",
+    )
+
+
 def _writes(scenario: Scenario) -> int:
     calls = scenario.admin("GET", "calls")
     return sum(call["method"] != "GET" and "testattempts" not in call["path"] for call in calls)
@@ -217,30 +233,51 @@ def connections(sandbox: str, **extras: dict[str, str]) -> dict[str, str]:
     }
 
 
-def run() -> bool:
-    """Start everything, run the scenario, compare the results."""
+def run(*, keep: bool) -> bool:
+    """Start everything, run the scenario, compare the results.
+
+    :param keep: it is going to be left running, for a person to play with.
+    """
     base_url = postgres.start(RUN / "postgres")
     for name in ("airflow", "ledger"):
         postgres.drop_database(base_url, PREFIX + name)
     port, sandbox_port = services.free_port(18080), services.free_port(18090)
     environment = prepare(prefix=PREFIX, port=port)
     sandbox = f"http://127.0.0.1:{sandbox_port}"
-    (RUN / "demo.yaml").write_text(SETTINGS)
+    airflow = environment["AIRFLOW__API__BASE_URL"]
+    # No scheduled run takes the story away from the runs that it shows.
+    (RUN / "demo.yaml").write_text(settings_text("0 0 1 1 *", airflow))
     environment["LEVER_IMOCHA_SETTINGS"] = str(RUN / "demo.yaml")
-    environment |= connections(sandbox)
+    environment |= connections(sandbox, lever={"webhook_tokens": TOKEN}, imocha={"callback_secret": SECRET})
     console.print("Starting the sandbox and Airflow (api server, scheduler, dag processor, triggerer)")
     services.start("sandbox", ["python", "-m", "include.sandbox", "--port", str(sandbox_port)], environment)
     services.start_airflow(environment)
     user, password = login()
-    console.print(f"Airflow {environment['AIRFLOW__API__BASE_URL']} ({user} / {password}), sandbox {sandbox}")
-    scenario, people = Scenario(sandbox, environment["AIRFLOW__API__BASE_URL"]), candidates()
+    where = f"Airflow {airflow} ({user} / {password})\nSandbox {sandbox}"
+    console.print(where, soft_wrap=True)
+    scenario, people = Scenario(sandbox, airflow), candidates()
+    told = Candidate("Wim Webhook", WRITTEN_BACK, [SQL], ["wim@example.com"])
     try:
         run_scenario(scenario, people)
+        run_told(scenario, told, f"{airflow}/lever-imocha/webhooks")
     except TimeoutError as error:
         console.print(f"[red]{error}[/red]; logs are in .run/logs")
+    people = {**people, "told": told} if told.id else people
     for candidate in people.values():
         scenario.compare(candidate)
-    return show(people)
+    good = show(people) and bool(told.id)
+    if keep and good:
+        (RUN / "demo.yaml").write_text(settings_text("* * * * *", airflow))  # read within half a minute
+        console.print(
+            f"Left running, with webhooks and a sweep each minute: play on the sandbox's page.\n{where}\nStop it: make down",
+            soft_wrap=True,
+        )
+    return good
+
+
+def settings_text(schedule: str, public_url: str) -> str:
+    """Return the settings file of the demonstration."""
+    return SETTINGS.replace("SCHEDULE", schedule) + f"public_url: {public_url}\n"
 
 
 def main() -> None:
@@ -251,11 +288,9 @@ def main() -> None:
     services.stop()
     good = False
     try:
-        good = run()
+        good = run(keep=keep)
     finally:
-        if keep and good:
-            console.print("Left running; stop with: make down")
-        else:
+        if not (keep and good):
             services.stop()
     sys.exit(0 if good else 1)
 

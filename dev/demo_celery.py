@@ -26,14 +26,15 @@ from rich.table import Table
 
 from dev import compose, postgres, services
 from dev.demo import (
-    SETTINGS,
     SQL,
+    WRITTEN_BACK,
     Candidate,
     Scenario,
     candidates,
     connections,
     console,
     run_scenario,
+    settings_text,
     show,
     wait_for,
 )
@@ -44,7 +45,6 @@ SERVICES = ("receivers", "api-server", "scheduler", "dag-processor", "triggerer"
 WORKERS = ("worker-1", "worker-2")
 HOME = services.CONTAINERS
 GRACE = 300  # seconds; `stop_grace_period` of the workers
-EXPECTED = "1 invitation, 1 e-mails, complete, 1 forms, 1 files, Assessment Complete"
 
 
 class Containers:
@@ -237,7 +237,7 @@ class Connections:
 
 def run_burst(scenario: Scenario, containers: Containers, count: int) -> list[Candidate]:
     """Move many candidates at once; kill a worker while they are invited, stop the other one while reports are written."""
-    people = [Candidate(f"Cam {n}", EXPECTED, [SQL], [f"cam{n}@example.com"]) for n in range(count)]
+    people = [Candidate(f"Cam {n}", WRITTEN_BACK, [SQL], [f"cam{n}@example.com"]) for n in range(count)]
     console.print(f"[bold]6[/bold] The recruiter moves {count} candidates at once")
     before = len(scenario.admin("GET", "mails"))
 
@@ -287,7 +287,7 @@ def run(count: int) -> bool:
     HOME.mkdir(parents=True)
     containers = Containers(sandbox)
     (HOME / "lever_imocha.yaml").write_text(
-        f"{SETTINGS}limits: {{per_hour: {count + 100}}}\npublic_url: {containers.receivers_url}\n"
+        f"{settings_text('0 0 1 1 *', containers.receivers_url)}limits: {{per_hour: {count + 100}}}\n"
     )
     services.start(
         "sandbox", ["python", "-m", "include.sandbox", "--port", str(sandbox_port)], {"PYTHONPATH": str(ROOT)}
@@ -303,7 +303,7 @@ def run(count: int) -> bool:
         "signatureToken": containers.values["LEVER_WEBHOOK_TOKENS"],
     }
     scenario.admin("POST", "webhooks", webhook)
-    people, most = [Candidate("the burst", EXPECTED, [], [])], Connections()
+    people, most = [Candidate("the burst", WRITTEN_BACK, [], [])], Connections()
     with most.watched(containers.postgres_url):
         try:
             run_scenario(scenario, story)
@@ -319,7 +319,7 @@ def compare(scenario: Scenario, story: Mapping[str, Candidate], people: list[Can
     for candidate in (*story.values(), *(one for one in people if one.id)):
         scenario.compare(candidate)
     differing = {one.name: one for one in people if not one.ok}
-    console.print(f"{len(people) - len(differing)} of {len(people)} of the burst: {EXPECTED}")
+    console.print(f"{len(people) - len(differing)} of {len(people)} of the burst: {WRITTEN_BACK}")
     return show({**story, **differing}) and not differing
 
 

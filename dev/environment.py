@@ -15,6 +15,8 @@ from dev import postgres
 
 ROOT = Path(__file__).parents[1]
 RUN = ROOT / ".run"
+RUNNING = RUN / "environment.json"
+"""The environment variables of the Airflow that runs."""
 BIN = Path(sys.executable).parent
 USER = "admin"
 
@@ -109,8 +111,9 @@ def run_once(command: Sequence[str], environment: Mapping[str, str]) -> None:
 
 
 def main() -> None:
-    """Run ``python -m dev.environment``: prepare everything and print ``export`` lines for a shell."""
-    for key, value in prepare().items():
+    """Run ``python -m dev.environment``: print ``export`` lines for a shell, for the Airflow that runs or `make up` starts."""
+    environment = json.loads(RUNNING.read_text()) if RUNNING.exists() else prepare()
+    for key, value in environment.items():
         sys.stdout.write(f"export {key}={shlex.quote(value)}\n")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import json
 import os
 import signal
 import socket
@@ -16,7 +17,7 @@ from pathlib import Path
 import requests
 
 from dev import postgres
-from dev.environment import BIN, ROOT, RUN, login, prepare
+from dev.environment import BIN, ROOT, RUN, RUNNING, login, prepare
 
 SERVICES = {
     "api-server": ["airflow", "api-server"],
@@ -58,7 +59,9 @@ def start(name: str, command: Sequence[str], environment: Mapping[str, str], *, 
 
 
 def start_airflow(environment: dict[str, str]) -> None:
-    """Start the four services and wait until all of them report themselves healthy."""
+    """Start the four services and wait until all of them report themselves healthy; `make env` is theirs from then on."""
+    RUNNING.touch(mode=0o600)
+    RUNNING.write_text(json.dumps(environment))
     for name, command in SERVICES.items():
         start(name, command, environment)
     await_airflow(environment)
@@ -107,6 +110,7 @@ def stop() -> None:
             time.sleep(0.25)
     for path in _PIDS.glob("*"):
         path.unlink()
+    RUNNING.unlink(missing_ok=True)
     for directory in (RUN / "postgres", CONTAINERS / "postgres"):
         postgres.stop(directory)
 

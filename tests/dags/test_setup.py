@@ -109,7 +109,7 @@ def test_activate_with_something_wrong_asks_again_and_names_it(
     assert 'the API key lacks "Find all tags"' in caplog.text
     form = form_of(facts_of(), before=answer)
     assert form.text.startswith("Not activated: mend what is marked red first.")
-    assert '| 🔴 Lever permissions | the API key lacks "Find all tags"' in form.text
+    assert '| **error** Lever permissions | the API key lacks "Find all tags"' in form.text
     assert choose(pressed(world, SAVE))["button"] == SAVE
 
 
@@ -118,11 +118,11 @@ def test_the_form_shows_the_table_and_without_lever_offers_nothing(
 ) -> None:
     world.switches["rate_limit"] = False
     form = form_of(facts_of(), before={})
-    assert "| 🟡 tests without tag | 2 active tests have no tag in Lever" in form.text
+    assert "| warning tests without tag | 2 active tests have no tag in Lever" in form.text
     assert len(form.fields) == 6
     world.lever_key = "another"
     form = form_of(facts_of(), before={})
-    assert "| 🔴 Lever key | Lever does not accept the API key" in form.text
+    assert "| **error** Lever key | Lever does not accept the API key" in form.text
     assert form.fields == []
 
 

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from airflow.sdk import BaseOperatorLink
 
+from lever_imocha.domain.hosts import is_loopback
 from lever_imocha.errors import LeverImochaError
 from lever_imocha.runtime.addresses import CONSOLE
 
@@ -42,8 +43,11 @@ class LeverCandidateLink(BaseOperatorLink):
         if len(ids) != 1:
             return ""
         try:
-            api = urlsplit(LeverHook(operator.lever_conn_id).base_address).hostname or ""
+            address = urlsplit(LeverHook(operator.lever_conn_id).base_address)
         except LeverImochaError:
             return ""
+        api = address.hostname or ""
+        if is_loopback(api):  # the sandbox
+            return f"{address.scheme}://{address.netloc}/?open={ids[0]}"
         site = api.replace("api.", "hire.", 1) if api.endswith(".lever.co") else "hire.lever.co"
         return f"https://{site}/candidates/{ids[0]}"

@@ -20,7 +20,7 @@ from lever_imocha.workflows.doctor.machine import DAGS
 from lever_imocha.workflows.setup.form import Field, fields
 from lever_imocha.workflows.setup.steps import SetUp
 
-_MARKS = {Level.ERROR: "🔴", Level.WARNING: "🟡"}
+_MARKS = {Level.ERROR: "**error**", Level.WARNING: "warning"}
 
 
 @dataclass(frozen=True)

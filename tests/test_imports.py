@@ -35,11 +35,15 @@ def distribution(module: str) -> str:
     for prefix, name in AIRFLOW.items():
         if f"{module}.".startswith(f"{prefix}."):
             return name
-    return re.sub(r"[-_.]+", "-", packages_distributions()[module.split(".")[0]][0]).lower()
+    return canonical(packages_distributions()[module.split(".")[0]][0])
+
+
+def canonical(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def test_what_is_imported_is_declared_and_what_is_declared_is_used() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    declared = {re.split(r"[\[<>=!~; ]", line)[0].lower() for line in project["dependencies"]}
+    declared = {canonical(re.split(r"[\[<>=!~; ]", line)[0]) for line in project["dependencies"]}
     needed = {distribution(module) for module in imported()}
     assert declared == needed | NOT_IMPORTED

@@ -68,9 +68,9 @@ def url(ledger: Ledger, server: tuple[AppServer, str]) -> str:
     )
     ledger.entries.decide(entry.id, decision=Action.INVITE)
     ledger.queue.finish(item)
-    desk = ReceiverContext(ledger=ledger, webhook_tokens=KEYS, callback_secret=SECRET)
+    context = ReceiverContext(ledger=ledger, webhook_tokens=KEYS, callback_secret=SECRET)
     receiver, address = server
-    receiver.app = create_app(lambda: desk)
+    receiver.app = create_app(lambda: context)
     return f"{address}/webhooks"
 
 

@@ -18,7 +18,7 @@ from starlette.exceptions import HTTPException
 from lever_imocha.console.context import open_ledger
 from lever_imocha.console.rendering import page
 from lever_imocha.console.rights import DAG_ID, Viewer, airflow_viewer
-from lever_imocha.console.routes import Desk, router
+from lever_imocha.console.routes import PageContext, router
 from lever_imocha.errors import LedgerError
 from lever_imocha.ledger.repository import Ledger
 
@@ -64,7 +64,7 @@ def create_app(
         dependencies=[Depends(identify)],  # before every route: what is added is not open by mistake
         redirect_slashes=False,
     )
-    app.state.desk = Desk(open_ledger, clock)
+    app.state.context = PageContext(open_ledger, clock)
     app.include_router(router)
     _add_errors(app)
 

@@ -55,7 +55,7 @@ A = TypeVar("A", bound=Asked)
 
 
 @dataclass(frozen=True)
-class Desk:
+class PageContext:
     """What a page is made with.
 
     :param open_ledger: opens the ledger, to read, or to write.
@@ -71,9 +71,9 @@ class Desk:
         return ledger, pages.words(ledger, now=self.clock(), full_names=viewer.may_see_names)
 
 
-def _desk(request: Request) -> Desk:
-    desk: Desk = request.app.state.desk
-    return desk
+def _context(request: Request) -> PageContext:
+    context: PageContext = request.app.state.context
+    return context
 
 
 @router.get("/static/{name}")
@@ -87,7 +87,7 @@ def static(name: str) -> FileResponse:
 @router.get("/")
 def attention(request: Request, kind: Problem | None = None, why: str = "", skip: pages.Count = 0) -> Response:
     """Show for whom something is in the way."""
-    ledger, words = _desk(request).page(request.state.viewer)
+    ledger, words = _context(request).page(request.state.viewer)
     return page(request, "attention.html", pages.attention(ledger, words, kind=kind, why=why, skip=skip))
 
 
@@ -105,14 +105,14 @@ def people(
     wanted = pages.Wanted(
         q=q, standing=standing, test=test, entered_from=entered_from, entered_to=entered_to, after=after
     )
-    ledger, words = _desk(request).page(request.state.viewer)
+    ledger, words = _context(request).page(request.state.viewer)
     return page(request, "people.html", pages.people(ledger, words, wanted), standings=list(Standing))
 
 
 @router.get("/people/{opportunity_id}")
 def person(request: Request, opportunity_id: str) -> Response:
     """Show everything about one person."""
-    ledger, words = _desk(request).page(request.state.viewer)
+    ledger, words = _context(request).page(request.state.viewer)
     data = pages.person(ledger, words, opportunity_id)
     if data is None:
         raise HTTPException(404, "Nobody with this id was ever seen in a trigger stage.")
@@ -122,14 +122,14 @@ def person(request: Request, opportunity_id: str) -> Response:
 @router.get("/flow")
 def flow(request: Request, weeks: pages.Weeks = 12) -> Response:
     """Show how many come how far, and how long it takes."""
-    ledger, words = _desk(request).page(request.state.viewer)
+    ledger, words = _context(request).page(request.state.viewer)
     return page(request, "flow.html", pages.flow(ledger, words, weeks=weeks))
 
 
 @router.get("/flow.csv")
 def flow_csv(request: Request, weeks: pages.Weeks = 12) -> Response:
     """Send the same as a file."""
-    ledger, words = _desk(request).page(request.state.viewer)
+    ledger, words = _context(request).page(request.state.viewer)
     return Response(
         pages.flow_csv(pages.flow(ledger, words, weeks=weeks)),
         media_type="text/csv; charset=utf-8",
@@ -140,14 +140,14 @@ def flow_csv(request: Request, weeks: pages.Weeks = 12) -> Response:
 @router.get("/traffic")
 def traffic(request: Request) -> Response:
     """Show what the vendors send, what is queued, how the rate limits stand."""
-    ledger, words = _desk(request).page(request.state.viewer)
+    ledger, words = _context(request).page(request.state.viewer)
     return page(request, "traffic.html", pages.traffic(ledger, words))
 
 
 @router.get("/health")
 def health(request: Request) -> Response:
     """Show what the last check and the last runs have found."""
-    ledger, words = _desk(request).page(request.state.viewer)
+    ledger, words = _context(request).page(request.state.viewer)
     return page(request, "health.html", pages.health(ledger, words))
 
 
@@ -157,7 +157,7 @@ async def ask_for_all(request: Request) -> Response:
     who: Viewer = request.state.viewer
     require_own_page(request, who)
     asked = await _read(request, AskedForAll)
-    data = await run_in_threadpool(_ask_for_all, _desk(request), who, asked)
+    data = await run_in_threadpool(_ask_for_all, _context(request), who, asked)
     return page(request, "asked.html", data, status=200 if asked.dry_run else 202)
 
 
@@ -167,28 +167,28 @@ async def ask(request: Request, opportunity_id: str) -> Response:
     who: Viewer = request.state.viewer
     require_own_page(request, who)
     asked = await _read(request, Asked)
-    data = await run_in_threadpool(_ask, _desk(request), who, opportunity_id, asked)
+    data = await run_in_threadpool(_ask, _context(request), who, opportunity_id, asked)
     return page(request, "asked.html", data, status=200 if asked.dry_run else 202)
 
 
-def _ask_for_all(desk: Desk, who: Viewer, asked: AskedForAll) -> dict[str, Any]:
+def _ask_for_all(context: PageContext, who: Viewer, asked: AskedForAll) -> dict[str, Any]:
     """Record requests about all of a group, up to a number; return what will happen.
 
     :raises HTTPException: 409 when there is nobody, or it is not possible for them.
     """
-    ledger, words = desk.page(who)
+    ledger, words = context.page(who)
     plan, shown = pages.plan(ledger, words, kind=asked.kind, why=asked.why, act=asked.act)
     if not asked.dry_run:
-        desk.open_ledger(write=True).requests.add(asked.act, shown, reason=asked.reason, actor=who.name)
+        context.open_ledger(write=True).requests.add(asked.act, shown, reason=asked.reason, actor=who.name)
     return plan | {"dry_run": asked.dry_run}
 
 
-def _ask(desk: Desk, who: Viewer, opportunity_id: str, asked: Asked) -> dict[str, Any]:
+def _ask(context: PageContext, who: Viewer, opportunity_id: str, asked: Asked) -> dict[str, Any]:
     """Record a request, if it is possible now; return what will happen.
 
     :raises HTTPException: 404 for nobody we know, 409 for what is not possible now.
     """
-    ledger, words = desk.page(who)
+    ledger, words = context.page(who)
     person = pages.person(ledger, words, opportunity_id)
     if person is None:
         raise HTTPException(404, "Nobody with this id was ever seen in a trigger stage.")
@@ -197,7 +197,7 @@ def _ask(desk: Desk, who: Viewer, opportunity_id: str, asked: Asked) -> dict[str
         raise HTTPException(409, f"{asked.act} is not possible for this candidate now: {person['person']['why']}")
     if not asked.dry_run:
         shown = f"{person['person']['standing']}: {person['person']['why']}"
-        ledger = desk.open_ledger(write=True)
+        ledger = context.open_ledger(write=True)
         ledger.requests.add(asked.act, {opportunity_id: shown}, reason=asked.reason, actor=who.name)
     return {"act": asked.act, "will": will, "dry_run": asked.dry_run, "count": 1, "total": 1, "sample": []}
 

@@ -544,6 +544,14 @@ def test_a_time_without_a_zone_is_utc(vendor: Vendor, text: str | None, moment: 
     assert imocha_client(vendor.url).get_report(1).attempted_on == moment
 
 
+def test_the_report_of_another_attempt_is_not_taken_for_it(vendor: Vendor) -> None:
+    vendor.says({"testInvitationId": "2", "status": "Complete"}, {"testInvitationId": "1", "status": "Complete"})
+    imocha = imocha_client(vendor.url)
+    with pytest.raises(UnexpectedAnswerError, match="another attempt"):
+        imocha.get_report(1)
+    assert imocha.get_report(1).status is AttemptStatus.COMPLETE
+
+
 def test_a_time_that_is_none_is_a_misfit(vendor: Vendor) -> None:
     vendor.says({"attemptedOn": "yesterday"})
     with pytest.raises(UnexpectedAnswerError, match="attemptedOn"):

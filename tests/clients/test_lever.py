@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -36,6 +36,10 @@ def pdf() -> io.BytesIO:
     return io.BytesIO(b"%PDF-1.4 report")
 
 
+THING = {"id": "x", "text": "X", "event": "candidateStageChange"}
+"""Enough of every kind of object for a client to read it."""
+
+
 @dataclass(frozen=True)
 class Described:
     """A call of the client, and what Lever receives for it; lists are of one page."""
@@ -45,6 +49,7 @@ class Described:
     target: str
     body: Any = None
     repeatable: bool = True
+    answer: Any = field(default_factory=lambda: THING)
 
     def run(self, lever: LeverClient) -> Any:
         result = self.do(lever)
@@ -65,7 +70,8 @@ CALLS = {
         f"&advanced_at_start={NOON_MS}&updated_at_start={NOON_MS}&email=ann%2B1%40example.com&limit=100",
     ),
     "get_opportunity": Described(
-        lambda api: api.get_opportunity("o/1?", expand=["stage"]), "GET", "/opportunities/o%2F1%3F?expand=stage"
+        lambda api: api.get_opportunity("o/1?", expand=["stage"]), "GET", "/opportunities/o%2F1%3F?expand=stage",
+        answer={"id": "o/1?"},
     ),
     "update_stage": Described(
         lambda api: api.update_stage("o1", "offer", perform_as="u1"),
@@ -129,8 +135,6 @@ CALLS = {
     ),
     "delete_webhook": Described(lambda api: api.delete_webhook("w1"), "DELETE", "/webhooks/w1"),
 }  # fmt: skip
-THING = {"id": "x", "text": "X", "event": "candidateStageChange"}
-"""Enough of every kind of object for a client to read it."""
 
 each_call = pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
 
@@ -140,7 +144,7 @@ each_call = pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
 
 @each_call
 def test_a_call_is_sent_as_lever_documents_it(vendor: Vendor, call: Described) -> None:
-    vendor.says({"data": THING})
+    vendor.says({"data": call.answer})
     call.run(lever_client(vendor.url))
     (sent,) = vendor.received
     assert (sent.method, sent.target) == (call.method, call.target)
@@ -153,7 +157,7 @@ def test_a_call_whose_answer_is_lost_is_sent_again_only_where_that_does_no_harm(
     vendor: Vendor, call: Described
 ) -> None:
     vendor.answers = [None]
-    vendor.says({"data": THING})
+    vendor.says({"data": call.answer})
     if call.repeatable:
         call.run(lever_client(vendor.url))
     else:
@@ -235,6 +239,12 @@ def test_a_record_that_is_odd_is_left_out_counted_and_named_without_its_content(
     assert f"list_stages: record {uuid} is skipped: fields not as expected: text" in caplog.text
     assert "list_stages: record number 2 of the page is skipped: fields not as expected: id" in caplog.text
     assert "Ann" not in caplog.text
+
+
+def test_another_opportunity_than_the_one_asked_for_is_not_taken_for_it(vendor: Vendor) -> None:
+    vendor.says({"data": {"id": "o2", "emails": ["bob@example.com"]}})
+    with pytest.raises(UnexpectedAnswerError, match="another opportunity"):
+        lever_client(vendor.url).get_opportunity("o1")
 
 
 def test_half_a_surrogate_pair_in_a_name_is_removed(vendor: Vendor) -> None:

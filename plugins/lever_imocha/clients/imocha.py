@@ -363,8 +363,16 @@ class ImochaClient:
 
         :return: check `is_final`: the report may not be ready.
         :raises NotFoundError: or RequestRejectedError; the report may not be ready.
+        :raises UnexpectedAnswerError: the answer is another attempt's report, say from a cache on the way.
         """
-        report: Report = self._get("get_report", f"/reports/{invitation_id}", _one(Report))
+
+        def parse(body: Any) -> Report:
+            report = _one(Report)(body)
+            if report.test_invitation_id not in (None, invitation_id):
+                raise NoFactError("the answer is the report of another attempt")
+            return report
+
+        report: Report = self._get("get_report", f"/reports/{invitation_id}", parse)
         return report
 
     def open_report_pdf(self, invitation_id: int, report: Report, *, max_bytes: int = MAX_PDF_BYTES) -> BinaryIO:

@@ -242,9 +242,19 @@ class LeverClient:
         """Read one opportunity (lever.md 4.4).
 
         :raises NotFoundError: it is unknown or deleted.
+        :raises UnexpectedAnswerError: the answer is about another one, say from a cache on the way.
         """
-        path = _path("opportunities", opportunity_id)
-        return self._get("get_opportunity", path, Opportunity, _many("expand", expand))
+
+        def parse(body: Any) -> Opportunity:
+            opportunity = _one(Opportunity)(body)
+            if opportunity.id != opportunity_id:
+                raise NoFactError("the answer is about another opportunity")
+            return opportunity
+
+        path, params = _path("opportunities", opportunity_id), _many("expand", expand)
+        return self._client.send(
+            Call(name="get_opportunity", method="GET", path=path, params=params, parse=parse, repeatable=True)
+        )
 
     def update_stage(self, opportunity_id: str, stage_id: str, *, perform_as: str | None) -> Opportunity:
         """Move to a stage (lever.md 5.1).

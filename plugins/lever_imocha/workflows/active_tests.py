@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
@@ -9,9 +10,11 @@ from typing import Any
 from lever_imocha.clients.imocha import ImochaClient
 from lever_imocha.domain.known_tests import KnownTests, are_others, learn
 from lever_imocha.domain.tags import WantedTest
-from lever_imocha.errors import SettingsError, UnexpectedAnswerError
+from lever_imocha.errors import ApiError, Scope, SettingsError, UnexpectedAnswerError
 from lever_imocha.ledger.cache import TESTS
 from lever_imocha.ledger.repository import Ledger
+
+log = logging.getLogger(__name__)
 
 _YOUNG = timedelta(minutes=4)
 
@@ -26,6 +29,7 @@ class ActiveTests:
         self._imocha, self._ledger, self._clock = imocha, ledger, clock
         self._known: KnownTests | None = None
         self._fresh = False
+        self._unread: ApiError | None = None
 
     def among(self, wanted: Iterable[WantedTest], *, fresh: bool = False) -> set[int]:
         """Return the ids of the active tests among those wanted.
@@ -42,11 +46,24 @@ class ActiveTests:
             self._known = _read(young or self._ledger.cache.get(TESTS) or {})
             self._fresh = young is not None and not fresh
         if not self._fresh and (fresh or not ids <= self._known.active):
-            self._known, complete = self._learned(self._known)
-            self._fresh = complete
-            if not complete and not ids <= self._known.active:
-                raise UnexpectedAnswerError(vendor="iMocha", call="list_tests", detail="the list is not complete")
+            self._read_list(self._known)
+        if self._unread is not None and not ids <= self._known.active:
+            raise self._unread
         return ids & self._known.active
+
+    def _read_list(self, known: KnownTests) -> None:
+        """Learn from one more list; one that cannot be read stops only who is to take a test that is not known."""
+        try:
+            self._known, complete = self._learned(known)
+        except ApiError as error:
+            if error.scope is Scope.ACCOUNT or not known.active:
+                raise
+            log.warning("iMocha's list of tests cannot be read, the tests known before count: %s", error)
+            self._unread, self._fresh = error, True
+            return
+        self._fresh = complete
+        incomplete = UnexpectedAnswerError(vendor="iMocha", call="list_tests", detail="the list is not complete")
+        self._unread = None if complete else incomplete
 
     def _learned(self, known: KnownTests) -> tuple[KnownTests, bool]:
         """Return what is known after one more list, and whether the list was complete."""

@@ -10,7 +10,14 @@ import pytest
 from lever_imocha.clients.imocha import ImochaClient
 from lever_imocha.domain.imocha import AttemptStatus
 from lever_imocha.domain.signatures import read_callback_token
-from lever_imocha.errors import ApiError, OutcomeUnknownError, WorkFailedError
+from lever_imocha.errors import (
+    ApiError,
+    OutcomeUnknownError,
+    RequestRejectedError,
+    VendorDownError,
+    VendorRefusedError,
+    WorkFailedError,
+)
 from lever_imocha.ledger.values import NewDelivery, Work
 from lever_imocha.runtime.batch_run import run_batch
 from lever_imocha.settings import parse_settings
@@ -93,6 +100,33 @@ def test_who_leaves_has_the_pending_invitation_cancelled(
     stack.run_invite(sweep=not told, full=not told)
     assert stack.invitation().state == "Cancelled"
     assert stack.ledger.assessments.with_open_invitation() == {}
+
+
+@pytest.mark.parametrize("status", [403, 404])
+def test_a_cancellation_is_done_only_when_imocha_says_so(stack: Stack, status: int) -> None:
+    """Only a 400 says that the invitation is not pending; a 404 comes with another account's key, too."""
+    opportunity = stack.candidate(PYTHON)
+    stack.run_invite()
+    stack.world.archive(opportunity, REASON)
+    stack.fault(vendor="imocha", method="POST", path_contains="/cancel", status=status, times=3)
+    with pytest.raises(VendorRefusedError):
+        stack.run_invite()
+    for _ in range(2):
+        stack.run_invite(force=True)
+        assert stack.due(Work.CANCEL, waiting=True) == [opportunity]
+    stack.run_invite(force=True)
+    assert stack.invitation().state == "Cancelled"
+
+
+def test_an_invite_that_is_refused_keeps_no_other_invitation_open(stack: Stack) -> None:
+    opportunity = stack.candidate(SQL, PYTHON)
+    stack.fault(vendor="imocha", method="POST", path_contains="/tests/102/invite", status=400, times=1000)
+    with pytest.raises(RequestRejectedError):
+        stack.run_invite()
+    assert stack.invitation().state == "Pending"
+    stack.world.archive(opportunity, REASON)
+    stack.run_invite()
+    assert stack.invitation().state == "Cancelled"
 
 
 @pytest.mark.parametrize("gone", ["archive", "delete"])
@@ -406,6 +440,29 @@ def test_a_list_that_only_serves_forgetting_stops_nobody(stack: Stack, path: str
     stack.candidate(PYTHON)
     stack.fault(vendor="lever", method="GET", path_contains=path, status=500, times=1000)
     assert stack.run_invite(full=True) == ["invite"]
+
+
+def test_who_is_known_to_wait_is_invited_while_the_stages_cannot_be_listed(stack: Stack) -> None:
+    stack.run_invite()
+    tell(stack, stack.candidate(PYTHON))
+    stack.fault(vendor="lever", method="GET", path_contains="/opportunities", status=503, times=6)
+    assert stack.run_invite() == ["invite"]
+    stack.fault(vendor="lever", method="GET", path_contains="/opportunities", status=503, times=6)
+    with pytest.raises(VendorDownError):
+        stack.run_invite()
+
+
+def test_a_list_of_tests_that_cannot_be_read_stops_only_who_is_to_take_a_new_one(stack: Stack) -> None:
+    stack.candidate(PYTHON)
+    stack.run_invite()
+    stack.world.add_test(104, "New")
+    stack.candidate("iMocha: New [104]")
+    stack.candidate(PYTHON)
+    stack.fault(vendor="imocha", method="GET", path_contains="/tests", status=500, times=12)
+    assert stack.run_invite() == ["invite"]
+    assert [mail["to"] for mail in stack.world.mails] == ["ann0@example.com", "ann2@example.com"]
+    stack.world.faults.clear()
+    assert stack.run_invite() == ["invite"], "the new one is known now"
 
 
 def test_a_bug_about_one_candidate_stops_only_that_one(stack: Stack) -> None:

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from lever_imocha.errors import RequestRejectedError
 from lever_imocha.settings import parse_settings
 
 from tests.support import PYTHON, SQL
@@ -175,3 +176,14 @@ def test_a_record_of_the_stage_that_is_odd_keeps_nobody_else_from_an_invitation(
     stack.world.opportunities[odd]["createdAt"] = "yesterday"
     stack.run_invite()
     assert [invitation.email for invitation in stack.world.invitations.values()] == ["ben@example.com"]
+
+
+def test_an_invite_that_is_refused_stops_no_other_test_of_the_candidate(stack: Stack) -> None:
+    stack.candidate(PYTHON, SQL)
+    stack.fault(vendor="imocha", method="POST", path_contains="/tests/101/invite", status=400, times=1)
+    with pytest.raises(RequestRejectedError):
+        stack.run_invite()
+    assert stack.invitation().test_id == 102
+    assert stack.run_invite(force=True) == ["invite"]
+    assert {mail["invitation"] for mail in stack.world.mails} == set(stack.world.invitations)
+    assert len(stack.world.mails) == 2, "one each"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from lever_imocha.errors import AssessmentError, NotPermittedError, RequestRejectedError, SettingsError
+from lever_imocha.errors import AssessmentError, NotPermittedError, RequestRejectedError, SettingsError, VendorDownError
 from lever_imocha.settings import parse_settings
 from lever_imocha.workflows.resolved_settings import refresh_resolved
 
@@ -293,3 +293,28 @@ def test_an_invitation_that_expired_long_before_the_first_look_is_noticed(stack:
     invitation.state, invitation.changed_at = "Expired", stack.world.now() - timedelta(days=3)
     stack.run_write_back()
     assert stack.ledger.invitations.status(invitation.id) == "expired"
+
+
+def test_a_report_that_cannot_be_read_holds_up_no_other_of_the_candidate(stack: Stack) -> None:
+    opportunity = ended(stack, PYTHON, SQL)
+    first = min(stack.world.invitations)
+    stack.fault(vendor="imocha", path_contains=f"reports/{first}", status=500, times=6)
+    with pytest.raises(VendorDownError):
+        stack.run_write_back()
+    assert values(stack, opportunity)["Test"] == "SQL Basics"
+    assert stack.stage(opportunity) == "Assessment"
+    assert stack.run_write_back(force=True) == ["written back and moved on"]
+    assert len(stack.world.forms[opportunity]) == len(stack.world.files[opportunity]) == 2
+    assert stack.stage(opportunity) == "Assessment Complete"
+
+
+def test_status_tags_that_lever_refuses_hold_up_nobody(stack: Stack) -> None:
+    stack.settings = parse_settings(SETTINGS + "explain: {status_tags: true}\nwrite_back: {tags: [assessed]}\n")
+    stack.world.refused_tags = {"iMocha: invited", "iMocha: complete"}
+    opportunity = stack.candidate(PYTHON)
+    with pytest.raises(RequestRejectedError):
+        stack.run_invite()
+    stack.finish()
+    assert stack.run_write_back() == ["written back and moved on"]
+    assert stack.world.opportunities[opportunity]["tags"] == [PYTHON, "assessed"]
+    assert stack.stage(opportunity) == "Assessment Complete"

@@ -9,12 +9,13 @@ from functools import partial
 from lever_imocha.clients.imocha import ImochaClient
 from lever_imocha.domain.decisions import Departure, may_cancel
 from lever_imocha.domain.imocha import AttemptStatus
-from lever_imocha.errors import VendorRefusedError
+from lever_imocha.errors import NotFoundError, NotPermittedError, VendorRefusedError
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.settings import Settings
 from lever_imocha.workflows.deletion import DeletionEvidence
 from lever_imocha.workflows.idempotency import send_until_answered
 from lever_imocha.workflows.masking import Masking
+from lever_imocha.workflows.work import past_failures, raise_first
 
 log = logging.getLogger(__name__)
 
@@ -45,16 +46,20 @@ class Cancellation:
         :raises ApiError: a vendor could not be reached; nothing is forgotten yet.
         """
         if departure in self._cancel_when:
-            for invitation_id in self._ledger.assessments.open_invitations(opportunity_id):
-                if may_cancel(
-                    self._departures_of_others(invitation_id, opportunity_id, trigger_stages), self._cancel_when
-                ):
-                    self._cancel(opportunity_id, invitation_id, departure)
+            invitations = self._ledger.assessments.open_invitations(opportunity_id)
+            cancel = partial(self._cancel_unless_shared, opportunity_id, departure, trigger_stages)
+            raise_first(past_failures(invitations, cancel))
         if departure is Departure.DELETED:
             with self._ledger.transaction():
                 self._masking.plan(opportunity_id)
                 self._ledger.names.erase(opportunity_id)
                 self._ledger.assessments.record_departure(opportunity_id, departure)
+
+    def _cancel_unless_shared(
+        self, opportunity_id: str, departure: Departure, trigger_stages: Collection[str], invitation_id: int
+    ) -> None:
+        if may_cancel(self._departures_of_others(invitation_id, opportunity_id, trigger_stages), self._cancel_when):
+            self._cancel(opportunity_id, invitation_id, departure)
 
     def _departures_of_others(
         self, invitation_id: int, opportunity_id: str, trigger_stages: Collection[str]
@@ -66,11 +71,13 @@ class Cancellation:
         try:
             # Cancelling twice is refused the second time, which counts as done.
             send_until_answered(partial(self._imocha.cancel, invitation_id), sleep=self._sleep)
-        except VendorRefusedError:
+        except VendorRefusedError as error:
             # Only a pending invitation can be cancelled (imocha.md 5.5): the candidate has just started, or it is
             # cancelled or expired already. The sweep of attempts finds out which.
-            log.info("invitation %s of opportunity %s is no longer pending", invitation_id, opportunity_id)
             self._ledger.invitations.recheck(invitation_id)
+            if isinstance(error, NotFoundError | NotPermittedError):
+                raise  # says nothing of the invitation, as with another account's key: it may be pending still
+            log.info("invitation %s of opportunity %s is no longer pending", invitation_id, opportunity_id)
             self._ledger.assessments.reopen(invitation_id, left=opportunity_id)
             return
         self._ledger.invitations.set_status({invitation_id: AttemptStatus.CANCELLED})

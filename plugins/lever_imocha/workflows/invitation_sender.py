@@ -157,18 +157,24 @@ class InvitationSender:
         for known in self._ledger.assessments.of(opportunity.id):
             if known.intended_at is None or known.invitation_id is not None or opportunity.email is None:
                 continue
-            callback = self._callback(known.id)
-            invite = partial(self._invite, opportunity, known.test_id, callback, InviteSettings(), False)
-            invitation = send_until_answered(invite, sleep=self._sleep)
-            self._ledger.invitations.record(
-                known.id,
-                invitation_id=invitation.id,
-                test_id=known.test_id,
-                status=invitation.status,
-                entry_id=known.entry_id,
-                refreshed=False,
-            )
-            self._event("recovered", opportunity, known.test_id, invitation.id)
+            try:
+                self._recover(opportunity, known)
+            except VendorRefusedError as error:  # so there is none now, and nothing else waits for it
+                log.warning("opportunity %s, test %s: no invitation is found: %s", opportunity.id, known.test_id, error)
+
+    def _recover(self, opportunity: Opportunity, known: Assessment) -> None:
+        callback = self._callback(known.id)
+        invite = partial(self._invite, opportunity, known.test_id, callback, InviteSettings(), False)
+        invitation = send_until_answered(invite, sleep=self._sleep)
+        self._ledger.invitations.record(
+            known.id,
+            invitation_id=invitation.id,
+            test_id=known.test_id,
+            status=invitation.status,
+            entry_id=known.entry_id,
+            refreshed=False,
+        )
+        self._event("recovered", opportunity, known.test_id, invitation.id)
 
     def _outcome(
         self, action: Action, situation: Situation, test_id: int, invitation: Invitation, recorded: AttemptStatus

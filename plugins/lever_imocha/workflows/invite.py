@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property, partial
@@ -29,7 +29,7 @@ from lever_imocha.domain.decisions import (
 from lever_imocha.domain.metrics import Metrics, NoMetrics
 from lever_imocha.domain.pauses import LONGEST, pause_after_failure
 from lever_imocha.domain.tags import near_misses
-from lever_imocha.errors import LeverImochaError, NotFoundError, Scope, redact
+from lever_imocha.errors import LeverImochaError, NotFoundError, Scope, as_ours, redact
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.values import CANDIDATE_WORK, Assessment, StageEntry, Work, WorkItem
 from lever_imocha.settings import Settings
@@ -52,7 +52,7 @@ from lever_imocha.workflows.resolved_settings import (
 )
 from lever_imocha.workflows.situation import SituationReader, facts_of, new_entry, with_entry
 from lever_imocha.workflows.stage_sweep import StageSweep
-from lever_imocha.workflows.work import NotYet, Result, WorkRunner
+from lever_imocha.workflows.work import NotYet, Result, WorkRunner, past_failures, raise_first
 
 log = logging.getLogger(__name__)
 
@@ -143,8 +143,10 @@ class InviteWorkflow:
         :param allow_cancelling: a person has said that it is no mistake that so many have left.
         :param over_limit: what a person wants done about those whom a limit holds.
         :raises SettingsError: no rule of the settings can be used; see also `problems`.
+        :raises LeverImochaError: the sweep failed, and nobody is due who could be worked on meanwhile.
         """
         carry_out_requests(self._ledger)
+        failure: LeverImochaError | None = None
         if sweep:
             self._known_resolved = refresh_resolved(self._ledger, self._lever, self._settings, templates=False)
             before, now = problems_of_last_sweep(self._ledger), self._resolved.problems
@@ -160,12 +162,22 @@ class InviteWorkflow:
                 clock=self._clock,
                 allow_cancelling=allow_cancelling,
             )
-            stage_sweep.run(self._resolved, full=full)
+            try:
+                stage_sweep.run(self._resolved, full=full)
+            except Exception as error:
+                failure = as_ours(error)
             self.held_back = stage_sweep.held_back
-            if before != now:
+            if before != now and failure is None:
                 keep_problems(self._ledger, now)
+        if failure is not None and failure.scope is Scope.ACCOUNT:
+            raise failure
         self._limits.settle(over_limit)
-        return self._ledger.queue.due(CANDIDATE_WORK, waiting=waiting)
+        due = self._ledger.queue.due(CANDIDATE_WORK, waiting=waiting)
+        if failure is not None:
+            if not due:
+                raise failure
+            log.error("the stages could not be swept, whoever is known to wait is worked on all the same: %s", failure)
+        return due
 
     @property
     def problems(self) -> tuple[str, ...]:
@@ -306,7 +318,7 @@ class InviteWorkflow:
         waits: Reason | None = None
         for entry in pending:
             of_entry, assessments = self._with_attempts(situation, entry)
-            outcomes = [self._perform(plan, of_entry, assessments, item) for plan in decide(of_entry)]
+            outcomes = self._perform_all(decide(of_entry), of_entry, assessments, item)
             if (reason := waits_by_itself(outcomes)) is not None:
                 self._ledger.entries.hold_for_now(entry.id, reason)
                 if entry.reason is not reason:
@@ -330,6 +342,18 @@ class InviteWorkflow:
             for test_id in attempts_to_look_up(situation)
         }
         return (replace(situation, known={**situation.known, **asked}) if asked else situation), assessments
+
+    def _perform_all(
+        self, plans: Iterable[Plan], situation: Situation, assessments: Mapping[int, Assessment], item: WorkItem
+    ) -> list[Outcome]:
+        """Carry out the plan for each test; one that fails stands in the way of no other test."""
+        outcomes = list[Outcome]()
+
+        def perform(plan: Plan) -> None:
+            outcomes.append(self._perform(plan, situation, assessments, item))
+
+        raise_first(past_failures(plans, perform))
+        return outcomes
 
     def _perform(
         self, plan: Plan, situation: Situation, assessments: Mapping[int, Assessment], item: WorkItem

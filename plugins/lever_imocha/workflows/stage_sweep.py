@@ -13,7 +13,7 @@ from more_itertools import chunked
 from lever_imocha.clients.lever import LeverClient
 from lever_imocha.domain.decisions import may_cancel_many
 from lever_imocha.domain.lever import Opportunity
-from lever_imocha.errors import LeverImochaError, Scope, as_ours
+from lever_imocha.errors import BugError, LeverImochaError, Scope, as_ours
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.values import NewEntry, Work
 from lever_imocha.ledger.watermarks import FULL_SWEEP
@@ -21,6 +21,7 @@ from lever_imocha.settings import Settings
 from lever_imocha.workflows.resolved_settings import ResolvedSettings
 from lever_imocha.workflows.situation import SituationReader, new_entry
 from lever_imocha.workflows.temporary_tags import TemporaryTags
+from lever_imocha.workflows.work import past_failures, raise_first
 
 log = logging.getLogger(__name__)
 
@@ -101,9 +102,9 @@ class StageSweep:
         ):
             self.held_back = (len(leaving), len(pending))
             return
-        self._ledger.queue.enqueue(
-            {*left, *(found["moved"] or ()), *(found["archived"] or ())}, Work.INVITE, news=False
-        )
+        self._ledger.queue.enqueue(left, Work.INVITE, news=False)
+        # News also for who waits or is parked because of an invite that fails: other invitations may be open.
+        self._ledger.queue.enqueue({*(found["moved"] or ()), *(found["archived"] or ())}, Work.INVITE)
         self._ledger.queue.enqueue(
             {*(found["deleted"] or ()), *(found.get("anonymized") or ())}, Work.CANCEL, news=False
         )
@@ -118,24 +119,24 @@ class StageSweep:
         return last - self._settings.poll.overlap
 
     def _record_entries(self, resolved: ResolvedSettings, since: datetime | None) -> set[str]:
-        """Record who is in a trigger stage; return their ids."""
+        """Record who is in a trigger stage; return their ids.
+
+        :raises LeverImochaError: of some it could not be told what they wait for; the others are recorded.
+        """
         seen_ids: set[str] = set()
+        failures = list[tuple[Opportunity, LeverImochaError]]()
         before = self._situations.before()
         for page in chunked(self._in_stages(resolved.trigger_stages, since, seen_ids), _PAGE):
-            entries = [entry for item in page if (entry := self._entry(item, resolved, before)) is not None]
+            entries = list[NewEntry]()
+            failures += past_failures(page, lambda item: entries.append(self._entry(item, resolved, before)))  # noqa: B023
             self._ledger.entries.record(entries, seen_by="sweep")
+        for opportunity, error in failures:
+            log.error("opportunity %s was left out of the sweep: %s", opportunity.id, error)
+        raise_first(failure for failure in failures if not isinstance(failure[1], BugError))
         return seen_ids
 
-    def _entry(
-        self, opportunity: Opportunity, resolved: ResolvedSettings, before: TemporaryTags | None
-    ) -> NewEntry | None:
-        try:
-            return new_entry(self._situations.read(opportunity, resolved, before=before, fresh_tests=True))
-        except LeverImochaError:
-            raise
-        except Exception as error:
-            log.error("opportunity %s was left out of the sweep: %s", opportunity.id, as_ours(error))
-            return None
+    def _entry(self, opportunity: Opportunity, resolved: ResolvedSettings, before: TemporaryTags | None) -> NewEntry:
+        return new_entry(self._situations.read(opportunity, resolved, before=before, fresh_tests=True))
 
     def _read_since_last(
         self, name: str, last_sweep: datetime | None, read: Callable[[datetime], Iterable[str]], now: datetime

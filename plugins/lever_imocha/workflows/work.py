@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
+from typing import Any, TypeVar
 
 from lever_imocha.domain.decisions import Outcome
 from lever_imocha.domain.pauses import pause_after_failure
@@ -13,6 +14,8 @@ from lever_imocha.ledger.values import Work, WorkItem
 from lever_imocha.ledger.work_queue import WorkQueue
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 Result = Outcome | str | None
 """What came of work, for the log and the counts; None when there was nothing to do."""
@@ -29,6 +32,30 @@ class NotYet(Exception):  # noqa: N818 - no error: nothing went wrong
     def __init__(self, reason: str, *, pause: timedelta | None, failed: bool = True) -> None:
         self.reason, self.pause, self.failed = reason, pause, failed
         super().__init__(reason)
+
+
+def past_failures(things: Iterable[T], work: Callable[[T], object]) -> list[tuple[T, LeverImochaError]]:
+    """Do work on each of one candidate's tests or invitations, also past one that fails.
+
+    :return: those that failed, each with its error.
+    :raises LeverImochaError: what would fail for all of them, at once.
+    """
+    failures = []
+    for thing in things:
+        try:
+            work(thing)
+        except Exception as failure:
+            error = as_ours(failure)
+            if error.scope is Scope.ACCOUNT or isinstance(error, ClaimLostError):
+                raise error from None
+            failures.append((thing, error))
+    return failures
+
+
+def raise_first(failures: Iterable[tuple[Any, LeverImochaError]]) -> None:
+    """Raise the error of what failed first, if anything did."""
+    for _, error in failures:
+        raise error
 
 
 class WorkRunner:

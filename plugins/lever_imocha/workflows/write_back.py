@@ -22,6 +22,7 @@ from lever_imocha.errors import (
     LeverImochaError,
     NotFoundError,
     RequestRejectedError,
+    VendorRefusedError,
 )
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.values import Assessment, Effect, Work, WorkItem
@@ -39,7 +40,7 @@ from lever_imocha.workflows.explain import (
 )
 from lever_imocha.workflows.resolved_settings import ResolvedSettings, refresh_resolved, stored_resolved
 from lever_imocha.workflows.temporary_tags import TemporaryTags, lasting_tags, temporary_tags
-from lever_imocha.workflows.work import NotYet, Result, WorkRunner
+from lever_imocha.workflows.work import NotYet, Result, WorkRunner, past_failures, raise_first
 
 log = logging.getLogger(__name__)
 
@@ -109,17 +110,13 @@ class WriteBackWorkflow:
         if not assessments:
             return "nothing to write"
         written, outcome = list[Assessment](), None
-        at, failing = assessments[0], REPORT_MISSING
+        failures = past_failures(assessments, partial(self._write, item, written))
+        if failures and not written:
+            return self._stopped(item, assessments, failures, REPORT_MISSING)
         try:
-            for at in assessments:
-                written += [at] if self._write(item, at) else []
-            failing = NOT_MOVED_ON
             outcome = self._move_on(item, written) if written else None
         except LeverImochaError as error:
-            if isinstance(error, NotFoundError) and self._is_missing(item.opportunity_id):
-                return self._let_go_if_deleted(item, assessments)
-            self._record_failure(item, at, failing, error)
-            raise
+            return self._stopped(item, assessments, [(written[-1], error)], NOT_MOVED_ON)
         if item.error == NOT_FOUND:
             self._deletion.record_found(item.opportunity_id)
         self._ledger.assessments.mark_written([assessment.id for assessment in written])
@@ -128,8 +125,29 @@ class WriteBackWorkflow:
         if written and self._settings.explain.notes:
             self._show(item)
         self.written += [item.opportunity_id] if written else []
+        for assessment, failure in failures:
+            self._record_failure(item, assessment, REPORT_MISSING, failure)
+        raise_first(failures)
         self._wait_for_others(item, assessments, written)
         return outcome or "attempt not ended"
+
+    def _stopped(
+        self,
+        item: WorkItem,
+        assessments: Sequence[Assessment],
+        failures: Sequence[tuple[Assessment, LeverImochaError]],
+        kind: str,
+    ) -> str:
+        """Let go of a deleted opportunity.
+
+        :raises NotYet: Lever does not find it, which alone is no proof.
+        :raises LeverImochaError: what failed first, when it failed for any other reason.
+        """
+        if isinstance(failures[0][1], NotFoundError) and self._is_missing(item.opportunity_id):
+            return self._let_go_if_deleted(item, assessments)
+        for assessment, error in failures:
+            self._record_failure(item, assessment, kind, error)
+        raise failures[0][1]
 
     def _wait_for_others(
         self, item: WorkItem, assessments: Sequence[Assessment], written: Sequence[Assessment]
@@ -197,8 +215,8 @@ class WriteBackWorkflow:
             self._ledger.assessments.mark_written([assessment.id for assessment in assessments])
         return "deleted in Lever"
 
-    def _write(self, item: WorkItem, assessment: Assessment) -> bool:
-        """Write the form, the file and the note of one attempt; return False when its report is not final yet.
+    def _write(self, item: WorkItem, written: list[Assessment], assessment: Assessment) -> None:
+        """Write the form, the file and the note of one attempt, unless its report is not final yet.
 
         What made it due may be a callback, which is a hint (imocha.md 6.2): the report read here decides.
         """
@@ -206,7 +224,7 @@ class WriteBackWorkflow:
         report = self._report(invitation_id)
         if report is None or not report.is_final:
             self._wait(item, assessment, invitation_id, report.status if report is not None else AttemptStatus.UNKNOWN)
-            return False
+            return
         if report.status is not assessment.status:
             self._ledger.invitations.set_status({invitation_id: report.status}, written_by=item)
         step = partial(self._step, item, assessment)
@@ -214,7 +232,7 @@ class WriteBackWorkflow:
         self._file(assessment, invitation_id, report, step)
         if self._settings.write_back.note:
             self._note(assessment, invitation_id, step)
-        return True
+        written.append(assessment)
 
     def _wait(self, item: WorkItem, assessment: Assessment, invitation_id: int, status: AttemptStatus) -> None:
         """Record what a report that is not final says; the sweep looks soon at an attempt that has not ended."""
@@ -294,18 +312,11 @@ class WriteBackWorkflow:
     def _move_on(self, item: WorkItem, written: list[Assessment]) -> str:
         """Tags, then the stage, once every assessment of the opportunity has ended and is written."""
         first = written[0]
-        perform_as, shown = (
-            self._resolved.perform_as,
-            self._explainer.tag(first.opportunity_id, written=[assessment.id for assessment in written]),
-        )
-        tags = [*self._settings.write_back.tags, *shown]
-        current: Opportunity | None = None
+        perform_as = self._resolved.perform_as
+        shown = self._explainer.tag(first.opportunity_id, written=[assessment.id for assessment in written])
         before = temporary_tags(self._ledger)
-        if tags:
-            with self._lever.guarded(partial(self._ledger.queue.check_claim, item)):
-                current = self._lever.add_tags(first.opportunity_id, tags, perform_as=perform_as)
-                if shown:
-                    self._explainer.clear(first.opportunity_id, current.tags, keep=shown, perform_as=perform_as)
+        with self._lever.guarded(partial(self._ledger.queue.check_claim, item)):
+            current = self._tag(first.opportunity_id, shown, perform_as)
         current = current or self._lever.get_opportunity(first.opportunity_id, expand=("applications",))
         rule = self._rule_now(first, current)
         if may_move_on(current, rule):
@@ -316,6 +327,19 @@ class WriteBackWorkflow:
             return "written back; the recruiter has moved it on"
         self._ledger.events.record("written_back", opportunity_id=first.opportunity_id)
         return "written back and moved on"
+
+    def _tag(self, opportunity_id: str, shown: Sequence[str], perform_as: str) -> Opportunity | None:
+        """Add the tags of the settings, and show the status; that Lever refuses the latter stops nothing else."""
+        tags = list(self._settings.write_back.tags)
+        if shown:
+            try:
+                current = self._lever.add_tags(opportunity_id, [*tags, *shown], perform_as=perform_as)
+                self._explainer.clear(opportunity_id, current.tags, keep=shown, perform_as=perform_as)
+            except VendorRefusedError as error:
+                log.warning("opportunity %s: its status is not shown in Lever: %s", opportunity_id, error)
+            else:
+                return current
+        return self._lever.add_tags(opportunity_id, tags, perform_as=perform_as) if tags else None
 
     def _still_open(
         self, opportunity: Opportunity, rule: ResolvedRule, written: set[int], before: TemporaryTags | None

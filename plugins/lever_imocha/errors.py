@@ -186,6 +186,8 @@ class ApiError(LeverImochaError):
     advice = "See the vendor's message."
     may_be_resent = False
     """Whether the same call may be sent again at once: it had no effect, and may have one the next time."""
+    passes = False
+    """Whether it is trouble at the vendor's, which ends without anybody here."""
 
     def __init__(
         self,
@@ -270,12 +272,14 @@ class VendorDownError(ApiError):
     """The vendor could not be reached or failed, and nothing was changed there."""
 
     may_be_resent = True
+    passes = True
     advice = "It is tried again by itself; see the vendor's status page if it stays."
 
 
 class OutcomeUnknownError(ApiError):
     """A write was sent and no usable answer came back: look before sending it again."""
 
+    passes = True
     advice = "It is looked up and tried again by itself."
 
 

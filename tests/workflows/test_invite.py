@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from lever_imocha.errors import RequestRejectedError
+from lever_imocha.errors import OutcomeUnknownError, RequestRejectedError
+from lever_imocha.ledger.database import engine_for
+from lever_imocha.ledger.repository import Ledger
 from lever_imocha.settings import parse_settings
 
 from tests.support import PYTHON, SQL
@@ -187,3 +189,19 @@ def test_an_invite_that_is_refused_stops_no_other_test_of_the_candidate(stack: S
     assert stack.run_invite(force=True) == ["invite"]
     assert {mail["invitation"] for mail in stack.world.mails} == set(stack.world.invitations)
     assert len(stack.world.mails) == 2, "one each"
+
+
+def test_three_days_of_trouble_at_imocha_leave_nobody_behind(stack: Stack, ledger_url: str) -> None:
+    shift = timedelta(0)
+    stack.clock = lambda: datetime.now(UTC) + shift
+    stack.ledger = Ledger(engine=engine_for(ledger_url), clock=stack.clock)
+    stack.candidate(PYTHON)
+    stack.fault(vendor="imocha", method="POST", path_contains="/invite", status=503, times=10_000)
+    with pytest.raises(OutcomeUnknownError):
+        stack.run_invite()
+    for _ in range(72):
+        shift += timedelta(hours=1)
+        stack.run_invite(sweep=False)
+    stack.world.faults.clear()
+    shift += timedelta(hours=6)
+    assert stack.run_invite(sweep=False) == ["invite"]

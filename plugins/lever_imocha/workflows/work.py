@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from lever_imocha.domain.decisions import Outcome
 from lever_imocha.domain.pauses import pause_after_failure
-from lever_imocha.errors import ClaimLostError, LeverImochaError, Scope, VendorRefusedError, as_ours
+from lever_imocha.errors import ApiError, ClaimLostError, LeverImochaError, Scope, VendorRefusedError, as_ours
 from lever_imocha.ledger.values import Work, WorkItem
 from lever_imocha.ledger.work_queue import WorkQueue
 
@@ -104,7 +104,8 @@ class WorkRunner:
             raise error
         name = type(error).__name__
         refused = item.kind is Work.INVITE and isinstance(error, VendorRefusedError)
-        self._give_back(item, name, pause_after_failure(item.tries, refused=refused))
+        passes = isinstance(error, ApiError) and error.passes
+        self._give_back(item, name, pause_after_failure(item.tries, refused=refused, passes=passes))
         if item.error != name:
             raise error
         log.warning("opportunity %s: %s failed again: %s", item.opportunity_id, item.kind, error)

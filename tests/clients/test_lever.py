@@ -71,7 +71,7 @@ CALLS = {
     ),
     "get_opportunity": Described(
         lambda api: api.get_opportunity("o/1?", expand=["stage"]), "GET", "/opportunities/o%2F1%3F?expand=stage",
-        answer={"id": "o/1?"},
+        answer={"id": "o/1?", "stage": "offer"},
     ),
     "update_stage": Described(
         lambda api: api.update_stage("o1", "offer", perform_as="u1"),
@@ -217,9 +217,10 @@ def test_numbers_may_be_text_and_the_reverse(vendor: Vendor) -> None:
 
 def test_unknown_fields_are_ignored_and_optional_ones_may_be_missing_or_null(vendor: Vendor) -> None:
     nothing = dict.fromkeys(
-        ["name", "emails", "stage", "archived", "tags", "stageChanges", "applications", "createdAt", "dataProtection"]
+        ["name", "emails", "archived", "tags", "stageChanges", "applications", "createdAt", "dataProtection"]
     )
-    vendor.says({"data": {"id": "o1"}}, {"data": {"id": "o1", "new": {"a": [1]}} | nothing})
+    least = {"id": "o1", "stage": "offer"}
+    vendor.says({"data": least}, {"data": least | {"new": {"a": [1]}} | nothing})
     lever = lever_client(vendor.url)
     bare, full = lever.get_opportunity("o1"), lever.get_opportunity("o1")
     assert bare == full
@@ -247,8 +248,17 @@ def test_another_opportunity_than_the_one_asked_for_is_not_taken_for_it(vendor: 
         lever_client(vendor.url).get_opportunity("o1")
 
 
+@pytest.mark.parametrize("part", [{}, {"stage": None}, {"stage": {"text": "Offer"}}])
+def test_a_part_of_an_opportunity_is_not_taken_for_one_that_has_left(vendor: Vendor, part: dict[str, Any]) -> None:
+    vendor.says({"data": {"id": "o1"} | part})
+    with pytest.raises(UnexpectedAnswerError, match="no stage"):
+        lever_client(vendor.url).get_opportunity("o1")
+
+
 def test_half_a_surrogate_pair_in_a_name_is_removed(vendor: Vendor) -> None:
-    vendor.answers = [(200, {}, '{"data": {"id": "a", "name": "Ann\\ud800\\u0000", "tags": ["\\udfffx"]}}')]
+    vendor.answers = [
+        (200, {}, '{"data": {"id": "a", "stage": "offer", "name": "Ann\\ud800\\u0000", "tags": ["\\udfffx"]}}')
+    ]
     read = lever_client(vendor.url).get_opportunity("a")
     assert (read.name, read.tags) == ("Ann", ("x",))
 

@@ -242,13 +242,15 @@ class LeverClient:
         """Read one opportunity (lever.md 4.4).
 
         :raises NotFoundError: it is unknown or deleted.
-        :raises UnexpectedAnswerError: the answer is about another one, say from a cache on the way.
+        :raises UnexpectedAnswerError: the answer is about another one, say from a cache on the way, or names no stage.
         """
 
         def parse(body: Any) -> Opportunity:
             opportunity = _one(Opportunity)(body)
             if opportunity.id != opportunity_id:
                 raise NoFactError("the answer is about another opportunity")
+            if opportunity.stage is None:  # a part of an opportunity would look like one that has left, without tags
+                raise NoFactError("the answer names no stage")
             return opportunity
 
         path, params = _path("opportunities", opportunity_id), _many("expand", expand)

@@ -193,7 +193,7 @@ def test_a_host_may_be_a_bare_name(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         ("https://api.lever.co/v1", ["a"], "https://hire.lever.co/candidates/a"),
         ("https://api.eu.lever.co/v1", ["a"], "https://hire.eu.lever.co/candidates/a"),
-        ("http://127.0.0.1:8000/v1", ["a"], "https://hire.lever.co/candidates/a"),
+        ("http://127.0.0.1:8000/v1", ["a"], "http://127.0.0.1:8000/?open=a"),
         ("https://api.lever.co/v1", ["a", "b"], ""),
         ("http://elsewhere/v1", ["a"], ""),
     ],

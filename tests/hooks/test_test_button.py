@@ -64,7 +64,7 @@ def test_airflows_list_of_providers_shows_this_one(api: TestClient) -> None:
     providers = api.get("/api/v2/providers?limit=200").json()["providers"]
     (ours,) = [one for one in providers if one["package_name"] == "lever-imocha"]
     assert "iMocha" in ours["description"]
-    assert ours["documentation_url"].startswith("https://")
+    assert ours["documentation_url"].strip().startswith("https://")
 
 
 @pytest.mark.parametrize(("vendor", "secret"), [("lever", "Webhook signature tokens"), ("imocha", "Callback secret")])

@@ -19,7 +19,7 @@ else:
 __all__ = ["CallbackTrigger", "add_access_log", "callbacks_know_the_error", "read_dags", "restart_stats", "synced"]
 
 callbacks_know_the_error = pytest.mark.skipif(
-    not SINCE_3_2, reason="`dag.test()` of 3.1 does not tell a callback the error; a worker of 3.1 does"
+    not SINCE_3_3, reason="`dag.test()` of 3.1 and 3.2 does not tell a callback the error; their workers do"
 )
 
 

@@ -93,6 +93,10 @@ class Reason(StrEnum):
     ALREADY_HANDLED = "already handled"
 
 
+GOES_ON = (Reason.LIMIT, Reason.DELAY)
+"""Holds that end by themselves."""
+
+
 class OverLimit(StrEnum):
     """What a person wants done about those whom a limit holds; the words are values of the DAG's parameter."""
 
@@ -372,7 +376,7 @@ def combined(outcomes: Sequence[Outcome]) -> Outcome:
 
 def waits_by_itself(outcomes: Iterable[Outcome]) -> Reason | None:
     """Return why a stage entry stays undecided and goes on by itself later; None when it does not."""
-    return next((outcome.reason for outcome in outcomes if outcome.reason in (Reason.DELAY, Reason.LIMIT)), None)
+    return next((outcome.reason for outcome in outcomes if outcome.reason in GOES_ON), None)
 
 
 def frees_stage(situation: Situation, outcome: Outcome) -> bool:

@@ -31,8 +31,5 @@ class Problem(StrEnum):
     """On hold, and nobody has to do anything."""
 
 
-GOES_ON = (Reason.LIMIT, Reason.DELAY)
-"""Holds that end by themselves."""
-
 LEFT_ALONE = (Reason.BEFORE_ACTIVATION,)
 """Holds that the settings ask for."""

@@ -28,7 +28,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 
-from lever_imocha.domain.decisions import Reason
+from lever_imocha.domain.decisions import GOES_ON, Reason
 from lever_imocha.ledger.tables import alerts, stage_entries, work_items
 from lever_imocha.ledger.values import Work
 from lever_imocha.ledger.work_queue import is_dropped
@@ -98,7 +98,7 @@ class AlertLog:
         A hold is a decision, and waits no more; what goes on by itself at a time waits from that time on.
         """
         now, item = self._clock(), work_items.c
-        by_itself = func.coalesce(item.error, "").in_([Reason.LIMIT.value, Reason.DELAY.value])
+        by_itself = func.coalesce(item.error, "").in_([reason.value for reason in GOES_ON])
         its_turn = or_(~by_itself, item.not_before < now - entries)
         late = or_(
             and_(item.kind == Work.INVITE, item.queued_at < now - entries, its_turn),

@@ -15,8 +15,9 @@ from typing import Any
 from pydantic import TypeAdapter
 from sqlalchemy import text
 
+from lever_imocha.domain.decisions import GOES_ON
 from lever_imocha.domain.imocha import AttemptStatus
-from lever_imocha.domain.standing import GOES_ON, LEFT_ALONE, Problem, Standing
+from lever_imocha.domain.standing import LEFT_ALONE, Problem, Standing
 from lever_imocha.ledger.base import LedgerPart
 from lever_imocha.ledger.work_queue import DROPPED
 

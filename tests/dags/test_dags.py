@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -37,22 +36,6 @@ def test_dag_files_only_wire() -> None:
     for path in (Path(__file__).parents[2] / "dags").glob("*.py"):
         assert path.stem in IDS
         assert len(path.read_text().splitlines()) < 80
-
-
-@pytest.mark.parametrize("name", IDS)
-def test_parsing_a_dag_loads_nothing_that_only_a_running_task_needs(name: str) -> None:
-    """The DAG processor parses each file every 30 seconds (figures: benchmarks.dag_parse)."""
-    code = (
-        "import runpy, sys, airflow.dag_processing.processor\n"
-        "before = set(sys.modules)\n"
-        f"runpy.run_path('dags/{name}.py')\n"
-        "heavy = ('lever_imocha.clients', 'lever_imocha.ledger', 'lever_imocha.workflows', 'lever_imocha.hooks',"
-        " 'airflow.providers.http.hooks', 'alembic', 'aiohttp', 'psycopg')\n"
-        "print(sorted(module for module in set(sys.modules) - before if module.startswith(heavy)))"
-    )
-    root = Path(__file__).parents[2]
-    found = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
-    assert found.stdout.splitlines()[-1] == "[]"
 
 
 def test_a_candidate_from_the_move_to_the_report(

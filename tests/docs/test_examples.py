@@ -5,8 +5,6 @@ from __future__ import annotations
 import importlib
 import inspect
 import re
-import subprocess
-import sys
 import textwrap
 from pathlib import Path
 from typing import Any
@@ -116,20 +114,6 @@ def test_an_event_with_ids_only_is_raised_if_there_is_somebody_to_tell_of(world:
         events = session.scalars(select(AssetEvent).where(AssetEvent.source_run_id == run.run_id)).all()
         found = [(event.source_dag_id, event.name, event.extra) for event in events]
     assert [entry[2] for entry in found if entry[0] == dag.dag_id] == ([{"opportunity_ids": ids}] if ids else [])
-
-
-@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
-def test_parsing_an_example_loads_nothing_that_only_a_running_task_needs(path: Path) -> None:
-    code = (
-        "import runpy, sys, airflow.dag_processing.processor\n"
-        "before = set(sys.modules)\n"
-        f"runpy.run_path({str(path)!r})\n"
-        "heavy = ('lever_imocha.clients', 'lever_imocha.ledger', 'lever_imocha.workflows', 'lever_imocha.hooks',"
-        " 'airflow.providers.http.hooks', 'alembic', 'aiohttp', 'psycopg')\n"
-        "print(sorted(module for module in set(sys.modules) - before if module.startswith(heavy)))"
-    )
-    found = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert found.stdout.splitlines()[-1] == "[]"
 
 
 def classes() -> list[type[BaseOperator]]:

@@ -516,6 +516,7 @@ class Cases:
         yield Case("Deliveries.last", "one vendor", lambda _turn, _: ledger.deliveries.last("lever"))
         yield Case("Watermarks.first", "one", lambda _turn, _: ledger.watermarks.first("activated"))
         yield Case("Entries.hold_for_now", "one", lambda turn, _: ledger.entries.hold_for_now(turn + 1, Reason.LIMIT))
+        yield Case("Entries.of_activation", "none waits", lambda _turn, _: ledger.entries.of_activation())
         yield Case("Entries.held", "by limits", lambda _turn, _: ledger.entries.held([Reason.LIMIT]))
         yield Case(
             "Entries.settle_held",

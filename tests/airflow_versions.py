@@ -16,7 +16,20 @@ else:
     from airflow.models.dagbag import DagBag, sync_bag_to_db
     from airflow.triggers.deadline import DeadlineCallbackTrigger as CallbackTrigger
 
-__all__ = ["CallbackTrigger", "add_access_log", "callbacks_know_the_error", "read_dags", "restart_stats", "synced"]
+if SINCE_3_3:
+    from airflow.sdk.exceptions import TaskAwaitingInput as WaitsForAnswer
+else:
+    from airflow.sdk.exceptions import TaskDeferred as WaitsForAnswer
+
+__all__ = [
+    "CallbackTrigger",
+    "WaitsForAnswer",
+    "add_access_log",
+    "callbacks_know_the_error",
+    "read_dags",
+    "restart_stats",
+    "synced",
+]
 
 callbacks_know_the_error = pytest.mark.skipif(
     not SINCE_3_3, reason="`dag.test()` of 3.1 and 3.2 does not tell a callback the error; their workers do"

@@ -450,6 +450,18 @@ def test_nothing_is_asked_about_somebody_nobody_knows(login: LogIn) -> None:
     assert answer.status_code == 404
 
 
+def test_attention_says_how_many_of_the_activation_are_invited(login: LogIn, stack: Stack) -> None:
+    for _ in range(5):
+        stack.candidate(PYTHON)
+    stack.settings = parse_settings(SETTINGS + "limits: {per_hour: 2}")
+    assert login("ann").get(f"{CONSOLE}/").json()["activation"] is None
+    stack.run_invite()
+    told = login("ann").get(f"{CONSOLE}/").json()["activation"]
+    assert (told["sent"], told["waiting"]) == (2, 3)
+    shown = login("ann").get(f"{CONSOLE}/", headers=HTML).text
+    assert "in the stage before the activation, 2 of 5 are invited or adopted; 3 wait for their turn" in shown
+
+
 # The ledger
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,10 +19,13 @@ from lever_imocha.ledger.database import check_schema, engine_for
 from lever_imocha.operators.setup import (
     ACTIVATE,
     AGAIN,
+    BACK,
+    GO_ON,
     SAVE,
     STOP,
     CheckSetUpOperator,
     ChooseOperator,
+    ConfirmOperator,
     LookAgainOperator,
     SetUpOperator,
 )
@@ -33,6 +37,8 @@ from lever_imocha.settings import load_settings, settings_path
 from dev import postgres
 from include.sandbox.server import serve
 from include.sandbox.world import World
+from tests.airflow_versions import WaitsForAnswer
+from tests.support import PYTHON
 
 
 def context(*, paused: bool = False) -> dict[str, Any]:
@@ -52,6 +58,44 @@ def pressed(world: World, button: str, **given: Any) -> dict[str, Any]:
     }
     answered = {"responded_at": datetime.now(UTC), "responded_by_user": {"id": "1", "name": "admin"}}
     return {"chosen_options": [button], "params_input": params | given} | answered
+
+
+class Airflow:
+    """What a task that asks hands to Airflow, and gets back when it goes on."""
+
+    def __init__(self) -> None:
+        self.id = uuid.uuid4()
+        self.kept: dict[str, Any] = {}
+        self.asked: list[Any] = []
+
+    def xcom_push(self, key: str, value: Any) -> None:
+        self.kept[key] = json.loads(json.dumps(value))
+
+    def xcom_pull(self, *, task_ids: str, key: str) -> Any:
+        assert task_ids == "confirm"
+        return self.kept[key]
+
+    def send(self, msg: Any) -> None:
+        self.asked.append(msg)
+
+
+def confirm(
+    answer: dict[str, Any], button: str, monkeypatch: pytest.MonkeyPatch, meanwhile: Callable[[], object] = lambda: None
+) -> tuple[str, dict[str, Any]]:
+    """Return what the person is shown, and the answer after they have pressed a button."""
+    airflow = Airflow()
+    monkeypatch.setattr("airflow.sdk.execution_time.task_runner.SUPERVISOR_COMMS", airflow, raising=False)
+    task = {"task_instance": airflow, "ti": airflow}
+    with pytest.raises(WaitsForAnswer):
+        ConfirmOperator(task_id="confirm", answer=answer).execute(task)
+    (shown,) = airflow.asked
+    assert shown.options == [GO_ON, BACK]
+    meanwhile()
+    event = {
+        "chosen_options": [button], "params_input": {}, "responded_at": datetime.now(UTC),
+        "responded_by_user": {"id": "1", "name": "admin"},
+    }  # fmt: skip
+    return shown.body, ConfirmOperator(task_id="confirm", answer=answer).execute_complete(task, event)
 
 
 def choose(event: dict[str, Any]) -> dict[str, Any]:
@@ -152,6 +196,42 @@ def test_from_an_empty_database_to_everything_switched_on(
     world.imocha_key = "another"
     with pytest.raises(SettingsError, match="iMocha does not accept the API key"):
         CheckSetUpOperator(task_id="check", answer=answer, done=done).execute(context())
+
+
+def test_before_an_activation_the_plan_is_shown_and_agreed_to(
+    world: World, settings: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.switches["rate_limit"] = False
+    answer = choose(pressed(world, ACTIVATE, existing="invite"))
+    assert ConfirmOperator(task_id="confirm", answer=answer).execute(context()) == answer, "nobody is in the stage"
+    one = world.add_opportunity(stage="Recruiter screen", tags=[PYTHON], emails=["ann@example.com"], name="Ann Example")
+    saved = choose(pressed(world, SAVE))
+    assert ConfirmOperator(task_id="confirm", answer=saved).execute(context()) == saved, "nothing is activated"
+    shown, agreed = confirm(answer, GO_ON, monkeypatch)
+    assert f"| invite: an e-mail to each | test 101 | 1 | {one['id']} |" in shown
+    assert "1 e-mails: 1 in the first hour" in shown
+    assert "ann@example.com" not in shown
+    assert agreed == answer
+    _, back = confirm(answer, BACK, monkeypatch)
+    assert (back["button"], back["existing"]) == (AGAIN, "invite")
+    with pytest.raises(DagRunTriggerException):
+        again(back).execute(context())
+
+
+def test_nobody_is_reached_whom_the_plan_did_not_show(
+    world: World, settings: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.switches["rate_limit"] = False
+
+    def candidate() -> dict[str, Any]:
+        return world.add_opportunity(stage="Recruiter screen", tags=[PYTHON], emails=["a@example.com"], name="Ann")
+
+    first = candidate()
+    answer = choose(pressed(world, ACTIVATE, existing="invite"))
+    _, more = confirm(answer, GO_ON, monkeypatch, meanwhile=candidate)
+    assert (more["button"], more["why"][:14]) == (AGAIN, "Not activated:")
+    _, fewer = confirm(answer, GO_ON, monkeypatch, meanwhile=lambda: world.move(first["id"], "Offer"))
+    assert fewer == answer
 
 
 def test_the_dags_are_switched_on_by_airflow_s_api(monkeypatch: pytest.MonkeyPatch) -> None:

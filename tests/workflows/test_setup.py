@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from lever_imocha.domain.decisions import Action, Reason
 from lever_imocha.errors import SettingsError
 from lever_imocha.ledger.database import check_schema, engine_for
+from lever_imocha.ledger.repository import Ledger
 from lever_imocha.settings import load_settings
 from lever_imocha.workflows.doctor.checkup import examine
 from lever_imocha.workflows.doctor.facts import Facts, Sources, UnknownFactError
 from lever_imocha.workflows.doctor.findings import Level, of_level
-from lever_imocha.workflows.setup.form import Answer, blocking, fields
+from lever_imocha.workflows.setup.form import Answer, blocking, fields, other_rules
 from lever_imocha.workflows.setup.settings_file import with_changes
 from lever_imocha.workflows.setup.steps import SetUp
 
@@ -63,8 +66,8 @@ class Installation:
         chosen = {field.name: field.default for field in fields(self.facts())}
         return Answer.read(chosen | given)
 
-    def run(self, answer: Answer) -> list[str]:
-        set_up = SetUp(
+    def set_up(self) -> SetUp:
+        return SetUp(
             facts=self.facts(),
             engine=lambda: engine_for(self.url),
             path=self.path,
@@ -72,7 +75,22 @@ class Installation:
             store_tokens=lambda tokens: self.tokens.update(tokens),
             other_tokens=lambda: self.other_tokens,
         )
-        return list(set_up.run(answer))
+
+    def run(self, answer: Answer) -> list[str]:
+        return list(self.set_up().run(answer))
+
+    def with_settings(self, old: str, new: str) -> None:
+        """Change the settings file."""
+        text = self.path.read_text()
+        assert old in text
+        self.path.write_text(text.replace(old, new))
+
+    def started(self, *, later: timedelta = timedelta(0)) -> Stack:
+        """The workflow as it runs after the set-up, some time later."""
+        self.stack.clock = lambda: datetime.now(UTC) + later
+        self.stack.settings = load_settings(self.path)
+        self.stack.ledger = Ledger(engine=engine_for(self.url), clock=self.stack.clock)
+        return self.stack
 
 
 @pytest.fixture
@@ -129,6 +147,102 @@ def test_what_was_chosen_is_written_and_all_comments_stay(new: Installation) -> 
         ("  existing: leave", "  existing: adopt"),
     ]
     assert "lever_imocha.yaml: activation.existing: adopt" in done
+
+
+@pytest.mark.parametrize(
+    ("existing", "mails", "invitations"), [("leave", [0, 0, 0], 0), ("adopt", [0, 0, 0], 5), ("invite", [2, 4, 5], 5)]
+)
+def test_the_activation_does_what_was_planned(
+    new: Installation, existing: str, mails: list[int], invitations: int
+) -> None:
+    new.with_settings("per_hour: 200", "per_hour: 2")
+    new.with_settings("skip_origins: []", "skip_origins: [internal]")
+    screen = "Recruiter screen"
+    for _ in range(5):
+        new.stack.candidate(PYTHON, stage=screen)
+    new.stack.candidate("iMocha: Gone [999]", stage=screen)
+    new.stack.candidate(PYTHON, stage=screen, emails=[])
+    new.stack.candidate(PYTHON, stage=screen, origin="internal")
+    new.stack.candidate(stage=screen)
+    new.stack.candidate(PYTHON, stage="Assessment")
+    before, answer = new.path.read_text(), new.answer(trigger_stage=new.world.stage_id(screen), existing=existing)
+    plan = new.set_up().plan(answer)
+    assert sum(len(line.opportunity_ids) for line in plan.lines) == 9
+    assert new.stack.writes() == []
+    assert new.path.read_text() == before
+    new.run(answer)
+    for hour, sent in enumerate(mails):
+        stack = new.started(later=timedelta(hours=hour))
+        stack.run_invite()
+        assert len(new.world.mails) == sent
+    assert len(new.world.invitations) == invitations
+    decided = {Action.INVITE: "invite", Action.ADOPT: "adopt", Action.HOLD: "hold", Action.IGNORE: "leave alone"}
+    for line in plan.lines:
+        for opportunity in line.opportunity_ids:
+            entry = stack.ledger.entries.last(opportunity)
+            assert entry is not None
+            assert entry.decision is not None
+            assert line.what.startswith(decided[entry.decision])
+            why = ", ".join(filter(None, (entry.reason, entry.detail)))
+            assert line.why == (why or "test 101")
+    addresses = {new.world.opportunities[one]["emails"][0] for one in plan.reached}
+    assert {one.email for one in new.world.invitations.values()} == addresses
+
+
+HANDLED = f"ignore: {Reason.ALREADY_HANDLED}"
+LEFT = "hold: was in the stage before the integration was activated"
+
+
+def test_the_plan_says_how_fast_and_nobody_is_no_plan(new: Installation) -> None:
+    answer = new.answer(existing="invite")
+    assert new.set_up().plan(answer).expected == []
+    for _ in range(5):
+        new.stack.candidate(PYTHON)
+    plan = new.set_up().plan(answer)
+    assert plan.pace.startswith("5 e-mails: 5 in the first hour; limits.per_hour is 200")
+    new.with_settings("per_hour: 200", "per_hour: 2")
+    plan = new.set_up().plan(answer)
+    assert plan.pace.startswith(
+        "5 e-mails: 2 in the first hour, the rest in the 2 hours after it; limits.per_hour is 2"
+    )
+    assert len(plan.reached) == 5
+    assert new.set_up().plan(new.answer(existing="leave")).pace == "Nobody gets an e-mail."
+
+
+def test_whoever_has_had_no_e_mail_is_stopped_by_leaving_them_alone(
+    new: Installation, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    new.with_settings("per_hour: 200", "per_hour: 2")
+    for _ in range(5):
+        new.stack.candidate(PYTHON)
+    new.run(new.answer(existing="invite"))
+    new.started().run_invite()
+    new.started().run_invite()
+    assert (
+        "of those in the stage before the activation, 2 of 5 are invited or adopted; 3 wait for their turn"
+        in caplog.text
+    )
+    new.run(new.answer(existing="leave"))
+    assert set(new.started(later=timedelta(hours=9)).run_invite(full=True)) == {LEFT, HANDLED}
+    assert len(new.world.mails) == 2
+    assert new.stack.ledger.entries.of_activation() is None
+
+
+def test_of_several_rules_the_form_changes_the_first_and_says_so(new: Installation) -> None:
+    assert other_rules(new.facts()) == ""
+    second = "  - {trigger_stage: Offer, completed_stage: New lead, tests: [102], delay: 60}  # ours\n"
+    new.with_settings("\nwrite_back:", f"{second}\nwrite_back:")
+    said = other_rules(new.facts())
+    assert "rules[0], only" in said
+    assert "rules[1], 'Offer' to 'New lead'" in said
+    before = load_settings(new.path).rules
+    new.run(new.answer(trigger_stage=new.world.stage_id("Recruiter screen")))
+    rules = load_settings(new.path).rules
+    assert rules[0].trigger_stage == "Recruiter screen"
+    assert rules[1] == before[1]
+    assert second in new.path.read_text()
+    assert any("Offer" in line for line in lines_of(new, "stages, postings"))
 
 
 def test_a_file_that_cannot_be_written_is_said_and_the_rest_is_made(new: Installation) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, time, timedelta
 from typing import Annotated, Any
 from urllib.parse import urlencode
@@ -14,6 +14,7 @@ from fastapi import HTTPException, Query
 
 from lever_imocha.console.acts import LABELS, offered, offered_for_all
 from lever_imocha.console.words import Words
+from lever_imocha.domain.decisions import Reason
 from lever_imocha.domain.standing import Problem, Standing
 from lever_imocha.ledger.cache import DOCTOR, NAMES, PROBLEMS, TESTS
 from lever_imocha.ledger.database import HEAD
@@ -55,7 +56,11 @@ def attention(ledger: Ledger, say: Words, *, kind: Problem | None, why: str, ski
     for item in found:
         groups.setdefault((item.kind, item.why), []).append(item)
     ordered = sorted(groups.values(), key=lambda group: (_ORDER.index(group[0].kind), group[0].since))
-    return {"groups": [_group(group, say, skip) for group in ordered], "one": kind is not None, "skip": skip}
+    activation = ledger.entries.of_activation() if any(why == Reason.LIMIT for _, why in groups) else None
+    return {
+        "groups": [_group(group, say, skip) for group in ordered], "one": kind is not None, "skip": skip,
+        "activation": None if activation is None else {"says": str(activation), **asdict(activation)},
+    }  # fmt: skip
 
 
 def _group(group: list[Attention], say: Words, skip: int) -> dict[str, Any]:

@@ -29,8 +29,8 @@ from sqlalchemy import (
 from lever_imocha.domain.decisions import Action, Outcome, OverLimit, Reason
 from lever_imocha.ledger.base import Database, LedgerPart
 from lever_imocha.ledger.tables import DIGEST, events, forgotten, opportunities, stage_entries, watermarks
-from lever_imocha.ledger.values import NewEntry, StageEntry, Work
-from lever_imocha.ledger.watermarks import REMOVED
+from lever_imocha.ledger.values import Activation, NewEntry, StageEntry, Work
+from lever_imocha.ledger.watermarks import ACTIVATED, REMOVED
 from lever_imocha.ledger.work_queue import WorkQueue
 
 _ENTRY = [stage_entries.c[name] for name in StageEntry.__dataclass_fields__]
@@ -190,6 +190,15 @@ class Entries(LedgerPart):
             .group_by(c.reason)
         )
         return dict(self._database.rows(query))
+
+    def of_activation(self) -> Activation | None:
+        """Return how far the work has come about those who were there before the activation; None when nobody waits."""
+        c, activated = stage_entries.c, select(watermarks.c.at).where(watermarks.c.name == ACTIVATED).scalar_subquery()
+        sent = func.count().filter(c.decision.in_([action for action in Action if action.sends]))
+        waiting = func.count().filter(c.decision == Action.HOLD, c.reason == Reason.LIMIT)
+        query = select(sent.label("sent"), waiting.label("waiting")).where(c.entered_at < activated)
+        (row,) = self._database.rows(query)
+        return Activation(**row._mapping) if row.waiting else None
 
     def settle_held(
         self, over_limit: OverLimit, reasons: Collection[Reason], *, opportunity_id: str | None = None

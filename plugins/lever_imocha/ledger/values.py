@@ -109,6 +109,21 @@ class MailCounts:
     to_candidate: int
 
 
+@dataclass(frozen=True, kw_only=True)
+class Activation:
+    """How far the work has come about those who were in a trigger stage before the activation.
+
+    :param sent: to them, or adopted.
+    :param waiting: for their turn (`limits.per_hour`).
+    """
+
+    sent: int
+    waiting: int
+
+    def __str__(self) -> str:
+        return f"{self.sent} of {self.sent + self.waiting} are invited or adopted; {self.waiting} wait for their turn"
+
+
 class Work(StrEnum):
     """The kinds of work about an opportunity."""
 

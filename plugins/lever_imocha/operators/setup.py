@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.providers.standard.operators.hitl import HITLOperator
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
@@ -10,12 +10,18 @@ from airflow.sdk import Param
 from airflow.sdk.definitions.param import ParamsDict
 
 from lever_imocha.airflow_compat import AirflowSkipException
-from lever_imocha.errors import SettingsError
+from lever_imocha.errors import SettingsError, listed
 from lever_imocha.operators.assessment import AssessmentOperator
 from lever_imocha.operators.doctor import paused_in
 from lever_imocha.runtime.tracebacks import without_traceback
 
+if TYPE_CHECKING:
+    from lever_imocha.workflows.setup.activation_plan import ActivationPlan
+
 ACTIVATE, SAVE, AGAIN, STOP = "Activate", "Save only", "Look again", "Stop"
+GO_ON, BACK = "Go on", "Back"
+_SHOWN = "shown"
+"""The key of the XCom with the ids of those whom the plan reaches that was shown."""
 
 
 class ChooseOperator(HITLOperator):
@@ -87,10 +93,70 @@ class ChooseOperator(HITLOperator):
         return facts_of(lever_conn_id=self.lever_conn_id, imocha_conn_id=self.imocha_conn_id)
 
 
+class ConfirmOperator(HITLOperator):
+    """Show what the activation is going to do about everybody who is in the trigger stages, and wait until a person agrees.
+
+    Nothing is shown when nothing is to be activated, or nobody is there. Then and after *Go on* the answer is passed on
+    as it is. After *Back*, and when more people would be reached by now than were shown, it is to be given again.
+
+    :param answer: what `ChooseOperator` returned.
+    """
+
+    template_fields = (*HITLOperator.template_fields, "answer")
+
+    def __init__(
+        self,
+        *,
+        answer: Any,
+        lever_conn_id: str = "lever_default",
+        imocha_conn_id: str = "imocha_default",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(subject="What happens to who is in the stage now", options=[GO_ON, BACK], **kwargs)
+        self.answer = answer
+        self.lever_conn_id, self.imocha_conn_id = lever_conn_id, imocha_conn_id
+
+    @without_traceback
+    def execute(self, context: Any) -> Any:
+        """Make the plan, and ask."""
+        from lever_imocha.runtime.setup import confirmation
+
+        plan = self._plan() if self.answer["button"] == ACTIVATE else None
+        if plan is None or not plan.expected:
+            return self.answer
+        for line in plan.lines:
+            self.log.info("%s", line)
+        self.body = confirmation(plan)
+        context["ti"].xcom_push(key=_SHOWN, value=sorted(plan.reached))
+        return super().execute(context)
+
+    @without_traceback
+    def execute_complete(self, context: Any, event: dict[str, Any]) -> dict[str, Any]:
+        """Return the answer; nobody is reached whom the person was not shown."""
+        (button,) = super().execute_complete(context, event)["chosen_options"]
+        if button == BACK:
+            return {**self.answer, "button": AGAIN, "why": "Nothing was made: choose again."}
+        shown = context["ti"].xcom_pull(task_ids=self.task_id, key=_SHOWN)
+        more = sorted(self._plan().reached.difference(shown))
+        if more:
+            self.log.warning("not in the plan that was shown: %s", listed(more))
+            why = (
+                f"Not activated: since the plan was shown, {len(more)} more would be reached. Activate to see it anew."
+            )
+            return {**self.answer, "button": AGAIN, "why": why}
+        return dict(self.answer)
+
+    def _plan(self) -> ActivationPlan:
+        from lever_imocha.runtime.setup import set_up
+        from lever_imocha.workflows.setup.form import Answer
+
+        return set_up(self.lever_conn_id, self.imocha_conn_id).plan(Answer.read(self.answer))
+
+
 class LookAgainOperator(TriggerDagRunOperator):
     """Start the set-up anew when that was asked for.
 
-    :param answer: what `ChooseOperator` returned.
+    :param answer: what `ConfirmOperator` returned.
     """
 
     template_fields = (*TriggerDagRunOperator.template_fields, "answer")
@@ -110,7 +176,7 @@ class LookAgainOperator(TriggerDagRunOperator):
 class SetUpOperator(AssessmentOperator):
     """Do what was chosen; what is there already is left as it is.
 
-    :param answer: what `ChooseOperator` returned.
+    :param answer: what `ConfirmOperator` returned.
     """
 
     template_fields = ("answer",)
@@ -137,7 +203,7 @@ class SetUpOperator(AssessmentOperator):
 class CheckSetUpOperator(AssessmentOperator):
     """Look again, switch the DAGs on when nothing is wrong, and say what is on, what was made and what is left to do.
 
-    :param answer: what `ChooseOperator` returned.
+    :param answer: what `ConfirmOperator` returned.
     :param done: what `SetUpOperator` returned.
     """
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from lever_imocha.errors import listed
 from lever_imocha.hooks.ledger import ledger_url
 from lever_imocha.hooks.lever import LeverHook
 from lever_imocha.hooks.webhook_tokens import store_tokens, stored_tokens
@@ -17,7 +18,8 @@ from lever_imocha.workflows.doctor.checkup import examine
 from lever_imocha.workflows.doctor.facts import Facts, UnknownFactError
 from lever_imocha.workflows.doctor.findings import Finding, Level, of_level
 from lever_imocha.workflows.doctor.machine import DAGS
-from lever_imocha.workflows.setup.form import Field, fields
+from lever_imocha.workflows.setup.activation_plan import ActivationPlan
+from lever_imocha.workflows.setup.form import Field, fields, other_rules
 from lever_imocha.workflows.setup.steps import SetUp
 
 _MARKS = {Level.ERROR: "**error**", Level.WARNING: "warning"}
@@ -40,7 +42,7 @@ def form_of(facts: Facts, *, before: Mapping[str, Any]) -> Form:
 
     :param before: what was chosen in the run before, and `why` it was not done.
     """
-    text = "\n\n".join(filter(None, (before.get("why"), _markdown(_examined(facts)))))
+    text = "\n\n".join(filter(None, (before.get("why"), other_rules(facts), _markdown(_examined(facts)))))
     try:
         return Form(text, [_as_before(field, before.get(field.name)) for field in fields(facts)])
     except UnknownFactError as problem:
@@ -66,6 +68,25 @@ def _markdown(findings: Sequence[Finding]) -> str:
 
 def _cell(text: str) -> str:
     return text.replace("|", "\\|").replace("\n", " ")
+
+
+def confirmation(plan: ActivationPlan) -> str:
+    """Return the plan as Markdown, for the person who is about to activate it."""
+    rows = [
+        f"| {_cell(line.what)} | {_cell(line.why)} | {len(line.opportunity_ids)} | {_cell(listed(line.opportunity_ids))} |"
+        for line in plan.lines
+    ]
+    return "\n".join(
+        [
+            "This is going to happen to everybody who is in the trigger stages now. Nothing is made or sent yet.",
+            "",
+            "| what | why | how many | opportunities |",
+            "|---|---|---|---|",
+            *rows,
+            "",
+            plan.pace,
+        ]
+    )
 
 
 def set_up(lever_conn_id: str, imocha_conn_id: str) -> SetUp:

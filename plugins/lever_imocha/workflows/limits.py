@@ -46,3 +46,6 @@ class Limits:
         }
         for reason, count in held.items():
             log.warning("%s on hold by the setting %s: %s", count, settings[reason], reason)
+        activation = self._ledger.entries.of_activation() if held.get(Reason.LIMIT) else None
+        if activation is not None:
+            log.info("of those in the stage before the activation, %s", activation)

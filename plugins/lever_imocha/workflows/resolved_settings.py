@@ -203,18 +203,24 @@ def _unless_refused(read: Callable[[], list[Any]]) -> list[Any] | None:
 
 
 def resolve(
-    ledger: Ledger, lever: LeverClient, settings: Settings, *, checks: FormTemplates | None = None
+    ledger: Ledger,
+    lever: LeverClient,
+    settings: Settings,
+    *,
+    checks: FormTemplates | None = None,
+    remember: bool = True,
 ) -> ResolvedSettings:
     """Look up every name of the settings in Lever; changes nothing there.
 
     :param checks: checks the rules' form templates, too.
+    :param remember: False leaves nothing in the ledger: these settings may never be used.
     :return: with `problems`, whatever they are.
     """
     former = ledger.cache.get(NAMES) or {}
     resolver = _Resolver(lever, settings, former)
     rules, user_id = resolver.rules(checks), resolver.user_id()
-    check_account(ledger, resolver.stage_ids)
-    if resolver.known != former:
+    check_account(ledger, resolver.stage_ids, remember=remember)
+    if remember and resolver.known != former:
         ledger.cache.put(NAMES, resolver.known)
     return ResolvedSettings(user_id=user_id, rules=rules, problems=tuple(resolver.problems))
 

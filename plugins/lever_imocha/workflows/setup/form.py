@@ -115,6 +115,22 @@ def fields(facts: Facts) -> list[Field]:
     ]  # fmt: skip
 
 
+def other_rules(facts: Facts) -> str:
+    """Say which rule the form changes, and which ones stay as they are; empty when there is only one."""
+    settings = known_or_none(facts.settings)
+    if settings is None or len(settings.rules) == 1:
+        return ""
+    others = "; ".join(
+        f"rules[{index}], {rule.trigger_stage!r} to {rule.completed_stage!r}"
+        for index, rule in enumerate(settings.rules)
+        if index
+    )
+    return (
+        f"The settings have {len(settings.rules)} rules. This form changes the first one, rules[0], only. As they are stay:"
+        f" {others}. The checks, the plan and the activation are about all of them."
+    )
+
+
 MENDED = frozenset(
     {
         "settings file",

@@ -15,8 +15,10 @@ from lever_imocha.settings import Settings, parse_settings
 from lever_imocha.workflows.doctor.facts import Facts
 from lever_imocha.workflows.doctor.permissions import known_or_none
 from lever_imocha.workflows.form_templates import FormTemplates
+from lever_imocha.workflows.preview import Preview
+from lever_imocha.workflows.setup.activation_plan import ActivationPlan
 from lever_imocha.workflows.setup.form import NOBODY, Answer, changes
-from lever_imocha.workflows.setup.settings_file import described, with_changes, write
+from lever_imocha.workflows.setup.settings_file import Changes, described, with_changes, write
 from lever_imocha.workflows.setup.webhooks import register_webhooks
 from lever_imocha.workflows.sync_tags import SyncTagsWorkflow
 
@@ -40,6 +42,20 @@ class SetUp:
     store_tokens: Callable[[dict[str, str]], None]
     other_tokens: Callable[[], bool]
 
+    def plan(self, answer: Answer) -> ActivationPlan:
+        """Return what the activation is going to do, by the settings as the answer makes them; nothing is written there.
+
+        The ledger's tables are made first: what is known of candidates stands there.
+
+        :raises LeverImochaError: the plan cannot be made.
+        """
+        upgrade(self.engine())
+        ledger, (_, _, settings) = Ledger(engine=self.engine()), self._changed(answer)
+        preview = Preview(
+            lever=self.facts.lever(), imocha=self.facts.imocha(), ledger=ledger, settings=settings, hourly=False
+        )
+        return ActivationPlan(preview.expected(), settings, ledger.mails.sent_last_hour())
+
     def run(self, answer: Answer) -> Iterator[str]:
         """Do all steps.
 
@@ -54,20 +70,23 @@ class SetUp:
         yield from self._tags(settings, answer)
 
     def _saved(self, answer: Answer) -> tuple[Settings, list[str]]:
-        now = known_or_none(self.facts.settings)
-        try:
-            wanted = changes(answer, self.facts, now)
-        except KeyError:
-            raise SettingsError(["what was chosen is not in Lever any more: run lever_imocha_setup again"]) from None
-        before = self.path.read_text(encoding="utf-8") if self.path.exists() else ""
-        text = with_changes(before, wanted)
-        settings = parse_settings(text, source=self.path.name)
-        if text == before:
+        wanted, text, settings = self._changed(answer)
+        if text is None:
             return settings, []
         lines = described(wanted)
         if write(self.path, text):
             return settings, [f"{self.path.name}: {line}" for line in lines]
         return settings, [f"by hand: {self.path} cannot be written here; write into it: {line}" for line in lines]
+
+    def _changed(self, answer: Answer) -> tuple[Changes, str | None, Settings]:
+        """Return what changes in the settings file, its new text, None when it stays as it is, and what it then says."""
+        try:
+            wanted = changes(answer, self.facts, known_or_none(self.facts.settings))
+        except KeyError:
+            raise SettingsError(["what was chosen is not in Lever any more: run lever_imocha_setup again"]) from None
+        before = self.path.read_text(encoding="utf-8") if self.path.exists() else ""
+        text = with_changes(before, wanted)
+        return wanted, text if text != before else None, parse_settings(text, source=self.path.name)
 
     def _template(self, settings: Settings) -> Iterator[str]:
         templates = FormTemplates(self.facts.lever(), settings.write_back)

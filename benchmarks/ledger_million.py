@@ -24,6 +24,7 @@ from statistics import median
 from typing import Any
 
 from lever_imocha import ledger as package
+from lever_imocha.domain.arrivals import ArrivalFacts
 from lever_imocha.domain.decisions import Action, Departure, OverLimit, Reason
 from lever_imocha.domain.imocha import AttemptStatus
 from lever_imocha.domain.rules import RuleKey
@@ -281,6 +282,7 @@ class Cases:
         return NewEntry(
             opportunity_id=self._rows.key(number), stage_id=STAGE, eligibility=eligibility,
             entered_at=self._rows.entered_at(number) + later, name=f"Candidate Number {number}",
+            facts=ArrivalFacts(tags=("iMocha: Test [101]",), posting_ids=("p",), tests=(101,), rule=RULE, rule_version="0" * 12),
         )  # fmt: skip
 
     def _entries(self) -> Iterator[Case]:
@@ -320,6 +322,8 @@ class Cases:
             "Entries.decide", "one",
             lambda turn, _: entries.decide(self._one(rows.to_invite, turn), decision=Action.INVITE, eligibility="x"),
         )  # fmt: skip
+        day = rows.now - timedelta(days=1)
+        yield Case("Entries.decided_since", "of a day", lambda _turn, _: entries.decided_since(day))
         yield Case("Entries.last", "one", lambda turn, _: entries.last(self._key(rows.written, turn)))
 
     def _assessments(self) -> Iterator[Case]:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 import pytest
+from lever_imocha.domain.arrivals import ArrivalFacts
 from lever_imocha.domain.decisions import Action
 from lever_imocha.domain.imocha import AttemptStatus
 from lever_imocha.domain.rules import RuleKey
@@ -34,8 +35,9 @@ def ledger(ledger_url: str, clock: Clock) -> Ledger:
 
 def arrival(opportunity_id: str, *, at: datetime = NOW, eligibility: str = "tests [1]") -> NewEntry:
     return NewEntry(
-        opportunity_id=opportunity_id, stage_id="trigger", entered_at=at, eligibility=eligibility, name="Ann Example"
-    )
+        opportunity_id=opportunity_id, stage_id="trigger", entered_at=at, eligibility=eligibility, name="Ann Example",
+        facts=ArrivalFacts(posting_ids=(f"posting of {opportunity_id}",), origin="referred"),
+    )  # fmt: skip
 
 
 def invite(ledger: Ledger, opportunity_id: str, number: int, *, at: datetime = NOW) -> int:
@@ -98,6 +100,7 @@ def test_forgetting_one_leaves_nothing_of_them_and_everything_of_others(ledger: 
         ]
     )
     ledger.cache.put("tags", {"opportunity_id": "ann-1"})
+    assert mentions(ledger, "posting of ann-1") == ["stage_entries"]
     everything = rows(ledger)
     seen = ledger.restore.last_event()
     expected = {

@@ -209,10 +209,14 @@ class Situation:
     mails_to_candidate_left: int | None = None
 
     @property
+    def is_existing(self) -> bool:
+        """It was in the stage before the activation."""
+        return self.activated_at is not None and self.opportunity.entered_stage_at < self.activated_at
+
+    @property
     def for_existing(self) -> Literal["leave", "adopt", "invite"]:
         """What is done about who was never invited: ``invite`` who came since the activation, others as settings say."""
-        entered, activated = self.opportunity.entered_stage_at, self.activated_at
-        return self.existing if activated is not None and entered < activated else "invite"
+        return self.existing if self.is_existing else "invite"
 
     @property
     def is_left_alone(self) -> bool:

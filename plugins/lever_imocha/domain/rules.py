@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import timedelta
+from hashlib import sha256
 from typing import Literal
 
 from lever_imocha.domain.lever import Opportunity
@@ -49,6 +51,16 @@ class ResolvedRule:
             completed_stage_id=self.completed_stage_id,
             form_template=self.form_template,
         )
+
+    @property
+    def version(self) -> str:
+        """A short hash of what the rule says: another one when it is changed. What is left at its default does not count."""
+        said = {
+            field.name: getattr(self, field.name)
+            for field in fields(self)
+            if field.name != "usable" and getattr(self, field.name) != field.default
+        }
+        return sha256(json.dumps(said, default=str, sort_keys=True).encode()).hexdigest()[:12]
 
     def matches(self, opportunity: Opportunity) -> bool:
         """Return whether the opportunity is in the trigger stage and has one of the rule's postings and tags, if any."""

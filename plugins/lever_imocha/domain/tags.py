@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
@@ -105,6 +105,26 @@ def wanted_tests(tags: Sequence[str], scheme: TagScheme) -> tuple[WantedTest, ..
         if (test := _wanted(tag, scheme)) is not None:
             wanted.setdefault(test.test_id if test.test_id is not None else tag, test)
     return tuple(wanted.values())
+
+
+def asked_tests(tags: Sequence[str], scheme: TagScheme, of_rule: Sequence[int]) -> tuple[WantedTest, ...]:
+    """Return the tests that an opportunity is to take, each once; what tags ask for comes first.
+
+    :param of_rule: the tests that its rule asks for.
+    """
+    wanted = wanted_tests(tags, scheme)
+    named = {test.test_id for test in wanted}
+    more = (WantedTest(None, test_id) for test_id in of_rule if test_id not in named)
+    return (*wanted, *more) or doubtful_tests(tags, scheme)
+
+
+def own_tags(tags: Sequence[str], scheme: TagScheme, named: Collection[str]) -> list[str]:
+    """Return the tags that ask for a test, may be meant to, or are named by a rule.
+
+    :param named: the tags that rules name, as they look (`plain`).
+    """
+    meant = set(near_misses(tags, scheme))
+    return [tag for tag in tags if tag in meant or plain(tag) in named or _wanted(tag, scheme) is not None]
 
 
 def doubtful_tests(tags: Sequence[str], scheme: TagScheme) -> tuple[WantedTest, ...]:

@@ -26,10 +26,11 @@ from sqlalchemy import (
     update,
 )
 
+from lever_imocha.domain.arrivals import ArrivalFacts
 from lever_imocha.domain.decisions import Action, Outcome, OverLimit, Reason
 from lever_imocha.ledger.base import Database, LedgerPart
 from lever_imocha.ledger.tables import DIGEST, events, forgotten, opportunities, stage_entries, watermarks
-from lever_imocha.ledger.values import Activation, NewEntry, StageEntry, Work
+from lever_imocha.ledger.values import Activation, Decided, NewEntry, StageEntry, Work
 from lever_imocha.ledger.watermarks import ACTIVATED, REMOVED
 from lever_imocha.ledger.work_queue import WorkQueue
 
@@ -57,16 +58,17 @@ _WAS_REMOVED = text(f"SELECT {_REMOVED.format('CAST(:id AS text)', 'CAST(:entere
 _PUT_ENTRIES = text(
     f"""
     INSERT INTO {stage_entries} AS known
-        (opportunity_id, stage_id, entered_at, eligibility, first_seen_by, first_seen_at, pending_since)
-    SELECT given.*, :seen_by, CAST(:now AS timestamptz), CAST(:now AS timestamptz)
-    FROM unnest(CAST(:ids AS text[]), CAST(:stages AS text[]), CAST(:times AS timestamptz[]), CAST(:bases AS text[]))
-        AS given (id, stage, entered, basis)
+        (opportunity_id, stage_id, entered_at, eligibility, facts, first_seen_by, first_seen_at, pending_since)
+    SELECT id, stage, entered, basis, CAST(facts AS jsonb), :seen_by, CAST(:now AS timestamptz), CAST(:now AS timestamptz)
+    FROM unnest(CAST(:ids AS text[]), CAST(:stages AS text[]), CAST(:times AS timestamptz[]), CAST(:bases AS text[]),
+                CAST(:facts AS text[])) AS given (id, stage, entered, basis, facts)
     WHERE NOT {_REMOVED.format("given.id", "given.entered")} OR (
         SELECT true FROM {stage_entries} AS old
         WHERE old.opportunity_id = given.id AND old.stage_id = given.stage AND old.entered_at = given.entered
     )
     ON CONFLICT (opportunity_id, stage_id, entered_at) DO UPDATE
-        SET eligibility = excluded.eligibility, pending_since = excluded.pending_since, decided_at = NULL
+        SET eligibility = excluded.eligibility, facts = excluded.facts, pending_since = excluded.pending_since,
+            decided_at = NULL
         WHERE known.decided_at IS NOT NULL AND known.eligibility != excluded.eligibility
     RETURNING opportunity_id
     """  # noqa: S608 - constants
@@ -108,6 +110,7 @@ class Entries(LedgerPart):
         values = {
             "ids": [entry.opportunity_id for entry in entries], "stages": [entry.stage_id for entry in entries],
             "times": [entry.entered_at for entry in entries], "bases": [entry.eligibility for entry in entries],
+            "facts": [entry.facts.model_dump_json() if entry.facts else None for entry in entries],
             "seen_by": seen_by, "now": self._database.now(),
         }  # fmt: skip
         changed = list(connection.execute(_PUT_ENTRIES, values).scalars())
@@ -140,13 +143,14 @@ class Entries(LedgerPart):
         reason: Reason | None = None,
         detail: str = "",
         eligibility: str | None = None,
+        facts: ArrivalFacts | None = None,
     ) -> None:
         """Record what was decided about an arrival, and what that rested on.
 
         That a person has released it holds for one decision; that a person has dropped it, for good.
 
         :param detail: what the reason is about: the tag in question.
-        :param eligibility: see `Situation.eligibility`; None leaves it as it was.
+        :param eligibility: see `Situation.eligibility`; None leaves it as it was, and so it does the facts.
         """
         values: dict[str, Any] = {
             "decision": decision, "reason": reason, "detail": detail, "decided_at": self._database.now(),
@@ -154,6 +158,8 @@ class Entries(LedgerPart):
         }  # fmt: skip
         if eligibility is not None:
             values["eligibility"] = eligibility
+        if facts is not None:
+            values["facts"] = facts.model_dump(mode="json")
         decided = update(stage_entries).where(stage_entries.c.id == entry_id).values(values)
         # What was sent records itself, with the invitation.
         self._database.execute(
@@ -194,7 +200,8 @@ class Entries(LedgerPart):
     def of_activation(self) -> Activation | None:
         """Return how far the work has come about those who were there before the activation; None when nobody waits."""
         c, activated = stage_entries.c, select(watermarks.c.at).where(watermarks.c.name == ACTIVATED).scalar_subquery()
-        sent = func.count().filter(c.decision.in_([action for action in Action if action.sends]))
+        sends = c.decision.in_([action for action in Action if action.sends])
+        sent = func.count().filter(or_(sends, c.reason == Reason.ALREADY_HANDLED))
         waiting = func.count().filter(c.decision == Action.HOLD, c.reason == Reason.LIMIT)
         query = select(sent.label("sent"), waiting.label("waiting")).where(c.entered_at < activated)
         (row,) = self._database.rows(query)
@@ -220,6 +227,23 @@ class Entries(LedgerPart):
             found = self._database.values(settled)
             self._queue.enqueue(found, Work.INVITE)
         return len(found)
+
+    def decided_since(self, entered: datetime) -> list[Decided]:
+        """Return the arrivals since a time that were decided, or wait for their turn, with the facts."""
+        c = stage_entries.c
+        query = (
+            select(c.opportunity_id, c.stage_id, c.decision, c.reason, c.detail, c.facts)
+            .where(c.entered_at >= entered, c.decision.is_not(None))
+            .order_by(c.entered_at)
+        )
+        return [
+            Decided(
+                opportunity_id=row.opportunity_id, stage_id=row.stage_id,
+                outcome=Outcome(row.decision, row.reason, row.detail),
+                facts=ArrivalFacts.model_validate(row.facts) if row.facts else None,
+            )
+            for row in self._database.rows(query)
+        ]  # fmt: skip
 
     def last(self, opportunity_id: str) -> StageEntry | None:
         """Return an opportunity's latest arrival."""

@@ -7,20 +7,25 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from lever_imocha.domain.decisions import Action, Departure, OverLimit, Reason
+from lever_imocha.domain.arrivals import ArrivalFacts
+from lever_imocha.domain.decisions import Action, Departure, Outcome, OverLimit, Reason
 from lever_imocha.domain.imocha import AttemptStatus
 from lever_imocha.domain.rules import RuleKey
 
 
 @dataclass(frozen=True, kw_only=True)
 class NewEntry:
-    """An opportunity's arrival in a stage, as just read from Lever."""
+    """An opportunity's arrival in a stage, as just read from Lever.
+
+    :param facts: what the decision about it rests on, see `ArrivalFacts`.
+    """
 
     opportunity_id: str
     stage_id: str
     entered_at: datetime
     eligibility: str
     name: str | None = None
+    facts: ArrivalFacts | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +48,16 @@ class StageEntry:
     over_limit: OverLimit | None
     decided_at: datetime | None
     eligibility: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decided:
+    """What was decided about an arrival, on which facts; of arrivals of before these were kept, there are none."""
+
+    opportunity_id: str
+    stage_id: str
+    outcome: Outcome
+    facts: ArrivalFacts | None
 
 
 @dataclass(frozen=True, kw_only=True)

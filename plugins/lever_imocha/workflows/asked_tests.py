@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from lever_imocha.domain.lever import Opportunity
 from lever_imocha.domain.rules import ResolvedRule
-from lever_imocha.domain.tags import WantedTest, doubtful_tests, wanted_tests
+from lever_imocha.domain.tags import WantedTest, asked_tests
 from lever_imocha.ledger.watermarks import ACTIVATED
 from lever_imocha.settings import Settings
 from lever_imocha.workflows.resolved_settings import tag_scheme
@@ -35,12 +35,8 @@ class AskedTests:
         :param opportunity: with its lasting tags only.
         :param rule: the one that matches it.
         """
-        wanted = wanted_tests(opportunity.tags, self._scheme)
-        if rule is None:
-            return wanted or doubtful_tests(opportunity.tags, self._scheme)
-        more = [test_id for test_id in rule.tests if test_id not in {test.test_id for test in wanted}]
-        asked = [WantedTest(None, test_id) for test_id in more if self._is_asked(rule, test_id, opportunity)]
-        return (*wanted, *asked) or doubtful_tests(opportunity.tags, self._scheme)
+        of_rule = [test_id for test_id in rule.tests if self._is_asked(rule, test_id, opportunity)] if rule else []
+        return asked_tests(opportunity.tags, self._scheme, of_rule)
 
     def _is_asked(self, rule: ResolvedRule, test_id: int, opportunity: Opportunity) -> bool:
         since = self._since(f"rule of {rule.trigger_stage_id} asks for {test_id}")

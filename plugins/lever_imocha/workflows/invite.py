@@ -50,7 +50,7 @@ from lever_imocha.workflows.resolved_settings import (
     refresh_resolved,
     tag_scheme,
 )
-from lever_imocha.workflows.situation import SituationReader, facts_of, new_entry, with_entry
+from lever_imocha.workflows.situation import SituationReader, facts_of, with_entry
 from lever_imocha.workflows.stage_sweep import StageSweep
 from lever_imocha.workflows.work import NotYet, Result, WorkRunner, past_failures, raise_first
 
@@ -309,7 +309,7 @@ class InviteWorkflow:
     def _decide_entries(self, item: WorkItem, situation: Situation) -> Outcome:
         self._warn_of_near_misses(situation)
         if situation.rule is not None:
-            pending = self._ledger.entries.record_read(new_entry(situation))
+            pending = self._ledger.entries.record_read(self._situations.new_entry(situation, self._resolved))
             if pending and situation.obstacle is None and not situation.rule.usable:
                 raise NotYet(_SETTINGS, pause=_SETTINGS_PAUSE)
         else:
@@ -384,6 +384,7 @@ class InviteWorkflow:
             reason=outcome.reason,
             detail=outcome.detail,
             eligibility=situation.eligibility if situation else None,
+            facts=self._situations.facts(situation, self._resolved) if situation and situation.rule else None,
         )
         if outcome.action is Action.HOLD and outcome.reason is not None:
             self._metrics.count(f"held.{outcome.reason.name.lower()}")

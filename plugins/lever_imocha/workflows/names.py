@@ -55,10 +55,11 @@ class LeverNames:
 
     @staticmethod
     def _found(name: str, read: Callable[[], Iterable[Named]], key: str) -> str:
-        return name if _is_uuid(name) else find_id(name, list(read()), key=key)
+        return name if is_uuid(name) else find_id(name, list(read()), key=key)
 
 
-def _is_uuid(name: str) -> bool:
+def is_uuid(name: str) -> bool:
+    """Tell whether a name is an id in Lever's usual form."""
     try:
         return str(uuid.UUID(name)) == name
     except ValueError:

@@ -8,7 +8,7 @@ or posting was renamed in Lever.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -17,6 +17,7 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
 from lever_imocha.clients.lever import LeverClient
 from lever_imocha.domain.forms import FormTemplate
+from lever_imocha.domain.lever import Stage
 from lever_imocha.domain.names import Named, ambiguous, ids_of, not_there
 from lever_imocha.domain.rules import ResolvedRule, RuleKey
 from lever_imocha.domain.tags import TagScheme
@@ -26,6 +27,7 @@ from lever_imocha.ledger.repository import Ledger
 from lever_imocha.settings import Rule, Settings
 from lever_imocha.workflows.account import check_account
 from lever_imocha.workflows.form_templates import FormTemplates
+from lever_imocha.workflows.names import is_uuid
 
 log = logging.getLogger(__name__)
 
@@ -192,6 +194,35 @@ def _resolved_rule(key: str, rule: Rule, stages: _Names, postings: _Names, probl
         validity_days=rule.validity_days,
         time_zone_id=rule.time_zone_id,
     )
+
+
+class _KnownNames(_Names):
+    """Finds the ids of names in the ledger: those that the settings in force have, and ids.
+
+    :param former: the ids that each name had when it was last known.
+    :param names: what is looked for.
+    """
+
+    def __init__(self, former: dict[str, list[str]], names: Iterable[str]) -> None:
+        ids = {name: [name] for name in names if is_uuid(name)}
+        super().__init__([Stage(id=one, text=name) for name, found in {**ids, **former}.items() for one in found], {})
+
+    def _unknown(self, name: str) -> str:
+        return f"{name!r} is in no settings that were used; write its id instead, and its rule can be compared"
+
+
+def known_rules(ledger: Ledger, settings: Settings) -> tuple[tuple[ResolvedRule, ...], list[str]]:
+    """Look up the names of settings that are not used yet, without asking Lever.
+
+    :return: the rules, and a line for each name that is not known; whom its rule is about cannot be told.
+    """
+    former, problems = ledger.cache.get(NAMES) or {}, list[str]()
+    stages = _KnownNames(former.get("stages", {}), (rule.trigger_stage for rule in settings.rules))
+    postings = _KnownNames(former.get("postings", {}), (name for rule in settings.rules for name in rule.postings))
+    rules = tuple(
+        _resolved_rule(f"rules[{index}]", rule, stages, postings, problems) for index, rule in enumerate(settings.rules)
+    )
+    return rules, [line for line in problems if ".completed_stage: " not in line]  # who is invited, it does not say
 
 
 def _unless_refused(read: Callable[[], list[Any]]) -> list[Any] | None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import cached_property
 
+from lever_imocha.domain.arrivals import ArrivalFacts
 from lever_imocha.domain.decisions import EntryFacts, KnownAssessment, OverLimit, Situation
 from lever_imocha.domain.lever import Opportunity
 from lever_imocha.domain.rules import select_rule
@@ -16,7 +17,7 @@ from lever_imocha.ledger.watermarks import ACTIVATED
 from lever_imocha.settings import Settings
 from lever_imocha.workflows.active_tests import ActiveTests
 from lever_imocha.workflows.asked_tests import AskedTests
-from lever_imocha.workflows.resolved_settings import ResolvedSettings
+from lever_imocha.workflows.resolved_settings import ResolvedSettings, tag_scheme
 from lever_imocha.workflows.temporary_tags import TemporaryTags, lasting_tags, temporary_tags
 
 _CLOCKS_DIFFER = timedelta(minutes=5)
@@ -40,7 +41,7 @@ class SituationReader:
     ) -> None:
         self._ledger, self._tests, self._first = ledger, tests, first or ledger.watermarks.first
         self._asked = AskedTests(settings=settings, first=self._first)
-        self._existing = settings.activation.existing
+        self._existing, self._scheme = settings.activation.existing, tag_scheme(settings)
 
     @cached_property
     def activated_at(self) -> datetime:
@@ -81,6 +82,22 @@ class SituationReader:
             existing=self._existing,
         )
 
+    def facts(self, situation: Situation, resolved: ResolvedSettings) -> ArrivalFacts:
+        """Return what the settings were applied to, for the ledger."""
+        return ArrivalFacts.of(situation, resolved.rules, self._scheme)
+
+    def new_entry(self, situation: Situation, resolved: ResolvedSettings) -> NewEntry:
+        """Return the opportunity's arrival in its stage, for the ledger."""
+        opportunity = situation.opportunity
+        return NewEntry(
+            opportunity_id=opportunity.id,
+            stage_id=str(opportunity.stage),
+            entered_at=opportunity.entered_stage_at,
+            name=opportunity.display_name,
+            eligibility=situation.eligibility,
+            facts=self.facts(situation, resolved),
+        )
+
     def _was_announced(self, opportunity: Opportunity) -> bool:
         """Tell whether a webhook told of the stage change before the first sweep: then the integration ran already."""
         entered = opportunity.entered_stage_at
@@ -108,16 +125,4 @@ def facts_of(entry: StageEntry) -> EntryFacts:
         entered_at=entry.entered_at,
         decided=entry.decision,
         over_limit=entry.over_limit or OverLimit.WAIT,
-    )
-
-
-def new_entry(situation: Situation) -> NewEntry:
-    """Return the opportunity's arrival in its stage, for the ledger."""
-    opportunity = situation.opportunity
-    return NewEntry(
-        opportunity_id=opportunity.id,
-        stage_id=str(opportunity.stage),
-        entered_at=opportunity.entered_stage_at,
-        name=opportunity.display_name,
-        eligibility=situation.eligibility,
     )

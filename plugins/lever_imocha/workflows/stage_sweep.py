@@ -19,7 +19,7 @@ from lever_imocha.ledger.values import NewEntry, Work
 from lever_imocha.ledger.watermarks import FULL_SWEEP
 from lever_imocha.settings import Settings
 from lever_imocha.workflows.resolved_settings import ResolvedSettings
-from lever_imocha.workflows.situation import SituationReader, new_entry
+from lever_imocha.workflows.situation import SituationReader
 from lever_imocha.workflows.temporary_tags import TemporaryTags
 from lever_imocha.workflows.work import past_failures, raise_first
 
@@ -136,7 +136,8 @@ class StageSweep:
         return seen_ids
 
     def _entry(self, opportunity: Opportunity, resolved: ResolvedSettings, before: TemporaryTags | None) -> NewEntry:
-        return new_entry(self._situations.read(opportunity, resolved, before=before, fresh_tests=True))
+        situation = self._situations.read(opportunity, resolved, before=before, fresh_tests=True)
+        return self._situations.new_entry(situation, resolved)
 
     def _read_since_last(
         self, name: str, last_sweep: datetime | None, read: Callable[[datetime], Iterable[str]], now: datetime

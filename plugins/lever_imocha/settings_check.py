@@ -1,0 +1,50 @@
+"""``python -m lever_imocha.settings_check [FILE]``: whom of the last arrivals other settings would have treated otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import click
+
+from lever_imocha.errors import LeverImochaError
+from lever_imocha.hooks.ledger import ledger_engine
+from lever_imocha.ledger.repository import Ledger
+from lever_imocha.settings import load_settings, settings_path
+from lever_imocha.workflows.settings_change import Comparison, compare
+
+
+@click.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path), required=False)
+@click.option("--days", default=30, show_default=True, type=click.IntRange(1, 365), help="How far to look back.")
+def main(file: Path | None, days: int) -> None:
+    """Say which of the last arrivals the settings in FILE would have decided otherwise. Asks no vendor, changes nothing.
+
+    FILE is a changed copy of the settings file; without it, the file that is used. Needs the ledger.
+    """
+    path = file or settings_path()
+    try:
+        since = datetime.now(UTC) - timedelta(days=days)
+        found = compare(Ledger(engine=ledger_engine()), load_settings(path), since=since)
+    except LeverImochaError as error:
+        raise click.ClickException(str(error)) from None
+    click.echo(f"{path.name}: the arrivals of the last {days} days")
+    for line in _lines(found):
+        click.echo(line)
+
+
+def _lines(found: Comparison) -> Iterator[str]:
+    yield f"{found.same} would be decided as they were"
+    for one in found.differences:
+        ids = "; ".join(one.opportunity_ids)
+        yield f"{len(one.opportunity_ids)} would be {one.would}, and were {one.was}: {ids}"
+    if found.not_by_settings:
+        yield f"{found.not_by_settings} are not up to the settings: moved on, taken before, dropped"
+    if found.unknown:
+        yield f"{found.unknown} came before the facts of a decision were kept: nothing can be told"
+    yield from (f"not compared: {line}" for line in found.problems)
+
+
+if __name__ == "__main__":
+    main()

@@ -187,6 +187,12 @@ def _upsert(world: World, test_id: int, link: dict[str, Any], body: dict[str, An
     return _invited(world, invitation)
 
 
+def _short(body: dict[str, Any]) -> dict[str, Any]:
+    """Leave out what the page about inviting by link does not name (imocha.md 5.2)."""
+    more = {"startdatetime", "enddatetime", "timezoneid", "proctoringmode", "stakeholderemails"}
+    return {key: value for key, value in body.items() if key.lower() not in more}
+
+
 def _make_pending(world: World, invitation: Invitation, given: dict[str, Any]) -> None:
     if invitation.state in ("Cancelled", "Expired"):
         world.former_invitations.append(replace(invitation))
@@ -238,7 +244,9 @@ def _invitation_routes(app: FastAPI, world: World) -> None:
             links = [link for link in world.links_of(test_id) if link["testLinkId"] == link_id]
             if not links:
                 raise RefusedError(404, {"errors": ["test link not found"]})
-            return _upsert(world, test_id, links[0], body)
+            return _upsert(
+                world, test_id, links[0], body if world.switches["link_invite_takes_settings"] else _short(body)
+            )
 
     @app.post("/invitations/{invitation_id}/reattempt")
     def reattempt(invitation_id: int, body: dict[str, Any]) -> Any:

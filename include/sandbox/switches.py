@@ -37,6 +37,7 @@ SWITCHES: dict[str, Any] = {
     "numbers_as_text": False,  # ids and scores are text
     "scores_as_floats": False,  # 34.0 instead of 34
     "invite_says_pending": False,  # an invite of a finished attempt says Pending
+    "link_invite_takes_settings": True,  # an invite by link takes window and proctoring; else the link's count
     "strict_reattempt": False,  # older servers refuse a reattempt of an open invitation
     "refused_reattempt": 403,  # or 400
     # iMocha's callbacks

@@ -69,6 +69,9 @@ class Rule(_Section):
     """Nobody of these origins is invited: `agency`, `applied`, `internal`, `referred`, `sourced`, `university`."""
     delay: Seconds | None = None
     """How long to wait after the move before inviting: who is moved away within it gets no e-mail."""
+    link: Name | None = None
+    """The name of a test link, with its window and proctoring: invitations go through the link of this name of each test;
+    without it, through the Default link. A test that has none of this name is a hold."""
     retake: Literal["never", "reattempt"] = "never"
     """`never`, or `reattempt`: moving back gives a candidate who has finished another attempt."""
     validity_days: Annotated[int, Field(ge=1, le=365)] | None = None

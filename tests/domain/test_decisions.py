@@ -62,6 +62,7 @@ ARCHIVED = {"archived": {"reason": "r"}}
 SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
 SOURCED = opportunity(origin="sourced")
 SKIPPING, DELAYED = replace(rule(), skip_origins=("sourced",)), replace(rule(), delay=MINUTE)
+LINKED = replace(rule(), link="Proctored")
 BEFORE: dict[str, Any] = {"activated_at": ENTERED + SECOND}
 RELEASED, DROPPED = (replace(ENTRY, over_limit=said) for said in (OverLimit.RELEASE, OverLimit.DROP))
 LEFT_ALONE = "hold: was in the stage before the integration was activated"
@@ -83,6 +84,11 @@ ROWS: list[tuple[Situation, str]] = [
     ),
     (situation(entry=replace(ENTRY, stage_id="other")), "ignore: entered the stage again since"),
     (situation(), "invite"),
+    (situation(rule=LINKED), "hold: no such test link (Proctored of test 1)"),
+    (situation(rule=LINKED, known=known(AttemptStatus.EXPIRED)), "hold: no such test link (Proctored of test 1)"),
+    (situation(rule=LINKED, links={1: 5}), "invite"),
+    (situation(rule=LINKED, known=known(AttemptStatus.IN_PROGRESS)), "ignore: attempt in progress"),
+    (situation(rule=LINKED, existing="adopt", **BEFORE), "adopt"),
     (situation(known=known(None)), "invite"),
     (situation(known=known(AttemptStatus.PENDING)), "refresh"),
     (situation(known=known(AttemptStatus.UNKNOWN)), "refresh"),

@@ -357,6 +357,19 @@ MISTAKES: dict[str, tuple[Spoil, str, tuple[str, ...]]] = {
         "test links",
         ("test 101 has only an inactive Default link", "switch it on"),
     ),
+    "link of a rule missing": (
+        lambda a: setattr(a, "settings", "rules: [{tests: [101], link: Proctored}]\n"),
+        "test links",
+        (
+            "rules[0].link: test 101 has no active link 'Proctored': nobody is invited",
+            "make an active link of this name",
+        ),
+    ),
+    "link of a rule missing at a tag's test": (
+        lambda a: setattr(a, "settings", "rules: [{link: Proctored}]\n"),
+        "test links",
+        ("rules[0].link: test 101 has no active link 'Proctored': who has its tag is held",),
+    ),
     "Default link ended": (_fixed_link, "test links", ("its Default link ended on 2026-01-31",)),
     "webhook token wrong": (
         _refused,

@@ -297,12 +297,16 @@ class ImochaClient:
         name: str,
         send_email: bool,
         callback_url: str | None = None,
+        settings: InviteSettings | None = None,
     ) -> Invitation:
-        """Invite on a given link (imocha.md 5.2)."""
+        """Invite on a given link; what a repeat does, is as with `invite` (imocha.md 5.2, 5.3).
+
+        :param settings: iMocha may ignore them here and use the link's: only a program is known that sends them.
+        """
         path = f"/tests/{test_id}/testlinks/{link_id}/invite"
-        body = self._candidate(email, name, send_email, callback_url)
+        body = self._candidate(email, name, send_email, callback_url) | _settings_body(settings or InviteSettings())
         invitation: Invitation = self._post(
-            "invite_by_link", path, body, _one(Invitation), hidden=_personal(email, name)
+            "invite_by_link", path, body, _one(Invitation), hidden=_personal(email, name), timeout=_INVITE_SECONDS
         )
         return invitation
 

@@ -8,6 +8,8 @@ from lever_imocha.domain.explanations import hold_problem
 _HOLDS: dict[str, str] = {
     Reason.BEFORE_ACTIVATION: "Nothing, the settings want it so (activation.existing). To invite one, move the candidate out of"
     " the stage and in again.",
+    Reason.NO_LINK: "iMocha, Tests, the test's links: make an active one of this name, or correct rules: link in the settings."
+    " Then start lever_imocha_invite with full.",
     Reason.DELAY: "Nothing: the invitation goes out when the time that the rule names is over (rules: delay).",
     Reason.LIMIT: "Nothing: the invitation goes out in the next hours. Sooner: invite above the limit.",
     Reason.PER_CANDIDATE: "Find out why so many e-mails were sent (the timeline says when), then invite above the limit, or"

@@ -82,7 +82,8 @@ def decided_by(
 ) -> tuple[Outcome, tuple[int, ...]] | None:
     """Return what other settings would have decided about an arrival, and about which tests.
 
-    What is not up to the settings counts as it was then: an address, a consent, a test that could be taken.
+    What is not up to the settings counts as it was then: an address, a consent, a test that could be taken. Test links
+    count as there.
 
     :param was: what was decided.
     :param active: the tests that are active at iMocha now.
@@ -103,17 +104,17 @@ def decided_by(
     )
     rule = select_rule(opportunity, rules)
     wanted = asked_tests(facts.tags, scheme, rule.tests if rule else ())
+    tests = tuple(test.test_id for test in wanted if test.test_id is not None)
     situation = Situation(
         opportunity=opportunity,
         rule=rule,
         wanted=wanted,
+        links=dict.fromkeys(tests, 0),
         active={*active, *(facts.tests if _is_invited(was) else ())},
         activated_at=opportunity.entered_stage_at + timedelta(days=1) if facts.before_activation else None,
         existing=existing,
     )
-    return combined([Outcome.of(plan) for plan in decide(situation)]), tuple(
-        test.test_id for test in wanted if test.test_id is not None
-    )
+    return combined([Outcome.of(plan) for plan in decide(situation)]), tests
 
 
 def in_words(outcome: Outcome, tests: Sequence[int]) -> str:

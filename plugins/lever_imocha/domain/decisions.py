@@ -21,6 +21,7 @@ then, for each test its tags name:
 the test is unknown or inactive              any                        hold: unknown test
 this stage entry was handled before          any                        ignore: already handled
 was in the stage before the activation       none                       hold: before activation, or adopt
+ok, but the test lacks the rule's link       any that gets an e-mail    hold: no such test link
 ok                                           none                       invite
 ok                                           pending, unknown           refresh
 ok                                           cancelled, expired         refresh (iMocha revives the invitation)
@@ -81,6 +82,7 @@ class Reason(StrEnum):
     DELETED = "deleted in Lever"
     SUPERSEDED = "entered the stage again since"
     UNKNOWN_TEST = "unknown test"
+    NO_LINK = "no such test link"
     NO_EMAIL = "no e-mail address"
     MAY_NOT_CONTACT = "may not be contacted"
     BEFORE_ACTIVATION = "was in the stage before the integration was activated"
@@ -185,6 +187,7 @@ class Situation:
     :param rule: the rule that matches it now; None when it is in no trigger stage.
     :param wanted: the tests its tags and its rule ask for.
     :param active: ids of the wanted tests that iMocha knows and that are active.
+    :param links: by test, the id of its link that has the name that the rule says; empty when it says none.
     :param entry: the stage entry to decide about.
     :param known: what is known of its tests, by test id.
     :param recently_restored: a backup of the ledger was restored lately, so that iMocha may know more than the ledger.
@@ -199,6 +202,7 @@ class Situation:
     rule: ResolvedRule | None
     wanted: tuple[WantedTest, ...]
     active: Collection[int]
+    links: Mapping[int, int] = field(default_factory=dict)
     entry: EntryFacts | None = None
     known: Mapping[int, KnownAssessment] = field(default_factory=dict)
     recently_restored: bool = False
@@ -257,7 +261,9 @@ class Situation:
             return f"{self.obstacle}{before}"
         known = sorted(test.test_id for test in self.wanted if test.test_id is not None and self.is_active(test))
         unknown = sorted(str(test) for test in self.wanted if not self.is_active(test))
-        return f"tests {known}" + (f" unknown {unknown}" if unknown else "") + before
+        unlinked = [test_id for test_id in known if self.lacks_link(test_id)]
+        parts = (f" unknown {unknown}" if unknown else "", f" without link {unlinked}" if unlinked else "", before)
+        return f"tests {known}{''.join(parts)}"
 
     @property
     def is_superseded(self) -> bool:
@@ -275,6 +281,10 @@ class Situation:
     def is_active(self, test: WantedTest) -> bool:
         """Tell whether iMocha knows the test and it is active."""
         return test.test_id is not None and test.test_id in self.active
+
+    def lacks_link(self, test_id: int) -> bool:
+        """Tell whether the rule says through which link to invite, and the test has none of this name."""
+        return self.rule is not None and self.rule.link is not None and test_id not in self.links
 
     def asker(self, test_id: int) -> str:
         """Return what asks for a test: a tag, or the rule."""
@@ -316,10 +326,23 @@ def decide(situation: Situation) -> tuple[Plan, ...]:
         return (Plan(Action.IGNORE, Reason.ORIGIN, str(situation.opportunity.origin)),)
     if situation.is_superseded:
         return (Plan(Action.IGNORE, Reason.SUPERSEDED),)
-    return tuple(_within_limits(situation, [_decide_test(situation, test) for test in situation.wanted]))
+    plans = (_through_link(situation, _decide_test(situation, test)) for test in situation.wanted)
+    return tuple(_within_limits(situation, plans))
 
 
-def _within_limits(situation: Situation, plans: Sequence[Plan]) -> Iterator[Plan]:
+def _through_link(situation: Situation, plan: Plan) -> Plan:
+    """Hold what would be sent through a link that is not there; what is adopted goes through the Default link."""
+    if (
+        situation.rule is None
+        or plan.test_id is None
+        or not plan.action.mails
+        or not situation.lacks_link(plan.test_id)
+    ):
+        return plan
+    return Plan(Action.HOLD, Reason.NO_LINK, f"{situation.rule.link} of test {plan.test_id}", test_id=plan.test_id)
+
+
+def _within_limits(situation: Situation, plans: Iterable[Plan]) -> Iterator[Plan]:
     """Let through what the limits allow, one e-mail after the other."""
     sent = 0
     for plan in plans:

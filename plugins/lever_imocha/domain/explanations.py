@@ -96,6 +96,7 @@ class Problem:
 
 _FIXES = {
     Reason.UNKNOWN_TEST: "Put the tag of an active iMocha test on the candidate, or take this tag off.",
+    Reason.NO_LINK: "Whoever looks after the integration has to make this link at iMocha, or to correct the settings.",
     Reason.NO_EMAIL: "Add an e-mail address to the candidate.",
     Reason.MAY_NOT_CONTACT: "Ask the candidate for consent to be contacted, or move them on without the assessment.",
 }

@@ -251,13 +251,19 @@ class InviteSettings:
     stakeholder_emails: str | None = None
 
 
+def named_links(links: Sequence[TestLink]) -> dict[str, TestLink]:
+    """Return the active links by their name, in small letters; of several with one name, the first."""
+    usable = (link for link in reversed(links) if (link.status or "active").casefold() == "active")
+    return {link.name.strip().casefold(): link for link in usable}
+
+
 def default_link(links: Sequence[TestLink]) -> TestLink | None:
     """Return the link that an invite without a link uses (imocha.md 4.4).
 
     :return: the first active one of: the API link, the link named Default, the link named API.
     """
     usable = [link for link in links if (link.status or "active").casefold() == "active"]
-    named = {link.name.strip().casefold(): link for link in reversed(usable)}
+    named = named_links(links)
     return next((link for link in usable if link.is_api_link), None) or named.get("default") or named.get("api")
 
 
@@ -266,7 +272,7 @@ def settings_of(
 ) -> InviteSettings:
     """Return the settings for an invitation sent now.
 
-    :param link: the test's default link; None leaves its settings to iMocha.
+    :param link: the link that it goes through; None leaves its settings to iMocha.
     :param now: when the validity in days begins; timezone-aware.
     :param validity_days: from the rule; used instead of the link's schedule.
     :param time_zone_id: iMocha's id of a zone, from the rule; used instead of the link's.

@@ -38,6 +38,7 @@ class ResolvedRule:
     tests: tuple[int, ...] = ()
     skip_origins: tuple[str, ...] = ()
     delay: timedelta = timedelta(0)
+    link: str | None = None
     retake: Literal["never", "reattempt"] = "never"
     validity_days: int | None = None
     time_zone_id: int | None = None

@@ -61,15 +61,18 @@ class Assessments(LedgerPart):
     def _found(self, query: Select[Any]) -> list[Assessment]:
         return [Assessment(**row._mapping) for row in self._database.rows(query.order_by(assessments.c.id))]
 
-    def intend(self, test_id: int, item: WorkItem, *, entry_id: int, rule_key: RuleKey) -> int:
+    def intend(
+        self, test_id: int, item: WorkItem, *, entry_id: int, rule_key: RuleKey, link_id: int | None = None
+    ) -> int:
         """Record that an invitation is about to be sent, so that a crash after sending is known.
 
         One statement does this and makes sure that the worker still holds the work item.
 
+        :param link_id: the test link that it goes through; None for the Default link.
         :return: the assessment's id.
         :raises ClaimLostError: it does not hold it; nothing is recorded.
         """
-        given = {"entry_id": entry_id, "intended_at": self._database.now(), **asdict(rule_key)}
+        given = {"entry_id": entry_id, "link_id": link_id, "intended_at": self._database.now(), **asdict(rule_key)}
         columns = ["opportunity_id", "test_id", *given]
         held = claimed_by(item.opportunity_id, item.kind, item.worker).cte("held")
         values = select(

@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import insert
 from lever_imocha.ledger.base import LedgerPart
 from lever_imocha.ledger.tables import reference
 
-ACCOUNT, TESTS, SETTINGS = "lever.account", "imocha.tests", "lever"
+ACCOUNT, TESTS, LINKS, SETTINGS = "lever.account", "imocha.tests", "imocha.links", "lever"
 NAMES, PROBLEMS, DOCTOR = "lever.names", "settings.problems", "doctor"
 REFUSED = "webhooks.refused"
 """The last delivery that was refused; with a dot and the vendor's name."""

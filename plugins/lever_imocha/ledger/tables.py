@@ -158,6 +158,7 @@ assessments = Table(
     Column("form_template", Text, nullable=False),
     Column("invitation_id", BigInteger, ForeignKey(invitations.c.id)),
     _at("intended_at"),
+    Column("link_id", BigInteger),
     Column("mails_tried", Integer, nullable=False, server_default="0"),
     Column("handled_entry_id", BigInteger, ForeignKey(stage_entries.c.id)),
     Column("left_as", Word(Departure)),

@@ -66,6 +66,7 @@ class Assessment:
 
     :param mails_tried: e-mails asked for whose invite was not answered: each may have been sent, or not.
     :param expires_at: until when the invitation can be used; None when this is not known.
+    :param link_id: the test link of the last invite; None for the Default link.
     :param adopted: the attempt had ended before the ledger first heard of its invitation.
     """
 
@@ -78,6 +79,7 @@ class Assessment:
     form_template: str
     invitation_id: int | None
     intended_at: datetime | None
+    link_id: int | None
     mails_tried: int
     handled_entry_id: int | None
     left_as: Departure | None

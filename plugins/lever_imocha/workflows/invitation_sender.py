@@ -16,6 +16,7 @@ from lever_imocha.domain.imocha import (
     Invitation,
     InviteSettings,
     default_link,
+    named_links,
     settings_of,
 )
 from lever_imocha.domain.lever import Opportunity
@@ -99,7 +100,10 @@ class InvitationSender:
         opportunity, entry, rule, test_id = situation.opportunity, situation.entry, situation.rule, plan.test_id
         if entry is None or rule is None or test_id is None:
             raise ValueError(f"no invitation can be sent for {plan}")
-        intend = partial(self._ledger.assessments.intend, test_id, item, entry_id=entry.id, rule_key=rule.key)
+        link_id = self._link_of(plan, situation, known)
+        intend = partial(
+            self._ledger.assessments.intend, test_id, item, entry_id=entry.id, rule_key=rule.key, link_id=link_id
+        )
         with self._ledger.transaction():
             if not self._may_send(plan, opportunity.id, entry):
                 return Outcome(Action.HOLD, Reason.LIMIT)
@@ -113,8 +117,8 @@ class InvitationSender:
         before = known.invitation_id if known is not None else None
         try:
             with self._imocha.guarded(intend):
-                invite = self._link_settings(plan.action, rule, test_id)
-                invitation = self._call(plan, opportunity, test_id, known, assessment_id, invite)
+                invite = self._link_settings(plan.action, rule, test_id, link_id)
+                invitation = self._call(plan, opportunity, test_id, known, assessment_id, invite, link_id)
         except VendorRefusedError as error:
             self._ledger.mails.give_back(opportunity.id, test_id)
             if not isinstance(error, ReattemptNotAllowedError):
@@ -164,7 +168,9 @@ class InvitationSender:
 
     def _recover(self, opportunity: Opportunity, known: Assessment) -> None:
         callback = self._callback(known.id)
-        invite = partial(self._invite, opportunity, known.test_id, callback, InviteSettings(), False)
+        invite = partial(
+            self._invite, opportunity, known.test_id, callback, InviteSettings(), known.link_id, send_email=False
+        )
         invitation = send_until_answered(invite, sleep=self._sleep)
         self._ledger.invitations.record(
             known.id,
@@ -205,13 +211,14 @@ class InvitationSender:
         known: Assessment | None,
         assessment_id: int,
         settings: InviteSettings,
+        link_id: int | None,
     ) -> Invitation:
         callback = self._callback(assessment_id)
         before = known.invitation_id if known is not None else None
         if plan.action is Action.REATTEMPT and before is not None:
             send = partial(self._reattempt, before, callback, settings)
         else:
-            send = partial(self._invite, opportunity, test_id, callback, settings)
+            send = partial(self._invite, opportunity, test_id, callback, settings, link_id)
         if plan.action is Action.ADOPT:
             return self._as_reported(send_until_answered(partial(send, False), sleep=self._sleep))
         return self._mail(send, plan, assessment_id, tried=known.mails_tried if known is not None else 0)
@@ -261,12 +268,13 @@ class InvitationSender:
         test_id: int,
         callback: str | None,
         settings: InviteSettings,
+        link_id: int | None,
         send_email: bool,
     ) -> Invitation:
+        client = self._imocha
+        send = partial(client.invite, test_id) if link_id is None else partial(client.invite_by_link, test_id, link_id)
         email, name = str(opportunity.email), opportunity.name or "Candidate"
-        return self._imocha.invite(
-            test_id, email=email, name=name, send_email=send_email, callback_url=callback, settings=settings
-        )
+        return send(email=email, name=name, send_email=send_email, callback_url=callback, settings=settings)
 
     def _as_reported(self, invitation: Invitation) -> Invitation:
         """Read the report of a finished attempt: what an invite says of it is not documented (imocha.md 5.3)."""
@@ -282,11 +290,29 @@ class InvitationSender:
             return None
         return callback_url(public_url, assessment_id, self._callback_secret)
 
-    def _link_settings(self, action: Action, rule: ResolvedRule, test_id: int) -> InviteSettings:
+    def _link_of(self, plan: Plan, situation: Situation, known: Assessment | None) -> int | None:
+        """Return through which link an invite goes; None for the Default link, where other integrations invite, too.
+
+        iMocha keys an invitation by its link, too (imocha.md 5.3). So what may have been sent before is repeated through
+        the link that it went through, if that is still there: another one would make a second invitation.
+        """
+        if plan.test_id is None:
+            return None
+        now = None if plan.action is Action.ADOPT else situation.links.get(plan.test_id)
+        may_have_been_sent = known is not None and (known.intended_at is not None or plan.check_first)
+        before = known.link_id if known is not None and may_have_been_sent else now
+        if before in (now, None):
+            return before
+        there = named_links(self._imocha.list_test_links(plan.test_id)).values()
+        return before if before in {link.id for link in there} else now
+
+    def _link_settings(self, action: Action, rule: ResolvedRule, test_id: int, link_id: int | None) -> InviteSettings:
         """Return what an invite is to send; a new one takes its link's settings by itself, a repeated one is told them."""
         if action is Action.INVITE and rule.validity_days is None:
             return InviteSettings(time_zone_id=rule.time_zone_id)
-        link = None if action is Action.INVITE else default_link(self._imocha.list_test_links(test_id))
+        links = [] if action is Action.INVITE else self._imocha.list_test_links(test_id)
+        named = next((link for link in links if link.id == link_id), None)
+        link = default_link(links) if link_id is None else named
         return settings_of(link, now=self._clock(), validity_days=rule.validity_days, time_zone_id=rule.time_zone_id)
 
     def _replace(self, opportunity: Opportunity, test_id: int, old: int, new: int) -> None:

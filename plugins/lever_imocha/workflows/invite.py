@@ -52,6 +52,7 @@ from lever_imocha.workflows.resolved_settings import (
 )
 from lever_imocha.workflows.situation import SituationReader, facts_of, with_entry
 from lever_imocha.workflows.stage_sweep import StageSweep
+from lever_imocha.workflows.test_links import NamedLinks
 from lever_imocha.workflows.work import NotYet, Result, WorkRunner, past_failures, raise_first
 
 log = logging.getLogger(__name__)
@@ -88,7 +89,10 @@ class InviteWorkflow:
         self._worker, self._clock = worker, clock
         self._metrics = metrics or NoMetrics()
         self._situations = SituationReader(
-            ledger=ledger, settings=settings, tests=ActiveTests(imocha=imocha, ledger=ledger, clock=clock)
+            ledger=ledger,
+            settings=settings,
+            tests=ActiveTests(imocha=imocha, ledger=ledger, clock=clock),
+            links=NamedLinks(imocha=imocha, ledger=ledger),
         )
         self._sender = InvitationSender(
             imocha=imocha,

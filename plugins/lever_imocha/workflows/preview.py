@@ -17,6 +17,7 @@ from lever_imocha.workflows.active_tests import ActiveTests
 from lever_imocha.workflows.limits import Limits
 from lever_imocha.workflows.resolved_settings import resolve
 from lever_imocha.workflows.situation import SituationReader, facts_of, with_entry
+from lever_imocha.workflows.test_links import NamedLinks
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,7 @@ class Preview:
             ledger=ledger,
             settings=settings,
             tests=ActiveTests(imocha=imocha, ledger=ledger, clock=clock),
+            links=NamedLinks(imocha=imocha, ledger=ledger),
             first=lambda name: ledger.watermarks.get(name) or clock(),
         )
         self._mails = 0

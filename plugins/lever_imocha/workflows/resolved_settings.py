@@ -190,6 +190,7 @@ def _resolved_rule(key: str, rule: Rule, stages: _Names, postings: _Names, probl
         tests=rule.tests,
         skip_origins=rule.skip_origins,
         delay=rule.delay or timedelta(0),
+        link=rule.link,
         retake=rule.retake,
         validity_days=rule.validity_days,
         time_zone_id=rule.time_zone_id,

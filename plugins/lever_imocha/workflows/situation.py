@@ -19,6 +19,7 @@ from lever_imocha.workflows.active_tests import ActiveTests
 from lever_imocha.workflows.asked_tests import AskedTests
 from lever_imocha.workflows.resolved_settings import ResolvedSettings, tag_scheme
 from lever_imocha.workflows.temporary_tags import TemporaryTags, lasting_tags, temporary_tags
+from lever_imocha.workflows.test_links import NamedLinks
 
 _CLOCKS_DIFFER = timedelta(minutes=5)
 
@@ -27,6 +28,7 @@ class SituationReader:
     """Reads what can be known of an opportunity without asking iMocha about its attempts.
 
     :param tests: iMocha's active tests, read at most once a run.
+    :param links: likewise their links, for the rules that name one.
     :param first: returns the time kept under a name; without it, the ledger's `Watermarks.first`, which keeps now when
         there is none yet.
     """
@@ -37,9 +39,11 @@ class SituationReader:
         ledger: Ledger,
         settings: Settings,
         tests: ActiveTests,
+        links: NamedLinks,
         first: Callable[[str], datetime] | None = None,
     ) -> None:
-        self._ledger, self._tests, self._first = ledger, tests, first or ledger.watermarks.first
+        self._ledger, self._tests, self._links = ledger, tests, links
+        self._first = first or ledger.watermarks.first
         self._asked = AskedTests(settings=settings, first=self._first)
         self._existing, self._scheme = settings.activation.existing, tag_scheme(settings)
 
@@ -68,16 +72,18 @@ class SituationReader:
 
         :param opportunity: as just read from Lever, with ``expand=applications``.
         :param before: what `before` returned before it was read.
-        :param fresh_tests: do not trust the list of tests that an earlier run left.
+        :param fresh_tests: do not trust the lists of tests and links that an earlier run left.
         """
         opportunity = opportunity.model_copy(update={"tags": lasting_tags(opportunity, self._ledger, before=before)})
         rule = select_rule(opportunity, resolved.rules)
         wanted = self._asked.of(opportunity, rule)
+        active = self._tests.among(wanted, fresh=fresh_tests)
         return Situation(
             opportunity=opportunity,
             rule=rule,
             wanted=wanted,
-            active=self._tests.among(wanted, fresh=fresh_tests),
+            active=active,
+            links=self._links.of(rule, active, fresh=fresh_tests),
             activated_at=None if self._was_announced(opportunity) else self.activated_at,
             existing=self._existing,
         )

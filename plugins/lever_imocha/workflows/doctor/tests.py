@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
-from lever_imocha.domain.imocha import ImochaTest, TestLink, default_link
+from lever_imocha.domain.imocha import ImochaTest, TestLink, default_link, named_links
 from lever_imocha.domain.tags import TagScheme, doubtful_tests, wanted_tests
 from lever_imocha.errors import ApiError, listed
 from lever_imocha.settings import Rule
@@ -114,22 +114,42 @@ def judged_link(test_id: int, links: Sequence[TestLink], now: datetime) -> Findi
     return None
 
 
-def _link_problem(facts: Facts, test_id: int) -> Finding | None:
+def judged_named_link(index: int, rule: Rule, test_id: int, links: Sequence[TestLink]) -> Finding | None:
+    """Say whether a test lacks the link that a rule invites through; None if it has it, or the rule names none."""
+    if rule.link is None or rule.link.strip().casefold() in named_links(links):
+        return None
+    fix = f"iMocha, test {test_id}, Test links: make an active link of this name, or correct the settings"
+    if test_id in rule.tests:
+        return error(
+            f"rules[{index}].link: test {test_id} has no active link {rule.link!r}: nobody is invited to it", fix
+        )
+    return warning(
+        f"rules[{index}].link: test {test_id} has no active link {rule.link!r}: who has its tag is held", fix
+    )
+
+
+def _link_problems(facts: Facts, test_id: int) -> Iterator[Finding]:
+    rules = facts.settings().rules
     try:
-        return judged_link(test_id, facts.imocha().list_test_links(test_id), facts.now())
+        links = facts.imocha().list_test_links(test_id)
     except ApiError as problem:
-        return warning(
+        yield warning(
             f"test {test_id}: its links cannot be read: {problem.public_message}", "run the doctor again later"
         )
+        return
+    by_name = (judged_named_link(index, rule, test_id, links) for index, rule in enumerate(rules))
+    default = judged_link(test_id, links, facts.now()) if any(rule.link is None for rule in rules) else None
+    yield from filter(None, (*by_name, default))
 
 
 def check_links(facts: Facts) -> Iterator[Finding]:
-    """Look at the Default link of each test in use."""
+    """Look at the links of each test in use: those that rules name, and the Default link."""
     active = {test.id for test in facts.tests().listed if test.is_active}
     ids = sorted(active.intersection(_used(facts)))
-    problems = [_link_problem(facts, test_id) for test_id in ids[:_LINKS_READ]]
-    yield from filter(None, problems)
-    if not any(problems):
-        yield ok(f"the Default links of {len(problems)} tests in use can be used")
+    looked_at = ids[:_LINKS_READ]
+    problems = [problem for test_id in looked_at for problem in _link_problems(facts, test_id)]
+    yield from problems
+    if not problems:
+        yield ok(f"the links of {len(looked_at)} tests in use can be used")
     if len(ids) > _LINKS_READ:
-        yield unknown(f"the Default links of {len(ids) - _LINKS_READ} more tests in use")
+        yield unknown(f"the links of {len(ids) - _LINKS_READ} more tests in use")

@@ -1,0 +1,45 @@
+"""Which test links have the name that a rule says: read once a run for each test, and kept a few minutes for its other tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+
+from lever_imocha.clients.imocha import ImochaClient
+from lever_imocha.domain.imocha import named_links
+from lever_imocha.domain.rules import ResolvedRule
+from lever_imocha.ledger.cache import LINKS
+from lever_imocha.ledger.repository import Ledger
+
+_YOUNG = timedelta(minutes=4)
+
+
+class NamedLinks:
+    """Looks up links by name; a rule that says none costs nothing."""
+
+    def __init__(self, *, imocha: ImochaClient, ledger: Ledger) -> None:
+        self._imocha, self._ledger = imocha, ledger
+        self._known: dict[int, Mapping[str, int]] = {}
+
+    def of(self, rule: ResolvedRule | None, tests: Iterable[int], *, fresh: bool) -> dict[int, int]:
+        """Return by test the id of its link that has the name that the rule says; tests without one are left out.
+
+        :param fresh: do not trust what an earlier run left.
+        :raises LeverImochaError: a test's links cannot be read.
+        """
+        if rule is None or rule.link is None:
+            return {}
+        name = rule.link.strip().casefold()
+        return {test_id: links[name] for test_id in tests if name in (links := self._links(test_id, fresh=fresh))}
+
+    def _links(self, test_id: int, *, fresh: bool) -> Mapping[str, int]:
+        if test_id not in self._known:
+            key = f"{LINKS}.{test_id}"
+            kept = None if fresh else self._ledger.cache.get(key, younger_than=_YOUNG)
+            self._known[test_id] = self._read(test_id, key) if kept is None else kept
+        return self._known[test_id]
+
+    def _read(self, test_id: int, key: str) -> Mapping[str, int]:
+        found = {name: link.id for name, link in named_links(self._imocha.list_test_links(test_id)).items()}
+        self._ledger.cache.put(key, found)
+        return found

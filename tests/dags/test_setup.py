@@ -209,7 +209,7 @@ def test_before_an_activation_the_plan_is_shown_and_agreed_to(
     assert ConfirmOperator(task_id="confirm", answer=saved).execute(context()) == saved, "nothing is activated"
     shown, agreed = confirm(answer, GO_ON, monkeypatch)
     assert f"| invite: an e-mail to each | test 101 | 1 | {one['id']} |" in shown
-    assert "1 e-mails: 1 in the first hour" in shown
+    assert "E-mails: 1. 1 of them go out in the first hour: " in shown
     assert "ann@example.com" not in shown
     assert agreed == answer
     _, back = confirm(answer, BACK, monkeypatch)

@@ -199,11 +199,11 @@ def test_the_plan_says_how_fast_and_nobody_is_no_plan(new: Installation) -> None
     for _ in range(5):
         new.stack.candidate(PYTHON)
     plan = new.set_up().plan(answer)
-    assert plan.pace.startswith("5 e-mails: 5 in the first hour; limits.per_hour is 200")
+    assert plan.pace.startswith("E-mails: 5. 5 of them go out in the first hour: limits.per_hour is 200;")
     new.with_settings("per_hour: 200", "per_hour: 2")
     plan = new.set_up().plan(answer)
     assert plan.pace.startswith(
-        "5 e-mails: 2 in the first hour, the rest in the 2 hours after it; limits.per_hour is 2"
+        "E-mails: 5. 2 of them go out in the first hour, the rest in the next 2 hours: limits.per_hour is 2;"
     )
     assert len(plan.reached) == 5
     assert new.set_up().plan(new.answer(existing="leave")).pace == "Nobody gets an e-mail."

@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from lever_imocha.domain.decisions import Action, Outcome, Reason, Situation, combined, decide
+from lever_imocha.domain.decisions import GOES_ON, Action, Outcome, Reason, Situation, combined, decide
 from lever_imocha.domain.lever import Opportunity
 from lever_imocha.domain.rules import ResolvedRule, RuleKey, select_rule
 from lever_imocha.domain.tags import TagScheme, asked_tests, own_tags
@@ -27,7 +27,7 @@ _NOT_BY_SETTINGS = frozenset(
     }
 )
 """Whatever the settings say, these stay as they are."""
-_BUT_FOR_LIMITS = frozenset({Reason.DELAY, Reason.LIMIT, Reason.PER_CANDIDATE})
+_BUT_FOR_LIMITS = frozenset({*GOES_ON, Reason.PER_CANDIDATE})
 """Holds of those who are to be invited."""
 
 
@@ -120,7 +120,8 @@ def decided_by(
 def in_words(outcome: Outcome, tests: Sequence[int]) -> str:
     """Say how an arrival was decided, in so far as it was up to the settings: the tests count for who is invited only."""
     if _is_invited(outcome):
-        return f"{'adopted' if outcome.action is Action.ADOPT else 'invited'} to {', '.join(f'test {test}' for test in sorted(tests))}"
+        how = "adopted" if outcome.action is Action.ADOPT else "invited"
+        return f"{how} to {', '.join(f'test {test}' for test in sorted(tests))}"
     held = "held" if outcome.action is Action.HOLD else "left alone"
     return f"{held}: {outcome.reason}"
 

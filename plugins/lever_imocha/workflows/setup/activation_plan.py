@@ -79,10 +79,10 @@ class ActivationPlan:
         per_hour = self.settings.limits.per_hour
         first = min(mails, max(per_hour - self.sent_lately, 0))
         hours = ceil((mails - first) / per_hour)
-        rest = f", the rest in the {hours} hours after it" if hours > 1 else ", the rest in the hour after it"
+        rest = "" if mails == first else f", the rest in the next {'hour' if hours == 1 else f'{hours} hours'}"
         return (
-            f"{mails} e-mails: {first} in the first hour{rest if mails > first else ''}; limits.per_hour is {per_hour}, lower it"
-            " first if that is too many at once. docs/setup.md says how whoever has had none is stopped."
+            f"E-mails: {mails}. {first} of them go out in the first hour{rest}: limits.per_hour is {per_hour}; lower it first if"
+            " that is too many at once. docs/setup.md says how whoever has had none is stopped."
         )
 
 

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 import pytest
 from airflow.providers.common.compat.sdk import DagRunTriggerException
+from airflow.sdk.execution_time.comms import CreateHITLDetailPayload
 from fastapi import FastAPI, Header, HTTPException
 from lever_imocha.airflow_compat import AirflowSkipException
 from lever_imocha.errors import SettingsError
@@ -76,7 +77,8 @@ class Airflow:
         return self.kept[key]
 
     def send(self, msg: Any) -> None:
-        self.asked.append(msg)
+        if isinstance(msg, CreateHITLDetailPayload):
+            self.asked.append(msg)
 
 
 def confirm(

@@ -75,7 +75,7 @@ class Rule(_Section):
     retake: Literal["never", "reattempt"] = "never"
     """`never`, or `reattempt`: moving back gives a candidate who has finished another attempt."""
     validity_days: Annotated[int, Field(ge=1, le=365)] | None = None
-    """How many days an invitation is valid; without it, the test link's setting."""
+    """How many days an invitation is valid; without it, the test link's setting. With `link`, iMocha may keep to the link's."""
     time_zone_id: Annotated[int, Field(gt=0)] | None = None
     """iMocha's number of the time zone in which the invitation is shown; without it, the test link's."""
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
-from lever_imocha.ledger.cache import DOCTOR, PROBLEMS
+from lever_imocha.ledger.cache import PROBLEMS
 from lever_imocha.ledger.database import engine_for
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.tables import requests
 from lever_imocha.ledger.values import NewDelivery, Work
 from lever_imocha.settings import parse_settings
+from lever_imocha.workflows.comparison import CompareWorkflow
+from lever_imocha.workflows.doctor.checkup import keep
+from lever_imocha.workflows.doctor.findings import Finding, Level
 from sqlalchemy import select, text
 
 from tests.console.conftest import CONSOLE, LogIn
@@ -22,6 +26,7 @@ from tests.workflows.conftest import SETTINGS, Stack
 pytestmark = pytest.mark.xdist_group("airflow")
 
 
+NOW, DAY = datetime(2026, 7, 1, tzinfo=UTC), timedelta(days=1)
 HTML = {"Accept": "text/html"}
 OWN_PAGE = {"Sec-Fetch-Site": "same-origin", "HX-Request": "true"}
 LOOK_AGAIN = {"act": "look_again", "reason": "the address is there now"}
@@ -122,7 +127,7 @@ def test_reading_writes_nothing(login: LogIn, stack: Stack, ledger_url: str) -> 
 
     with pytest.raises(LedgerError, match="takes no writes"):
         open_ledger().events.record("x", opportunity_id=opportunity)
-    assert browser.get(f"{CONSOLE}/people/{opportunity}/requests").status_code == 405
+    assert browser.get(f"{CONSOLE}/people/{opportunity}/requests").status_code == 404
 
 
 # What is shown
@@ -305,13 +310,42 @@ def test_health_shows_what_the_last_sweep_and_the_last_check_have_found(login: L
     assert (empty["activated_at"], empty["problems"], empty["checks"]) == (None, [], None)
     stack.run_invite()
     stack.ledger.cache.put(PROBLEMS, {"lines": [SCRIPT]})
-    stack.ledger.cache.put(DOCTOR, {"at": "today", "findings": [{"check": "key", "says": SCRIPT}, {"level": "ok"}]})
+    bad = Finding(Level.WARNING, SCRIPT, "mend it", check="Lever key")
+    slow = Finding(Level.WARNING, "2 tests are gone", "look", check="tests")
+    keep(stack.ledger, [bad, slow], NOW)
+    paused = Finding(Level.ERROR, "lever_imocha_invite is paused", "unpause it", check="DAGs")
+    keep(stack.ledger, [replace(bad, level=Level.ERROR), Finding(Level.OK, "fine", check="tests"), paused], NOW + DAY)
     answer = browser.get(f"{CONSOLE}/health").json()
-    rows = [dict(zip(answer["checks"]["columns"], row, strict=True)) for row in answer["checks"]["rows"]]
-    assert rows == [{"check": "key", "says": SCRIPT, "level": ""}, {"check": "", "says": "", "level": "ok"}]
+    checks = answer["checks"]
+    assert [(row["check"], row["level"], row["change"]) for row in checks["rows"]] == [
+        ("Lever key", "error", "worse"), ("tests", "ok", None), ("DAGs", "error", "new"),
+    ]  # fmt: skip
+    assert checks["gone"] == [{"check": "tests", "found": "2 tests are gone"}]
+    assert datetime.fromisoformat(checks["before"]) == NOW
+    assert answer["dags"] == ["lever_imocha_invite is paused"]
     page = browser.get(f"{CONSOLE}/health", headers=HTML).text
     assert page.count("&lt;script&gt;") == 2
     assert SCRIPT not in page
+    keep(stack.ledger, [replace(bad, level=Level.ERROR)], NOW + 2 * DAY)
+    (row,) = browser.get(f"{CONSOLE}/health").json()["checks"]["rows"]
+    assert (row["change"], datetime.fromisoformat(row["since"])) == (None, NOW + DAY)
+
+
+def test_health_says_what_comparing_the_lists_has_found(login: LogIn, stack: Stack) -> None:
+    browser = login("ann")
+    assert browser.get(f"{CONSOLE}/health").json()["compared"] is None
+    assert "lever_imocha_compare" in browser.get(f"{CONSOLE}/health", headers=HTML).text
+    stack.candidate(PYTHON)
+    stack.candidate(PYTHON, emails=[])
+    stack.run_invite()
+    stack.world.switches["reports_left_out"] = 1
+    CompareWorkflow(lever=stack.lever, imocha=stack.imocha, ledger=stack.ledger, settings=stack.settings).run()
+    answer = browser.get(f"{CONSOLE}/health").json()["compared"]
+    assert (answer["healed"], answer["explained"], answer["unexplained"]) == (0, 1, 0)
+    assert answer["lists"][0]["explained"] == {"hold: no e-mail address": 1}
+    page = browser.get(f"{CONSOLE}/health", headers=HTML).text
+    assert "0 healed, 1 explained, 0 unexplained" in page
+    assert "Not known whether this is all: iMocha lists fewer reports than it says" in page
 
 
 # Acts

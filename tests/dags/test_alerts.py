@@ -271,6 +271,7 @@ def test_scheduled_runs_have_a_deadline_once_there_is_somebody_to_tell(alerting:
     assert late == {
         "lever_imocha_invite": [timedelta(hours=1)],
         "lever_imocha_write_back": [timedelta(hours=7)],
+        "lever_imocha_compare": [],
         "lever_imocha_doctor": [],
         "lever_imocha_setup": [],
         "lever_imocha_retention": [],

@@ -15,12 +15,14 @@ from fastapi import HTTPException, Query
 from lever_imocha.console.acts import LABELS, offered, offered_for_all
 from lever_imocha.console.words import Words
 from lever_imocha.domain.standing import Problem, Standing
-from lever_imocha.ledger.cache import DOCTOR, NAMES, PROBLEMS, TESTS
+from lever_imocha.ledger.cache import COMPARISON, DOCTOR, NAMES, PROBLEMS, TESTS
 from lever_imocha.ledger.database import HEAD
 from lever_imocha.ledger.overview import AT_MOST, PAGE, Attention, PeopleFilter, Person
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.values import Act
 from lever_imocha.ledger.watermarks import ACTIVATED
+from lever_imocha.workflows.comparison import Compared, kept_comparison, told_unexplained
+from lever_imocha.workflows.doctor.checkup import Kept, kept_table
 
 Count = Annotated[int, Query(ge=0, le=1_000_000)]
 _EACH = 10
@@ -32,8 +34,8 @@ _LEVER = "https://hire.lever.co/candidates"
 
 def words(ledger: Ledger, *, now: datetime, full_names: bool) -> Words:
     """Return the words for one page, with the names of tests and stages that the last runs have read."""
-    tests = (ledger.cache.get(TESTS) or {}).get("names", {})
-    stages = (ledger.cache.get(NAMES) or {}).get("stages", {})
+    known = ledger.cache.many(TESTS, NAMES)
+    tests, stages = known.get(TESTS, {}).get("names", {}), known.get(NAMES, {}).get("stages", {})
     return Words(
         now=now,
         tests={int(key): name for key, name in tests.items()},
@@ -308,26 +310,52 @@ _SILENT = {
 # Health
 
 
+_DAGS = "DAGs"
+"""The name of the doctor's check of Airflow's DAGs."""
+
+
 def health(ledger: Ledger, say: Words) -> dict[str, Any]:
-    """Tell what the last runs and the last check have left in the ledger."""
+    """Tell what the last runs, the last check and the last comparison have left in the ledger."""
     activated, restored = ledger.watermarks.get(ACTIVATED), ledger.restore.is_recent()
+    kept = ledger.cache.many(PROBLEMS, DOCTOR, COMPARISON)
+    table = kept_table(kept[DOCTOR]) if DOCTOR in kept else None
     return {
         "schema": HEAD, "activated_at": activated, "age": say.age(activated), "restored": restored,
-        "problems": list((ledger.cache.get(PROBLEMS) or {}).get("lines", ())),
-        "checks": _table(ledger.cache.get(DOCTOR)),
+        "problems": list(kept.get(PROBLEMS, {}).get("lines", ())),
+        "compared": _compared(*kept_comparison(kept[COMPARISON]), say) if COMPARISON in kept else None,
+        "dags": [finding.found for finding in table.findings if finding.check == _DAGS] if table else [],
+        "checks": _checks(table, say) if table else None,
     }  # fmt: skip
 
 
-def _table(stored: dict[str, Any] | None) -> dict[str, Any] | None:
-    """Return what a check has stored as a table, whatever its columns are."""
-    rows = next((value for value in (stored or {}).values() if isinstance(value, list)), None)
-    rows = [row for row in rows or [] if isinstance(row, dict)]
-    if not rows:
-        return None
-    columns = list(dict.fromkeys(column for row in rows for column in row))
-    others = {key: value for key, value in (stored or {}).items() if isinstance(value, str)}
+def _compared(at: datetime, lists: list[Compared], say: Words) -> dict[str, Any]:
     return {
-        "columns": columns,
-        "rows": [[str(row.get(column, "")) for column in columns] for row in rows],
-        "about": others,
-    }
+        "at": at, "age": say.age(at),
+        "healed": sum(sum(one.healed.values()) for one in lists),
+        "explained": sum(sum(one.explained.values()) for one in lists),
+        "unexplained": sum(one.unexplained for one in lists),
+        "lists": [
+            {
+                "vendor": one.vendor, "read": one.read, "agrees": one.agrees, "healed": one.healed,
+                "explained": one.explained, "unexplained": one.unexplained, "unknown": one.unknown,
+            }
+            for one in lists
+        ],
+        "people": [
+            {"opportunity_id": key, "why": why} for key, why in told_unexplained(lists).items()
+        ],
+    }  # fmt: skip
+
+
+def _checks(table: Kept, say: Words) -> dict[str, Any]:
+    return {
+        "at": table.at, "age": say.age(table.at), "before": table.before,
+        "gone": [{"check": one.check, "found": one.found} for one in table.gone],
+        "rows": [
+            {
+                "check": one.check, "level": one.level, "found": one.found, "fix": one.fix, "since": since,
+                "age": say.age(since), "change": change,
+            }
+            for one, since, change in zip(table.findings, table.since, table.changes, strict=True)
+        ],
+    }  # fmt: skip

@@ -136,7 +136,7 @@ _LATEST = """
 _PEOPLE = f"""
 SELECT e.opportunity_id, o.name, e.id AS entry_id, e.stage_id, e.entered_at, standing.*, e.decision, e.reason, e.detail,
        e.eligibility AS facts, e.decided_at, work.*, coalesce(test.tests, '[]') AS tests
-FROM lever_imocha.stage_entries e
+FROM {{entries}} e
 LEFT JOIN lever_imocha.opportunities o ON o.opportunity_id = e.opportunity_id
 CROSS JOIN LATERAL (
     SELECT count(*) > 0 AS queued, coalesce(bool_or(parked_at IS NOT NULL), false) AS parked, min(error) AS problem,
@@ -158,8 +158,18 @@ CROSS JOIN LATERAL (
         WHEN test.open THEN '{Standing.WAITING}'
         ELSE '{Standing.DONE}' END AS standing
 ) standing
-WHERE {_LATEST}
+WHERE {{where}}
+ORDER BY e.entered_at DESC, e.id DESC LIMIT :limit
 """  # noqa: S608 - constants
+_ALL = "lever_imocha.stage_entries"
+_LATEST_OF = """(
+    SELECT latest.* FROM (SELECT DISTINCT opportunity_id FROM ({among}) each) few CROSS JOIN LATERAL (
+        SELECT * FROM lever_imocha.stage_entries WHERE opportunity_id = few.opportunity_id
+        ORDER BY entered_at DESC, id DESC LIMIT 1
+    ) latest
+    ORDER BY latest.entered_at DESC, latest.id DESC OFFSET 0
+)"""
+"""The latest entries of a few, in order, so that no more standings are found out than are shown."""
 
 _CONDITIONS = {
     "opportunity_id": "e.opportunity_id = :opportunity_id",
@@ -187,6 +197,8 @@ _AMONG = {
     Standing.WAITING: _INVITED,
 }
 """Where the few are looked for, so that not everybody's standing is found out."""
+_MAY_BE_DONE = f"e.decided_at IS NOT NULL AND (e.decision IS DISTINCT FROM 'hold' OR e.reason IN ({_NOBODY_NEEDED}))"
+"""Leaves out at once, of the latest, most of those who are not done."""
 
 _ATTENTION = f"""
 WITH found AS (
@@ -396,15 +408,16 @@ class Overview(LedgerPart):
     def people(self, wanted: PeopleFilter, *, limit: int = PAGE) -> list[Person]:
         """Return people by their latest arrival, the newest first."""
         given = {name: value for name, value in vars(wanted).items() if value is not None}
-        conditions = [_CONDITIONS[name] for name in given]
-        if wanted.standing in _AMONG:
-            conditions.append(f"e.opportunity_id IN ({_AMONG[wanted.standing]})")
+        among = _AMONG.get(wanted.standing) if wanted.standing else None
+        entries = _LATEST_OF.format(among=among) if among else _ALL
+        conditions = [*(_CONDITIONS[name] for name in given), "true" if among else _LATEST]
+        if wanted.standing is Standing.DONE:
+            conditions.append(_MAY_BE_DONE)
         if wanted.after is not None:
             given["after_at"], given["after_id"] = given.pop("after")
         if wanted.name is not None:
             given["name"] = _beginnings(wanted.name)
-        where = "".join(f" AND {condition}" for condition in conditions)
-        query = text(f"{_PEOPLE}{where} ORDER BY e.entered_at DESC, e.id DESC LIMIT :limit")
+        query = text(_PEOPLE.format(entries=entries, where=" AND ".join(conditions)))
         rows = self._database.rows(query.bindparams(**given, limit=limit))
         return [_person(row._mapping) for row in rows]
 

@@ -41,9 +41,9 @@ LIMIT, PAINT_LIMIT = 0.1, 1.0
 BASE = "/lever-imocha/console"
 _MORE_EVENTS = """
     INSERT INTO lever_imocha.events (at, kind, opportunity_id, invitation_id, test_id)
-    SELECT at + number * interval '1 minute', kind, opportunity_id, invitation_id, test_id
+    SELECT at + number * interval '1 minute', more, opportunity_id, invitation_id, test_id
     FROM unnest(ARRAY['form_done', 'file_done', 'note_done', 'held', 'status_in_progress'])
-             WITH ORDINALITY AS given (kind, number), lever_imocha.events old
+             WITH ORDINALITY AS given (more, number), lever_imocha.events old
     WHERE old.kind = 'invited'
 """
 

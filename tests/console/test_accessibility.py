@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
+from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.values import NewDelivery
 from lever_imocha.settings import parse_settings

@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
-from lever_imocha.ledger.cache import PROBLEMS
+from lever_imocha.ledger.cache import POSTINGS, PROBLEMS
 from lever_imocha.ledger.database import engine_for
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.tables import requests
 from lever_imocha.ledger.values import NewDelivery, Work
 from lever_imocha.settings import parse_settings
+from lever_imocha.workflows.attempt_sweep import AttemptSweep
 from lever_imocha.workflows.comparison import CompareWorkflow
 from lever_imocha.workflows.doctor.checkup import keep
 from lever_imocha.workflows.doctor.findings import Finding, Level
@@ -289,6 +290,32 @@ def test_the_flow_counts_how_far_people_have_come(login: LogIn, stack: Stack) ->
     assert file.headers["Content-Disposition"].startswith("attachment")
     assert "test,'=HYPERLINK(1) [101],2,0,2,1" in file.text
     assert browser.get(f"{CONSOLE}/flow?weeks=1000").status_code == 400
+
+
+def test_the_flow_is_told_by_posting_and_by_rule_with_who_was_lost_before_the_start(login: LogIn, stack: Stack) -> None:
+    posting = stack.world.postings[0]
+    application = {"id": "a", "type": "posting", "posting": posting["id"]}
+    stack.candidate(PYTHON, applications=[application])
+    stack.candidate(PYTHON, applications=[application])
+    stack.candidate(PYTHON, emails=[])
+    stack.run_invite()
+    for invitation in list(stack.world.invitations.values())[:1]:
+        stack.imocha.cancel(invitation.id)
+    AttemptSweep(imocha=stack.imocha, ledger=stack.ledger, settings=stack.settings).poll()
+    browser = login("ann")
+    answer = browser.get(f"{CONSOLE}/flow").json()
+    names = ("of", "entered", "invited", "started", "lost")
+    assert [[row[name] for name in names] for row in answer["by_posting"]] == [
+        [f"posting {posting['id']}", 2, 2, 0, 1], ["no posting known", 1, 0, 0, 0],
+    ]  # fmt: skip
+    assert [[row[name] for name in names] for row in answer["by_rule"]] == [
+        ["Assessment to Assessment Complete, iMocha Assessment", 2, 2, 0, 1], ["Assessment: not invited", 1, 0, 0, 0],
+    ]  # fmt: skip
+    stack.ledger.cache.put(POSTINGS, {"names": {posting["id"]: posting["text"]}})
+    page = browser.get(f"{CONSOLE}/flow", headers=HTML).text
+    assert f'<th scope="row">{posting["text"]}</th>' in page
+    assert "1 (50 %)" in page
+    assert f"posting,{posting['text']},2,0,2,0,0,0,0,1,1" in browser.get(f"{CONSOLE}/flow.csv").text
 
 
 def test_traffic_says_what_the_vendors_have_sent_and_what_waits(login: LogIn, stack: Stack) -> None:

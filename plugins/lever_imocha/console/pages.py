@@ -15,7 +15,7 @@ from fastapi import HTTPException, Query
 from lever_imocha.console.acts import LABELS, offered, offered_for_all
 from lever_imocha.console.words import Words
 from lever_imocha.domain.standing import Problem, Standing
-from lever_imocha.ledger.cache import COMPARISON, DOCTOR, NAMES, PROBLEMS, TESTS
+from lever_imocha.ledger.cache import COMPARISON, DOCTOR, NAMES, POSTINGS, PROBLEMS, TESTS
 from lever_imocha.ledger.database import HEAD
 from lever_imocha.ledger.overview import AT_MOST, PAGE, Attention, PeopleFilter, Person
 from lever_imocha.ledger.repository import Ledger
@@ -34,12 +34,13 @@ _LEVER = "https://hire.lever.co/candidates"
 
 def words(ledger: Ledger, *, now: datetime, full_names: bool) -> Words:
     """Return the words for one page, with the names of tests and stages that the last runs have read."""
-    known = ledger.cache.many(TESTS, NAMES)
+    known = ledger.cache.many(TESTS, NAMES, POSTINGS)
     tests, stages = known.get(TESTS, {}).get("names", {}), known.get(NAMES, {}).get("stages", {})
     return Words(
         now=now,
         tests={int(key): name for key, name in tests.items()},
         stages={stage_id: name for name, ids in stages.items() for stage_id in ids},
+        postings=known.get(POSTINGS, {}).get("names", {}),
         full_names=full_names,
     )
 
@@ -218,8 +219,9 @@ def person(ledger: Ledger, say: Words, opportunity_id: str) -> dict[str, Any] | 
 # Flow
 
 
-_SHARE = ["entered", "held", "invited", "started", "ended", "written", "expired", "cancelled"]
+_SHARE = ["entered", "held", "invited", "started", "ended", "written", "expired", "cancelled", "lost"]
 _TIMES = ["move_to_invitation", "invitation_to_start", "end_to_report"]
+_BY = ("week", "test", "posting", "rule")
 Weeks = Annotated[int, Query(ge=1, le=52)]
 
 
@@ -228,22 +230,18 @@ def flow(ledger: Ledger, say: Words, *, weeks: int) -> dict[str, Any]:
     monday = datetime.combine(say.now.date() - timedelta(days=say.now.weekday()), time(), UTC)
     found = ledger.overview.flow(since=monday - timedelta(weeks=weeks - 1))
     rows = [
-        {
-            "of": f"{row.week:%Y-%m-%d}"
-            if row.week
-            else say.test(row.test_id)
-            if row.test_id
-            else "not invited to any test"
-        }
-        | {name: getattr(row, name) for name in _SHARE}
-        | {name: _taken(getattr(row, name)) for name in _TIMES}
+        (
+            row.by,
+            {"of": say.group(row)}
+            | {name: getattr(row, name) for name in _SHARE}
+            | {name: _taken(getattr(row, name)) for name in _TIMES},
+        )
         for row in found
     ]
-    by_week = [row for row, of in zip(rows, found, strict=True) if of.week is not None]
+    (_, everybody), *groups = rows
     return {
-        "weeks": weeks, "at_most": AT_MOST if rows[0]["entered"] >= AT_MOST else None, "all": rows[0] | {"of": "all"}, "by_week": by_week,
-        "by_test": [row for row, of in zip(rows[1:], found[1:], strict=True) if of.week is None],
-    }  # fmt: skip
+        "weeks": weeks, "at_most": AT_MOST if everybody["entered"] >= AT_MOST else None, "all": everybody,
+    } | {f"by_{kind}": [row for by, row in groups if by == kind] for kind in _BY}  # fmt: skip
 
 
 def _taken(seconds: tuple[float, float] | None) -> dict[str, float] | None:
@@ -256,7 +254,7 @@ def flow_csv(data: dict[str, Any]) -> str:
     columns = [*_SHARE, *(f"{name}_{part}_seconds" for name in _TIMES for part in ("p50", "p95"))]
     writer = csv.writer(out)
     writer.writerow(["by", "of", *columns])
-    for by, rows in (("all", [data["all"]]), ("test", data["by_test"]), ("week", data["by_week"])):
+    for by, rows in (("all", [data["all"]]), *((kind, data[f"by_{kind}"]) for kind in _BY)):
         for row in rows:
             of = f"'{row['of']}" if row["of"].startswith(("=", "+", "-", "@", "\t", "\r")) else row["of"]
             times = [round(row[name][part]) if row[name] else "" for name in _TIMES for part in ("p50", "p95")]

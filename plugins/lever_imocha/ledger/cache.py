@@ -13,6 +13,8 @@ from lever_imocha.ledger.tables import reference
 
 ACCOUNT, TESTS, SETTINGS = "lever.account", "imocha.tests", "lever"
 NAMES, PROBLEMS, DOCTOR = "lever.names", "settings.problems", "doctor"
+POSTINGS = "lever.postings"
+"""The names of Lever's postings, by their ids."""
 COMPARISON = "comparison"
 """What comparing Lever, iMocha and the ledger found last."""
 REFUSED = "webhooks.refused"

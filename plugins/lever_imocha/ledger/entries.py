@@ -57,10 +57,10 @@ _WAS_REMOVED = text(f"SELECT {IS_REMOVED.format('CAST(:id AS text)', 'CAST(:ente
 _PUT_ENTRIES = text(
     f"""
     INSERT INTO {stage_entries} AS known
-        (opportunity_id, stage_id, entered_at, eligibility, first_seen_by, first_seen_at, pending_since)
+        (opportunity_id, stage_id, entered_at, eligibility, posting_id, first_seen_by, first_seen_at, pending_since)
     SELECT given.*, :seen_by, CAST(:now AS timestamptz), CAST(:now AS timestamptz)
-    FROM unnest(CAST(:ids AS text[]), CAST(:stages AS text[]), CAST(:times AS timestamptz[]), CAST(:bases AS text[]))
-        AS given (id, stage, entered, basis)
+    FROM unnest(CAST(:ids AS text[]), CAST(:stages AS text[]), CAST(:times AS timestamptz[]), CAST(:bases AS text[]),
+                CAST(:postings AS text[])) AS given (id, stage, entered, basis, posting)
     WHERE NOT {IS_REMOVED.format("given.id", "given.entered")} OR (
         SELECT true FROM {stage_entries} AS old
         WHERE old.opportunity_id = given.id AND old.stage_id = given.stage AND old.entered_at = given.entered
@@ -108,7 +108,7 @@ class Entries(LedgerPart):
         values = {
             "ids": [entry.opportunity_id for entry in entries], "stages": [entry.stage_id for entry in entries],
             "times": [entry.entered_at for entry in entries], "bases": [entry.eligibility for entry in entries],
-            "seen_by": seen_by, "now": self._database.now(),
+            "postings": [entry.posting_id for entry in entries], "seen_by": seen_by, "now": self._database.now(),
         }  # fmt: skip
         changed = list(connection.execute(_PUT_ENTRIES, values).scalars())
         names = {entry.opportunity_id: entry.name for entry in entries}

@@ -117,6 +117,7 @@ stage_entries = Table(
     Column("detail", Text, nullable=False, server_default=""),
     _at("decided_at"),
     Column("over_limit", Word(OverLimit)),
+    Column("posting_id", Text),
     UniqueConstraint("opportunity_id", "stage_id", "entered_at"),
     Index("ix_stage_entries_entered_at", "entered_at", "id"),
     Index("ix_stage_entries_held", "reason", postgresql_where="decision = 'hold'"),

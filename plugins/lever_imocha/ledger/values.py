@@ -14,13 +14,17 @@ from lever_imocha.domain.rules import RuleKey
 
 @dataclass(frozen=True, kw_only=True)
 class NewEntry:
-    """An opportunity's arrival in a stage, as just read from Lever."""
+    """An opportunity's arrival in a stage, as just read from Lever.
+
+    :param posting_id: the posting it applied to; of several, the first.
+    """
 
     opportunity_id: str
     stage_id: str
     entered_at: datetime
     eligibility: str
     name: str | None = None
+    posting_id: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

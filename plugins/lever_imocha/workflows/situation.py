@@ -120,4 +120,5 @@ def new_entry(situation: Situation) -> NewEntry:
         entered_at=opportunity.entered_stage_at,
         name=opportunity.display_name,
         eligibility=situation.eligibility,
+        posting_id=next(iter(opportunity.posting_ids), None),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
@@ -11,7 +12,7 @@ from functools import partial
 from typing import Any
 
 from lever_imocha.errors import LeverImochaError, as_ours
-from lever_imocha.ledger.cache import DOCTOR
+from lever_imocha.ledger.cache import DOCTOR, POSTINGS
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.workflows.doctor import machine, messages, names, permissions, tests, vendors, writes
 from lever_imocha.workflows.doctor.facts import Facts, UnknownFactError
@@ -114,6 +115,13 @@ def keep(ledger: Ledger, findings: list[Finding], at: datetime) -> None:
             "gone": as_json(gone),
         },
     )  # fmt: skip
+
+
+def keep_names(ledger: Ledger, facts: Facts) -> None:
+    """Keep the names of the postings that the checks have read, for the console; those that are gone stay known."""
+    with suppress(UnknownFactError):
+        known = (ledger.cache.get(POSTINGS) or {}).get("names", {})
+        ledger.cache.put(POSTINGS, {"names": known | {posting.id: posting.text for posting in facts.postings()}})
 
 
 def last_kept(ledger: Ledger) -> Kept | None:

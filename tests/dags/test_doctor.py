@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lever_imocha.ledger.database import engine_for
 from lever_imocha.ledger.cache import POSTINGS
+from lever_imocha.ledger.database import engine_for
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.workflows.doctor.checkup import last_kept
 

@@ -5,12 +5,20 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Iterator
+from threading import Event
 
 import pytest
+import requests
+from fastapi import Request
 from fastapi.testclient import TestClient
+from lever_imocha.console.app import create_app
+from lever_imocha.console.rights import Viewer
+from lever_imocha.errors import LedgerError
 from lever_imocha.ledger.database import HEAD, engine_for
+from lever_imocha.ledger.repository import Ledger
 from sqlalchemy import text
 
+from include.sandbox.server import serve
 from tests.console.conftest import CONSOLE, LogIn
 
 pytestmark = pytest.mark.xdist_group("airflow")
@@ -101,6 +109,25 @@ def test_a_server_that_does_not_answer_is_given_up_within_five_seconds(
     assert time.monotonic() - begin < 5.5
     assert answer.status_code == 503
     assert "that the server runs" in answer.text
+
+
+def test_a_page_is_given_up_within_five_seconds_whatever_hangs() -> None:
+    ends = Event()
+
+    def hangs(**_: bool) -> Ledger:
+        ends.wait(60)
+        raise LedgerError("it was the end of the test")
+
+    async def viewer(_request: Request) -> Viewer:
+        return Viewer(name="ann", may_act=True, may_see_names=True)
+
+    with serve(create_app(open_ledger=hangs, viewer=viewer)) as url:
+        begin = time.monotonic()
+        answer = requests.get(f"{url}/people", headers={"Accept": "application/json"}, timeout=30)
+        assert time.monotonic() - begin < 5.5
+        ends.set()
+    assert answer.status_code == 503
+    assert "has not answered within 5 s" in answer.json()["said"]
 
 
 def test_a_table_that_is_locked_is_waited_for_five_seconds_at_most(login: LogIn, ledger_url: str) -> None:

@@ -76,6 +76,7 @@ def create_app(
     )
     app.state.context = PageContext(open_ledger, clock)
     app.include_router(router)
+    app.add_api_route("/{path:path}", _nothing, methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
     _add_errors(app)
 
     @app.middleware("http")
@@ -96,6 +97,11 @@ def create_app(
         return response
 
     return app
+
+
+def _nothing() -> Response:
+    """Say that there is no such page, to those only who may read."""
+    raise HTTPException(404, "There is no such page.")
 
 
 def _add_errors(app: FastAPI) -> None:

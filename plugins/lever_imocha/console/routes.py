@@ -215,9 +215,3 @@ async def _read(request: Request, kind: type[A]) -> A:
     except (ValidationError, UnicodeDecodeError) as error:
         wrong = error.errors()[0] if isinstance(error, ValidationError) else {"loc": ("body",), "msg": "not UTF-8"}
         raise HTTPException(400, f"{'.'.join(map(str, wrong['loc']))}: {wrong['msg']}") from None
-
-
-@router.api_route("/{path:path}", methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
-def nothing(path: str) -> Response:
-    """Say that there is no such page, to those only who may read."""
-    raise HTTPException(404, "There is no such page.")

@@ -23,7 +23,7 @@ class CompareOperator(AssessmentOperator):
         with self.services() as services:
             workflow = services.compare_workflow()
             found = workflow.run()
-            alert_comparison(services.settings, told_unexplained(found), complete=not any(one.unknown for one in found))
+            alert_comparison(services.settings, told_unexplained(found), complete=all(one.is_complete for one in found))
         for one in found:
             self.log.info("%s", one)
         for error in workflow.failures:

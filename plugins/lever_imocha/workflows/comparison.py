@@ -79,6 +79,11 @@ class Compared:
             counts = self.healed if judgement.verdict is Verdict.HEALED else self.explained
             counts[judgement.why] = counts.get(judgement.why, 0) + 1
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether all was read, and all that is unexplained is shown: who is not shown any more is explained now."""
+        return not self.unknown and self.unexplained == len(self.shown)
+
     def __str__(self) -> str:
         said = (
             f"{self.read} records of {self.vendor}: {self.agrees} agree, {sum(self.healed.values())} healed,"
@@ -110,7 +115,6 @@ class CompareWorkflow:
             tests=ActiveTests(imocha=imocha, ledger=ledger, clock=clock),
             first=lambda name: ledger.watermarks.get(name) or clock(),
         )
-
         self.failures: list[LeverImochaError] = []
         """Why a list could not be read to its end."""
 

@@ -13,7 +13,6 @@ import shutil
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from datetime import timedelta
 from statistics import quantiles
 
@@ -25,6 +24,7 @@ from lever_imocha.ledger.cache import NAMES, TESTS
 from lever_imocha.ledger.database import engine_for, upgrade
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.tables import SCHEMA
+from playwright.sync_api import sync_playwright
 from rich.console import Console
 from rich.table import Table
 from sqlalchemy import Engine, text
@@ -74,22 +74,28 @@ def application(engine: Engine) -> Starlette:
     return Starlette(routes=[Mount(BASE, create_app(open_ledger=lambda **_: ledger, viewer=viewer))])
 
 
-def first_paint(app: Starlette, path: str) -> float | None:
-    """Return after how many seconds Chromium paints a page; None without a Chromium."""
-    from playwright.sync_api import sync_playwright
-
+def first_paints(app: Starlette, paths: list[str]) -> dict[str, float]:
+    """Return after how many seconds Chromium paints each page; nothing without a Chromium."""
     executable = shutil.which("chromium") or shutil.which("google-chrome")
     if executable is None:
-        return None
+        return {}
+    paint = "performance.getEntriesByName('first-contentful-paint')[0]?.startTime"
+    found = {}
     with serve(app) as url, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
         tab = browser.new_page()
-        tab.goto(f"{url}{BASE}{path}")
-        paints = "performance.getEntriesByName('first-contentful-paint')[0]?.startTime"
-        tab.wait_for_function(f"{paints} !== undefined")
-        found = float(tab.evaluate(paints)) / 1000
+        for path in paths:
+            tab.goto(f"{url}{BASE}{path}")
+            tab.wait_for_function(f"{paint} !== undefined")
+            found[path] = float(tab.evaluate(paint)) / 1000
         browser.close()
     return found
+
+
+def _timed(client: TestClient, path: str) -> float:
+    begin = time.perf_counter()
+    client.get(BASE + path)
+    return time.perf_counter() - begin
 
 
 def main() -> None:
@@ -117,25 +123,19 @@ def main() -> None:
         Ledger(engine=engine).cache.put(NAMES, {"stages": {"Assessment": ["lead-new"]}})
         console.print(f"{rows.count:,} assessments, {count:,} events")
         app = application(engine)
-        client = TestClient(app, headers={"Accept": "text/html"})
-        for path in pages(rows):
-            client.get(BASE + path).raise_for_status()
+        client, paths = TestClient(app, headers={"Accept": "text/html"}), list(pages(rows))
+        paints = first_paints(app, paths)
+        for path in paths:
             with recorded(engine) as statements:
-                client.get(BASE + path)
-            times = []
-            for _ in range(options.rounds):
-                begin = time.perf_counter()
-                client.get(BASE + path)
-                times.append(time.perf_counter() - begin)
+                client.get(BASE + path).raise_for_status()
+            times = [_timed(client, path) for _ in range(options.rounds)]
             p50, p95 = (quantiles(times, n=20)[at] for at in (9, 18))
-            paint = None
-            with suppress(ImportError):
-                paint = first_paint(app, path)
-            if p95 > LIMIT or (paint or 0) > PAINT_LIMIT:
+            paint = paints.get(path, 0)
+            if p95 > LIMIT or paint > PAINT_LIMIT:
                 slow.append(path)
             table.add_row(
-                path, str(len(statements)), f"{p50 * 1000:.0f}", f"{p95 * 1000:.0f}",
-                f"{paint * 1000:.0f}" if paint else "", style="bold red" if path in slow else None,
+                path, str(len(statements)), *(f"{seconds * 1000:.0f}" for seconds in (p50, p95, paint)),
+                style="bold red" if path in slow else None,
             )  # fmt: skip
     finally:
         engine.dispose()

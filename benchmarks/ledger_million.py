@@ -512,6 +512,7 @@ class Cases:
             "Cache.get", "20 rules", lambda _turn, _: ledger.cache.get("lever", younger_than=timedelta(minutes=5))
         )
         yield Case("Watermarks.put", "one", lambda _turn, _: ledger.watermarks.put("sweep", rows.now))
+        yield Case("Cache.many", "three", lambda _turn, _: ledger.cache.many("lever", "x", "y"))
         yield Case("Cache.drop", "two keys", lambda _turn, _: ledger.cache.drop("a", "b"))
         yield Case(
             "Deliveries.has_stage_change", "one",
@@ -589,6 +590,12 @@ class Cases:
         yield Case("Overview.timeline", "one", lambda turn, _: overview.timeline(self._key(rows.written, turn)))
         yield Case("Overview.flow", "a week", lambda _turn, _: overview.flow(since=rows.now - week))
         yield Case("Overview.received", "two weeks", lambda _turn, _: overview.received(since=rows.now - 2 * week))
+        arrivals = [self._entry(number) for number in self._hundred(rows.written, 0)]
+        yield Case("Comparison.arrivals", "100", lambda _turn, _: self.ledger.comparison.arrivals(arrivals))
+        yield Case(
+            "Comparison.attempts", "100",
+            lambda turn, _: self.ledger.comparison.attempts(self._hundred(rows.written, turn)),
+        )  # fmt: skip
         yield Case("Overview.queued", "all", lambda _turn, _: overview.queued())
         yield Case("Overview.rates", "all", lambda _turn, _: overview.rates())
 

@@ -322,6 +322,29 @@ def _base(request: Request) -> str:
 
 
 def _result_routes(app: FastAPI, world: World) -> None:
+    @app.get("/reports")
+    def reports(request: Request) -> Any:
+        """List the reports whose attempt was begun or ended in a window, by pages of at most 50 (imocha.md 7.4)."""
+        if not world.switches["reports_listed"]:
+            raise RefusedError(403, {"message": "You are not authorized"})
+        given = _lower(dict(request.query_params))
+        start, end = _window(world, {"startdatetime": given.get("startdate"), "enddatetime": given.get("enddate")})
+        number, size = int(given.get("pageno") or 1), int(given.get("pagesize") or 50)
+        if size > 50:
+            raise RefusedError(400, {"errors": ["pageSize must not be more than 50"]})
+        with world.lock:
+            found = [
+                _report(world, invitation, _base(request))
+                for invitation in world.invitations.values()
+                if has_report(invitation) and invitation.changed_at and start <= invitation.changed_at <= end
+            ]
+        first = (number - 1) * size
+        more = len(found) > first + size
+        return {
+            "reports": found[first : first + size], "pageNumber": number, "hasNextPage": more,
+            "totalCount": len(found) + int(world.switches["reports_left_out"]),
+        }  # fmt: skip
+
     @app.get("/reports/{invitation_id}")
     def report(invitation_id: int, request: Request) -> Any:
         with world.lock:

@@ -57,7 +57,8 @@ def get_provider_info() -> dict[str, Any]:
             {
                 "integration-name": "Lever",
                 "python-modules": [
-                    f"lever_imocha.operators.{name}" for name in ("assessment", "doctor", "retention", "setup")
+                    f"lever_imocha.operators.{name}"
+                    for name in ("assessment", "comparison", "doctor", "retention", "setup")
                 ],
             },
         ],

@@ -116,6 +116,12 @@ CALLS = {
         {"StartDateTime": NOON_TEXT, "EndDateTime": "2026-07-03T12:00:00Z"},
         answer={"result": {"testAttempts": []}, "errors": None},
     ),
+    "list_reports": Described(
+        lambda api: list(api.list_reports(start_at=NOON, end_at=NOON + DAY)),
+        "GET", "/reports?PageNo=1&PageSize=50&includeSections=false"
+        "&startDate=2026-07-02T12%3A00%3A00Z&endDate=2026-07-03T12%3A00%3A00Z",
+        answer={"reports": [], "pageNumber": 1, "totalCount": 0, "hasNextPage": False},
+    ),
     "process_callbacks": Described(
         lambda api: api.process_callbacks([2944056, 2935600]),
         "POST", "/callbacks/process", {"testinvitationIds": [2944056, 2935600]}, repeatable=False,
@@ -291,6 +297,33 @@ def test_a_status_word_is_known_in_every_spelling(vendor: Vendor, word: Any, sta
     assert imocha.get_report(1).status is status
     attempts = imocha.list_attempts(state="completed", start_at=NOON, end_at=NOON + DAY)
     assert [(attempt.test_invitation_id, attempt.status) for attempt in attempts] == [(1, status), (2, status)]
+
+
+def _reports(*numbers: int | None, total: int | None, more: bool = False) -> dict[str, Any]:
+    rows = [{"testInvitationId": number, "status": "Complete"} for number in numbers]
+    return {"reports": rows, "totalCount": total, "hasNextPage": more}
+
+
+@pytest.mark.parametrize(
+    ("pages", "found", "complete"),
+    [
+        ([_reports(1, 2, total=2)], [1, 2], True),
+        ([_reports(total=0)], [], True),
+        ([_reports(1, 2, total=3, more=True), _reports(3, total=3)], [1, 2, 3], True),
+        ([_reports(1, 2, total=3, more=True), _reports(2, total=3)], [1, 2], False),
+        ([_reports(1, 2, total=4, more=True), _reports(1, 2, total=4, more=True)], [1, 2], False),
+        ([_reports(1, 2, total=3)], [1, 2], False),
+        ([_reports(1, None, total=2)], [1], False),
+        ([_reports(1, total=None)], [1], False),
+    ],
+)
+def test_reports_are_listed_and_whether_these_are_all(
+    vendor: Vendor, pages: list[dict[str, Any]], found: list[int], complete: bool
+) -> None:
+    vendor.says(*pages)
+    listed = imocha_client(vendor.url).list_reports(start_at=NOON, end_at=NOON + DAY)
+    assert [report.test_invitation_id for report in listed] == found
+    assert listed.complete is complete
 
 
 # Tests and links (4)

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import gzip
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from fastapi.testclient import TestClient
 from lever_imocha.console import app as console
-from playwright.sync_api import Browser, ConsoleMessage, Frame, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Frame, Locator, Page, expect
 from playwright.sync_api import Error as PlaywrightError
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -25,26 +23,6 @@ from tests.workflows.conftest import Stack
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("airflow")]
 PAGES = {"": "Attention", "people": "People", "flow": "Flow", "traffic": "Traffic", "health": "Health"}
 SCRIPT = "<img src=x onerror=alert(1)><script>alert(2)</script>"
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    """Playwright's own Chromium (``playwright install chromium``), else the system's."""
-    with sync_playwright() as playwright:
-        own = Path(playwright.chromium.executable_path)
-        path = str(own) if own.exists() else shutil.which("chromium") or shutil.which("google-chrome")
-        if path is None:
-            pytest.skip("there is no Chromium: .venv/bin/playwright install chromium, or apt install chromium")
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
-@pytest.fixture(scope="module")
-def address(api_server: TestClient) -> Iterator[str]:
-    """Airflow's API server on a real port."""
-    with serve(api_server.app) as url:
-        yield url
 
 
 @pytest.fixture

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
-from lever_imocha.ledger.cache import DOCTOR, PROBLEMS
+from lever_imocha.ledger.cache import POSTINGS, PROBLEMS
 from lever_imocha.ledger.database import engine_for
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.tables import requests
 from lever_imocha.ledger.values import NewDelivery, Work
 from lever_imocha.settings import parse_settings
+from lever_imocha.workflows.attempt_sweep import AttemptSweep
+from lever_imocha.workflows.comparison import CompareWorkflow
+from lever_imocha.workflows.doctor.checkup import keep
+from lever_imocha.workflows.doctor.findings import Finding, Level
 from sqlalchemy import select, text
 
 from tests.console.conftest import CONSOLE, LogIn
@@ -22,6 +27,7 @@ from tests.workflows.conftest import SETTINGS, Stack
 pytestmark = pytest.mark.xdist_group("airflow")
 
 
+NOW, DAY = datetime(2026, 7, 1, tzinfo=UTC), timedelta(days=1)
 HTML = {"Accept": "text/html"}
 OWN_PAGE = {"Sec-Fetch-Site": "same-origin", "HX-Request": "true"}
 LOOK_AGAIN = {"act": "look_again", "reason": "the address is there now"}
@@ -122,7 +128,7 @@ def test_reading_writes_nothing(login: LogIn, stack: Stack, ledger_url: str) -> 
 
     with pytest.raises(LedgerError, match="takes no writes"):
         open_ledger().events.record("x", opportunity_id=opportunity)
-    assert browser.get(f"{CONSOLE}/people/{opportunity}/requests").status_code == 405
+    assert browser.get(f"{CONSOLE}/people/{opportunity}/requests").status_code == 404
 
 
 # What is shown
@@ -286,6 +292,32 @@ def test_the_flow_counts_how_far_people_have_come(login: LogIn, stack: Stack) ->
     assert browser.get(f"{CONSOLE}/flow?weeks=1000").status_code == 400
 
 
+def test_the_flow_is_told_by_posting_and_by_rule_with_who_was_lost_before_the_start(login: LogIn, stack: Stack) -> None:
+    posting = stack.world.postings[0]
+    application = {"id": "a", "type": "posting", "posting": posting["id"]}
+    stack.candidate(PYTHON, applications=[application])
+    stack.candidate(PYTHON, applications=[application])
+    stack.candidate(PYTHON, emails=[])
+    stack.run_invite()
+    for invitation in list(stack.world.invitations.values())[:1]:
+        stack.imocha.cancel(invitation.id)
+    AttemptSweep(imocha=stack.imocha, ledger=stack.ledger, settings=stack.settings).poll()
+    browser = login("ann")
+    answer = browser.get(f"{CONSOLE}/flow").json()
+    names = ("of", "entered", "invited", "started", "lost")
+    assert [[row[name] for name in names] for row in answer["by_posting"]] == [
+        [f"posting {posting['id']}", 2, 2, 0, 1], ["no posting known", 1, 0, 0, 0],
+    ]  # fmt: skip
+    assert [[row[name] for name in names] for row in answer["by_rule"]] == [
+        ["Assessment to Assessment Complete, iMocha Assessment", 2, 2, 0, 1], ["Assessment: not invited", 1, 0, 0, 0],
+    ]  # fmt: skip
+    stack.ledger.cache.put(POSTINGS, {"names": {posting["id"]: posting["text"]}})
+    page = browser.get(f"{CONSOLE}/flow", headers=HTML).text
+    assert f'<th scope="row">{posting["text"]}</th>' in page
+    assert "1 (50 %)" in page
+    assert f"posting,{posting['text']},2,0,2,0,0,0,0,1,1" in browser.get(f"{CONSOLE}/flow.csv").text
+
+
 def test_traffic_says_what_the_vendors_have_sent_and_what_waits(login: LogIn, stack: Stack) -> None:
     opportunity = stack.candidate(PYTHON)
     browser = login("ann")
@@ -305,13 +337,42 @@ def test_health_shows_what_the_last_sweep_and_the_last_check_have_found(login: L
     assert (empty["activated_at"], empty["problems"], empty["checks"]) == (None, [], None)
     stack.run_invite()
     stack.ledger.cache.put(PROBLEMS, {"lines": [SCRIPT]})
-    stack.ledger.cache.put(DOCTOR, {"at": "today", "findings": [{"check": "key", "says": SCRIPT}, {"level": "ok"}]})
+    bad = Finding(Level.WARNING, SCRIPT, "mend it", check="Lever key")
+    slow = Finding(Level.WARNING, "2 tests are gone", "look", check="tests")
+    keep(stack.ledger, [bad, slow], NOW)
+    paused = Finding(Level.ERROR, "lever_imocha_invite is paused", "unpause it", check="DAGs")
+    keep(stack.ledger, [replace(bad, level=Level.ERROR), Finding(Level.OK, "fine", check="tests"), paused], NOW + DAY)
     answer = browser.get(f"{CONSOLE}/health").json()
-    rows = [dict(zip(answer["checks"]["columns"], row, strict=True)) for row in answer["checks"]["rows"]]
-    assert rows == [{"check": "key", "says": SCRIPT, "level": ""}, {"check": "", "says": "", "level": "ok"}]
+    checks = answer["checks"]
+    assert [(row["check"], row["level"], row["change"]) for row in checks["rows"]] == [
+        ("Lever key", "error", "worse"), ("tests", "ok", None), ("DAGs", "error", "new"),
+    ]  # fmt: skip
+    assert checks["gone"] == [{"check": "tests", "found": "2 tests are gone"}]
+    assert datetime.fromisoformat(checks["before"]) == NOW
+    assert answer["dags"] == ["lever_imocha_invite is paused"]
     page = browser.get(f"{CONSOLE}/health", headers=HTML).text
     assert page.count("&lt;script&gt;") == 2
     assert SCRIPT not in page
+    keep(stack.ledger, [replace(bad, level=Level.ERROR)], NOW + 2 * DAY)
+    (row,) = browser.get(f"{CONSOLE}/health").json()["checks"]["rows"]
+    assert (row["change"], datetime.fromisoformat(row["since"])) == (None, NOW + DAY)
+
+
+def test_health_says_what_comparing_the_lists_has_found(login: LogIn, stack: Stack) -> None:
+    browser = login("ann")
+    assert browser.get(f"{CONSOLE}/health").json()["compared"] is None
+    assert "lever_imocha_compare" in browser.get(f"{CONSOLE}/health", headers=HTML).text
+    stack.candidate(PYTHON)
+    stack.candidate(PYTHON, emails=[])
+    stack.run_invite()
+    stack.world.switches["reports_left_out"] = 1
+    CompareWorkflow(lever=stack.lever, imocha=stack.imocha, ledger=stack.ledger, settings=stack.settings).run()
+    answer = browser.get(f"{CONSOLE}/health").json()["compared"]
+    assert (answer["healed"], answer["explained"], answer["unexplained"]) == (0, 1, 0)
+    assert answer["lists"][0]["explained"] == {"hold: no e-mail address": 1}
+    page = browser.get(f"{CONSOLE}/health", headers=HTML).text
+    assert "0 healed, 1 explained, 0 unexplained" in page
+    assert "Not known whether this is all: iMocha lists fewer reports than it says" in page
 
 
 # Acts

@@ -13,9 +13,11 @@ from typing import Any
 import pytest
 from lever_imocha.ledger.database import engine_for
 from lever_imocha.ledger.repository import Ledger
+from lever_imocha.ledger.tables import assessments
 from lever_imocha.ledger.values import NewEntry, Work
 from lever_imocha.notifications.notifier import deadline, tell_success
 from lever_imocha.operators.assessment import CollectStageEntriesOperator
+from sqlalchemy import select, update
 
 from include.sandbox.world import Fault, World
 from tests.airflow_versions import CallbackTrigger, callbacks_know_the_error, read_dags
@@ -260,6 +262,31 @@ def test_without_the_acting_user_the_run_invites_and_says_so(
     assert "perform_as: no active Lever user has this e-mail address; name one who has" in line
 
 
+def test_what_comparing_cannot_explain_is_told_once_and_so_is_its_end(
+    dags: Any, world: World, alerting: Callable[..., Told], ledger_url: str
+) -> None:
+    told = alerting(f"{GOOD}activation: {{existing: invite}}\n")
+    opportunity = world.add_opportunity(stage="Assessment", tags=[PYTHON], emails=["ann@example.com"])["id"]
+    assert run(dags) == "success"
+    with engine_for(ledger_url).begin() as connection:
+        (invitation,) = connection.execute(select(assessments.c.invitation_id)).scalars()
+        connection.execute(update(assessments).values(invitation_id=None))
+    for _ in range(2):
+        assert run(dags, "lever_imocha_compare") == "success"
+    (line,) = told()
+    assert f"1 unexplained when Lever, iMocha and the ledger were compared: opportunity {opportunity}" in line
+    with engine_for(ledger_url).begin() as connection:
+        connection.execute(update(assessments).values(invitation_id=invitation))
+    world.switches["reports_left_out"] = 1
+    assert run(dags, "lever_imocha_compare") == "success"
+    assert len(told()) == 1, "nothing is known to have ended"
+    world.switches["reports_left_out"] = 0
+    assert run(dags, "lever_imocha_compare") == "success"
+    assert "well again" in told()[1]
+    world.faults.append(Fault(vendor="lever", path_contains="/opportunities", status=403, times=9))
+    assert run(dags, "lever_imocha_compare") == "failed"
+
+
 def _listed(deadline: Any) -> list[Any]:
     return deadline if isinstance(deadline, list) else [deadline] if deadline else []
 
@@ -271,6 +298,7 @@ def test_scheduled_runs_have_a_deadline_once_there_is_somebody_to_tell(alerting:
     assert late == {
         "lever_imocha_invite": [timedelta(hours=1)],
         "lever_imocha_write_back": [timedelta(hours=7)],
+        "lever_imocha_compare": [],
         "lever_imocha_doctor": [],
         "lever_imocha_setup": [],
         "lever_imocha_retention": [],

@@ -13,6 +13,7 @@ from include.sandbox.world import World
 from tests.support import PYTHON
 
 IDS = [
+    "lever_imocha_compare",
     "lever_imocha_doctor",
     "lever_imocha_invite",
     "lever_imocha_retention",

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from lever_imocha.ledger.cache import POSTINGS
 from lever_imocha.ledger.database import engine_for
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.workflows.doctor.checkup import last_kept
@@ -52,6 +53,8 @@ def test_only_what_changed_is_told_and_that_it_is_well_again(
     kept = last_kept(Ledger(engine=engine_for(ledger_url)))
     assert kept is not None
     assert [finding.check for finding in kept.findings][:2] == ["settings file", "ledger"]
+    postings = {posting["id"]: posting["text"] for posting in world.postings}
+    assert (Ledger(engine=engine_for(ledger_url)).cache.get(POSTINGS) or {})["names"] == postings
 
 
 def test_the_command_prints_the_table_and_says_by_its_exit_code_whether_all_is_well(

@@ -188,11 +188,14 @@ def test_from_an_empty_database_to_everything_switched_on(
     assert load_settings().rules[0].trigger_stage == "Recruiter screen"
     assert "form template 'iMocha Assessment' is made" in done
     report = CheckSetUpOperator(task_id="check", answer=answer, done=done).execute(context())
-    assert report[-1] == "on: lever_imocha_invite, lever_imocha_write_back, lever_imocha_retention, lever_imocha_doctor"
+    assert (
+        report[-1]
+        == "on: lever_imocha_invite, lever_imocha_write_back, lever_imocha_retention, lever_imocha_compare, lever_imocha_doctor"
+    )
     off = CheckSetUpOperator(task_id="check", answer=answer, done=done).execute(context(paused=True))
     assert off[-1] == (
         "by hand: Airflow, Dags: switch on "
-        "lever_imocha_invite, lever_imocha_write_back, lever_imocha_retention, lever_imocha_doctor"
+        "lever_imocha_invite, lever_imocha_write_back, lever_imocha_retention, lever_imocha_compare, lever_imocha_doctor"
     )
     assert "people-ops@example.com" not in caplog.text
     world.imocha_key = "another"

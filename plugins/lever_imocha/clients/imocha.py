@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, BinaryIO, TypeVar
 from urllib.parse import urljoin
@@ -145,6 +146,25 @@ def _said_count(body: Any) -> int:
     return given if isinstance(given, int) else 0
 
 
+@dataclass(frozen=True)
+class _ReportsPage:
+    """One page of the list of reports.
+
+    :param total: how many there are in all; None where iMocha does not say.
+    """
+
+    items: list[Any]
+    total: int | None
+    has_next: bool
+
+
+def _reports_page(body: Any) -> _ReportsPage:
+    items, inner = _items("reports")(body), _inner(body)
+    said = {fold_key(key): value for key, value in inner.items()} if isinstance(inner, dict) else {}
+    total = said.get("totalcount")
+    return _ReportsPage(items, total if isinstance(total, int) else None, bool(said.get("hasnextpage")))
+
+
 class ListedTests(Iterator[ImochaTest]):
     """The account's tests; a page is read when it is needed."""
 
@@ -185,6 +205,39 @@ class ListedTests(Iterator[ImochaTest]):
         yield first
         for number in range(2, MAX_PAGES + 1):
             yield self._read_page(number, size)
+
+
+class ListedReports(Iterator[Report]):
+    """The reports of a window of time; a page is read when it is needed."""
+
+    def __init__(self, client: ApiClient, read_page: Callable[[int], _ReportsPage]) -> None:
+        self._client, self._read_page = client, read_page
+        self._reports = self._read()
+        self.complete = False
+        """Whether these are all, each once, and as many as iMocha says. Ask when all were read."""
+
+    def __next__(self) -> Report:
+        """Return the next report."""
+        return next(self._reports)
+
+    def _read(self) -> Iterator[Report]:
+        seen: set[int] = set()
+        skipped = 0
+        for number in range(1, MAX_PAGES + 1):
+            page = self._read_page(number)
+            reports = self._client.parse_items("list_reports", Report, page.items)
+            new = {
+                report.test_invitation_id: report
+                for report in reports
+                if report.test_invitation_id is not None and report.test_invitation_id not in seen
+            }
+            yield from new.values()
+            seen.update(new)
+            skipped += len(page.items) - len(reports)
+            if not (page.has_next and new):
+                self.complete = not skipped and not page.has_next and len(seen) == page.total
+                return
+        raise self._client.unexpected("list_reports", f"the list has more than {MAX_PAGES} pages")
 
 
 class ImochaClient:
@@ -431,6 +484,25 @@ class ImochaClient:
             halves = [(start_at, middle), (middle, end_at)]
             return [row for a, b in halves for row in self.list_attempts(state=state, start_at=a, end_at=b)]
         return self._client.parse_items("list_attempts", Attempt, items)
+
+    def list_reports(self, *, start_at: datetime, end_at: datetime) -> ListedReports:
+        """List the reports of a window (imocha.md 7.4).
+
+        :param start_at: timezone-aware, like `end_at`.
+        :return: see `ListedReports.complete`.
+        :raises VendorRefusedError: when the first is asked for: the account may not call this.
+        """
+
+        def read_page(number: int) -> _ReportsPage:
+            window = [("startDate", _time(start_at)), ("endDate", _time(end_at))]
+            page = [("PageNo", str(number)), ("PageSize", str(SMALLER_PAGE_SIZE)), ("includeSections", "false")]
+            call: Call[_ReportsPage] = Call(
+                name="list_reports", method="GET", path="/reports", params=page + window, parse=_reports_page,
+                repeatable=True, timeout=60,
+            )  # fmt: skip
+            return self._client.send(call)
+
+        return ListedReports(self._client, read_page)
 
     def process_callbacks(self, invitation_ids: Sequence[int]) -> None:
         """Let iMocha send callbacks again, 100 per call; ids that it names as unknown are left out (imocha.md 6.3)."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, suppress
 from datetime import datetime
+from functools import partial
 from typing import Any, BinaryIO, Protocol, TypeVar
 from urllib.parse import quote
 
@@ -87,6 +88,19 @@ def _path(*parts: str) -> str:
     return "/" + "/".join(quote(part, safe="") for part in parts)
 
 
+class Listed(Iterator[M]):
+    """The records of a list; a page is read when it is needed."""
+
+    def __init__(self, read: Callable[[Listed[M]], Iterator[M]]) -> None:
+        self._records = read(self)
+        self.skipped = 0
+        """How many records could not be read so far, and were left out."""
+
+    def __next__(self) -> M:
+        """Return the next record."""
+        return next(self._records)
+
+
 class LeverClient:
     """Typed calls to Lever.
 
@@ -116,12 +130,17 @@ class LeverClient:
 
     def _list(
         self, name: str, path: str, model: type[M], *, params: Params | None = None, key: _HasKey = lambda item: item.id
-    ) -> Iterator[M]:
+    ) -> Listed[M]:
         """Read a list page by page; return each item once.
 
         Records move between pages while they are read (lever.md 3.3), so an id is returned only the first time, and
         the list starts again from its beginning when Lever no longer knows a page's token.
         """
+        return Listed(partial(self._read_list, name, path, model, params or [], key))
+
+    def _read_list(
+        self, name: str, path: str, model: type[M], params: Params, key: _HasKey, listed: Listed[M]
+    ) -> Iterator[M]:
         seen: set[str] = set()
         tokens: set[str] = set()
         token: str | None = None
@@ -134,7 +153,7 @@ class LeverClient:
                 path=path,
                 parse=_page,
                 repeatable=True,
-                params=[*(params or []), ("limit", str(PAGE_SIZE)), *offset],
+                params=[*params, ("limit", str(PAGE_SIZE)), *offset],
             )
             try:
                 items, token = self._client.send(call)
@@ -144,7 +163,9 @@ class LeverClient:
                 token, restarts = None, restarts + 1
                 tokens.clear()
                 continue
-            for item in self._client.parse_items(name, model, items):
+            page = self._client.parse_items(name, model, items)
+            listed.skipped += len(items) - len(page)
+            for item in page:
                 if key(item) not in seen:
                     seen.add(key(item))
                     yield item
@@ -207,7 +228,7 @@ class LeverClient:
         email: str | None = None,
         confidentiality: str = "all",
         expand: Sequence[str] = (),
-    ) -> Iterator[Opportunity]:
+    ) -> Listed[Opportunity]:
         """List opportunities that match every filter; several values of one filter are alternatives (lever.md 4.3).
 
         Times are timezone-aware, and an opportunity of exactly that time matches.

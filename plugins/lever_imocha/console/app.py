@@ -7,6 +7,8 @@ database refuses it. A write is a request in the ledger, which a run of the DAG 
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 
@@ -22,6 +24,8 @@ from lever_imocha.console.routes import PageContext, router
 from lever_imocha.errors import LedgerError
 from lever_imocha.ledger.repository import Ledger
 
+log = logging.getLogger(__name__)
+
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self';"
     " font-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'self'",
@@ -29,6 +33,12 @@ _HEADERS = {
     "Referrer-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
+_SECONDS = 5
+"""So long a page is waited for: a database that hangs holds up nobody's browser."""
+_TOO_SLOW = (
+    f"The ledger's database has not answered within {_SECONDS} s. Does its server run, and is it not overloaded? Then open"
+    " this page again. What was asked for may have been recorded: the timeline says so."
+)
 _TITLES = {
     400: "This cannot be asked",
     401: "Log in to Airflow",
@@ -66,11 +76,20 @@ def create_app(
     )
     app.state.context = PageContext(open_ledger, clock)
     app.include_router(router)
+    app.add_api_route("/{path:path}", _nothing, methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
     _add_errors(app)
 
     @app.middleware("http")
     async def headers(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
-        response = await call_next(request)
+        try:
+            response = await asyncio.wait_for(call_next(request), _SECONDS)
+        except TimeoutError:
+            response = _problem(request, 503, _TOO_SLOW)
+        except Exception:
+            log.exception("the console has no page for this")
+            response = _problem(
+                request, 500, "This is a mistake in the console. The API server's log says more: report it."
+            )
         if b"q=" in request.scope["query_string"]:
             request.scope["query_string"] = b"q=hidden"  # it may be a name, and servers log the address afterwards
         for name, value in _HEADERS.items():
@@ -78,6 +97,11 @@ def create_app(
         return response
 
     return app
+
+
+def _nothing() -> Response:
+    """Say that there is no such page, to those only who may read."""
+    raise HTTPException(404, "There is no such page.")
 
 
 def _add_errors(app: FastAPI) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
 
 from lever_imocha.hooks.ledger import ledger_engine, ledger_url
 from lever_imocha.ledger.repository import Ledger
 
-_BOUNDS = "-c statement_timeout=5s -c jit=off"
+_BOUNDS = "-c statement_timeout=4s -c jit=off"
+_SECONDS_TO_REACH = "3"
 _READING = f"{_BOUNDS} -c default_transaction_read_only=on"
 
 
@@ -18,8 +20,11 @@ def open_ledger(*, write: bool = False) -> Ledger:
 
     :raises LedgerError: it cannot be used.
     """
-    url = make_url(ledger_url())
+    try:
+        url = make_url(address := ledger_url())
+    except ArgumentError:
+        return Ledger(engine=ledger_engine(address))  # which says what is wrong with it
     given = url.query.get("options", ())
     options = [*((given,) if isinstance(given, str) else given), _BOUNDS if write else _READING]
-    own = url.update_query_dict({"options": " ".join(options)})
+    own = url.set(query={"connect_timeout": _SECONDS_TO_REACH} | dict(url.query) | {"options": " ".join(options)})
     return Ledger(engine=ledger_engine(own.render_as_string(hide_password=False), pre_ping=True))

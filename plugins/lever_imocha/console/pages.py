@@ -16,12 +16,14 @@ from lever_imocha.console.acts import LABELS, offered, offered_for_all
 from lever_imocha.console.words import Words
 from lever_imocha.domain.decisions import Reason
 from lever_imocha.domain.standing import Problem, Standing
-from lever_imocha.ledger.cache import DOCTOR, NAMES, PROBLEMS, TESTS
+from lever_imocha.ledger.cache import COMPARISON, DOCTOR, NAMES, POSTINGS, PROBLEMS, TESTS
 from lever_imocha.ledger.database import HEAD
 from lever_imocha.ledger.overview import AT_MOST, PAGE, Attention, PeopleFilter, Person
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.values import Act
 from lever_imocha.ledger.watermarks import ACTIVATED
+from lever_imocha.workflows.comparison import Compared, kept_comparison, told_unexplained
+from lever_imocha.workflows.doctor.checkup import Kept, kept_table
 
 Count = Annotated[int, Query(ge=0, le=1_000_000)]
 _EACH = 10
@@ -33,12 +35,13 @@ _LEVER = "https://hire.lever.co/candidates"
 
 def words(ledger: Ledger, *, now: datetime, full_names: bool) -> Words:
     """Return the words for one page, with the names of tests and stages that the last runs have read."""
-    tests = (ledger.cache.get(TESTS) or {}).get("names", {})
-    stages = (ledger.cache.get(NAMES) or {}).get("stages", {})
+    known = ledger.cache.many(TESTS, NAMES, POSTINGS)
+    tests, stages = known.get(TESTS, {}).get("names", {}), known.get(NAMES, {}).get("stages", {})
     return Words(
         now=now,
         tests={int(key): name for key, name in tests.items()},
         stages={stage_id: name for name, ids in stages.items() for stage_id in ids},
+        postings=known.get(POSTINGS, {}).get("names", {}),
         full_names=full_names,
     )
 
@@ -221,8 +224,9 @@ def person(ledger: Ledger, say: Words, opportunity_id: str) -> dict[str, Any] | 
 # Flow
 
 
-_SHARE = ["entered", "held", "invited", "started", "ended", "written", "expired", "cancelled"]
+_SHARE = ["entered", "held", "invited", "started", "ended", "written", "expired", "cancelled", "lost"]
 _TIMES = ["move_to_invitation", "invitation_to_start", "end_to_report"]
+_BY = ("week", "test", "posting", "rule")
 Weeks = Annotated[int, Query(ge=1, le=52)]
 
 
@@ -231,22 +235,18 @@ def flow(ledger: Ledger, say: Words, *, weeks: int) -> dict[str, Any]:
     monday = datetime.combine(say.now.date() - timedelta(days=say.now.weekday()), time(), UTC)
     found = ledger.overview.flow(since=monday - timedelta(weeks=weeks - 1))
     rows = [
-        {
-            "of": f"{row.week:%Y-%m-%d}"
-            if row.week
-            else say.test(row.test_id)
-            if row.test_id
-            else "not invited to any test"
-        }
-        | {name: getattr(row, name) for name in _SHARE}
-        | {name: _taken(getattr(row, name)) for name in _TIMES}
+        (
+            row.by,
+            {"of": say.group(row)}
+            | {name: getattr(row, name) for name in _SHARE}
+            | {name: _taken(getattr(row, name)) for name in _TIMES},
+        )
         for row in found
     ]
-    by_week = [row for row, of in zip(rows, found, strict=True) if of.week is not None]
+    (_, everybody), *groups = rows
     return {
-        "weeks": weeks, "at_most": AT_MOST if rows[0]["entered"] >= AT_MOST else None, "all": rows[0] | {"of": "all"}, "by_week": by_week,
-        "by_test": [row for row, of in zip(rows[1:], found[1:], strict=True) if of.week is None],
-    }  # fmt: skip
+        "weeks": weeks, "at_most": AT_MOST if everybody["entered"] >= AT_MOST else None, "all": everybody,
+    } | {f"by_{kind}": [row for by, row in groups if by == kind] for kind in _BY}  # fmt: skip
 
 
 def _taken(seconds: tuple[float, float] | None) -> dict[str, float] | None:
@@ -259,7 +259,7 @@ def flow_csv(data: dict[str, Any]) -> str:
     columns = [*_SHARE, *(f"{name}_{part}_seconds" for name in _TIMES for part in ("p50", "p95"))]
     writer = csv.writer(out)
     writer.writerow(["by", "of", *columns])
-    for by, rows in (("all", [data["all"]]), ("test", data["by_test"]), ("week", data["by_week"])):
+    for by, rows in (("all", [data["all"]]), *((kind, data[f"by_{kind}"]) for kind in _BY)):
         for row in rows:
             of = f"'{row['of']}" if row["of"].startswith(("=", "+", "-", "@", "\t", "\r")) else row["of"]
             times = [round(row[name][part]) if row[name] else "" for name in _TIMES for part in ("p50", "p95")]
@@ -313,26 +313,52 @@ _SILENT = {
 # Health
 
 
+_DAGS = "DAGs"
+"""The name of the doctor's check of Airflow's DAGs."""
+
+
 def health(ledger: Ledger, say: Words) -> dict[str, Any]:
-    """Tell what the last runs and the last check have left in the ledger."""
+    """Tell what the last runs, the last check and the last comparison have left in the ledger."""
     activated, restored = ledger.watermarks.get(ACTIVATED), ledger.restore.is_recent()
+    kept = ledger.cache.many(PROBLEMS, DOCTOR, COMPARISON)
+    table = kept_table(kept[DOCTOR]) if DOCTOR in kept else None
     return {
         "schema": HEAD, "activated_at": activated, "age": say.age(activated), "restored": restored,
-        "problems": list((ledger.cache.get(PROBLEMS) or {}).get("lines", ())),
-        "checks": _table(ledger.cache.get(DOCTOR)),
+        "problems": list(kept.get(PROBLEMS, {}).get("lines", ())),
+        "compared": _compared(*kept_comparison(kept[COMPARISON]), say) if COMPARISON in kept else None,
+        "dags": [finding.found for finding in table.findings if finding.check == _DAGS] if table else [],
+        "checks": _checks(table, say) if table else None,
     }  # fmt: skip
 
 
-def _table(stored: dict[str, Any] | None) -> dict[str, Any] | None:
-    """Return what a check has stored as a table, whatever its columns are."""
-    rows = next((value for value in (stored or {}).values() if isinstance(value, list)), None)
-    rows = [row for row in rows or [] if isinstance(row, dict)]
-    if not rows:
-        return None
-    columns = list(dict.fromkeys(column for row in rows for column in row))
-    others = {key: value for key, value in (stored or {}).items() if isinstance(value, str)}
+def _compared(at: datetime, lists: list[Compared], say: Words) -> dict[str, Any]:
     return {
-        "columns": columns,
-        "rows": [[str(row.get(column, "")) for column in columns] for row in rows],
-        "about": others,
-    }
+        "at": at, "age": say.age(at),
+        "healed": sum(sum(one.healed.values()) for one in lists),
+        "explained": sum(sum(one.explained.values()) for one in lists),
+        "unexplained": sum(one.unexplained for one in lists),
+        "lists": [
+            {
+                "vendor": one.vendor, "read": one.read, "agrees": one.agrees, "healed": one.healed,
+                "explained": one.explained, "unexplained": one.unexplained, "unknown": one.unknown,
+            }
+            for one in lists
+        ],
+        "people": [
+            {"opportunity_id": key, "why": why} for key, why in told_unexplained(lists).items()
+        ],
+    }  # fmt: skip
+
+
+def _checks(table: Kept, say: Words) -> dict[str, Any]:
+    return {
+        "at": table.at, "age": say.age(table.at), "before": table.before,
+        "gone": [{"check": one.check, "found": one.found} for one in table.gone],
+        "rows": [
+            {
+                "check": one.check, "level": one.level, "found": one.found, "fix": one.fix, "since": since,
+                "age": say.age(since), "change": change,
+            }
+            for one, since, change in zip(table.findings, table.since, table.changes, strict=True)
+        ],
+    }  # fmt: skip

@@ -46,7 +46,10 @@ async def airflow_viewer(request: Request) -> Viewer:
     from airflow.api_fastapi.core_api.security import bearer_scheme, get_user
 
     bearer = await bearer_scheme(request)
-    user = await get_user(request, None, bearer)
+    try:
+        user = await get_user(request, None, bearer)
+    except HTTPException:  # 403 for a token that is none: it is the session that is wrong, and not a right
+        raise HTTPException(401, "Unauthorized") from None
     return await run_in_threadpool(_viewer, request, user, bearer is not None)
 
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from lever_imocha.domain.advice import fix_of_hold, words_of_problem
 from lever_imocha.domain.decisions import Action
 from lever_imocha.domain.standing import Problem, Standing
-from lever_imocha.ledger.overview import Attention, Moment, Person
+from lever_imocha.ledger.overview import Attention, Flow, Moment, Person
 
 _SOURCES = {
     "sweep": "sweep of Lever",
@@ -100,12 +100,14 @@ class Words:
     :param now: for ages.
     :param tests: names of iMocha's tests, as far as they are known.
     :param stages: names of Lever's stages, likewise.
+    :param postings: names of Lever's postings, likewise.
     :param full_names: whether the viewer may see names; else they are initials.
     """
 
     now: datetime
     tests: Mapping[int, str] = field(default_factory=dict)
     stages: Mapping[str, str] = field(default_factory=dict)
+    postings: Mapping[str, str] = field(default_factory=dict)
     full_names: bool = False
 
     def name(self, name: str | None) -> str:
@@ -123,6 +125,25 @@ class Words:
     def stage(self, stage_id: str) -> str:
         """Name a stage."""
         return self.stages.get(stage_id, stage_id)
+
+    def posting(self, posting_id: str | None) -> str:
+        """Name a posting."""
+        return self.postings.get(posting_id, f"posting {posting_id}") if posting_id else "no posting known"
+
+    def group(self, row: Flow) -> str:
+        """Name a row of the flow."""
+        if row.by == "week" and row.week is not None:
+            return f"{row.week:%Y-%m-%d}"
+        if row.by == "test":
+            return self.test(row.test_id) if row.test_id is not None else "not invited to any test"
+        if row.by == "posting":
+            return self.posting(row.posting_id)
+        if row.by == "rule":
+            where = self.stage(row.stage_id or "")
+            if row.completed_stage_id is None:
+                return f"{where}: not invited"
+            return f"{where} to {self.stage(row.completed_stage_id)}, {row.form_template}"
+        return row.by
 
     def age(self, at: datetime | None) -> str:
         """Say how long ago, or how far ahead, a time is."""

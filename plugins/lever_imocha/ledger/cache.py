@@ -13,6 +13,10 @@ from lever_imocha.ledger.tables import reference
 
 ACCOUNT, TESTS, LINKS, SETTINGS = "lever.account", "imocha.tests", "imocha.links", "lever"
 NAMES, PROBLEMS, DOCTOR = "lever.names", "settings.problems", "doctor"
+POSTINGS = "lever.postings"
+"""The names of Lever's postings, by their ids."""
+COMPARISON = "comparison"
+"""What comparing Lever, iMocha and the ledger found last."""
 REFUSED = "webhooks.refused"
 """The last delivery that was refused; with a dot and the vendor's name."""
 ACCOUNT_KEYS = (ACCOUNT, TESTS)
@@ -39,3 +43,8 @@ class Cache(LedgerPart):
             query = query.where(reference.c.read_at > self._database.now() - younger_than)
         found: dict[str, Any] | None = self._database.value(query)
         return found
+
+    def many(self, *keys: str) -> dict[str, dict[str, Any]]:
+        """Return the values kept under some keys, by the key; those that are not there are left out."""
+        query = select(reference.c.key, reference.c.value).where(reference.c.key.in_(keys))
+        return dict(self._database.rows(query))

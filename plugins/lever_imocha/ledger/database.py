@@ -38,7 +38,7 @@ _BOUNDS = {
     "idle_in_transaction_session_timeout": "60s",
 }
 _REFUSED = re.compile("authentication failed|does not exist|no pg_hba.conf entry")
-_NOT_MIGRATED = (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName)
+_NOT_MIGRATED = (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn, psycopg.errors.InvalidSchemaName)
 
 
 class _Pool(QueuePool):
@@ -103,7 +103,9 @@ def _ledger_error(context: ExceptionContext) -> LedgerError | None:
     if context.is_pre_ping:
         return None  # the pool opens another connection
     if isinstance(error, _NOT_MIGRATED):
-        return LedgerError(f"The ledger has no tables yet, or those of another version: run {UPGRADE}")
+        return LedgerError(
+            f"The ledger has no tables yet, or those of another version: run {UPGRADE}, and restart what began before it"
+        )
     if isinstance(error, psycopg.errors.ReadOnlySqlTransaction):
         return LedgerError(
             "The ledger's database takes no writes at the moment: it is a standby, or set to read-only. Name the database"
@@ -127,6 +129,11 @@ def check_schema(engine: Engine) -> None:
     """
     with engine.connect() as connection:
         current = connection.scalar(text(f'SELECT version_num FROM "{SCHEMA}".alembic_version'))  # noqa: S608
+    if current and current > HEAD:
+        raise LedgerError(
+            f"The ledger is at version {current}, newer than this package, which knows {HEAD}: install the version that"
+            " has upgraded it here, too, and restart this process"
+        )
     if current != HEAD:
         have = f"is at version {current}" if current else "has no tables yet"
         raise LedgerError(f"The ledger {have}, this package needs {HEAD}: run {UPGRADE}")

@@ -49,12 +49,12 @@ _PUT_NAMES = text(
             OR known.seen_at < excluded.seen_at - interval '1 day'
     """  # noqa: S608 - constants
 )
-_REMOVED = f"""(
+IS_REMOVED = f"""(
     EXISTS (SELECT FROM {forgotten} AS one WHERE one.digest = {DIGEST.format("{0}")} AND {{1}} <= one.at)
     OR EXISTS (SELECT FROM {watermarks} AS every WHERE every.name = '{REMOVED}' AND {{1}} <= every.at)
 )"""  # noqa: S608 - constants
 """SQL: whoever arrived then was decided about, and forgotten, or removed because everything was over long ago."""
-_WAS_REMOVED = text(f"SELECT {_REMOVED.format('CAST(:id AS text)', 'CAST(:entered AS timestamptz)')}")
+_WAS_REMOVED = text(f"SELECT {IS_REMOVED.format('CAST(:id AS text)', 'CAST(:entered AS timestamptz)')}")
 _PUT_ENTRIES = text(
     f"""
     INSERT INTO {stage_entries} AS known
@@ -62,7 +62,7 @@ _PUT_ENTRIES = text(
     SELECT id, stage, entered, basis, CAST(facts AS jsonb), :seen_by, CAST(:now AS timestamptz), CAST(:now AS timestamptz)
     FROM unnest(CAST(:ids AS text[]), CAST(:stages AS text[]), CAST(:times AS timestamptz[]), CAST(:bases AS text[]),
                 CAST(:facts AS text[])) AS given (id, stage, entered, basis, facts)
-    WHERE NOT {_REMOVED.format("given.id", "given.entered")} OR (
+    WHERE NOT {IS_REMOVED.format("given.id", "given.entered")} OR (
         SELECT true FROM {stage_entries} AS old
         WHERE old.opportunity_id = given.id AND old.stage_id = given.stage AND old.entered_at = given.entered
     )

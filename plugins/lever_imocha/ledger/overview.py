@@ -136,7 +136,7 @@ _LATEST = """
 _PEOPLE = f"""
 SELECT e.opportunity_id, o.name, e.id AS entry_id, e.stage_id, e.entered_at, standing.*, e.decision, e.reason, e.detail,
        e.eligibility AS facts, e.decided_at, work.*, coalesce(test.tests, '[]') AS tests
-FROM lever_imocha.stage_entries e
+FROM {{entries}} e
 LEFT JOIN lever_imocha.opportunities o ON o.opportunity_id = e.opportunity_id
 CROSS JOIN LATERAL (
     SELECT count(*) > 0 AS queued, coalesce(bool_or(parked_at IS NOT NULL), false) AS parked, min(error) AS problem,
@@ -158,8 +158,18 @@ CROSS JOIN LATERAL (
         WHEN test.open THEN '{Standing.WAITING}'
         ELSE '{Standing.DONE}' END AS standing
 ) standing
-WHERE {_LATEST}
+WHERE {{where}}
+ORDER BY e.entered_at DESC, e.id DESC LIMIT :limit
 """  # noqa: S608 - constants
+_ALL = "lever_imocha.stage_entries"
+_LATEST_OF = """(
+    SELECT latest.* FROM (SELECT DISTINCT opportunity_id FROM ({among}) each) few CROSS JOIN LATERAL (
+        SELECT * FROM lever_imocha.stage_entries WHERE opportunity_id = few.opportunity_id
+        ORDER BY entered_at DESC, id DESC LIMIT 1
+    ) latest
+    ORDER BY latest.entered_at DESC, latest.id DESC OFFSET 0
+)"""
+"""The latest entries of a few, in order, so that no more standings are found out than are shown."""
 
 _CONDITIONS = {
     "opportunity_id": "e.opportunity_id = :opportunity_id",
@@ -187,6 +197,8 @@ _AMONG = {
     Standing.WAITING: _INVITED,
 }
 """Where the few are looked for, so that not everybody's standing is found out."""
+_MAY_BE_DONE = f"e.decided_at IS NOT NULL AND (e.decision IS DISTINCT FROM 'hold' OR e.reason IN ({_NOBODY_NEEDED}))"
+"""Leaves out at once, of the latest, most of those who are not done."""
 
 _ATTENTION = f"""
 WITH found AS (
@@ -252,16 +264,24 @@ SELECT * FROM told ORDER BY at DESC, kind LIMIT 500
 
 @dataclass(frozen=True, kw_only=True)
 class Flow:
-    """How far those who entered a trigger stage in a period have come; of all, of one test, or of one week.
+    """How far those who entered a trigger stage in a period have come: of all, or of one group.
 
     Who was not invited has no test; who has two tests counts once as entered, and twice as invited and further on.
     Durations are in seconds: the median, and what 95 of 100 take at most.
 
+    :param by: how they are grouped: ``all``, ``week``, ``test``, ``posting`` or ``rule``.
     :param week: the first day of the week in which they entered.
+    :param stage_id: the trigger stage of the rule.
+    :param completed_stage_id: of the rule; None for those who were not invited.
     """
 
+    by: str
     test_id: int | None
     week: datetime | None
+    posting_id: str | None
+    stage_id: str | None
+    completed_stage_id: str | None
+    form_template: str | None
     entered: int
     held: int
     invited: int
@@ -273,6 +293,11 @@ class Flow:
     move_to_invitation: tuple[float, float] | None
     invitation_to_start: tuple[float, float] | None
     end_to_report: tuple[float, float] | None
+
+    @property
+    def lost(self) -> int:
+        """How many were lost before they started: the invitation has expired, or was cancelled."""
+        return self.expired + self.cancelled
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -322,12 +347,13 @@ def _quantiles(begin: str, end: str) -> str:
 _ENDED = ", ".join(f"'{status}'" for status in AttemptStatus if status.is_ended)
 _FLOW = f"""
 WITH cohort AS (
-    SELECT e.id, date_trunc('week', e.entered_at, 'UTC') AS week, e.decision, e.entered_at, mine.*
+    SELECT e.id, date_trunc('week', e.entered_at, 'UTC') AS week, e.decision, e.entered_at,
+        e.facts #>> '{{posting_ids,0}}' AS posting_id, e.stage_id, mine.*
     FROM (
         SELECT * FROM lever_imocha.stage_entries WHERE entered_at >= :since ORDER BY entered_at DESC LIMIT {AT_MOST}
     ) e
     LEFT JOIN LATERAL (
-        SELECT a.test_id, a.written_at, i.id AS invitation_id, i.status, i.invited_at, i.ended_at, (
+        SELECT a.test_id, a.completed_stage_id, a.form_template, a.written_at, i.id AS invitation_id, i.status, i.invited_at, i.ended_at, (
             SELECT min(v.at) FROM lever_imocha.events v
             WHERE v.invitation_id = i.id AND v.opportunity_id IS NULL AND v.kind = '{AttemptStatus.IN_PROGRESS}'
         ) AS started_at
@@ -336,15 +362,18 @@ WITH cohort AS (
         OFFSET 0  -- looked up for each arrival, and not joined as whole tables
     ) mine ON true
 )
-SELECT test_id, week, count(DISTINCT id) AS entered, count(DISTINCT id) FILTER (WHERE decision = 'hold') AS held,
+SELECT CASE grouping(week, test_id, posting_id, stage_id)
+           WHEN 15 THEN 'all' WHEN 7 THEN 'week' WHEN 11 THEN 'test' WHEN 13 THEN 'posting' ELSE 'rule' END AS by,
+    test_id, week, posting_id, stage_id, completed_stage_id, form_template, count(DISTINCT id) AS entered, count(DISTINCT id) FILTER (WHERE decision = 'hold') AS held,
     count(invitation_id) AS invited,
     count(*) FILTER (WHERE started_at IS NOT NULL OR status = '{AttemptStatus.IN_PROGRESS}' OR status IN ({_ENDED})) AS started,
     count(*) FILTER (WHERE status IN ({_ENDED})) AS ended, count(written_at) AS written,
     count(*) FILTER (WHERE status = '{AttemptStatus.EXPIRED}') AS expired,
     count(*) FILTER (WHERE status = '{AttemptStatus.CANCELLED}') AS cancelled,
     {_quantiles("entered_at", "invited_at")} AS move_to_invitation, {_quantiles("invited_at", "started_at")} AS invitation_to_start, {_quantiles("ended_at", "written_at")} AS end_to_report
-FROM cohort GROUP BY GROUPING SETS ((), (test_id), (week))
-ORDER BY grouping(test_id, week) DESC, week, entered DESC, test_id
+FROM cohort
+GROUP BY GROUPING SETS ((), (week), (test_id), (posting_id), (stage_id, completed_stage_id, form_template))
+ORDER BY grouping(week, test_id, posting_id, stage_id) DESC, week, entered DESC, test_id, posting_id, stage_id
 """  # noqa: S608 - constants
 
 
@@ -352,7 +381,7 @@ class Overview(LedgerPart):
     """Reads; never writes."""
 
     def flow(self, *, since: datetime) -> list[Flow]:
-        """Return how far those who entered since a time have come: all together, by test, and by week.
+        """Return how far those who entered since a time have come: all together first, then by week, test, posting, rule.
 
         Of more than `AT_MOST` arrivals, the latest count.
         """
@@ -396,15 +425,16 @@ class Overview(LedgerPart):
     def people(self, wanted: PeopleFilter, *, limit: int = PAGE) -> list[Person]:
         """Return people by their latest arrival, the newest first."""
         given = {name: value for name, value in vars(wanted).items() if value is not None}
-        conditions = [_CONDITIONS[name] for name in given]
-        if wanted.standing in _AMONG:
-            conditions.append(f"e.opportunity_id IN ({_AMONG[wanted.standing]})")
+        among = _AMONG.get(wanted.standing) if wanted.standing else None
+        entries = _LATEST_OF.format(among=among) if among else _ALL
+        conditions = [*(_CONDITIONS[name] for name in given), "true" if among else _LATEST]
+        if wanted.standing is Standing.DONE:
+            conditions.append(_MAY_BE_DONE)
         if wanted.after is not None:
             given["after_at"], given["after_id"] = given.pop("after")
         if wanted.name is not None:
             given["name"] = _beginnings(wanted.name)
-        where = "".join(f" AND {condition}" for condition in conditions)
-        query = text(f"{_PEOPLE}{where} ORDER BY e.entered_at DESC, e.id DESC LIMIT :limit")
+        query = text(_PEOPLE.format(entries=entries, where=" AND ".join(conditions)))
         rows = self._database.rows(query.bindparams(**given, limit=limit))
         return [_person(row._mapping) for row in rows]
 

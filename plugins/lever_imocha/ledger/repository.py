@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Engine
 from lever_imocha.ledger.assessments import Assessments
 from lever_imocha.ledger.base import Database
 from lever_imocha.ledger.cache import Cache
+from lever_imocha.ledger.comparison import Comparison
 from lever_imocha.ledger.deliveries import Deliveries
 from lever_imocha.ledger.effects import Effects
 from lever_imocha.ledger.entries import Entries
@@ -56,6 +57,7 @@ class Ledger:
         self.erasure = Erasure(database)
         self.requests = Requests(database)
         self.overview = Overview(database)
+        self.comparison = Comparison(database)
 
     def transaction(self) -> AbstractContextManager[Connection]:
         """Record all that is recorded inside as one transaction."""

@@ -12,6 +12,8 @@ from lever_imocha.ledger.tables import watermarks
 
 ACTIVATED = "activated"
 """When this ledger's first sweep began."""
+SWEEP = "lever.sweep"
+"""When a sweep of the trigger stages last began."""
 FULL_SWEEP = "lever.full_sweep"
 """When everybody in the trigger stages was last looked at."""
 REMOVED = "removed"

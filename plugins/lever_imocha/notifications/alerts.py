@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from pkgutil import resolve_name
 
@@ -16,6 +16,7 @@ from lever_imocha.notifications.messages import (
     SETTINGS,
     Alert,
     cancelling_alert,
+    comparison_alert,
     ended_text,
     limit_alert,
     masking_alert,
@@ -65,6 +66,17 @@ def alert_sweep(settings: Settings, problems: Sequence[str], held_back: tuple[in
     tell(settings.alerts, alert)
     lasting = [*alert.troubles, *settings_troubles(problems)]
     tell_ended([alert.source, SETTINGS], still=[trouble.key for trouble in lasting])
+
+
+def alert_comparison(settings: Settings, unexplained: Mapping[str, str], *, complete: bool) -> None:
+    """Tell what a comparison cannot explain, and what has ended since the last one. Never raises.
+
+    :param complete: all lists were read; otherwise nothing is known to have ended.
+    """
+    alert = comparison_alert(unexplained)
+    tell(settings.alerts, alert)
+    if complete:
+        tell_ended([alert.source], still=[trouble.key for trouble in alert.troubles])
 
 
 def tell(settings: AlertSettings, alert: Alert) -> None:

@@ -175,6 +175,25 @@ def per_candidate_alert(held: Mapping[int, str]) -> Alert:
     return Alert(source, troubles, text_of, repeats=False)
 
 
+def comparison_alert(unexplained: Mapping[str, str]) -> Alert:
+    """Make the alert about what comparing Lever, iMocha and the ledger cannot explain, each told once.
+
+    :param unexplained: opportunity id -> why.
+    """
+    source = "comparison"
+    of = {f"{source} {key}": f"opportunity {key}: {why}" for key, why in unexplained.items()}
+
+    def text_of(keys: Collection[str] | None) -> str:
+        lines = [line for key, line in of.items() if keys is None or key in keys]
+        return (
+            f"{len(lines)} unexplained when Lever, iMocha and the ledger were compared: {listed(lines)}. Look at the"
+            " timeline on the console, and ask there to look again."
+        )
+
+    troubles = [Trouble(key=key, source=source, about=line) for key, line in of.items()]
+    return Alert(source, troubles, text_of, repeats=False)
+
+
 _WAITS = {
     Work.INVITE: "undecided",
     Work.CANCEL: "with invitations to cancel",

@@ -59,7 +59,7 @@ class DoctorOperator(AssessmentOperator):
         log_findings(findings)
         if self.only_log:
             return
-        keep_and_tell(findings)
+        keep_and_tell(findings, facts)
         wrong = of_level(findings, Level.ERROR)
         if wrong:
             raise SettingsError([finding.line for finding in wrong])

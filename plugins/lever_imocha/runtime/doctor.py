@@ -22,7 +22,7 @@ from lever_imocha.ledger.repository import Ledger
 from lever_imocha.notifications.alerts import send
 from lever_imocha.runtime.metrics import AirflowMetrics
 from lever_imocha.settings import load_alerts, load_settings
-from lever_imocha.workflows.doctor.checkup import keep, last_kept, news
+from lever_imocha.workflows.doctor.checkup import keep, keep_names, last_kept, news
 from lever_imocha.workflows.doctor.facts import Facts, Sources
 from lever_imocha.workflows.doctor.findings import Finding, Level
 
@@ -82,7 +82,7 @@ def log_findings(findings: Sequence[Finding]) -> None:
         log.log(_LOUDNESS.get(finding.level, logging.INFO), "%s", finding.line)
 
 
-def keep_and_tell(findings: list[Finding]) -> None:
+def keep_and_tell(findings: list[Finding], facts: Facts) -> None:
     """Keep the table in the ledger, and send an alert when something changed since the last one. Never raises."""
     before: list[Finding] = []
     try:
@@ -90,6 +90,7 @@ def keep_and_tell(findings: list[Finding]) -> None:
         kept = last_kept(ledger)
         before = kept.findings if kept else []
         keep(ledger, findings, datetime.now(UTC))
+        keep_names(ledger, facts)
     except LedgerError as error:
         log.error("the table is not kept, and may be told again: %s", error)
     text = news(before, findings)

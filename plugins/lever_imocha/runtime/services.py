@@ -21,6 +21,7 @@ from lever_imocha.ledger.worker_locks import WorkerLock
 from lever_imocha.runtime.metrics import AirflowMetrics
 from lever_imocha.settings import Settings, load_settings
 from lever_imocha.workflows.attempt_sweep import AttemptSweep
+from lever_imocha.workflows.comparison import CompareWorkflow
 from lever_imocha.workflows.invite import InviteWorkflow
 from lever_imocha.workflows.preview import Preview
 from lever_imocha.workflows.sync_tags import SyncTagsWorkflow
@@ -85,6 +86,10 @@ class Services:
     def preview(self) -> Preview:
         """Tell what would be done, and do nothing."""
         return Preview(lever=self.lever, imocha=self.imocha, ledger=self.ledger, settings=self.settings)
+
+    def compare_workflow(self) -> CompareWorkflow:
+        """Compare the vendors' lists with the ledger."""
+        return CompareWorkflow(lever=self.lever, imocha=self.imocha, ledger=self.ledger, settings=self.settings)
 
     def attempt_sweep(self) -> AttemptSweep:
         """Notice ended attempts."""

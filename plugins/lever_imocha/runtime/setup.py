@@ -122,7 +122,8 @@ def check(
     done: Sequence[str],
 ) -> Report:
     """Look again, and switch the DAGs on if that was asked for and nothing is wrong."""
-    findings = _examined(facts_of(lever_conn_id=lever_conn_id, imocha_conn_id=imocha_conn_id))
+    facts = facts_of(lever_conn_id=lever_conn_id, imocha_conn_id=imocha_conn_id)
+    findings = _examined(facts)
     log_findings(findings)
     wrong = of_level(findings, Level.ERROR)
     made = [f"made: {line}" for line in done if not line.startswith("by hand: ")]
@@ -134,7 +135,7 @@ def check(
         report.wrong = [finding.line for finding in wrong]
     elif activate:
         report.lines.append(_switched_on(paused()))
-    keep_and_tell(findings)
+    keep_and_tell(findings, facts)
     return report
 
 

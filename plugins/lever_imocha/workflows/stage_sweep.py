@@ -16,7 +16,7 @@ from lever_imocha.domain.lever import Opportunity
 from lever_imocha.errors import BugError, LeverImochaError, Scope, as_ours
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.values import NewEntry, Work
-from lever_imocha.ledger.watermarks import FULL_SWEEP
+from lever_imocha.ledger.watermarks import FULL_SWEEP, SWEEP
 from lever_imocha.settings import Settings
 from lever_imocha.workflows.resolved_settings import ResolvedSettings
 from lever_imocha.workflows.situation import SituationReader
@@ -25,7 +25,6 @@ from lever_imocha.workflows.work import past_failures, raise_first
 
 log = logging.getLogger(__name__)
 
-_SWEEP = "lever.sweep"
 _PAGE = 100
 
 
@@ -60,10 +59,10 @@ class StageSweep:
         forgetting are read last; one that cannot be read stops nothing else, and is read from where it was left.
         """
         now = self._clock()
-        since, last = self._narrowed_since(now, full=full), self._ledger.watermarks.past(_SWEEP, now)
+        since, last = self._narrowed_since(now, full=full), self._ledger.watermarks.past(SWEEP, now)
         self._situations.activate()  # also when nobody is there
         in_stage = self._record_entries(resolved, since)
-        self._ledger.watermarks.put(_SWEEP, now)
+        self._ledger.watermarks.put(SWEEP, now)
         if since is None:
             self._ledger.watermarks.put(FULL_SWEEP, now)
             self._ledger.mails.forget()
@@ -113,7 +112,7 @@ class StageSweep:
 
     def _narrowed_since(self, now: datetime, *, full: bool) -> datetime | None:
         """Return from when on to look, overlap included; None for a full sweep."""
-        last, last_full = (self._ledger.watermarks.past(name, now) for name in (_SWEEP, FULL_SWEEP))
+        last, last_full = (self._ledger.watermarks.past(name, now) for name in (SWEEP, FULL_SWEEP))
         if full or last is None or last_full is None or now - last_full >= self._settings.poll.full_sweep:
             return None
         return last - self._settings.poll.overlap

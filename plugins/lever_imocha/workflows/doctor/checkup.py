@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from enum import StrEnum
 from functools import partial
+from typing import Any
 
 from lever_imocha.errors import LeverImochaError, as_ours
+from lever_imocha.ledger.cache import DOCTOR, POSTINGS
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.workflows.doctor import machine, messages, names, permissions, tests, vendors, writes
 from lever_imocha.workflows.doctor.facts import Facts, UnknownFactError
@@ -44,8 +48,6 @@ CHECKS: Mapping[str, Check] = {
 }
 """What is wrong first is looked at first: the later checks need it."""
 
-_KEPT = "doctor"
-
 
 def examine(facts: Facts, *, try_writes_on: str | None = None) -> list[Finding]:
     """Run all checks; reads only, unless writing is to be tried.
@@ -70,26 +72,96 @@ def _run(name: str, check: Check, facts: Facts) -> Iterator[Finding]:
         yield replace(error(ours.public_message, "mend that, and run the doctor again"), check=name)
 
 
+class Change(StrEnum):
+    """How a line of the table differs from the table before."""
+
+    NEW = "new"
+    WORSE = "worse"
+    """It was a warning, and is an error now."""
+
+
 @dataclass(frozen=True)
 class Kept:
     """A table of the doctor's, as it was kept.
 
     :param at: when the checks were run.
+    :param since: for what is wrong, when it was first found; as many as findings.
+    :param before: when the checks were run the time before; None for the first time.
+    :param gone: what was wrong then, and is not any more.
     """
 
     at: datetime
     findings: list[Finding]
+    since: list[datetime]
+    before: datetime | None = None
+    gone: list[Finding] = field(default_factory=list)
+    changes: list[Change | None] = field(default_factory=list)
+    """How each finding differs from the table before; as many as findings."""
 
 
 def keep(ledger: Ledger, findings: list[Finding], at: datetime) -> None:
-    """Keep the table as the last one."""
-    ledger.cache.put(_KEPT, {"at": at.isoformat(), "findings": as_json(findings)})
+    """Keep the table as the last one, with what has changed since the one before."""
+    last = last_kept(ledger)
+    before = last.findings if last else []
+    since = {_key(one): first.isoformat() for one, first in zip(before, last.since, strict=True)} if last else {}
+    changes = [_change(one, before) if last else None for one in findings]
+    still = {_words(one) for one in findings}  # better, or worse
+    gone = [one for one in _mended(_wrong(before), findings) if _words(one) not in still]
+    ledger.cache.put(
+        DOCTOR,
+        {
+            "at": at.isoformat(), "findings": as_json(findings), "before": last.at.isoformat() if last else None,
+            "since": [since.get(_key(one), at.isoformat()) for one in findings], "changes": changes,
+            "gone": as_json(gone),
+        },
+    )  # fmt: skip
+
+
+def keep_names(ledger: Ledger, facts: Facts) -> None:
+    """Keep the names of the postings that the checks have read, for the console; those that are gone stay known."""
+    with suppress(UnknownFactError):
+        known = (ledger.cache.get(POSTINGS) or {}).get("names", {})
+        ledger.cache.put(POSTINGS, {"names": known | {posting.id: posting.text for posting in facts.postings()}})
 
 
 def last_kept(ledger: Ledger) -> Kept | None:
     """Return the last table; None if there is none yet."""
-    kept = ledger.cache.get(_KEPT)
-    return Kept(datetime.fromisoformat(kept["at"]), from_json(kept["findings"])) if kept else None
+    kept = ledger.cache.get(DOCTOR)
+    return kept_table(kept) if kept else None
+
+
+def kept_table(kept: Mapping[str, Any]) -> Kept:
+    """Read a table that `keep` has kept."""
+    at, findings = datetime.fromisoformat(kept["at"]), from_json(kept["findings"])
+    if "since" not in kept:  # as 0.2.0 kept it first
+        return Kept(at, findings, [at] * len(findings), changes=[None] * len(findings))
+    return Kept(
+        at,
+        findings,
+        since=[datetime.fromisoformat(first) for first in kept["since"]],
+        before=datetime.fromisoformat(kept["before"]) if kept["before"] else None,
+        gone=from_json(kept["gone"]),
+        changes=[Change(change) if change else None for change in kept["changes"]],
+    )
+
+
+def _change(finding: Finding, before: Iterable[Finding]) -> Change | None:
+    """Tell how something that is wrong differs from the table before; None when it is the same, or not wrong."""
+    if finding.level not in (Level.WARNING, Level.ERROR):
+        return None
+    same = [old for old in before if _words(old) == _words(finding)]
+    if any(old.level is finding.level for old in same):
+        return None
+    if finding.level is Level.ERROR and any(old.level is Level.WARNING for old in same):
+        return Change.WORSE
+    return Change.NEW
+
+
+def _mended(old: Mapping[str, Finding], now: Sequence[Finding]) -> list[Finding]:
+    """Return what was wrong and is not any more; what could not be looked at now is not known to be mended."""
+    looked_at = {finding.check for finding in now if finding.level is not Level.UNKNOWN}
+    new = _wrong(now)
+    return [finding for key, finding in old.items() if key not in new and finding.check in looked_at]
 
 
 def news(before: Sequence[Finding], now: Sequence[Finding]) -> str | None:
@@ -99,8 +171,7 @@ def news(before: Sequence[Finding], now: Sequence[Finding]) -> str | None:
     """
     old, new = _wrong(before), _wrong(now)
     lines = [f"new: {new[key].line}" for key in new if key not in old]
-    looked_at = {finding.check for finding in now if finding.level is not Level.UNKNOWN}
-    lines += [f"mended: {old[key].line}" for key in old if key not in new and old[key].check in looked_at]
+    lines += [f"mended: {finding.line}" for finding in _mended(old, now)]
     if not lines:
         return None
     if of_level(old.values(), Level.ERROR) and not of_level(new.values(), Level.ERROR):
@@ -109,4 +180,12 @@ def news(before: Sequence[Finding], now: Sequence[Finding]) -> str | None:
 
 
 def _wrong(findings: Iterable[Finding]) -> dict[str, Finding]:
-    return {re.sub(r"\d+", "", finding.line): finding for finding in of_level(findings, Level.ERROR, Level.WARNING)}
+    return {_key(finding): finding for finding in of_level(findings, Level.ERROR, Level.WARNING)}
+
+
+def _key(finding: Finding) -> str:
+    return re.sub(r"\d+", "", finding.line)
+
+
+def _words(finding: Finding) -> tuple[str, str]:
+    return finding.check, re.sub(r"\d+", "", finding.found)

@@ -16,6 +16,7 @@ DAGS = {
     "lever_imocha_invite": "nobody is invited",
     "lever_imocha_write_back": "no report is written back",
     "lever_imocha_retention": "what is no longer to be kept is not removed",
+    "lever_imocha_compare": "nobody finds out whether somebody was missed",
     "lever_imocha_doctor": "nobody is told when something is wrong with the set-up",
 }
 """The DAGs that have to be switched on, and what is so when they are not."""

@@ -49,8 +49,10 @@ class Faults:
         await send({"type": "http.response.start", "status": fault.status, "headers": headers})
         await send({"type": "http.response.body", "body": json.dumps(self._body(fault)).encode()})
 
-    def _body(self, fault: Fault) -> dict[str, Any]:
-        """Make the error body in the vendor's format."""
+    def _body(self, fault: Fault) -> Any:
+        """Return what is answered: an error in the vendor's format if nothing else is asked for."""
+        if fault.body is not None:
+            return fault.body
         if self._vendor == "lever":
             return {"code": "Fault", "message": fault.message}
         return {"statusCode": fault.status, "message": fault.message}

@@ -303,7 +303,7 @@ def _report(world: World, invitation: Invitation, base: str) -> dict[str, Any]:
         "timeTaken": 1234,
         "pdfReportUrl": f"{base}/pdfreport/{invitation.id}.pdf",
         "sections": [section],
-    }
+    } | invitation.said
 
 
 def _not_ready(world: World, invitation: Invitation) -> dict[str, Any]:

@@ -26,6 +26,7 @@ class Fault:
     apply: bool = False  # the call takes effect before it fails
     retry_after: float | None = None
     message: str = "asked for"  # what the vendor says
+    body: Any = None  # the whole answer, where it is no error
 
 
 @dataclass
@@ -52,6 +53,7 @@ class Invitation:
     link_id: int | None = None
     redirect_url: str | None = None
     attempts: int = 0
+    said: dict[str, Any] = field(default_factory=dict)  # what its report says otherwise
 
 
 def new_id() -> str:

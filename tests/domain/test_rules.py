@@ -29,7 +29,7 @@ from lever_imocha.domain.imocha import (
     read_status,
     settings_of,
 )
-from lever_imocha.domain.lever import Opportunity
+from lever_imocha.domain.lever import Opportunity, User
 from lever_imocha.domain.rules import ResolvedRule, select_rule
 from lever_imocha.domain.tags import StatusTag, TagScheme, doubtful_tests, near_misses, wanted_tests
 from lever_imocha.errors import AssessmentError, SettingsError, redact
@@ -217,9 +217,10 @@ def test_levers_times(millis: object, moment: datetime | None) -> None:
 
 
 @pytest.mark.parametrize("millis", ["soon", 10**30, {}, "nan"])
-def test_what_is_no_time_in_milliseconds_is_refused(millis: object) -> None:
+def test_what_is_no_time_in_milliseconds_is_refused_where_something_rests_on_it(millis: object) -> None:
+    assert opportunity(createdAt=millis).created_at is None
     with pytest.raises(ValidationError):
-        opportunity(createdAt=millis)
+        User.model_validate({"id": "u", "deactivatedAt": millis})
 
 
 def test_an_opportunity_without_times_or_lists_is_read() -> None:

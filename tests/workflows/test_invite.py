@@ -172,14 +172,6 @@ def test_a_name_that_postgresql_refuses_is_cleaned_and_harms_nobody(stack: Stack
     assert invited == {"ann@example.com": "Ann", "ben@example.com": "Ben"}
 
 
-def test_a_record_of_the_stage_that_is_odd_keeps_nobody_else_from_an_invitation(stack: Stack) -> None:
-    odd = stack.candidate(PYTHON)
-    stack.candidate(PYTHON, emails=["ben@example.com"])
-    stack.world.opportunities[odd]["createdAt"] = "yesterday"
-    stack.run_invite()
-    assert [invitation.email for invitation in stack.world.invitations.values()] == ["ben@example.com"]
-
-
 def test_an_invite_that_is_refused_stops_no_other_test_of_the_candidate(stack: Stack) -> None:
     stack.candidate(PYTHON, SQL)
     stack.fault(vendor="imocha", method="POST", path_contains="/tests/101/invite", status=400, times=1)

@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from lever_imocha.clients.transport import MAX_PAGES, ApiClient, Call, NoFactError, VendorError
 from lever_imocha.domain.forms import FormTemplate
 from lever_imocha.domain.lever import (
+    Identified,
     LeverFile,
     Note,
     Opportunity,
@@ -79,7 +80,7 @@ def _page(body: Any) -> tuple[list[Any], str | None]:
     if not isinstance(items, list | dict):
         raise NoFactError("the answer has no list")
     token = body.get("next") if body.get("hasNext") else None
-    if body.get("hasNext") and not token:
+    if body.get("hasNext") and not (token and isinstance(token, str)):
         raise NoFactError("the answer says that there is another page, and not where")
     return items if isinstance(items, list) else [items], token
 
@@ -95,10 +96,18 @@ class Listed(Iterator[M]):
         self._records = read(self)
         self.skipped = 0
         """How many records could not be read so far, and were left out."""
+        self.unreadable: set[str] = set()
+        """The ids of those of them that have one."""
 
     def __next__(self) -> M:
         """Return the next record."""
         return next(self._records)
+
+    def leave_out(self, record: Any) -> None:
+        """Count a record that cannot be read."""
+        self.skipped += 1
+        with suppress(ValueError, RecursionError):
+            self.unreadable.add(Identified.model_validate(record).id)
 
 
 class LeverClient:
@@ -163,9 +172,7 @@ class LeverClient:
                 token, restarts = None, restarts + 1
                 tokens.clear()
                 continue
-            page = self._client.parse_items(name, model, items)
-            listed.skipped += len(items) - len(page)
-            for item in page:
+            for item in self._client.parse_items(name, model, items, skipped=listed.leave_out):
                 if key(item) not in seen:
                     seen.add(key(item))
                     yield item

@@ -287,11 +287,15 @@ class ApiClient:
             detail = _misfit(error)
         raise self._failure(_lost(call), call, response.status_code, detail=detail)
 
-    def parse_items(self, name: str, model: type[M], items: Iterable[Any]) -> list[M]:
+    def parse_items(
+        self, name: str, model: type[M], items: Iterable[Any], *, skipped: Callable[[Any], object] = lambda item: None
+    ) -> list[M]:
         """Return the records of a list as values.
 
         A record that is not as the contract says is left out, counted, and named in the log: it must not harm the
         others. So the list is complete only if it has as many values as there are items.
+
+        :param skipped: told of each record that is left out.
         """
         values = []
         for number, item in enumerate(items, 1):
@@ -300,6 +304,7 @@ class ApiClient:
             except _MISFITS as error:
                 self._metrics.count(f"skipped_records.{self.vendor.lower()}")
                 log.warning("%s, %s: %s is skipped: %s", self.vendor, name, _name_of(item, number), _misfit(error))
+                skipped(item)
         return values
 
     def unexpected(self, name: str, detail: str) -> UnexpectedAnswerError:

@@ -9,16 +9,9 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import (
-    BeforeValidator,
-    Field,
-    ValidationError,
-    ValidatorFunctionWrapHandler,
-    WrapValidator,
-    model_validator,
-)
+from pydantic import BeforeValidator, Field, model_validator
 
-from lever_imocha.domain.types import NameText, Number, Utc, VendorModel, fold_key
+from lever_imocha.domain.types import NONE_IF_INVALID, NameText, Number, Utc, VendorModel, fold_key
 
 log = logging.getLogger(__name__)
 
@@ -85,34 +78,41 @@ class ImochaModel(VendorModel):
         return {names.get(fold_key(key), key): value for key, value in data.items()}
 
 
+_Float = Annotated[float | None, NONE_IF_INVALID]
+_Word = Annotated[NameText, BeforeValidator(lambda value: value if isinstance(value, str | int | float) else None)]
+
+
 class Section(ImochaModel):
     """One section of a report: points reached, points possible, seconds used."""
 
-    section_name: NameText = Field(alias="sectionName", default="")
-    candidate_score: float | None = Field(alias="candidateScore", default=None)
-    section_score: float | None = Field(alias="sectionScore", default=None)
-    section_time_taken: float | None = Field(alias="sectionTimeTaken", default=None)
+    section_name: _Word = Field(alias="sectionName", default="")
+    candidate_score: _Float = Field(alias="candidateScore", default=None)
+    section_score: _Float = Field(alias="sectionScore", default=None)
+    section_time_taken: _Float = Field(alias="sectionTimeTaken", default=None)
 
 
 def _sections(value: Any) -> Any:
-    return [item for item in value or () if item is not None]
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else ()
 
 
 class Report(ImochaModel):
-    """The report of one attempt: points, whole per cent, seconds, the URL of the PDF (imocha.md 7.1)."""
+    """The report of one attempt: points, whole per cent, seconds, the URL of the PDF (imocha.md 7.1).
+
+    Whose it is, whether it is final, and the points have to be as documented; whatever else is not is left empty.
+    """
 
     test_invitation_id: Number | None = Field(alias="testInvitationId", default=None)
-    test_id: Number | None = Field(alias="testId", default=None)
-    test_name: NameText = Field(alias="testName", default="")
-    candidate_email: str | None = Field(alias="candidateEmail", default=None, repr=False)
+    test_id: Annotated[Number | None, NONE_IF_INVALID] = Field(alias="testId", default=None)
+    test_name: _Word = Field(alias="testName", default="")
+    candidate_email: Annotated[str | None, NONE_IF_INVALID] = Field(alias="candidateEmail", default=None, repr=False)
     status: Status = AttemptStatus.UNKNOWN
-    attempted_on: Utc = Field(alias="attemptedOn", default=None)
+    attempted_on: Annotated[Utc, NONE_IF_INVALID] = Field(alias="attemptedOn", default=None)
     candidate_points: float | None = Field(alias="candidatePoints", default=None)
     total_test_points: float | None = Field(alias="totalTestPoints", default=None)
-    score_percentage: float | None = Field(alias="scorePercentage", default=None)
-    performance_category: NameText = Field(alias="performanceCategory", default="")
-    time_taken: float | None = Field(alias="timeTaken", default=None)
-    pdf_report_url: str | None = Field(alias="pdfReportUrl", default=None)
+    score_percentage: _Float = Field(alias="scorePercentage", default=None)
+    performance_category: _Word = Field(alias="performanceCategory", default="")
+    time_taken: _Float = Field(alias="timeTaken", default=None)
+    pdf_report_url: Annotated[str | None, NONE_IF_INVALID] = Field(alias="pdfReportUrl", default=None)
     sections: Annotated[tuple[Section, ...], BeforeValidator(_sections)] = ()
 
     @property
@@ -139,13 +139,6 @@ class ImochaTest(ImochaModel):
         return fold_key(self.status) not in {"inactive", "archived", "deleted", "disabled", "draft", "closed"}
 
 
-def _none_if_invalid(value: Any, read: ValidatorFunctionWrapHandler) -> Any:
-    try:
-        return read(value)
-    except ValidationError:
-        return None
-
-
 def _count(value: Any) -> int | None:
     """Read a number, a decimal or either as text (imocha.md 11.6); None if it is no positive whole number."""
     try:
@@ -155,9 +148,8 @@ def _count(value: Any) -> int | None:
     return int(number) if number > 0 and number.is_integer() else None
 
 
-_NONE_IF_INVALID = WrapValidator(_none_if_invalid)
 _Count = Annotated[int | None, BeforeValidator(_count)]
-_Setting = Annotated[str | None, _NONE_IF_INVALID]
+_Setting = Annotated[str | None, NONE_IF_INVALID]
 _VALIDITY_IN_DAYS = "validityindays"
 
 
@@ -165,8 +157,8 @@ class ScheduleDetails(ImochaModel):
     """When a link's invitations can be used: for a number of days, or between two times (imocha.md 4.4)."""
 
     validity_days: _Count = Field(alias="invitationValidityInDays", default=None)
-    start_at: Annotated[Utc, _NONE_IF_INVALID] = Field(alias="startDateTime", default=None)
-    end_at: Annotated[Utc, _NONE_IF_INVALID] = Field(alias="endDateTime", default=None)
+    start_at: Annotated[Utc, NONE_IF_INVALID] = Field(alias="startDateTime", default=None)
+    end_at: Annotated[Utc, NONE_IF_INVALID] = Field(alias="endDateTime", default=None)
     time_zone_id: _Count = Field(alias="timeZoneId", default=None)
 
 
@@ -174,7 +166,7 @@ class Schedule(ImochaModel):
     """A link's schedule; `type` says which of the details count (imocha.md 4.4)."""
 
     type: _Setting = Field(alias="scheduleType", default=None)
-    details: Annotated[ScheduleDetails | None, _NONE_IF_INVALID] = Field(alias="scheduleDetails", default=None)
+    details: Annotated[ScheduleDetails | None, NONE_IF_INVALID] = Field(alias="scheduleDetails", default=None)
 
     @property
     def is_in_days(self) -> bool:
@@ -200,15 +192,25 @@ class TestLink(ImochaModel):
     name: NameText = Field(alias="testLinkName", default="")
     is_api_link: bool | None = Field(alias="isApiLink", default=None)
     status: str | None = Field(alias="testLinkStatus", default=None)
-    proctoring: Annotated[Proctoring | None, _NONE_IF_INVALID] = Field(alias="proctoringSettings", default=None)
+    proctoring: Annotated[Proctoring | None, NONE_IF_INVALID] = Field(alias="proctoringSettings", default=None)
     stakeholder_emails: _Setting = Field(alias="stakeholderEmails", default=None, repr=False)
-    schedule: Annotated[Schedule | None, _NONE_IF_INVALID] = Field(alias="invitationSchedule", default=None)
+    schedule: Annotated[Schedule | None, NONE_IF_INVALID] = Field(alias="invitationSchedule", default=None)
+
+
+def _number(value: Any) -> Any:
+    """Refuse what is no number, but would be taken for one: `true`, ` 5 `, `5_0`."""
+    if isinstance(value, bool) or (isinstance(value, str) and not (value.isascii() and value.isdigit())):
+        raise ValueError("not a number")
+    return value
+
+
+_InvitationId = Annotated[int, BeforeValidator(_number), Field(alias="testInvitationId", gt=0, lt=2**63)]
 
 
 class Invitation(ImochaModel):
     """The answer to an invite or a reattempt; the candidate's personal test URL is not read."""
 
-    id: Number = Field(alias="testInvitationId")
+    id: _InvitationId
     status: Status = AttemptStatus.UNKNOWN
 
 
@@ -221,17 +223,10 @@ class Attempt(ImochaModel):
     status: Status = Field(alias="testStatus", default=AttemptStatus.UNKNOWN)
 
 
-def _number(value: Any) -> Any:
-    """Refuse what is no number, but would be taken for one: `true`, ` 5 `, `5_0`."""
-    if isinstance(value, bool) or (isinstance(value, str) and not (value.isascii() and value.isdigit())):
-        raise ValueError("not a number")
-    return value
-
-
 class Callback(ImochaModel):
     """What iMocha posts when an attempt starts or ends (imocha.md 6.1); e-mail address and scores are not read."""
 
-    test_invitation_id: Annotated[int, BeforeValidator(_number), Field(alias="testInvitationId", gt=0, lt=2**63)]
+    test_invitation_id: _InvitationId
     status: Status
     attempted_on_utc: Annotated[str | None, Field(alias="attemptedOnUtc", pattern=r"^[ -~]{0,40}$")] = None
 

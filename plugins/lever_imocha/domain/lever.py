@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import AliasChoices, BeforeValidator, Field
 
-from lever_imocha.domain.types import Id, Millis, Name, NameText, VendorModel
+from lever_imocha.domain.types import NONE_IF_INVALID, Id, Millis, Name, NameText, VendorModel
 from lever_imocha.domain.written import usable_address
 
 
@@ -29,6 +29,7 @@ def _list_of(kind: type) -> BeforeValidator:
 
 _MENTIONABLE = re.compile(r"[\w.-]{1,60}")
 _OptionalId = Annotated[Id | None, BeforeValidator(_id_of)]
+_Time = Annotated[Millis, NONE_IF_INVALID]
 _Text = Annotated[str | None, BeforeValidator(lambda value: value if isinstance(value, str) else None)]
 _Texts = Annotated[tuple[Name, ...], _list_of(str)]
 _Objects = Annotated[tuple[dict[str, Any], ...], _list_of(dict), Field(repr=False)]
@@ -37,15 +38,14 @@ _Objects = Annotated[tuple[dict[str, Any], ...], _list_of(dict), Field(repr=Fals
 class StageChange(VendorModel):
     """One entry of an opportunity into a stage (lever.md 4.2)."""
 
-    to_stage_id: Id = Field(alias="toStageId")
-    updated_at: Millis = Field(alias="updatedAt", default=None)
+    updated_at: _Time = Field(alias="updatedAt", default=None)
 
 
 class Archived(VendorModel):
     """Why and when an opportunity left the pipeline."""
 
     reason: Id | None = None
-    archived_at: Millis = Field(alias="archivedAt", default=None)
+    archived_at: _Time = Field(alias="archivedAt", default=None)
 
 
 class Application(VendorModel):
@@ -90,10 +90,13 @@ def _username(value: Any) -> Any:
 
 
 class Opportunity(VendorModel):
-    """One candidacy of one person (lever.md 4.2). `stage` is an id, expanded or not."""
+    """One candidacy of one person (lever.md 4.2). `stage` is an id, expanded or not.
+
+    What a decision rests on has to be as documented; of the rest, what is not is left out.
+    """
 
     id: Id
-    name: Name | None = None
+    name: Annotated[Name | None, NONE_IF_INVALID] = None
     emails: _Texts = ()
     stage: _OptionalId = None
     archived: Archived | None = None
@@ -101,9 +104,8 @@ class Opportunity(VendorModel):
     stage_changes: Annotated[tuple[StageChange, ...], _list_of(dict)] = Field(alias="stageChanges", default=())
     applications: Annotated[tuple[Application, ...], BeforeValidator(_applications)] = ()
     origin: _Text = None
-    confidentiality: str | None = None
-    created_at: Millis = Field(alias="createdAt", default=None)
-    last_advanced_at: Millis = Field(alias="lastAdvancedAt", default=None)
+    created_at: _Time = Field(alias="createdAt", default=None)
+    last_advanced_at: _Time = Field(alias="lastAdvancedAt", default=None)
     is_anonymized: bool | None = Field(alias="isAnonymized", default=False)
     data_protection: DataProtection | None = Field(alias="dataProtection", default=None)
     owner_username: Annotated[str | None, BeforeValidator(_username)] = Field(alias="owner", default=None, repr=False)
@@ -138,6 +140,12 @@ class Opportunity(VendorModel):
         """Whether the candidate may be contacted: not anonymised, not forbidden by data protection (lever.md 12)."""
         consents = (self.data_protection.store, self.data_protection.contact) if self.data_protection else ()
         return not self.is_anonymized and all(consent is None or consent.allowed is not False for consent in consents)
+
+
+class Identified(VendorModel):
+    """A record of which only the id can be read."""
+
+    id: Annotated[Id, Field(min_length=1)]
 
 
 WEBHOOK_EVENTS = {

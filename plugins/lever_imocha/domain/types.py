@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -12,10 +13,14 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    ValidationError,
+    ValidationInfo,
     ValidatorFunctionWrapHandler,
     WrapValidator,
     model_validator,
 )
+
+log = logging.getLogger(__name__)
 
 LONGEST_TEXT = 100_000
 LONGEST_NAME = 500
@@ -79,6 +84,17 @@ def _utc(value: Any, read: ValidatorFunctionWrapHandler) -> Any:
     moment: datetime = read(value)
     return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
 
+
+def _none_if_invalid(value: Any, read: ValidatorFunctionWrapHandler, info: ValidationInfo) -> Any:
+    try:
+        return read(value)
+    except (ValidationError, OverflowError):
+        log.warning("%s is not as documented and is left empty", info.field_name)
+        return None
+
+
+NONE_IF_INVALID = WrapValidator(_none_if_invalid)
+"""For a field that its object is of use without: what it does not expect is read as nothing."""
 
 Text = Annotated[str, BeforeValidator(lambda value: "" if value is None else _text(value))]
 """Text for people: null becomes empty, and a number its digits."""

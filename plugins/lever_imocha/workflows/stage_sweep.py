@@ -123,12 +123,15 @@ class StageSweep:
         :raises LeverImochaError: of some it could not be told what they wait for; the others are recorded.
         """
         seen_ids: set[str] = set()
+        unreadable: set[str] = set()
         failures = list[tuple[Opportunity, LeverImochaError]]()
         before = self._situations.before()
-        for page in chunked(self._in_stages(resolved.trigger_stages, since, seen_ids), _PAGE):
+        for page in chunked(self._in_stages(resolved.trigger_stages, since, seen_ids, unreadable), _PAGE):
             entries = list[NewEntry]()
             failures += past_failures(page, lambda item: entries.append(self._entry(item, resolved, before)))  # noqa: B023
             self._ledger.entries.record(entries, seen_by="sweep")
+        # Reading each of them alone tells what is wrong, and that somebody waits.
+        self._ledger.queue.enqueue(unreadable, Work.INVITE, news=False)
         for opportunity, error in failures:
             log.error("opportunity %s was left out of the sweep: %s", opportunity.id, error)
         raise_first(failure for failure in failures if not isinstance(failure[1], BugError))
@@ -155,17 +158,25 @@ class StageSweep:
             log.warning("Lever's list of %s opportunities cannot be read, the next sweep tries again: %s", name, error)
             return None
 
-    def _in_stages(self, stages: Sequence[str], since: datetime | None, seen_ids: set[str]) -> Iterator[Opportunity]:
+    def _in_stages(
+        self, stages: Sequence[str], since: datetime | None, seen_ids: set[str], unreadable: set[str]
+    ) -> Iterator[Opportunity]:
         """List who is in a trigger stage: all, or who came, or was given a tag or an address, since a time; each once.
 
         Lever's two times have gaps, each of its own (lever.md 4.2); full sweeps fill them.
+
+        :param unreadable: gets the ids of those who are listed, but not as documented.
         """
         read = partial(self._lever.list_opportunities, stage_ids=stages, archived=False, expand=("applications",))
         listings = (read(advanced_at_start=since), read(updated_at_start=since)) if since else (read(),)
         for item in chain.from_iterable(listings):
-            if item.stage in stages and item.id not in seen_ids:
+            if item.stage is None:
+                unreadable.add(item.id)
+            elif item.stage in stages and item.id not in seen_ids:
                 seen_ids.add(item.id)
                 yield item
+        for listing in listings:
+            unreadable |= listing.unreadable
 
     def _moved(self, pending: Collection[str], stages: Sequence[str], start: datetime) -> Iterable[str]:
         """Return who was moved out of the stages with an open invitation."""

@@ -1,0 +1,73 @@
+"""Answers that are not as documented: whoever they are about is served as far as possible, or told of; all others are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from lever_imocha.errors import UnexpectedAnswerError
+
+from tests.support import PYTHON
+from tests.workflows.conftest import Stack
+
+
+def test_who_cannot_be_read_is_told_of_and_holds_up_nobody(stack: Stack) -> None:
+    odd, other = stack.candidate(PYTHON, isAnonymized="perhaps"), stack.candidate(PYTHON)
+    workflow = stack.invite_workflow()
+    assert set(workflow.collect()) == {odd, other}
+    with pytest.raises(UnexpectedAnswerError, match="isAnonymized"):
+        workflow.act(odd)
+    assert str(workflow.act(other)) == "invite"
+    stack.world.opportunities[odd]["isAnonymized"] = False
+    assert stack.run_invite(force=True) == ["invite"]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"name": 5},
+        {"createdAt": "2026-01-01T00:00:00Z"},
+        {"stageChanges": [{"toStageId": None, "updatedAt": "yesterday"}]},
+    ],
+    ids=str,
+)
+def test_a_candidate_is_invited_whatever_stands_in_fields_that_decide_nothing(
+    stack: Stack, given: dict[str, Any]
+) -> None:
+    stack.candidate(PYTHON, **given)
+    assert stack.run_invite() == ["invite"]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"timeTaken": "00:20:34"},
+        {"attemptedOn": "09-Oct-2020 06:51 PM"},
+        {"scorePercentage": "68 %"},
+        {"performanceCategory": {}},
+        {"testId": "?", "testName": None, "candidateEmail": 5},
+        {"pdfReportUrl": 5},
+        {"sections": "none"},
+        {"sections": [None, "All", {"sectionName": {}, "candidateScore": "x"}]},
+    ],
+    ids=str,
+)
+def test_a_report_is_written_without_the_fields_that_cannot_be_read(stack: Stack, said: dict[str, Any]) -> None:
+    opportunity = stack.candidate(PYTHON)
+    stack.run_invite()
+    stack.finish()
+    stack.invitation().said = said
+    assert stack.run_write_back() == ["written back and moved on"]
+    ((form,), (_file,)) = stack.world.forms[opportunity], stack.world.files[opportunity]
+    assert {field["text"]: field["value"] for field in form["fields"]}["Score"] == "34 / 50"
+
+
+@pytest.mark.parametrize("points", ["totalTestPoints", "candidatePoints", "testInvitationId"])
+def test_a_report_whose_points_cannot_be_read_is_told_of(stack: Stack, points: str) -> None:
+    opportunity = stack.candidate(PYTHON)
+    stack.run_invite()
+    stack.finish()
+    stack.invitation().said = {points: "many"}
+    with pytest.raises(UnexpectedAnswerError, match=points):
+        stack.run_write_back()
+    assert opportunity not in stack.world.forms

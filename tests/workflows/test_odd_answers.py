@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from lever_imocha.errors import UnexpectedAnswerError
+from lever_imocha.errors import SettingsError, UnexpectedAnswerError
 
 from tests.support import PYTHON
 from tests.workflows.conftest import Stack
@@ -71,3 +71,53 @@ def test_a_report_whose_points_cannot_be_read_is_told_of(stack: Stack, points: s
     with pytest.raises(UnexpectedAnswerError, match=points):
         stack.run_write_back()
     assert opportunity not in stack.world.forms
+
+
+@pytest.mark.parametrize("listed", ["nothing", "without its fields", "as not documented", "without its name"])
+def test_a_list_that_lacks_the_form_template_makes_no_second_one(stack: Stack, listed: str) -> None:
+    stack.candidate(PYTHON)
+    stack.run_invite()
+    stack.finish()
+    stack.run_write_back()
+    (template,) = stack.world.templates.values()
+    shown: Any = {
+        "nothing": [],
+        "without its fields": [template | {"fields": None}],
+        "as not documented": [template | {"fields": [field | {"type": {}} for field in template["fields"]]}],
+        "without its name": [template | {"text": None}],
+    }[listed]
+    second = stack.candidate(PYTHON)
+    stack.run_invite()
+    stack.finish()
+    answer = {"data": shown, "hasNext": False}
+    stack.fault(vendor="lever", method="GET", path_contains="/form_templates", status=200, body=answer)
+    assert stack.run_write_back() == ["written back and moved on"]
+    assert list(stack.world.templates) == [template["id"]]
+    assert len(stack.world.forms[second]) == 1
+
+
+def test_a_form_template_that_is_gone_is_made_again(stack: Stack) -> None:
+    for _ in range(2):
+        stack.candidate(PYTHON)
+        stack.run_invite()
+        stack.finish()
+        assert stack.run_write_back() == ["written back and moved on"]
+        stack.world.templates.clear()
+
+
+def test_a_form_template_that_can_no_longer_be_filled_stops_inviting_with_the_next_sweep(stack: Stack) -> None:
+    stack.candidate(PYTHON)
+    stack.run_invite()
+    stack.finish()
+    stack.run_write_back()
+    stack.candidate(PYTHON)
+    stack.run_invite()
+    stack.finish()
+    (template,) = stack.world.templates.values()
+    template["fields"].append({"type": "text", "text": "Verdict", "description": "", "required": True, "id": "v"})
+    with pytest.raises(SettingsError, match="Verdict"):
+        stack.run_write_back()
+    stack.candidate(PYTHON)
+    with pytest.raises(SettingsError, match="Verdict"):
+        stack.run_invite()
+    assert len(stack.world.mails) == 2

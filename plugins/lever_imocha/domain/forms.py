@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import ConfigDict
+from pydantic import ConfigDict, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
 
 from lever_imocha.domain.imocha import AttemptStatus, Report, Section
-from lever_imocha.domain.types import Id, Text, VendorModel
+from lever_imocha.domain.types import Id, NameText, Text, VendorModel
 from lever_imocha.errors import AssessmentError, SettingsError
 
 
@@ -20,19 +20,26 @@ class TemplateField(VendorModel):
 
     type: Text = ""
     text: Text = ""
-    description: str | None = None
+    description: Any = None
     required: bool | None = False
     id: Id | None = None
     options: list[dict[str, Any]] | None = None
+
+
+def _fields(value: Any, read: ValidatorFunctionWrapHandler) -> Any:
+    """Read fields that are not as documented as none: a template that is not seen would be made once more."""
+    try:
+        return read(value)
+    except ValidationError:
+        return ()
 
 
 class FormTemplate(VendorModel):
     """A profile form template (lever.md 7.2)."""
 
     id: Id
-    text: str
-    instructions: str | None = None
-    fields: tuple[TemplateField, ...] = ()
+    text: NameText = ""
+    fields: Annotated[tuple[TemplateField, ...], WrapValidator(_fields)] = ()
 
 
 STATUS_WORDS = {

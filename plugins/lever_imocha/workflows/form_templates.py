@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from uuid import UUID
 
 from lever_imocha.clients.lever import LeverClient
 from lever_imocha.domain.forms import FormTemplate, check_template, merged_fields, missing_fields, our_fields
 from lever_imocha.domain.names import ambiguous, ids_of, not_there
-from lever_imocha.errors import ApiError, SettingsError
+from lever_imocha.errors import ApiError, NotFoundError, SettingsError
 from lever_imocha.settings import WriteBackSettings
 
 log = logging.getLogger(__name__)
@@ -19,11 +19,14 @@ log = logging.getLogger(__name__)
 class FormTemplates:
     """Lever's form templates, listed once.
 
+    :param known: the ids of the templates that were used before, by their names in the settings.
     :ivar problems: why a template cannot be used, by its name in the settings.
     """
 
-    def __init__(self, lever: LeverClient, settings: WriteBackSettings) -> None:
-        self._lever, self._settings = lever, settings
+    def __init__(
+        self, lever: LeverClient, settings: WriteBackSettings, *, known: Mapping[str, str] | None = None
+    ) -> None:
+        self._lever, self._settings, self._known = lever, settings, known or {}
         self.problems: dict[str, str] = {}
 
     def problem_with(self, name: str) -> str | None:
@@ -64,11 +67,11 @@ class FormTemplates:
         ids = ids_of(name, self._listed)
         if len(ids) > 1:
             raise SettingsError([ambiguous(name, ids)])
-        if not ids:
+        found = next((item for item in self._listed if item.id in ids), None) or self._unlisted(name)
+        if found is None:
             if self._settings.create_template and not _is_id(name):
                 return None
             raise SettingsError([f"{not_there(name, self._listed)}; or set write_back.create_template: true"])
-        found = next(item for item in self._listed if item.id == ids[0])
         template = found if found.fields else self._lever.get_form_template(found.id)
         check_template(template)
         lacking = missing_fields(template)
@@ -80,6 +83,19 @@ class FormTemplates:
                 ]
             )
         return template
+
+    def _unlisted(self, name: str) -> FormTemplate | None:
+        """Return a template that was used before and is not listed: one list is no proof that it is gone.
+
+        Another one of the same name would make the name ambiguous, and stop everybody.
+        """
+        if (known := self._known.get(name)) is None:
+            return None
+        try:
+            template = self._lever.get_form_template(known)
+        except NotFoundError:
+            return None
+        return template if ids_of(name, [template]) else None
 
     def _mended(self, name: str, template: FormTemplate | None) -> FormTemplate:
         if template is None:

@@ -31,6 +31,7 @@ from lever_imocha.workflows.names import is_uuid
 
 log = logging.getLogger(__name__)
 
+_WITH_TEMPLATES = f"{SETTINGS}.templates"
 _CHECKED = "lever.templates.checked"
 _FRESH = timedelta(minutes=15)
 
@@ -265,7 +266,7 @@ def refresh_resolved(ledger: Ledger, lever: LeverClient, settings: Settings, *, 
     :raises SettingsError: nothing at all can be done: for inviting, no rule can be used; for writing back, there is
         no acting user, no known stage or no template that can be filled. One line for every problem.
     """
-    reader = FormTemplates(lever, settings.write_back)
+    reader = FormTemplates(lever, settings.write_back, known=_used_templates(ledger))
     checks = None if templates or _checked(ledger, settings) else reader
     resolved = resolve(ledger, lever, settings, checks=checks)
     if checks is not None and not checks.problems:
@@ -274,7 +275,7 @@ def refresh_resolved(ledger: Ledger, lever: LeverClient, settings: Settings, *, 
         resolved = _with_templates(resolved, ledger, reader)
     elif not any(rule.usable for rule in resolved.rules):
         raise SettingsError(resolved.problems)
-    ledger.cache.put(SETTINGS + (".templates" if templates else ""), resolved.model_dump(mode="json"))
+    ledger.cache.put(_WITH_TEMPLATES if templates else SETTINGS, resolved.model_dump(mode="json"))
     return resolved
 
 
@@ -284,9 +285,17 @@ def _with_templates(resolved: ResolvedSettings, ledger: Ledger, reader: FormTemp
     # Two runs that both find no form template must not both create one.
     with ledger.account_lock("form templates"):
         ready = reader.prepare([rule.form_template for rule in resolved.rules])
+    if reader.problems:
+        ledger.cache.drop(_CHECKED)  # the next sweep does not invite to what could not be written back
     if not ready:
         raise SettingsError([f"form_template: {problem}" for problem in reader.problems.values()])
     return resolved.model_copy(update={"templates": ready, "template_problems": reader.problems})
+
+
+def _used_templates(ledger: Ledger) -> dict[str, str]:
+    """Return the ids of the form templates that were used last, by their names in the settings."""
+    before = (ledger.cache.get(_WITH_TEMPLATES) or {}).get("templates", {})
+    return {name: template["id"] for name, template in before.items()}
 
 
 def _templates_asked(settings: Settings) -> dict[str, Any]:
@@ -324,7 +333,7 @@ def stored_resolved(ledger: Ledger, *, templates: bool) -> ResolvedSettings:
 
     :raises LedgerError: no run has resolved them yet.
     """
-    found = ledger.cache.get(SETTINGS + (".templates" if templates else ""))
+    found = ledger.cache.get(_WITH_TEMPLATES if templates else SETTINGS)
     if found is None:
         raise LedgerError(
             "Lever's stages are not looked up yet. Clear the first task of this run (collect_stage_entries or"

@@ -121,3 +121,16 @@ def test_a_form_template_that_can_no_longer_be_filled_stops_inviting_with_the_ne
     with pytest.raises(SettingsError, match="Verdict"):
         stack.run_invite()
     assert len(stack.world.mails) == 2
+
+
+def test_who_was_anonymised_after_the_test_gets_no_report(stack: Stack) -> None:
+    opportunity = stack.candidate(PYTHON)
+    stack.run_invite()
+    stack.finish()
+    stack.world.archive(opportunity, "Withdrew")
+    stack.world.anonymise(opportunity)
+    assert stack.run_write_back() == ["anonymized in Lever"]
+    assert (stack.world.forms, stack.world.files) == ({}, {})
+    assert stack.run_write_back() == []
+    stack.run_invite(full=True)
+    assert stack.due(waiting=True) == []

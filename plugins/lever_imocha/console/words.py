@@ -36,6 +36,7 @@ _KINDS = {
     "masked": "iMocha was asked to mask the attempt",
     "mask_by_hand": "iMocha does not say whose attempt it is: mask it there by hand",
     "deleted_in_lever": "Deleted in Lever: nothing is written back",
+    "anonymized_in_lever": "Anonymised in Lever: nothing is written back",
     "report_missing": "The report could not be put into Lever",
     "written_back": "Written back to Lever",
     "begun": "Step begun, and its answer not known yet: {detail}",

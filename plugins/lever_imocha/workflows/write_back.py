@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from functools import partial
+from functools import cache, partial
 
 from lever_imocha.clients.imocha import ImochaClient
 from lever_imocha.clients.lever import LeverClient
@@ -107,12 +107,16 @@ class WriteBackWorkflow:
 
     def _do(self, item: WorkItem) -> str:
         assessments = self._ledger.assessments.to_write(item.opportunity_id)
-        if not assessments:
-            return "nothing to write"
+        return self._do_all(item, assessments) if assessments else "nothing to write"
+
+    def _do_all(self, item: WorkItem, assessments: Sequence[Assessment]) -> str:
         written, outcome = list[Assessment](), None
-        failures = past_failures(assessments, partial(self._write, item, written))
+        read = cache(partial(self._lever.get_opportunity, item.opportunity_id))
+        failures = past_failures(assessments, partial(self._write, item, read, written))
         if failures and not written:
             return self._stopped(item, assessments, failures, REPORT_MISSING)
+        if written and read().is_anonymized:
+            return self._let_go(item, assessments, "anonymized_in_lever")
         try:
             outcome = self._move_on(item, written) if written else None
         except LeverImochaError as error:
@@ -209,16 +213,28 @@ class WriteBackWorkflow:
     def _let_go_if_deleted(self, item: WorkItem, assessments: Sequence[Assessment]) -> str:
         if not self._deletion.is_deleted(item.opportunity_id):
             raise NotYet(NOT_FOUND, pause=pause_after_failure(item.tries, refused=False)) from None
+        return self._let_go(item, assessments, "deleted_in_lever")
+
+    def _let_go(self, item: WorkItem, assessments: Sequence[Assessment], why: str) -> str:
+        """Have the rest done that is due when a candidate's data are gone from Lever; nothing is written back.
+
+        :param why: the kind of event.
+        """
         with self._ledger.transaction():
-            self._ledger.events.record("deleted_in_lever", opportunity_id=item.opportunity_id)
+            self._ledger.events.record(why, opportunity_id=item.opportunity_id)
             self._ledger.queue.enqueue([item.opportunity_id], Work.CANCEL, starts_run=True)
             self._ledger.assessments.mark_written([assessment.id for assessment in assessments])
-        return "deleted in Lever"
+        return why.replace("_", " ").replace("lever", "Lever")
 
-    def _write(self, item: WorkItem, written: list[Assessment], assessment: Assessment) -> None:
+    def _write(
+        self, item: WorkItem, read: Callable[[], Opportunity], written: list[Assessment], assessment: Assessment
+    ) -> None:
         """Write the form, the file and the note of one attempt, unless its report is not final yet.
 
-        What made it due may be a callback, which is a hint (imocha.md 6.2): the report read here decides.
+        What made it due may be a callback, which is a hint (imocha.md 6.2): the report read here decides. A form cannot
+        be deleted: whoever was anonymised meanwhile gets none (lever.md 12).
+
+        :param read: reads the opportunity, once.
         """
         invitation_id = int(assessment.invitation_id or 0)
         report = self._report(invitation_id)
@@ -227,12 +243,16 @@ class WriteBackWorkflow:
             return
         if report.status is not assessment.status:
             self._ledger.invitations.set_status({invitation_id: report.status}, written_by=item)
+        if not read().is_anonymized:
+            self._write_steps(item, assessment, invitation_id, report)
+        written.append(assessment)
+
+    def _write_steps(self, item: WorkItem, assessment: Assessment, invitation_id: int, report: Report) -> None:
         step = partial(self._step, item, assessment)
         self._form(assessment, invitation_id, report, step)
         self._file(assessment, invitation_id, report, step)
         if self._settings.write_back.note:
             self._note(assessment, invitation_id, step)
-        written.append(assessment)
 
     def _wait(self, item: WorkItem, assessment: Assessment, invitation_id: int, status: AttemptStatus) -> None:
         """Record what a report that is not final says; the sweep looks soon at an attempt that has not ended."""

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 from lever_imocha.errors import SettingsError, UnexpectedAnswerError
+from lever_imocha.settings import parse_settings
 
 from tests.support import PYTHON
-from tests.workflows.conftest import Stack
+from tests.workflows.conftest import SETTINGS, Stack
 
 
 def test_who_cannot_be_read_is_told_of_and_holds_up_nobody(stack: Stack) -> None:
@@ -134,3 +135,18 @@ def test_who_was_anonymised_after_the_test_gets_no_report(stack: Stack) -> None:
     assert stack.run_write_back() == []
     stack.run_invite(full=True)
     assert stack.due(waiting=True) == []
+
+
+def test_a_retake_is_mailed_to_the_present_address(stack: Stack) -> None:
+    stack.settings = parse_settings(f"{SETTINGS}rules: [{{retake: reattempt}}]")
+    opportunity = stack.candidate(PYTHON, emails=["old@example.com"])
+    stack.run_invite()
+    stack.finish()
+    stack.run_write_back()
+    stack.world.opportunities[opportunity]["emails"] = ["new@example.com"]
+    stack.again(opportunity)
+    assert stack.run_invite() == ["reattempt"]
+    assert [mail["to"] for mail in stack.world.mails] == ["old@example.com", "new@example.com"]
+    stack.finish()
+    assert stack.run_write_back() == ["written back and moved on"]
+    assert len(stack.world.forms[opportunity]) == 2

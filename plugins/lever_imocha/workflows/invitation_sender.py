@@ -215,13 +215,21 @@ class InvitationSender:
     ) -> Invitation:
         callback = self._callback(assessment_id)
         before = known.invitation_id if known is not None else None
-        if plan.action is Action.REATTEMPT and before is not None:
+        if plan.action is Action.REATTEMPT and before is not None and self._is_addressed(before, opportunity):
             send = partial(self._reattempt, before, callback, settings)
         else:
             send = partial(self._invite, opportunity, test_id, callback, settings, link_id)
         if plan.action is Action.ADOPT:
             return self._as_reported(send_until_answered(partial(send, False), sleep=self._sleep))
         return self._mail(send, plan, assessment_id, tried=known.mails_tried if known is not None else 0)
+
+    def _is_addressed(self, invitation_id: int, opportunity: Opportunity) -> bool:
+        """Tell whether an attempt is under the candidate's present address: iMocha mails a reattempt to the attempt's own."""
+        try:
+            email = self._imocha.get_report(invitation_id).candidate_email
+        except VendorRefusedError:
+            return True
+        return not email or email.strip().casefold() == str(opportunity.email).casefold()
 
     def _mail(self, send: Callable[[bool], Invitation], plan: Plan, assessment_id: int, *, tried: int) -> Invitation:
         """Ask for the e-mail, and when the answer is lost, learn without one what became of it before asking again.

@@ -129,6 +129,7 @@ def test_who_was_anonymised_after_the_test_gets_no_report(stack: Stack) -> None:
     stack.run_invite()
     stack.finish()
     stack.world.archive(opportunity, "Withdrew")
+    stack.run_invite(full=True)
     stack.world.anonymise(opportunity)
     assert stack.run_write_back() == ["anonymized in Lever"]
     assert (stack.world.forms, stack.world.files) == ({}, {})

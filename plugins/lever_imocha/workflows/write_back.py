@@ -115,7 +115,7 @@ class WriteBackWorkflow:
         failures = past_failures(assessments, partial(self._write, item, read, written))
         if failures and not written:
             return self._stopped(item, assessments, failures, REPORT_MISSING)
-        if written and read().is_anonymized:
+        if written and any(self._is_anonymized(one, read) for one in written):
             return self._let_go(item, assessments, "anonymized_in_lever")
         try:
             outcome = self._move_on(item, written) if written else None
@@ -232,7 +232,7 @@ class WriteBackWorkflow:
         """Write the form, the file and the note of one attempt, unless its report is not final yet.
 
         What made it due may be a callback, which is a hint (imocha.md 6.2): the report read here decides. A form cannot
-        be deleted: whoever was anonymised meanwhile gets none (lever.md 12).
+        be deleted: whoever was anonymised meanwhile gets none.
 
         :param read: reads the opportunity, once.
         """
@@ -243,9 +243,14 @@ class WriteBackWorkflow:
             return
         if report.status is not assessment.status:
             self._ledger.invitations.set_status({invitation_id: report.status}, written_by=item)
-        if not read().is_anonymized:
+        if not self._is_anonymized(assessment, read):
             self._write_steps(item, assessment, invitation_id, report)
         written.append(assessment)
+
+    @staticmethod
+    def _is_anonymized(assessment: Assessment, read: Callable[[], Opportunity]) -> bool:
+        """Look at those who have left: only who was archived is anonymised (lever.md 12), and a read is a call."""
+        return assessment.left_as is not None and read().is_anonymized
 
     def _write_steps(self, item: WorkItem, assessment: Assessment, invitation_id: int, report: Report) -> None:
         step = partial(self._step, item, assessment)

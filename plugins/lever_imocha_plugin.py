@@ -1,37 +1,9 @@
-"""The one file Airflow loads as a plugin: the console and the webhook receivers in its API server."""
+"""The one file that Airflow loads as a plugin where the package lies in its plugins folder without being installed.
 
-from __future__ import annotations
+An installed one names its plugin by an entry point; Airflow 3.3 calls it an error to find a plugin twice.
+"""
 
-from urllib.parse import urlsplit
+from importlib.metadata import entry_points
 
-from airflow.configuration import conf
-from airflow.plugins_manager import AirflowPlugin
-from lever_imocha.console.app import app as console
-from lever_imocha.runtime.addresses import CONSOLE
-from lever_imocha.webhooks.app import PREFIX, app
-from lever_imocha.webhooks.callback_paths import HideCallbackTokens
-
-_BELOW = urlsplit(conf.get("api", "base_url", fallback="")).path.rstrip("/")
-"""Airflow's own path, where a proxy serves it below one."""
-
-
-class LeverImochaPlugin(AirflowPlugin):
-    """``/lever-imocha/console/`` behind Airflow's login; ``/lever-imocha/webhooks/...`` without one."""
-
-    name = "lever_imocha"
-    fastapi_apps = [  # noqa: RUF012 - as Airflow declares it
-        {"app": console, "url_prefix": CONSOLE, "name": "Lever and iMocha: console"},  # the longer address first
-        {"app": app, "url_prefix": PREFIX, "name": "Lever and iMocha"},
-    ]
-    fastapi_root_middlewares = [  # noqa: RUF012 - for paths that miss the application: Airflow logs them, too
-        {"middleware": HideCallbackTokens, "name": "Lever and iMocha: no callback token in a log"}
-    ]
-    external_views = [  # noqa: RUF012 - Airflow cuts names of more than nine letters
-        {
-            "name": "Tests",
-            "href": f"{_BELOW}{CONSOLE}/",
-            "destination": "nav",
-            "url_route": "lever-imocha",
-            "nav_top_level": True,
-        }
-    ]
+if not entry_points(group="airflow.plugins", name="lever_imocha"):
+    from lever_imocha.plugin import LeverImochaPlugin as LeverImochaPlugin

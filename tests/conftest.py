@@ -11,6 +11,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from lever_imocha.ledger.database import engine_for, upgrade
@@ -20,6 +21,9 @@ from include.sandbox.app import create_app
 from include.sandbox.server import serve
 from include.sandbox.world import World
 
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
 ROOT = Path(__file__).parents[1]
 HOME = tempfile.mkdtemp(prefix="airflow")
 os.environ.update(  # Airflow reads these when it is imported
@@ -28,6 +32,7 @@ os.environ.update(  # Airflow reads these when it is imported
     AIRFLOW__CORE__LOAD_EXAMPLES="False",
     AIRFLOW__CORE__DAGS_FOLDER=str(ROOT / "dags"),
     AIRFLOW__CORE__PLUGINS_FOLDER=str(ROOT / "plugins"),
+    AIRFLOW__CORE__MIN_SERIALIZED_DAG_UPDATE_INTERVAL="0",  # what is parsed is stored, however often
     AIRFLOW__DATABASE__SQL_ALCHEMY_CONN=f"sqlite:///{HOME}/airflow.db",
     AIRFLOW__LOGGING__LOGGING_LEVEL="INFO",
     AIRFLOW__API_AUTH__JWT_SECRET="of-the-tests-" * 5,  # `dag.test()` of 3.2 needs one
@@ -120,6 +125,21 @@ def world(sandbox_world: World, sandbox_url: str, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("LEVER_IMOCHA_SETTINGS", "/nowhere/lever_imocha.yaml")
     process_limiter.cache_clear()  # as in a new process; else each test waits for the turns of the one before
     return sandbox_world
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    """Playwright's own Chromium (``playwright install chromium``), else the system's."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        own = Path(playwright.chromium.executable_path)
+        path = str(own) if own.exists() else shutil.which("chromium") or shutil.which("google-chrome")
+        if path is None:
+            pytest.skip("there is no Chromium: .venv/bin/playwright install chromium, or apt install chromium")
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield browser
+        browser.close()
 
 
 @pytest.fixture

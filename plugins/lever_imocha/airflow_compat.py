@@ -19,9 +19,19 @@ SINCE_3_2, SINCE_3_3 = _VERSION >= (3, 2), _VERSION >= (3, 3)
 if SINCE_3_2:
     from airflow.sdk import AssetOrTimeSchedule, CronTriggerTimetable
     from airflow.sdk.definitions.callback import AsyncCallback
-    from airflow.sdk.exceptions import AirflowFailException, AirflowNotFoundException, AirflowSkipException
+    from airflow.sdk.exceptions import (
+        AirflowFailException,
+        AirflowNotFoundException,
+        AirflowSensorTimeout,
+        AirflowSkipException,
+    )
 else:
-    from airflow.exceptions import AirflowFailException, AirflowNotFoundException, AirflowSkipException
+    from airflow.exceptions import (
+        AirflowFailException,
+        AirflowNotFoundException,
+        AirflowSensorTimeout,
+        AirflowSkipException,
+    )
     from airflow.sdk.definitions.deadline import AsyncCallback
     from airflow.timetables.assets import AssetOrTimeSchedule
     from airflow.timetables.trigger import CronTriggerTimetable
@@ -41,6 +51,7 @@ __all__ = [
     "SINCE_3_3",
     "AirflowFailException",
     "AirflowNotFoundException",
+    "AirflowSensorTimeout",
     "AirflowSkipException",
     "AssetOrTimeSchedule",
     "AsyncCallback",

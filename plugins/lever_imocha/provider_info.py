@@ -46,7 +46,8 @@ def get_provider_info() -> dict[str, Any]:
     return {
         "package-name": "lever-imocha",
         "name": "Lever and iMocha",
-        "description": "Lever (applicant tracking) and iMocha (skills assessments) as one workflow.",
+        "description": "Lever (applicant tracking) and iMocha (skills assessments) as one workflow. Documentation: README.md"
+        " and the folder docs of its source.",
         "integrations": [
             {"integration-name": "Lever", "external-doc-url": "https://hire.lever.co/developer/documentation"},
             {"integration-name": "iMocha", "external-doc-url": "https://developer.imocha.io/"},

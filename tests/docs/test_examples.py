@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import os
 import re
 import textwrap
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +62,74 @@ def test_levers_operators(dags: Any, world: World, tmp_path: Path) -> None:
     assert xcoms(run) == made
 
 
+def a_story(world: World, tmp_path: Path) -> tuple[dict[str, Any], int, dict[str, Any]]:
+    """A candidate in a stage who has taken a test, and a template; return them, and parameters that name all of it."""
+    from lever_imocha.hooks.imocha import ImochaHook
+
+    posting = world.postings[0]
+    candidate = world.add_opportunity(
+        stage="Assessment", tags=["To be tested"], applications=[{"id": "a1", "posting": posting["id"]}]
+    )
+    invitation = ImochaHook().client().invite(101, email="ann@example.com", name="Ann", send_email=False).id
+    world.finish(world.invitations[invitation])
+    fields = [{"id": "f1", "type": "text", "text": "Outcome", "required": True}]
+    world.templates[TEMPLATE] = {
+        "id": TEMPLATE, "text": "Own assessment", "instructions": "", "group": None, "secretByDefault": False,
+        "fields": fields, "createdAt": world.now_ms(),
+    }  # fmt: skip
+    (tmp_path / "r.pdf").write_bytes(b"%PDF-1.4")
+    names = {
+        "opportunity": candidate["id"], "email": "ann@example.com", "file": str(tmp_path / "r.pdf"),
+        "posting": posting["text"],
+    }  # fmt: skip
+    return candidate, invitation, names
+
+
+TEMPLATE = "6f2d2c9e-0c1b-4a5c-9a38-1d5f7f0e0001"
+WAITS = [  # deferred: the first look of each sensor fails, and the triggerer looks again
+    Fault(vendor="lever", method="GET", path_contains="/opportunities", status=429, retry_after=60),
+    Fault(vendor="imocha", method="GET", path_contains="/reports/", status=404),
+]
+
+
+@pytest.mark.parametrize(
+    ("deferrable", "with_ledger"),
+    [(True, False), (False, True), *(pytest.param(same, same, marks=pytest.mark.slow) for same in (True, False))],
+)
+def test_every_operator_and_sensor(
+    world: World, tmp_path: Path, ledger_url: str, monkeypatch: pytest.MonkeyPatch, deferrable: bool, with_ledger: bool
+) -> None:
+    candidate, invitation, given = a_story(world, tmp_path)
+    if with_ledger:  # everything by id, with connections of other names
+        monkeypatch.setenv("LEVER_IMOCHA_LEDGER", ledger_url)
+        given |= {
+            "stage": world.stage_id("Assessment"), "posting": world.postings[0]["id"], "template": TEMPLATE,
+            "next": world.stage_id("Assessment Complete"), "acting": world.users[0]["id"],
+            "lever": "lever_other", "imocha": "imocha_other",
+        }  # fmt: skip
+        for vendor in ("LEVER", "IMOCHA"):
+            monkeypatch.setenv(f"AIRFLOW_CONN_{vendor}_OTHER", os.environ[f"AIRFLOW_CONN_{vendor}_DEFAULT"])
+            monkeypatch.delenv(f"AIRFLOW_CONN_{vendor}_DEFAULT")
+    if deferrable:
+        world.faults += [replace(fault) for fault in WAITS]
+    text = (ROOT / "docs" / "examples" / "example_every_call.py").read_text()
+    (tmp_path / "example.py").write_text(text.replace("deferrable=True", f"deferrable={deferrable}"))
+    run = synced(read_dags(tmp_path)).dags["example_every_call"].test(run_conf=given)
+    assert run.state.value == "success"
+    assert world.faults == []
+    (note,), (form,), (file,) = (kept[candidate["id"]] for kept in (world.notes, world.forms, world.files))
+    (again,) = set(world.invitations) - {invitation}
+    assert (form["fields"][0]["value"], form["user"]) == ("complete", world.users[0]["id"])
+    assert note["fields"][0]["value"] == f"Invitation {invitation}: see the form."
+    assert (candidate["tags"], file["name"], world.mails) == (["Tested"], "r.pdf", [])
+    assert candidate["stage"] == (world.stage_id("Assessment Complete") if with_ledger else "offer")
+    assert world.invitations[again].state == "Cancelled"
+    assert xcoms(run) == {
+        "arrived": [candidate["id"]], "invite": invitation, "ended": [invitation], "report": "complete",
+        "again": again, "form": form["id"], "note": note["id"], "upload": file["id"], "move": candidate["stage"],
+    }  # fmt: skip
+
+
 def test_imochas_operators_with_a_wait_in_the_triggerer(dags: Any, world: World) -> None:
     from lever_imocha.hooks.imocha import ImochaHook
 
@@ -92,8 +162,6 @@ def test_a_dag_that_waits_for_reports(dags: Any, world: World) -> None:
 
 @pytest.mark.parametrize("ids", [["o1", "o2"], []])
 def test_an_event_with_ids_only_is_raised_if_there_is_somebody_to_tell_of(world: World, ids: list[str]) -> None:
-    import os
-
     from airflow.models.asset import AssetEvent
     from airflow.sdk import task
     from airflow.utils.session import create_session

@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 import requests
+from airflow.models.connection import Connection
 from airflow.providers.http.hooks.http import HttpAsyncHook, HttpHook
 from airflow.providers.http.operators.http import HttpOperator
+from airflow.providers.http.sensors.http import HttpSensor
 from airflow.sdk import BaseHook
 from lever_imocha.clients.limits import InProcessLimiter
 from lever_imocha.errors import CredentialsError, NotFoundError, OutcomeUnknownError, VendorDownError
@@ -127,6 +130,35 @@ def test_the_hook_that_airflow_makes_for_a_connection_is_ours(echo: Echo, vendor
     assert echo.requests[0][3] == b'{"value": "x"}'
 
 
+def as_airflow_writes_it(vendor: str, url: str) -> str:
+    connection = Connection(conn_id="x", conn_type=vendor, host=f"{url}/v9", password="k3y", extra=json.dumps(EXTRA))
+    return connection.get_uri()
+
+
+WAYS: dict[str, Callable[[str, str], str]] = {
+    "JSON, the extra as text": lambda vendor, url: json.dumps(
+        {"conn_type": vendor, "host": f"{url}/v9", "password": "k3y", "extra": json.dumps(EXTRA)}
+    ),
+    "URI": lambda vendor, url: f"{vendor}://{url.replace('://', '://:k3y@')}/v9?{urlencode(EXTRA)}",
+    "URI, the extra as JSON": lambda vendor, url: (
+        f"{vendor}://{url.replace('://', '://:k3y@')}/v9/?{urlencode({'__extra__': json.dumps(EXTRA)})}"
+    ),
+    "URI of Airflow's": as_airflow_writes_it,
+}
+
+
+@pytest.mark.parametrize("vendor", KEYS)
+@pytest.mark.parametrize("way", WAYS)
+def test_however_the_connection_is_written(echo: Echo, vendor: str, way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(f"AIRFLOW_CONN_{vendor.upper()}_DEFAULT", WAYS[way](vendor, echo.url))
+    hook = hook_of(vendor, method="GET")
+    hook.run("stages")
+    check(echo, vendor, "GET", "/v9/stages")
+    echo.body = b'{"data": [], "tests": [], "businessUnits": []}'
+    assert hook.test_connection()[0]
+    assert "s3cret" not in str(echo.requests)
+
+
 @pytest.mark.parametrize("vendor", KEYS)
 def test_a_redirect_to_another_host_takes_no_key_along(echo: Echo, vendor: str) -> None:
     other = Echo()
@@ -176,6 +208,8 @@ def test_secrets_in_lists_make_airflows_own_http_hooks_refuse_to_send(
     in_lists(echo, monkeypatch)
     with pytest.raises(requests.exceptions.InvalidHeader):
         HttpHook(method="GET", http_conn_id=f"{vendor}_default").run("stages")
+    with pytest.raises(requests.exceptions.InvalidHeader):
+        HttpSensor(task_id="s", method="GET", http_conn_id=f"{vendor}_default", endpoint="stages").poke({})
     with pytest.raises(TypeError):
         asyncio.run(async_run(f"{vendor}_default"))
     assert echo.requests == []

@@ -17,7 +17,13 @@ from requests.adapters import HTTPAdapter
 from lever_imocha.airflow_compat import AirflowNotFoundException
 from lever_imocha.clients.limits import Limiter
 from lever_imocha.domain.hosts import is_loopback
-from lever_imocha.errors import LeverImochaError, SettingsError, UnexpectedAnswerError
+from lever_imocha.errors import (
+    LeverImochaError,
+    NotFoundError,
+    SettingsError,
+    UnexpectedAnswerError,
+    VendorDownError,
+)
 
 _SHORTEST_SECRET = 16
 
@@ -70,11 +76,15 @@ def _check_extra(connection: ConnectionLike) -> None:
 def base_url(connection: ConnectionLike, default: str) -> str:
     """Return the API's base URL: the connection's host, which may be a whole URL.
 
+    In a URI, ``lever://:key@api.lever.co/v1``, Airflow reads the path as the connection's schema.
+
     :param default: used if the connection has no host.
     :raises SettingsError: plain http to another machine, which would send the key unencrypted.
     """
-    host = (connection.host or default).strip().rstrip("/")
-    url = host if "://" in host else f"{connection.schema or 'https'}://{host}"
+    host, scheme = (connection.host or default).strip().rstrip("/"), (connection.schema or "https").strip("/")
+    if connection.host and scheme not in ("http", "https"):  # the path of a connection that is written as a URI
+        host, scheme = f"{host}/{scheme}", "https"
+    url = host if "://" in host else f"{scheme}://{host}"
     try:
         parts, port = urlsplit(url), urlsplit(url).port
     except ValueError:
@@ -226,15 +236,20 @@ def timeout_of(connection: ConnectionLike) -> float:
     return seconds
 
 
-def try_connection(check: Callable[[], None], vendor: str) -> tuple[bool, str]:
+def try_connection(check: Callable[[], None], vendor: str, default_url: str) -> tuple[bool, str]:
     """Test a connection for Airflow's page.
 
+    :param default_url: named where the host may be wrong.
     :return: whether it works, and one sentence; whatever was typed into the form, it is no error.
     """
     try:
         check()
-    except UnexpectedAnswerError as error:
-        return False, f"{error.vendor} does not seem to be there: {error} Check the connection's host."
+    except (NotFoundError, UnexpectedAnswerError, VendorDownError) as error:
+        is_down = isinstance(error, VendorDownError) and error.status
+        advice = (
+            "See the vendor's status page." if is_down else f"Check the connection's host; it is usually {default_url}."
+        )
+        return False, str(error).removesuffix(error.advice) + advice  # in place of the advice for a task
     except LeverImochaError as error:
         return False, " ".join(str(error).split())
     except Exception as error:  # a form may hold anything, and Airflow shows a trace for an error

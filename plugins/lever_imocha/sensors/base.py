@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.configuration import conf
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
 
-from lever_imocha.airflow_compat import AirflowSkipException
+from lever_imocha.airflow_compat import AirflowSensorTimeout, AirflowSkipException
 from lever_imocha.errors import LeverImochaError, Retry, WaitFailedError
 from lever_imocha.runtime.tracebacks import without_traceback
 
@@ -80,8 +80,13 @@ class PollSensor(BaseSensorOperator):
     @without_traceback
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Go on after waiting; Airflow calls this, also when the time is out."""
-        with self._never_failing():
-            return super().resume_execution(next_method, next_kwargs, context)
+        try:
+            with self._never_failing():
+                return super().resume_execution(next_method, next_kwargs, context)
+        except AirflowSensorTimeout as error:
+            if self.soft_fail or self.never_fail:  # 3.1.7 heeds them on a worker only
+                raise AirflowSkipException(str(error)) from None
+            raise
 
     @contextmanager
     def _never_failing(self) -> Iterator[None]:

@@ -363,6 +363,7 @@ class Cases:
             lambda turn, _: assessments.open_invitations(self._key(rows.open, turn)),
         )  # fmt: skip
         yield Case("Assessments.with_open_invitation", "all", lambda _turn, _: assessments.with_open_invitation())
+        yield Case("Assessments.count_open", "all", lambda _turn, _: assessments.count_open())
         yield Case(
             "Assessments.record_departure", "one",
             lambda turn, _: assessments.record_departure(self._key(rows.open, turn), Departure.ARCHIVED),
@@ -502,6 +503,11 @@ class Cases:
         yield Case(
             "Events.record", "one", lambda turn, _: ledger.events.record("x", opportunity_id=self._key(rows.open, turn))
         )
+        yield Case(
+            "Events.count",
+            "an hour",
+            lambda _turn, _: ledger.events.count("cancelled", since=rows.now - timedelta(hours=1)),
+        )
         yield Case("Events.kinds", "one", lambda turn, _: ledger.events.kinds(self._key(rows.written, turn)))
         yield Case(
             "Events.newest", "one",
@@ -530,6 +536,9 @@ class Cases:
         )
         yield Case(
             "WorkQueue.release_waiting_for", "one reason", lambda _turn, _: ledger.queue.release_waiting_for("settings")
+        )
+        yield Case(
+            "WorkQueue.count_waiting_for", "one reason", lambda _turn, _: ledger.queue.count_waiting_for("settings")
         )
         yield Case("Mails.counts", "one", lambda turn, _: ledger.mails.counts(self._key(rows.written, turn)))
         yield Case(

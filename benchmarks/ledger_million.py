@@ -549,6 +549,7 @@ class Cases:
         yield Case("Mails.sent_last_hour", "all", lambda _turn, _: ledger.mails.sent_last_hour())
         yield Case("Mails.forget", "old ones", lambda _turn, _: ledger.mails.forget())
         yield Case("Watermarks.past", "one", lambda _turn, _: ledger.watermarks.past("sweep", rows.now))
+        yield Case("Watermarks.database_time", "now", lambda _turn, _: ledger.watermarks.database_time())
         yield Case("Watermarks.get", "one", lambda _turn, _: ledger.watermarks.get("sweep"))
         yield Case("RestoreDetection.last_event", "", lambda _turn, _: ledger.restore.last_event())
         yield Case(
@@ -684,6 +685,8 @@ def _big_tables(engine: Engine, *, more_than: int) -> set[str]:
 
 def _explain(connection: Connection, queries: list[tuple[str, Any]], result: Result, big: set[str]) -> None:
     for statement, parameters in queries:
+        if statement.startswith("LOCK"):
+            continue  # has no plan
         answer = connection.exec_driver_sql(f"EXPLAIN (FORMAT JSON) {statement}", parameters).scalar_one()
         for node, above in _nodes(answer[0]["Plan"]):
             table = node.get("Relation Name")

@@ -5,7 +5,7 @@
     LeverImochaError
     ├── SettingsError              the settings file, or a name in it that the vendor does not know
     ├── LedgerError                the ledger's database: not reachable, or not migrated
-    ├── ClockError                 our clock is wrong: no time may be recorded that decides who is invited
+    ├── ClockError                 our clock is wrong: nothing is done that a wrong time makes wrong for good
     ├── ApiError                   a vendor call failed; carries vendor, call, status, code
     │   ├── CredentialsError       the key is wrong (401)
     │   ├── VendorRefusedError     the vendor said no; one of:
@@ -176,7 +176,7 @@ class LedgerError(LeverImochaError):
 
 
 class ClockError(LeverImochaError):
-    """Our clock and a vendor's differ by so much that no time may be recorded on which invitations depend."""
+    """Our clock and another differ by so much that nothing may be done that a wrong time makes wrong for good."""
 
     retry = Retry.NEVER
     scope = Scope.ACCOUNT

@@ -18,9 +18,9 @@ from include.sandbox.world import Fault, World
 from tests.conftest import HOME
 from tests.support import PYTHON, SQL
 
-POINTS, TOTAL = 34.1717, 50.2929
+POINTS, TOTAL = 34567.17, 50432.29
 PERSONAL = (
-    "Zebulon", "Quixworth", "canary.example", "34.1717", "50.2929", "67.94", "68%", "pdfreport", "IMInstructions",
+    "Zebulon", "Quixworth", "canary.example", "34567.17", "50432.29", "pdfreport", "IMInstructions",
     "lever-key", "imocha-key",
 )  # fmt: skip
 """Parts of names, addresses, scores, links and keys, which nothing else has in it."""
@@ -88,8 +88,8 @@ def test_names_addresses_scores_and_links_are_found_nowhere(
     written, deleted = candidate("written", SQL), candidate("deleted", SQL)
     candidate("held", PYTHON, emails=False)
     refused = candidate("refused", PYTHON)
-    said = "Zebulon Quixworth <zebulon.refused@canary.example> scored 34.1717, see https://x.example/pdfreport/1.pdf"
-    value = "34.1717 of 50.2929 is no number, nor is https://x.example/pdfreport/1.pdf"
+    said = "Zebulon Quixworth <zebulon.refused@canary.example> scored 34567.17, see https://x.example/pdfreport/1.pdf"
+    value = "'34567.17 / 50432.29' is no number, nor is https://x.example/pdfreport/1.pdf"
     world.faults.append(Fault(vendor="imocha", method="POST", path_contains="/101/invite", status=400, message=said))
     run("invite", "failed")
     assert len(world.mails) == 2

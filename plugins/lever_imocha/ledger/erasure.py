@@ -58,8 +58,8 @@ from lever_imocha.ledger.work_queue import is_dropped, unclaimed
 
 _OPEN = [status for status in AttemptStatus if status.is_open]
 _ALONE = text(f"LOCK TABLE {stage_entries} IN SHARE ROW EXCLUSIVE MODE")
-"""Waits for whoever records arrivals at this moment, and makes the next wait: who is removed is not recorded meanwhile by a
-statement that has not seen it yet. The first statement, so that nobody waits for the other."""
+"""Waits for whoever records arrivals at this moment, and makes the next wait: or they would record whom we remove, by a
+statement that cannot see it yet. It comes first, when we hold nothing that others wait for."""
 _SHORTEST_ID = 5
 """What is shorter is no id of Lever's, and would be found in texts about others."""
 _REMEMBER = text(

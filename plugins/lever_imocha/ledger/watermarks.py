@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from lever_imocha.ledger.base import LedgerPart
@@ -54,6 +54,11 @@ class Watermarks(LedgerPart):
         if found is None:
             raise LookupError(f"the time {name!r} was deleted while it was read")
         return found
+
+    def database_time(self) -> datetime:
+        """Return the time by the database's own clock."""
+        now: datetime = self._database.value(select(func.clock_timestamp()))
+        return now
 
     def put(self, name: str, at: datetime) -> None:
         """Record how far a sweep has come."""

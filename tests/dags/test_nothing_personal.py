@@ -88,7 +88,7 @@ def test_names_addresses_scores_and_links_are_found_nowhere(
     written, deleted = candidate("written", SQL), candidate("deleted", SQL)
     candidate("held", PYTHON, emails=False)
     refused = candidate("refused", PYTHON)
-    said = "Zebulon Quixworth <zebulon.refused@canary.example> scored 34567.17, see https://x.example/pdfreport/1.pdf"
+    said = "Zebulon Quixworth <zebulon.refused@canary.example> is refused, see https://x.example/pdfreport/1.pdf"
     value = "'34567.17 / 50432.29' is no number, nor is https://x.example/pdfreport/1.pdf"
     world.faults.append(Fault(vendor="imocha", method="POST", path_contains="/101/invite", status=400, message=said))
     run("invite", "failed")

@@ -363,6 +363,7 @@ class Cases:
             lambda turn, _: assessments.open_invitations(self._key(rows.open, turn)),
         )  # fmt: skip
         yield Case("Assessments.with_open_invitation", "all", lambda _turn, _: assessments.with_open_invitation())
+        yield Case("Assessments.count_open", "all", lambda _turn, _: assessments.count_open())
         yield Case(
             "Assessments.record_departure", "one",
             lambda turn, _: assessments.record_departure(self._key(rows.open, turn), Departure.ARCHIVED),
@@ -502,6 +503,11 @@ class Cases:
         yield Case(
             "Events.record", "one", lambda turn, _: ledger.events.record("x", opportunity_id=self._key(rows.open, turn))
         )
+        yield Case(
+            "Events.count",
+            "an hour",
+            lambda _turn, _: ledger.events.count("cancelled", since=rows.now - timedelta(hours=1)),
+        )
         yield Case("Events.kinds", "one", lambda turn, _: ledger.events.kinds(self._key(rows.written, turn)))
         yield Case(
             "Events.newest", "one",
@@ -531,6 +537,9 @@ class Cases:
         yield Case(
             "WorkQueue.release_waiting_for", "one reason", lambda _turn, _: ledger.queue.release_waiting_for("settings")
         )
+        yield Case(
+            "WorkQueue.count_waiting_for", "one reason", lambda _turn, _: ledger.queue.count_waiting_for("settings")
+        )
         yield Case("Mails.counts", "one", lambda turn, _: ledger.mails.counts(self._key(rows.written, turn)))
         yield Case(
             "Mails.take", "one", lambda turn, _: ledger.mails.take(self._key(rows.written, turn), 1, per_hour=10_000)
@@ -540,6 +549,7 @@ class Cases:
         yield Case("Mails.sent_last_hour", "all", lambda _turn, _: ledger.mails.sent_last_hour())
         yield Case("Mails.forget", "old ones", lambda _turn, _: ledger.mails.forget())
         yield Case("Watermarks.past", "one", lambda _turn, _: ledger.watermarks.past("sweep", rows.now))
+        yield Case("Watermarks.database_time", "now", lambda _turn, _: ledger.watermarks.database_time())
         yield Case("Watermarks.get", "one", lambda _turn, _: ledger.watermarks.get("sweep"))
         yield Case("RestoreDetection.last_event", "", lambda _turn, _: ledger.restore.last_event())
         yield Case(
@@ -675,6 +685,8 @@ def _big_tables(engine: Engine, *, more_than: int) -> set[str]:
 
 def _explain(connection: Connection, queries: list[tuple[str, Any]], result: Result, big: set[str]) -> None:
     for statement, parameters in queries:
+        if statement.startswith("LOCK"):
+            continue  # has no plan
         answer = connection.exec_driver_sql(f"EXPLAIN (FORMAT JSON) {statement}", parameters).scalar_one()
         for node, above in _nodes(answer[0]["Plan"]):
             table = node.get("Relation Name")

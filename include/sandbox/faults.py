@@ -26,7 +26,8 @@ class Faults:
         path = scope["path"].removeprefix(scope.get("root_path", ""))
         call = {"vendor": self._vendor, "method": scope["method"], "path": path, "status": None, "at": time.time()}
         self._world.calls.append(call)
-        fault = self._world.fault_for(self._vendor, scope["method"], path)
+        target = f"{path}?{scope['query_string'].decode()}"
+        fault = self._world.fault_for(self._vendor, scope["method"], target)
 
         async def answer(message: Message) -> None:
             if message["type"] == "http.response.start":

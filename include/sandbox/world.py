@@ -148,7 +148,10 @@ class World:
             return tokens >= 1
 
     def fault_for(self, vendor: str, method: str, path: str) -> Fault | None:
-        """Find the fault for a call, and count the call against the fault's `times`."""
+        """Find the fault for a call, and count the call against the fault's `times`.
+
+        :param path: with the query.
+        """
         for fault in self.faults:
             if fault.vendor == vendor and fault.method in ("", method) and fault.path_contains in path:
                 fault.times -= 1

@@ -5,6 +5,7 @@
     LeverImochaError
     ├── SettingsError              the settings file, or a name in it that the vendor does not know
     ├── LedgerError                the ledger's database: not reachable, or not migrated
+    ├── ClockError                 our clock is wrong: nothing is done that a wrong time makes wrong for good
     ├── ApiError                   a vendor call failed; carries vendor, call, status, code
     │   ├── CredentialsError       the key is wrong (401)
     │   ├── VendorRefusedError     the vendor said no; one of:
@@ -129,6 +130,8 @@ class Scope(StrEnum):
     """Everybody: the next candidate's work would fail, too."""
     CANDIDATE = "candidate"
     """One candidate, as far as is known: the others' work goes on."""
+    UNCLEAR = "unclear"
+    """One candidate or everybody: what comes of the next candidate's work tells (`Witnesses`)."""
 
 
 class LeverImochaError(Exception):
@@ -170,6 +173,13 @@ class LedgerError(LeverImochaError):
     def __init__(self, message: str, *, temporary: bool = False) -> None:
         self.retry = Retry.SOON if temporary else Retry.NEVER
         super().__init__(message)
+
+
+class ClockError(LeverImochaError):
+    """Our clock and another differ by so much that nothing may be done that a wrong time makes wrong for good."""
+
+    retry = Retry.NEVER
+    scope = Scope.ACCOUNT
 
 
 class ApiError(LeverImochaError):
@@ -254,13 +264,14 @@ class ReattemptNotAllowedError(RequestRejectedError):
 
 
 class RateLimitedError(ApiError):
-    """Too many requests.
+    """Too many requests; a vendor may say so of one candidate only, for ever.
 
     :param retry_after: seconds the vendor asked us to wait, when it said so.
     """
 
-    scope = Scope.ACCOUNT
+    scope = Scope.UNCLEAR
     may_be_resent = True
+    passes = True
     advice = "It is tried again by itself; lower rate_limits in the settings if it stays."
 
     def __init__(self, *, retry_after: float | None = None, **data: object) -> None:
@@ -334,6 +345,22 @@ class BugError(LeverImochaError):
 def as_ours(error: Exception) -> LeverImochaError:
     """Return the error itself if it is one of ours, else a `BugError` about it."""
     return error if isinstance(error, LeverImochaError) else BugError(error)
+
+
+class Witnesses:
+    """Tells whether an error concerns everybody: it says so, or two candidates in a row met one of an unclear scope."""
+
+    def __init__(self) -> None:
+        self._unclear = False
+
+    def concern_all(self, error: LeverImochaError) -> bool:
+        """Tell it of one candidate's error."""
+        before, self._unclear = self._unclear, error.scope is Scope.UNCLEAR
+        return error.scope is Scope.ACCOUNT or (before and self._unclear)
+
+    def is_well(self) -> None:
+        """Another candidate's work was done."""
+        self._unclear = False
 
 
 class TagsRefusedError(LeverImochaError):

@@ -210,7 +210,8 @@ class LimitSettings(_Section):
     per_candidate: Annotated[int, Field(ge=1)] = 5
     """E-mails to one candidate in seven days; above it a person decides."""
     cancel_share: Annotated[float, Field(gt=0, le=1)] = 0.1
-    """The share of the open invitations, but at least 5, that one sweep may cancel; above it a person decides."""
+    """The share of the open invitations, but at least 5, that one sweep, or an hour, may cancel; above it a person
+    decides."""
 
 
 class RetentionSettings(_Section):

@@ -17,6 +17,7 @@ from lever_imocha.clients import imocha, lever
 from lever_imocha.clients.imocha import ImochaClient
 from lever_imocha.clients.lever import LeverClient
 from lever_imocha.clients.limits import InProcessLimiter, Limiter
+from lever_imocha.clients.server_clock import ServerClock
 from lever_imocha.clients.transport import ApiClient
 from lever_imocha.domain.metrics import Metrics
 
@@ -120,6 +121,7 @@ def api_client(
     session: requests.Session,
     limiter: Limiter | None = None,
     metrics: Metrics | None = None,
+    server_clock: ServerClock | None = None,
 ) -> ApiClient:
     return ApiClient(
         vendor=vendor,
@@ -129,15 +131,20 @@ def api_client(
         read_error={"Lever": lever.read_error, "iMocha": imocha.read_error}[vendor],
         sleep=lambda _: None,
         metrics=metrics,
+        server_clock=server_clock,
     )
 
 
 def lever_client(
-    base_url: str, key: str = "lever-key", limiter: Limiter | None = None, metrics: Metrics | None = None
+    base_url: str,
+    key: str = "lever-key",
+    limiter: Limiter | None = None,
+    metrics: Metrics | None = None,
+    server_clock: ServerClock | None = None,
 ) -> LeverClient:
     session = requests.Session()
     session.auth = (key, "")
-    return LeverClient(api_client("Lever", base_url, session, limiter, metrics))
+    return LeverClient(api_client("Lever", base_url, session, limiter, metrics, server_clock))
 
 
 def imocha_client(base_url: str, key: str = "imocha-key", limiter: Limiter | None = None) -> ImochaClient:

@@ -16,7 +16,7 @@ from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.tables import assessments
 from lever_imocha.ledger.values import NewEntry, Work
 from lever_imocha.notifications.notifier import deadline, tell_success
-from lever_imocha.operators.assessment import CollectStageEntriesOperator
+from lever_imocha.operators.assessment import CollectStageEntriesOperator, WaitForAttemptsSensor
 from sqlalchemy import select, update
 
 from include.sandbox.world import Fault, World
@@ -218,6 +218,47 @@ def test_who_waits_is_told_although_the_sweep_fails(
     with pytest.raises(Exception, match="Check the API key"):
         sweep()
     assert len(told()) == 1
+
+
+LISTS = {
+    "Lever's list of the trigger stages": ("lever", "stage_id=", "lever.sweep"),
+    "Lever's list of deleted opportunities": ("lever", "/opportunities/deleted", "lever.deleted"),
+    "iMocha's list of attempts": ("imocha", "testattempts", "imocha.attempts"),
+}
+
+
+def poll() -> None:
+    WaitForAttemptsSensor(task_id="wait", wait=False).execute({})
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_a_list_that_cannot_be_read_is_told_once_and_its_end_although_work_goes_on(
+    name: str, world: World, ledger_url: str, alerting: Callable[..., Told]
+) -> None:
+    (vendor, path, mark), told = LISTS[name], alerting()
+    ledger, look = Ledger(engine=engine_for(ledger_url)), sweep if vendor == "lever" else poll
+
+    def fail(minutes: int) -> None:
+        """Fail, so long after the list was last read."""
+        ledger.watermarks.put(mark, datetime.now(UTC) - timedelta(minutes=minutes))
+        for kind in (Work.STATUS, Work.WRITE_BACK):
+            ledger.queue.enqueue(["op"], kind)
+        world.faults.append(Fault(vendor=vendor, path_contains=path, status=403, times=1))
+        look()
+        assert world.faults == []
+
+    for _ in range(2):
+        look()
+    fail(3)
+    assert told() == [], "it was read a moment ago"
+    for _ in range(2):
+        fail(16)
+    (line,) = told()
+    assert line.startswith(f"Look: {name} cannot be read: ")
+    assert "It was last read at" in line
+    for _ in range(2):
+        look()
+    assert told()[1:] == [f"Look: well again: {name} could not be read"]
 
 
 def test_every_task_tells_but_for_the_doctors_which_tells_what_changed_and_the_set_ups_whose_person_waits(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from lever_imocha.domain.arrivals import ArrivalFacts
@@ -15,9 +17,10 @@ from lever_imocha.ledger.alerts import AlertLog, Trouble
 from lever_imocha.ledger.database import engine_for
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.tables import metadata
-from lever_imocha.ledger.values import Effect, NewDelivery, NewEntry, Work
+from lever_imocha.ledger.values import Act, Effect, NewDelivery, NewEntry, Work
 from lever_imocha.ledger.worker_locks import lock_worker
-from sqlalchemy import func, select
+from lever_imocha.workflows.temporary_tags import mark_off, remember, temporary_tags
+from sqlalchemy import Connection, create_engine, event, func, select, text
 
 from tests.ledger.conftest import NOW, Clock
 from tests.support import end_session
@@ -144,6 +147,7 @@ def test_who_was_forgotten_is_not_recorded_for_the_same_arrival(ledger: Ledger, 
         (lambda ledger: invite(ledger, "ann-1", 1), "its invitation at iMocha is open"),
         (lambda ledger: ended(ledger), "its report is not in Lever yet"),
         (lambda ledger: to_mask(ledger), "it is not masked at iMocha yet"),
+        (lambda ledger: ask(ledger), "what somebody asked for on the console is not done yet"),
     ],
 )
 def test_who_is_open_is_forgotten_only_when_somebody_insists(
@@ -167,6 +171,26 @@ def to_mask(ledger: Ledger) -> None:
     ledger.queue.enqueue_later("ann-1", Work.MASK, not_before=NOW + DAY)
 
 
+def ask(ledger: Ledger) -> None:
+    ledger.requests.add(Act.LOOK_AGAIN, {"ann-1": "as it was"}, reason="r", actor="a")
+
+
+@pytest.mark.parametrize("are_off", [False, True])
+def test_nobody_is_forgotten_who_carries_the_tags_of_a_tag_sync(ledger: Ledger, are_off: bool) -> None:
+    ledger.entries.record([arrival("ann-1")], seen_by="sweep")
+    remember(ledger, "ann-1", ["iMocha: A [1]"])
+    found = temporary_tags(ledger)
+    assert found is not None
+    if are_off:
+        mark_off(ledger, found)
+        assert ledger.erasure.forget("ann-1", even_if_open=True)["reference"] == 1
+        return
+    with pytest.raises(StillOpenError, match="a tag sync has put tags on it; run lever_imocha_sync_tags to its end"):
+        ledger.erasure.forget("ann-1", even_if_open=True)
+    assert temporary_tags(ledger) == found
+    ledger.erasure.forget("ben-2", even_if_open=True)
+
+
 def test_nobody_is_forgotten_while_a_worker_is_at_it(ledger: Ledger, ledger_url: str) -> None:
     engine = engine_for(ledger_url)
     lock = lock_worker(engine, "living")
@@ -188,14 +212,15 @@ def test_an_invitation_that_another_opportunity_shares_stays_with_it(ledger: Led
 
 
 def test_people_go_when_all_is_over_and_they_were_not_seen_for_long(ledger: Ledger, clock: Clock) -> None:
-    for number, key in enumerate(("over", "open", "unwritten", "parked", "undecided", "lately"), start=1):
+    for number, key in enumerate(("over", "open", "unwritten", "parked", "undecided", "lately", "asked"), start=1):
         if key == "undecided":
             ledger.entries.record([arrival(key)], seen_by="sweep")
         else:
             invite(ledger, key, number)
-        if key in ("over", "parked", "lately"):
+        if key in ("over", "parked", "lately", "asked"):
             write(ledger, key, number)
     ledger.invitations.set_status({3: AttemptStatus.COMPLETE})
+    ledger.requests.add(Act.LOOK_AGAIN, {"asked": "as it was"}, reason="r", actor="a")
     ledger.queue.enqueue(["parked"], Work.STATUS)
     item = ledger.queue.claim("parked", [Work.STATUS], worker="w")[Work.STATUS]
     ledger.queue.put_off(item, error="NotPermittedError", not_before=None)
@@ -204,7 +229,7 @@ def test_people_go_when_all_is_over_and_they_were_not_seen_for_long(ledger: Ledg
     ledger.entries.record([arrival("lately")], seen_by="sweep")
     assert ledger.erasure.remove_people(before=NOW + 30 * DAY, limit=BIG) == 1
     assert mentions(ledger, "'over'") == []
-    assert rows(ledger)["invitations"] == 4
+    assert rows(ledger)["invitations"] == 5
     assert ledger.names.stored_of(["open", "unwritten", "parked", "lately"]) == {
         "open",
         "unwritten",
@@ -273,3 +298,65 @@ def test_an_alert_that_was_sent_long_ago_may_be_sent_again(ledger: Ledger, ledge
     assert ledger.erasure.remove_alerts(before=NOW, limit=BIG) == 0
     assert ledger.erasure.remove_alerts(before=NOW + DAY, limit=BIG) == 1
     assert log.claim([Trouble(key="a", source="s", about="a")]) == {"a"}
+
+
+def blocked(ledger: Ledger, by: int) -> bool:
+    """Tell whether a session waits for another one."""
+    query = text("SELECT EXISTS (SELECT FROM pg_stat_activity WHERE :by = ANY(pg_blocking_pids(pid)))")
+    with ledger.transaction() as connection:
+        return bool(connection.execute(query, {"by": by}).scalar())
+
+
+def wait_until_blocked(ledger: Ledger, by: int, other: Future[Any]) -> None:
+    """Wait until a session is waited for, or the other is done without waiting."""
+    while not other.done() and not blocked(ledger, by):
+        pass
+
+
+def old_and_over(ledger: Ledger, clock: Clock) -> None:
+    invite(ledger, "ann-1", 1, at=NOW - DAY)
+    write(ledger, "ann-1", 1)
+    clock.now += YEAR
+
+
+def pid_of(connection: Connection) -> int:
+    return int(connection.execute(text("SELECT pg_backend_pid()")).scalar_one())
+
+
+@pytest.mark.parametrize("how", ["removed", "forgotten"])
+def test_a_sweep_that_sees_somebody_who_is_being_removed_does_not_record_them_anew(
+    ledger: Ledger, ledger_url: str, clock: Clock, how: str
+) -> None:
+    old_and_over(ledger, clock)
+    engine = create_engine(engine_for(ledger_url).url)
+    sweep = Ledger(engine=engine, clock=clock)
+    seen = arrival("ann-1", at=NOW - DAY, eligibility="tests [1, 2]")
+    with ThreadPoolExecutor() as threads:
+        with ledger.transaction() as connection:
+            if how == "removed":
+                assert ledger.erasure.remove_people(before=NOW + 30 * DAY, limit=BIG) == 1
+            else:
+                assert ledger.erasure.forget("ann-1")
+            recorded = threads.submit(sweep.entries.record, [seen], seen_by="sweep")
+            wait_until_blocked(Ledger(engine=engine), pid_of(connection), recorded)
+        recorded.result(timeout=10)
+    assert ledger.queue.listed() == []
+    assert mentions(ledger, "ann-1") == []
+
+
+def test_who_is_seen_at_this_moment_is_kept_and_neither_fails(ledger: Ledger, ledger_url: str, clock: Clock) -> None:
+    old_and_over(ledger, clock)
+    engine = create_engine(engine_for(ledger_url).url)
+    other = Ledger(engine=create_engine(engine.url), clock=clock)
+    removed: list[Future[int]] = []
+    with ThreadPoolExecutor() as threads:
+
+        def remove_meanwhile(_connection: Connection, cursor: Any, statement: str, *_: Any) -> None:
+            if "INSERT INTO lever_imocha.opportunities" in statement and not removed:
+                removed.append(threads.submit(other.erasure.remove_people, before=NOW + 30 * DAY, limit=BIG))
+                wait_until_blocked(ledger, cursor.connection.info.backend_pid, removed[0])
+
+        event.listen(engine, "before_cursor_execute", remove_meanwhile)
+        Ledger(engine=engine, clock=clock).entries.record([arrival("ann-1", at=NOW - DAY)], seen_by="sweep")
+        assert removed[0].result(timeout=10) == 0
+    assert len(ledger.assessments.of("ann-1")) == 1

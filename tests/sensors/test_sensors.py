@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from datetime import UTC, datetime, timedelta
 from pkgutil import resolve_name
 from typing import Any
@@ -231,19 +232,27 @@ def test_an_attempt_that_nobody_finished_has_not_ended(world: World, state: str)
     deferred(attempt_sensor([invitation_id], deferrable=True))
 
 
-def test_the_loop_of_the_triggerer_goes_on_while_a_vendor_lets_wait(world: World) -> None:
-    world.add_opportunity(stage="Offer")
+def test_the_loop_of_the_triggerer_goes_on_while_a_vendor_lets_wait(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The loop itself answers in Lever's name: it could not if it waited for the answer."""
+    opportunity = world.add_opportunity(stage="Offer")
+    body = json.dumps({"data": [opportunity], "hasNext": False}).encode()
     trigger = LeverStageTrigger(
-        lever_conn_id="lever_default", stage_id="offer", posting_id=None, since=None, poll_interval=0.0
+        lever_conn_id="lever_default", stage_id=opportunity["stage"], posting_id=None, since=None, poll_interval=0.0
     )
 
-    async def story() -> bool:
-        with world.lock:  # the sandbox cannot answer
-            waiting = asyncio.create_task(fired(trigger))
-            for _ in range(20):
-                await asyncio.sleep(0.005)
-            blocked = not waiting.done()
-        await waiting
-        return blocked
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+        await writer.drain()
+        writer.close()
 
-    assert asyncio.run(story())
+    async def story() -> dict[str, Any]:
+        async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+            host, port = server.sockets[0].getsockname()
+            connection = {"conn_type": "lever", "host": f"http://{host}:{port}", "password": "lever-key"}
+            monkeypatch.setenv("AIRFLOW_CONN_LEVER_DEFAULT", json.dumps(connection))
+            return await fired(trigger)
+
+    assert asyncio.run(story()) == {"found": [opportunity["id"]]}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import logging
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -277,6 +278,26 @@ def test_a_callback_makes_the_attempt_due_and_says_nothing_about_it(url: str, le
     ]
     assert ledger.queue.due([Work.WRITE_BACK]) == ["op"]
     assert ledger.invitations.status(INVITATION) == "pending"
+
+
+def test_endless_different_callbacks_fill_neither_the_ledger_nor_a_log(
+    url: str, ledger: Ledger, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    early = another_assessment(ledger, None)
+    for number in range(30):
+        odd = callback(f"odd {number}", AttemptedOnUtc=f"2026-01-01T00:00:{number}", More=number)
+        assert post(f"{url}/imocha/{callback_token(1, SECRET)}", odd).status_code == 200
+        assert post(f"{url}/imocha/{callback_token(early, SECRET)}", odd | {"TestInvitationId": number + 1}).ok
+        assert post(f"{url}/lever", delivery(data={"opportunityId": f"op{number}"}, event=f"odd{number}")).ok
+    assert set(kept(ledger)) == {
+        ("imocha", "unknown", None, INVITATION),
+        ("imocha", "unknown", "op2", None),
+        ("lever", "odd0", "op0", None),
+    }
+    assert len(kept(ledger)) == 3
+    lines = [record.getMessage() for record in caplog.records if record.name.startswith("lever_imocha")]
+    assert lines == ["a callback of iMocha names no status that is known here; the report decides"]
 
 
 def another_assessment(ledger: Ledger, invitation_id: int | None) -> int:

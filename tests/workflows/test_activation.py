@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-import pytest
-from lever_imocha.domain.decisions import Action, Reason
-from lever_imocha.ledger.values import NewDelivery
-from lever_imocha.settings import parse_settings
+from datetime import UTC, datetime, timedelta
 
+import pytest
+from lever_imocha.clients.server_clock import ServerClock
+from lever_imocha.domain.decisions import Action, Reason
+from lever_imocha.errors import ClockError
+from lever_imocha.ledger.database import engine_for
+from lever_imocha.ledger.repository import Ledger
+from lever_imocha.ledger.values import NewDelivery
+from lever_imocha.ledger.watermarks import ACTIVATED
+from lever_imocha.settings import parse_settings
+from sqlalchemy import text
+
+from tests.clients.conftest import lever_client
 from tests.support import PYTHON, SQL
 from tests.workflows.conftest import Stack
 
@@ -129,3 +138,68 @@ def test_a_tag_given_later_to_who_was_there_mails_nobody(stack: Stack) -> None:
     stack.world.opportunities[there]["tags"] = [PYTHON, SQL]
     assert stack.run_invite(full=True) == [LEFT_ALONE]
     assert stack.world.invitations == {}
+
+
+def use_clock(stack: Stack, ahead: timedelta, url: str, ledger_url: str) -> None:
+    """Go on with a clock that is ahead of the vendors'."""
+
+    def clock() -> datetime:
+        return datetime.now(UTC) + ahead
+
+    stack.clock, stack.ledger = clock, Ledger(engine=engine_for(ledger_url), clock=clock)
+    stack.lever = lever_client(f"{url}/lever/v1", server_clock=ServerClock(clock))
+
+
+@pytest.mark.parametrize("days", [1, -1])
+def test_no_activation_is_recorded_by_a_wrong_clock(stack: Stack, days: int, sandbox_url: str, ledger_url: str) -> None:
+    stack.candidate(PYTHON)
+    use_clock(stack, timedelta(days=days), sandbox_url, ledger_url)
+    with pytest.raises(ClockError, match=r"Our clock is 86\d+ s (ahead of|behind) Lever's.*time server"):
+        stack.run_invite()
+    assert stack.ledger.watermarks.get(ACTIVATED) is None
+    use_clock(stack, timedelta(0), sandbox_url, ledger_url)
+    assert stack.run_invite() == [LEFT_ALONE]
+    stack.candidate(PYTHON)
+    assert stack.run_invite() == ["invite"]
+
+
+def test_an_activation_that_is_still_to_come_is_corrected_by_the_next_sweep(stack: Stack) -> None:
+    stack.run_invite()
+    stack.ledger.watermarks.put(ACTIVATED, datetime.now(UTC) + timedelta(days=1))
+    stack.run_invite()
+    stack.candidate(PYTHON)
+    assert stack.run_invite() == ["invite"]
+
+
+def test_e_mails_counted_by_a_clock_that_was_ahead_hold_nobody_for_longer_than_an_hour(
+    stack: Stack, sandbox_url: str, ledger_url: str
+) -> None:
+    stack.settings = parse_settings(INVITE + "limits: {per_hour: 1}\n")
+    use_clock(stack, timedelta(0), sandbox_url, ledger_url)
+    stack.candidate(PYTHON)
+    assert stack.run_invite() == ["invite"]
+    with stack.ledger.transaction() as connection:
+        connection.execute(text("UPDATE lever_imocha.mails SET at = at + interval '1 day'"))
+    stack.run_invite(full=True)
+    stack.candidate(PYTHON)
+    use_clock(stack, timedelta(minutes=61), sandbox_url, ledger_url)
+    assert stack.run_invite() == ["invite"]
+
+
+def test_nobody_counts_as_deleted_by_a_wrong_clock(stack: Stack, sandbox_url: str, ledger_url: str) -> None:
+    stack.settings = parse_settings(INVITE)
+    opportunity = stack.candidate(PYTHON)
+    assert stack.run_invite() == ["invite"]
+    stack.fault(vendor="lever", method="GET", path_contains=f"opportunities/{opportunity}", status=404, times=20)
+    webhook(stack, opportunity, "candidateArchiveChange")
+    assert stack.run_invite(sweep=False) == ["waits: not found in Lever"]
+    use_clock(stack, timedelta(days=2), sandbox_url, ledger_url)
+    assert stack.run_invite(sweep=False, force=True) == ["waits: not found in Lever"]
+    assert stack.invitation().state == "Pending"
+    use_clock(stack, timedelta(0), sandbox_url, ledger_url)
+    with stack.ledger.transaction() as connection:
+        connection.execute(text("UPDATE lever_imocha.opportunities SET missing_since = now() + interval '9 days'"))
+    assert stack.run_invite(sweep=False, force=True) == ["waits: not found in Lever"]
+    with stack.ledger.transaction() as connection:
+        query = "SELECT missing_since <= now() FROM lever_imocha.opportunities"
+        assert connection.execute(text(query)).scalar() is True

@@ -7,7 +7,8 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from lever_imocha.errors import SettingsError
+from lever_imocha.domain.decisions import Reason
+from lever_imocha.errors import NotFoundError, SettingsError
 from lever_imocha.ledger.cache import ACCOUNT_KEYS
 from lever_imocha.ledger.database import engine_for
 from lever_imocha.ledger.repository import Ledger
@@ -71,3 +72,19 @@ def test_an_account_that_has_moved_is_told_so(stack: Stack, other_url: str) -> N
         stack.run_invite()
     stack.ledger.cache.drop(*ACCOUNT_KEYS)
     assert stack.run_invite() == []
+
+
+def test_an_empty_list_of_tests_holds_nobody_in_an_account_with_one_test(stack: Stack) -> None:
+    stack.settings = parse_settings(SETTINGS)
+    for other in set(stack.world.tests) - {101}:
+        del stack.world.tests[other]
+    stack.candidate(PYTHON)
+    assert stack.run_invite() == ["invite"]
+    tests = dict(stack.world.tests)
+    stack.world.tests.clear()
+    stack.candidate(PYTHON)
+    with pytest.raises(NotFoundError):  # from the invite: the tests known before count
+        stack.run_invite(full=True)
+    assert stack.ledger.entries.held([Reason.UNKNOWN_TEST]) == {}
+    stack.world.tests.update(tests)
+    assert stack.run_invite(force=True) == ["invite"]

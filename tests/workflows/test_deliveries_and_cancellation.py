@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
 
@@ -552,3 +552,53 @@ def test_a_few_may_leave_at_once(stack: Stack) -> None:
     stack.run_invite()
     assert stack.held_back is None
     assert {item.state for item in stack.world.invitations.values()} == {"Cancelled"}
+
+
+def archive(stack: Stack, opportunities: Iterable[str]) -> None:
+    for opportunity in opportunities:
+        stack.world.archive(opportunity, REASON)
+        tell(stack, opportunity, "candidateArchiveChange", key=f"{opportunity} archived")
+
+
+def cancelled(stack: Stack) -> int:
+    return [item.state for item in stack.world.invitations.values()].count("Cancelled")
+
+
+def hour_later(stack: Stack) -> None:
+    with stack.ledger.transaction() as connection:
+        connection.execute(text("UPDATE lever_imocha.events SET at = at - interval '1 hour'"))
+        connection.execute(text("UPDATE lever_imocha.work_items SET not_before = now()"))
+
+
+def test_webhooks_cancel_no_more_in_an_hour_than_one_sweep_may(stack: Stack) -> None:
+    candidates = [stack.candidate(PYTHON) for _ in range(20)]
+    stack.run_invite()
+    archive(stack, candidates[:12])
+    outcomes = stack.run_invite(sweep=False)
+    assert outcomes.count("ignore: archived") == 5 + 7, "that nobody is invited is decided of all"
+    assert cancelled(stack) == 5
+    held = [item.opportunity_id for item in stack.ledger.queue.listed()]
+    assert len(held) == 7
+    hour_later(stack)
+    stack.run_invite(sweep=False)
+    assert cancelled(stack) == 5, "as long as so many wait, a person decides"
+    stack.world.archive(held[0], None)
+    tell(stack, held[0], "candidateArchiveChange", key="back")
+    stack.run_invite(sweep=False)
+    stack.run_invite(sweep=False, allow_cancelling=True)
+    assert cancelled(stack) == 11
+    archive(stack, candidates[12:])
+    stack.run_invite(sweep=False)
+    assert cancelled(stack) == 19, "it is allowed for an hour"
+
+
+def test_one_more_than_an_hour_may_cancel_goes_on_in_the_next(stack: Stack) -> None:
+    candidates = [stack.candidate(PYTHON) for _ in range(8)]
+    stack.run_invite()
+    archive(stack, candidates[:6])
+    stack.run_invite(sweep=False)
+    assert cancelled(stack) == 5
+    hour_later(stack)
+    stack.run_invite(sweep=False)
+    assert cancelled(stack) == 6
+    assert stack.ledger.queue.listed() == []

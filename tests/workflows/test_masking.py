@@ -123,7 +123,7 @@ def test_who_is_found_again_within_the_day_is_not_masked(masking: Stack) -> None
     masking.world.opportunities[opportunity] = record
     masking.world.deleted.clear()
     a_day_passes(masking)
-    assert masking.run_invite() == ["found again in Lever, not masked"]
+    assert masking.run_invite() == ["refresh"], "its invitation was cancelled"
     assert asked(masking) == []
     assert masking.ledger.queue.listed() == []
 
@@ -151,6 +151,7 @@ def test_who_was_found_in_between_and_then_deleted_waits_another_day(masking: St
     masking.run_invite()
     masking.world.opportunities[opportunity] = record
     masking.run_invite(full=True)
+    masking.finish()
     masking.world.delete(opportunity)
     a_day_passes(masking)
     assert masking.run_invite(sweep=False) == ["waits: found in Lever since"]

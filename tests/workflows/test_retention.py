@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from lever_imocha.errors import StillOpenError
+from lever_imocha.errors import ClockError, StillOpenError
 from lever_imocha.settings import RetentionSettings, parse_settings
 from lever_imocha.workflows.preview import Preview
 from lever_imocha.workflows.retention import Retention
@@ -17,8 +17,8 @@ from tests.workflows.conftest import SETTINGS, Stack
 RETAKE = "rules: [{retake: reattempt}]\n"
 
 
-def remove(stack: Stack, *, days_later: int = 0) -> dict[str, int]:
-    clock = datetime.now(UTC) + timedelta(days=days_later)
+def remove(stack: Stack, *, ahead: int = 0) -> dict[str, int]:
+    clock = datetime.now(UTC) + timedelta(days=ahead)
     return Retention(ledger=stack.ledger, settings=RetentionSettings(), clock=lambda: clock).run()
 
 
@@ -87,7 +87,17 @@ def test_who_sits_in_the_stage_is_kept(stack: Stack) -> None:
 
 def test_nobody_is_removed_while_the_stages_are_not_swept(stack: Stack) -> None:
     over(stack)
-    assert remove(stack, days_later=3000)["people"] == 0
+    years_pass(stack)
+    with stack.ledger.transaction() as connection:
+        connection.execute(text("UPDATE lever_imocha.watermarks SET at = at - interval '1095 days'"))
+    assert remove(stack)["people"] == 0
+
+
+def test_nothing_is_removed_by_a_clock_that_is_years_ahead(stack: Stack) -> None:
+    opportunity = over(stack)
+    with pytest.raises(ClockError, match=r"days ahead of the database's, so that nothing is removed"):
+        remove(stack, ahead=1000)
+    assert stack.ledger.events.kinds(opportunity) != []
 
 
 def test_what_is_over_is_removed_and_the_rest_goes_on(stack: Stack) -> None:

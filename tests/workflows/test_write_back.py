@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from lever_imocha.errors import AssessmentError, NotPermittedError, RequestRejectedError, SettingsError, VendorDownError
+from lever_imocha.ledger.values import Work
 from lever_imocha.settings import parse_settings
 from lever_imocha.workflows.resolved_settings import refresh_resolved
 
@@ -318,3 +320,62 @@ def test_status_tags_that_lever_refuses_hold_up_nobody(stack: Stack) -> None:
     assert stack.run_write_back() == ["written back and moved on"]
     assert stack.world.opportunities[opportunity]["tags"] == [PYTHON, "assessed"]
     assert stack.stage(opportunity) == "Assessment Complete"
+
+
+def found_again(stack: Stack, opportunity: str, record: dict[str, Any]) -> None:
+    stack.world.opportunities[opportunity] = record
+    stack.world.deleted.clear()
+
+
+@pytest.mark.parametrize("noticed", ["by a sweep", "by a webhook"])
+@pytest.mark.parametrize("retake", ["never", "reattempt"])
+def test_the_report_of_who_is_found_again_is_written(stack: Stack, noticed: str, retake: str) -> None:
+    stack.settings = parse_settings(SETTINGS + f"rules: [{{retake: {retake}}}]\n")
+    opportunity = stack.candidate(PYTHON)
+    stack.run_invite()
+    stack.finish()
+    record = stack.world.opportunities[opportunity]
+    stack.world.delete(opportunity)
+    assert stack.run_write_back() == ["deleted in Lever"]
+    stack.run_invite()
+    assert stack.run_write_back() == []
+    found_again(stack, opportunity, record)
+    if noticed == "by a sweep":
+        stack.run_invite(full=True)
+    else:
+        stack.again(opportunity)
+        stack.ledger.queue.enqueue([opportunity], Work.INVITE)
+        stack.run_invite(sweep=False)
+    assert len(stack.world.mails) == 1
+    assert stack.run_write_back() == ["written back and moved on"]
+    assert len(stack.world.forms[opportunity]) == 1
+    assert stack.run_write_back() == []
+
+
+def test_who_was_written_back_before_is_not_written_back_again(stack: Stack) -> None:
+    opportunity = stack.candidate(PYTHON)
+    stack.run_invite()
+    stack.finish()
+    stack.run_write_back()
+    record = stack.world.opportunities[opportunity]
+    stack.world.delete(opportunity)
+    stack.run_invite(full=True)
+    found_again(stack, opportunity, record)
+    stack.ledger.queue.enqueue([opportunity], Work.INVITE)
+    stack.run_invite(full=True)
+    assert stack.due(Work.WRITE_BACK) == []
+
+
+def test_the_report_of_who_was_masked_is_not_waited_for(stack: Stack) -> None:
+    opportunity = stack.candidate(PYTHON)
+    stack.run_invite()
+    stack.finish()
+    record = stack.world.opportunities[opportunity]
+    stack.world.delete(opportunity)
+    stack.run_write_back()
+    stack.run_invite()
+    (number,) = stack.world.invitations
+    stack.ledger.invitations.mark_masked(opportunity, number)
+    found_again(stack, opportunity, record)
+    stack.run_invite(full=True)
+    assert stack.due(Work.WRITE_BACK) == []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, BinaryIO, Protocol, TypeVar
 from urllib.parse import quote
@@ -121,6 +121,11 @@ class LeverClient:
 
     def __init__(self, client: ApiClient) -> None:
         self._client = client
+
+    @property
+    def ahead(self) -> timedelta | None:
+        """By how much Lever's clock was ahead of ours at its last answer; None if it did not say."""
+        return self._client.server_clock.ahead
 
     def guarded(self, guard: Callable[[], object]) -> AbstractContextManager[None]:
         """Call `guard` before every write inside, after the turn was given; see `ApiClient.guarded`."""

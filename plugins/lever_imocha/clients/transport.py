@@ -20,6 +20,7 @@ from urllib3.util import Retry as RetryAfter
 
 from lever_imocha.clients.connections import BoundedAdapter, Deadline, ending_at
 from lever_imocha.clients.limits import Limiter
+from lever_imocha.clients.server_clock import ServerClock
 from lever_imocha.domain.metrics import Metrics, NoMetrics
 from lever_imocha.domain.types import fold_key
 from lever_imocha.errors import (
@@ -121,6 +122,7 @@ class ApiClient:
     :param metrics: told of every request, every 429 and every record that is skipped.
     :param clock: measures how long an answer takes, in seconds.
     :param tries: how often a call is sent at most.
+    :param server_clock: reads the vendor's clock from all answers.
     """
 
     def __init__(
@@ -137,12 +139,15 @@ class ApiClient:
         metrics: Metrics | None = None,
         clock: Callable[[], float] = time.monotonic,
         tries: int = TRIES,
+        server_clock: ServerClock | None = None,
     ) -> None:
         self._metrics = metrics or NoMetrics()
         self.vendor, self.base_url, self.session = vendor, base_url.rstrip("/"), session
         for scheme in ("https://", "http://"):
             session.mount(scheme, BoundedAdapter(pool_maxsize=4))
         self._clock, self._tries = clock, tries
+        self.server_clock = server_clock or ServerClock()
+        self.server_clock.watch(session)
         self._read_error = read_error
         self._limiter, self._timeout, self._sleep, self._max_wait = limiter, timeout, sleep, max_wait
         self._guard: Callable[[], object] | None = None

@@ -24,6 +24,10 @@ _PROBLEMS = {
         "not found in Lever",
         "Nothing if the candidate was deleted. If not: may the API key see them (confidential ones)?",
     ),
+    "limits.cancel_share": (
+        "has left, as more have than limits.cancel_share allows in an hour",
+        "If it is right: run lever_imocha_invite with allow_cancelling. If it is a mistake: mend it in Lever.",
+    ),
     "report not final": ("iMocha is still scoring", "Nothing for a day; then ask iMocha."),
     "iMocha masks not all": (
         "iMocha does not mask all of the attempts",
@@ -44,6 +48,10 @@ _PROBLEMS = {
     ),
     "ReattemptNotAllowedError": ("iMocha gives no second attempt now", "Nothing while the first attempt is running."),
     "ReportFileError": ("the report's PDF cannot be fetched", "Open the report at iMocha."),
+    "RateLimitedError": (
+        "the vendor says that there were too many requests",
+        "Nothing: it is tried again by itself. If it is this candidate only, for hours: ask the vendor.",
+    ),
     "VendorDownError": ("the vendor could not be reached", "Nothing: it is tried again by itself."),
     "OutcomeUnknownError": ("an answer was lost", "Nothing: it is looked up before anything is sent again."),
     "UnexpectedAnswerError": (

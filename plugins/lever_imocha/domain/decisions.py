@@ -452,8 +452,12 @@ def may_cancel(departures: Collection[Departure | None], cancel_when: Collection
     return all(departure in cancel_when for departure in departures)
 
 
+CANCEL_SHARE = "limits.cancel_share"
+"""Why invitations wait to be cancelled."""
+
+
 def may_cancel_many(leaving: int, open_invitations: int, share: float) -> bool:
-    """Tell whether one sweep may cancel, mask and forget for so many: more is more likely a mistake than the truth.
+    """Tell whether one sweep, or an hour, may cancel, mask and forget for so many: more is more likely a mistake.
 
     :param share: of the open invitations, from the settings; five may always.
     """

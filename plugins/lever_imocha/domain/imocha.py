@@ -50,15 +50,15 @@ _SPELLINGS = {fold_key(status): status for status in AttemptStatus} | {
 }
 
 
-def read_status(word: Any) -> AttemptStatus:
-    """Return the status that iMocha means by a word.
+def status_of(word: Any) -> AttemptStatus:
+    """Return the status that a word means: `AttemptStatus.UNKNOWN` for null, empty text and any not in imocha.md 3."""
+    return word if isinstance(word, AttemptStatus) else _SPELLINGS.get(fold_key(str(word or "")), AttemptStatus.UNKNOWN)
 
-    :return: `AttemptStatus.UNKNOWN` for null, empty text and any word not in imocha.md 3, which is also logged.
-    """
-    if isinstance(word, AttemptStatus):
-        return word
-    status = _SPELLINGS.get(fold_key(str(word or "")), AttemptStatus.UNKNOWN)
-    if status is AttemptStatus.UNKNOWN and word:
+
+def read_status(word: Any) -> AttemptStatus:
+    """Return the status that iMocha means by a word, as `status_of` does, and log one that is not known."""
+    status = status_of(word)
+    if status is AttemptStatus.UNKNOWN and word and not isinstance(word, AttemptStatus):
         log.warning("iMocha sent an unknown status: %.40r", word)
     return status
 
@@ -224,11 +224,10 @@ class Attempt(ImochaModel):
 
 
 class Callback(ImochaModel):
-    """What iMocha posts when an attempt starts or ends (imocha.md 6.1); e-mail address and scores are not read."""
+    """What iMocha posts when an attempt starts or ends (imocha.md 6.1); address, scores and times are not read."""
 
     test_invitation_id: _InvitationId
-    status: Status
-    attempted_on_utc: Annotated[str | None, Field(alias="attemptedOnUtc", pattern=r"^[ -~]{0,40}$")] = None
+    status: Annotated[AttemptStatus, BeforeValidator(status_of)]
 
 
 UTC_ZONE = 1200

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import BigInteger, Select, false, func, literal, or_, select, update
+from sqlalchemy import BigInteger, ColumnElement, Select, false, func, literal, or_, select, true, update
 from sqlalchemy.dialects.postgresql import insert
 
 from lever_imocha.domain.decisions import Departure
@@ -14,7 +14,7 @@ from lever_imocha.domain.imocha import AttemptStatus
 from lever_imocha.domain.rules import RuleKey
 from lever_imocha.errors import ClaimLostError
 from lever_imocha.ledger.base import Database, LedgerPart
-from lever_imocha.ledger.tables import assessments, invitations, stage_entries
+from lever_imocha.ledger.tables import assessments, effects, invitations, stage_entries
 from lever_imocha.ledger.values import Assessment, Work, WorkItem
 from lever_imocha.ledger.work_queue import WorkQueue, claimed_by
 
@@ -165,11 +165,17 @@ class Assessments(LedgerPart):
 
     def write_again(self, opportunity_id: str) -> None:
         """Have an opportunity whose hold is over moved on: the steps done stay done, the stage is left to do."""
+        self._write_again(assessments.c.opportunity_id == opportunity_id)
+
+    def _write_again(self, *which: ColumnElement[bool]) -> None:
+        """Have reports written that count as written, but for those of masked attempts: there is none any more."""
+        own = assessments.c
+        masked = select(true()).where(invitations.c.id == own.invitation_id, invitations.c.masked_at.is_not(None))
         written = (
             update(assessments)
-            .where(assessments.c.opportunity_id == opportunity_id, assessments.c.written_at.is_not(None))
+            .where(*which, own.written_at.is_not(None), ~masked.correlate(assessments).exists())
             .values(written_at=None)
-            .returning(assessments.c.opportunity_id)
+            .returning(own.opportunity_id)
         )
         with self._database.transaction():
             self._queue.enqueue(self._database.values(written), Work.WRITE_BACK)
@@ -186,6 +192,11 @@ class Assessments(LedgerPart):
         """
         return {row.opportunity_id: row.left_as for row in self._database.rows(self._can_begin())}
 
+    def count_open(self) -> int:
+        """Return how many opportunities have an invitation that the candidate could still begin."""
+        opened = self._can_begin().order_by(None).subquery()
+        return int(self._database.value(select(func.count(opened.c.opportunity_id.distinct()))))
+
     @staticmethod
     def _can_begin() -> Select[Any]:
         return (
@@ -196,14 +207,43 @@ class Assessments(LedgerPart):
         )
 
     def record_departure(self, opportunity_id: str, departure: Departure | None) -> None:
-        """Remember how an opportunity has left, or that it is back, so that only a change is looked at again."""
-        self._database.execute(
-            update(assessments)
-            .where(assessments.c.opportunity_id == opportunity_id, assessments.c.left_as.is_distinct_from(departure))
-            .values(left_as=departure)
-        )
+        """Remember how an opportunity has left, or that it is back, so that only a change is looked at again.
+
+        Of one that was deleted nothing counts as decided when it is seen again; the reports that it could not be given
+        are then written.
+        """
+        mine = assessments.c.opportunity_id == opportunity_id
+        with self._database.transaction():
+            if departure is Departure.DELETED:
+                entry = stage_entries.c
+                self._database.execute(
+                    update(stage_entries).where(entry.opportunity_id == opportunity_id).values(eligibility="")
+                )
+            else:
+                self._write_again(mine, assessments.c.left_as == Departure.DELETED, ~_has_form())
+            self._database.execute(
+                update(assessments)
+                .where(mine, assessments.c.left_as.is_distinct_from(departure))
+                .values(left_as=departure)
+            )
 
     def sharing(self, invitation_id: int) -> list[str]:
         """Return the opportunities an invitation belongs to: one person's, with the same test (imocha.md 5.3)."""
         query = select(assessments.c.opportunity_id).where(assessments.c.invitation_id == invitation_id)
         return self._database.values(query.order_by(assessments.c.id))
+
+
+def _has_form() -> ColumnElement[bool]:
+    """Return as SQL that the report's form is in Lever."""
+    made = effects.c
+    return (
+        select(true())
+        .where(
+            made.opportunity_id == assessments.c.opportunity_id,
+            made.subject == func.concat("invitation ", assessments.c.invitation_id),
+            made.step == "form",
+            made.done_at.is_not(None),
+        )
+        .correlate(assessments)
+        .exists()
+    )

@@ -17,6 +17,8 @@ POSTINGS = "lever.postings"
 """The names of Lever's postings, by their ids."""
 COMPARISON = "comparison"
 """What comparing Lever, iMocha and the ledger found last."""
+TEMPORARY_TAGS = "tags.borrowed"  # as ledgers of 0.1.0 have it
+"""The tags that a tag sync has put on an opportunity for a moment."""
 REFUSED = "webhooks.refused"
 """The last delivery that was refused; with a dot and the vendor's name."""
 ACCOUNT_KEYS = (ACCOUNT, TESTS)

@@ -34,6 +34,7 @@ from lever_imocha.domain.imocha import AttemptStatus
 from lever_imocha.errors import StillOpenError
 from lever_imocha.ledger.assessments import ENDED
 from lever_imocha.ledger.base import LedgerPart
+from lever_imocha.ledger.cache import TEMPORARY_TAGS
 from lever_imocha.ledger.tables import (
     DIGEST,
     alerts,
@@ -46,6 +47,7 @@ from lever_imocha.ledger.tables import (
     metadata,
     opportunities,
     reference,
+    requests,
     stage_entries,
     watermarks,
     work_items,
@@ -55,6 +57,9 @@ from lever_imocha.ledger.watermarks import REMOVED
 from lever_imocha.ledger.work_queue import is_dropped, unclaimed
 
 _OPEN = [status for status in AttemptStatus if status.is_open]
+_ALONE = text(f"LOCK TABLE {stage_entries} IN SHARE ROW EXCLUSIVE MODE")
+"""Waits for whoever records arrivals at this moment, and makes the next wait: or they would record whom we remove, by a
+statement that cannot see it yet. It comes first, when we hold nothing that others wait for."""
 _SHORTEST_ID = 5
 """What is shorter is no id of Lever's, and would be found in texts about others."""
 _REMEMBER = text(
@@ -89,6 +94,7 @@ class Erasure(LedgerPart):
         if len(opportunity_id) < _SHORTEST_ID:
             return {}
         with self._database.transaction() as connection:
+            connection.execute(_ALONE)
             self._database.rows(select(work_items).where(_about(work_items, [opportunity_id])).with_for_update())
             if still := self._open_things(opportunity_id, even_if_open=even_if_open):
                 raise StillOpenError(still)
@@ -108,9 +114,15 @@ class Erasure(LedgerPart):
             "it may have been invited, the answer was lost": found.where(assessments.c.intended_at.is_not(None)),
             "its report is not in Lever yet": found.where(_is_unwritten()),
             "it is not masked at iMocha yet": item.where(work.kind == Work.MASK, ~is_dropped()),
+            "what somebody asked for on the console is not done yet": select(true()).where(
+                _about(requests, [opportunity_id]), requests.c.done_at.is_(None)
+            ),
         }
         asked = {} if even_if_open else questions
-        asked |= {"a worker is at it": item.where(~unclaimed())}
+        asked |= {
+            "a worker is at it": item.where(~unclaimed()),
+            "a tag sync has put tags on it; run lever_imocha_sync_tags to its end": _carries_tags(opportunity_id),
+        }
         return [words for words, query in asked.items() if self._database.value(query.limit(1))]
 
     @staticmethod
@@ -140,6 +152,7 @@ class Erasure(LedgerPart):
             .with_for_update(skip_locked=True)
         )
         with self._database.transaction() as connection:
+            connection.execute(_ALONE)
             keys = self._database.values(done)
             if keys:
                 self._keep_them_out(connection, keys)
@@ -226,6 +239,13 @@ def _any(*conditions: ColumnElement[bool]) -> ColumnElement[bool]:
     return func.coalesce(select(true()).where(*conditions).limit(1).scalar_subquery(), false())
 
 
+def _carries_tags(opportunity_id: str) -> Any:
+    """Return as SQL that an opportunity has tags of a tag sync that are to be taken off: they ask for every test."""
+    kept = reference.c.value
+    on = and_(kept["opportunity_id"].astext == opportunity_id, kept["are_off"].as_boolean().is_not(true()))
+    return select(true()).where(reference.c.key == TEMPORARY_TAGS, on)
+
+
 def _own_invitations(keys: Sequence[str]) -> Any:
     """Return as SQL the invitations that belong to no other opportunity."""
     link, other, of_other = assessment_invitations.c, aliased(assessment_invitations), aliased(assessments)
@@ -255,9 +275,10 @@ def _is_unwritten() -> ColumnElement[bool]:
 
 
 def _is_open(opportunity_id: ColumnElement[str]) -> ColumnElement[bool]:
-    """Return as SQL that there is work about an opportunity, an arrival to decide, an open invitation or a report to write."""
+    """Return as SQL that something about an opportunity is to be done, to be decided, open at iMocha, or to be written."""
     return or_(
         _any(work_items.c.opportunity_id == opportunity_id, ~is_dropped()),
+        _any(requests.c.opportunity_id == opportunity_id, requests.c.done_at.is_(None)),
         _any(stage_entries.c.opportunity_id == opportunity_id, stage_entries.c.decided_at.is_(None)),
         _any(assessments.c.opportunity_id == opportunity_id, or_(_has_open_invitation(), _is_unwritten())),
     )

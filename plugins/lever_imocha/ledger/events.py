@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 
 from lever_imocha.ledger.base import LedgerPart
@@ -36,6 +37,11 @@ class Events(LedgerPart):
         """Return an opportunity's timeline, as words."""
         query = select(events.c.kind).where(events.c.opportunity_id == opportunity_id).order_by(events.c.id)
         return self._database.values(query)
+
+    def count(self, kind: str, *, since: datetime) -> int:
+        """Return to how many opportunities something happened since a time."""
+        query = select(func.count(events.c.opportunity_id.distinct())).where(events.c.at > since, events.c.kind == kind)
+        return int(self._database.value(query))
 
     def newest(self, opportunity_id: str, kinds: Collection[str]) -> list[Event]:
         """Return an opportunity's events of some kinds, newest first."""

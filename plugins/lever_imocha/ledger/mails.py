@@ -75,8 +75,10 @@ class Mails(LedgerPart):
         return int(self._database.value(query))
 
     def forget(self) -> None:
-        """Delete what no limit counts any more."""
-        self._database.execute(delete(mails).where(_MAIL.at < self._database.now() - WEEK))
+        """Delete what no limit counts any more; what a clock that was ahead has counted, counts from now on."""
+        now = self._database.now()
+        self._database.execute(delete(mails).where(_MAIL.at < now - WEEK))
+        self._database.execute(update(mails).where(_MAIL.at > now).values(at=now))
 
     @staticmethod
     def _unanswered(opportunity_id: str, test_id: int) -> tuple[ColumnElement[bool], ...]:

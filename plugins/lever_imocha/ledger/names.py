@@ -39,7 +39,7 @@ class Names(LedgerPart):
         since: datetime = self._database.value(
             statement.on_conflict_do_update(
                 index_elements=["opportunity_id"],
-                set_={"missing_since": func.coalesce(opportunities.c.missing_since, statement.excluded.missing_since)},
+                set_={"missing_since": func.least(opportunities.c.missing_since, statement.excluded.missing_since)},
             ).returning(opportunities.c.missing_since)
         )
         return since

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from lever_imocha.ledger.base import LedgerPart
@@ -14,6 +15,8 @@ ACTIVATED = "activated"
 """When this ledger's first sweep began."""
 SWEEP = "lever.sweep"
 """When a sweep of the trigger stages last began."""
+CANCELLING_ALLOWED = "limits.cancel_share"
+"""When a person last allowed to cancel more than the limit."""
 FULL_SWEEP = "lever.full_sweep"
 """When everybody in the trigger stages was last looked at."""
 REMOVED = "removed"
@@ -33,16 +36,29 @@ class Watermarks(LedgerPart):
         at = self.get(name)
         return min(at, now) if at is not None else None
 
-    def first(self, name: str) -> datetime:
-        """Return the time recorded under a name; now, from now on, when there is none yet."""
-        found = self.get(name)
+    def first(self, name: str, *, check: Callable[[], object] = lambda: None) -> datetime:
+        """Return the time recorded under a name; now, from now on, when there is none yet, or one that is still to come.
+
+        :param check: called before a new time is recorded; what it raises stops that.
+        """
+        found, now = self.get(name), self._database.now()
+        if found is not None and found > now:  # recorded by a clock that was ahead
+            mark = watermarks.c
+            self._database.execute(update(watermarks).where(mark.name == name, mark.at > now).values(at=now))
+            return now
         if found is None:
-            new = insert(watermarks).values(name=name, at=self._database.now())
+            check()
+            new = insert(watermarks).values(name=name, at=now)
             self._database.execute(new.on_conflict_do_nothing())
             found = self.get(name)
         if found is None:
             raise LookupError(f"the time {name!r} was deleted while it was read")
         return found
+
+    def database_time(self) -> datetime:
+        """Return the time by the database's own clock."""
+        now: datetime = self._database.value(select(func.clock_timestamp()))
+        return now
 
     def put(self, name: str, at: datetime) -> None:
         """Record how far a sweep has come."""

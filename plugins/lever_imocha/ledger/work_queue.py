@@ -250,6 +250,10 @@ class WorkQueue(LedgerPart):
         key = tuple_(_ITEM.opportunity_id, _ITEM.kind)
         self._database.execute(update(work_items).where(key.in_(first)).values(anew))
 
+    def count_waiting_for(self, error: str) -> int:
+        """Return how many work items wait for one reason."""
+        return int(self._database.value(select(func.count()).select_from(work_items).where(_ITEM.error == error)))
+
     def drop_masking(self, opportunity_ids: Collection[str]) -> int:
         """Have nothing masked of opportunities, because a person says so; return of how many.
 

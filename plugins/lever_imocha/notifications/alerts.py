@@ -4,27 +4,32 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Mapping, Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pkgutil import resolve_name
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from lever_imocha.domain.decisions import CANCEL_SHARE
 from lever_imocha.errors import LedgerError, redact
 from lever_imocha.hooks.ledger import ledger_engine
 from lever_imocha.ledger.alerts import AlertLog
+from lever_imocha.ledger.repository import Ledger
 from lever_imocha.notifications.messages import (
     SETTINGS,
     Alert,
     cancelling_alert,
+    cancelling_waits_alert,
     comparison_alert,
     ended_text,
     limit_alert,
+    list_alert,
     masking_alert,
     overdue_alert,
     per_candidate_alert,
     settings_troubles,
 )
 from lever_imocha.settings import AlertSettings, Settings, load_alerts
+from lever_imocha.workflows.vendor_lists import STAGES, ListRead
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +38,7 @@ _LONGEST = 4000
 
 
 def alert_waiting(settings: Settings, *, overdue: bool) -> None:
-    """Tell what waits in the ledger: whom limits hold, who will be masked, and, if wanted, what waits too long or is parked. Never raises.
+    """Tell what waits in the ledger: whom limits hold, also from being cancelled, who will be masked, and, if wanted, what waits too long or is parked. Never raises.
 
     A report may take as long as `write_back.report_retry` gives it before it counts as waiting.
     """
@@ -42,6 +47,7 @@ def alert_waiting(settings: Settings, *, overdue: bool) -> None:
         alerts = [
             limit_alert(known.over_limit(), per_hour=settings.limits.per_hour),
             per_candidate_alert(known.per_candidate()),
+            cancelling_waits_alert(Ledger(engine=ledger_engine()).queue.count_waiting_for(CANCEL_SHARE)),
         ]
         masking = masking_alert(known.to_mask())
         if overdue:
@@ -56,16 +62,32 @@ def alert_waiting(settings: Settings, *, overdue: bool) -> None:
     tell_ended([alert.source for alert in alerts], still=lasting)
 
 
-def alert_sweep(settings: Settings, problems: Sequence[str], held_back: tuple[int, int] | None) -> None:
-    """Tell what a sweep has found that came to its end, and what has ended as it shows. Never raises.
+def alert_sweep(
+    settings: Settings, problems: Sequence[str], held_back: tuple[int, int] | None, lists: Sequence[ListRead]
+) -> None:
+    """Tell what a sweep has found, and what has ended as it shows. Never raises.
 
     :param problems: of the settings; a task that fails tells them.
     :param held_back: how many seem to have left, of how many open invitations, so that nobody was cancelled.
+    :param lists: what came of reading the lists.
     """
     alert = cancelling_alert(held_back)
     tell(settings.alerts, alert)
     lasting = [*alert.troubles, *settings_troubles(problems)]
-    tell_ended([alert.source, SETTINGS], still=[trouble.key for trouble in lasting])
+    swept = any(one.name == STAGES and one.error is None for one in lists)
+    tell_ended([SETTINGS, *([alert.source] if swept else [])], still=[trouble.key for trouble in lasting])
+    alert_lists(settings.alerts, lists)
+
+
+def alert_lists(settings: AlertSettings, lists: Sequence[ListRead]) -> None:
+    """Tell which lists could not be read for as long as a candidate may wait, and which are read again. Never raises."""
+    now = datetime.now(UTC)
+    for one in lists:
+        alert = list_alert(one)
+        if one.is_late(now, settings.waiting):
+            tell(settings, alert)
+    if well := [list_alert(one).source for one in lists if one.error is None]:
+        tell_ended(well)
 
 
 def alert_comparison(settings: Settings, unexplained: Mapping[str, str], *, complete: bool) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 from lever_imocha.errors import LeverImochaError, SettingsError, WorkFailedError, listed, redact
 from lever_imocha.ledger.alerts import Overdue, OverHour, Trouble
 from lever_imocha.ledger.values import Work
+from lever_imocha.workflows.vendor_lists import ListRead
 
 SETTINGS = "settings"
 """The source of what the settings stop while the rest goes on: the row without candidates tells it, a sweep ends it."""
@@ -122,6 +123,26 @@ def limit_alert(waiting: OverHour, *, per_hour: int) -> Alert:
     return Alert(source, [Trouble(key=source, source=source, about=about)] if waiting.held else [], lambda _: text)
 
 
+_MANY_LEFT = (
+    "If it is a mistake, mend it in Lever, or put back the right API key; if it is right, run lever_imocha_invite with"
+    " allow_cancelling."
+)
+
+
+def cancelling_waits_alert(waiting: int) -> Alert:
+    """Make the alert that more have left within an hour than may be cancelled.
+
+    :param waiting: how many are not cancelled yet.
+    """
+    source = "limits.cancel_share in an hour"
+    text = (
+        f"{waiting} candidates have left whose invitations are not cancelled yet, nor are they forgotten: more than"
+        f" limits.cancel_share within an hour. {_MANY_LEFT}"
+    )
+    about = "nobody who has left waits for limits.cancel_share any more"
+    return Alert(source, [Trouble(key=source, source=source, about=about)] if waiting else [], lambda _: text)
+
+
 def cancelling_alert(held_back: tuple[int, int] | None) -> Alert:
     """Make the alert that a sweep was stopped because it would have cancelled or forgotten too much.
 
@@ -130,11 +151,21 @@ def cancelling_alert(held_back: tuple[int, int] | None) -> Alert:
     source, (leaving, open_invitations) = "limits.cancel_share", held_back or (0, 0)
     text = (
         f"{leaving} candidates were archived, deleted or moved away according to Lever, while {open_invitations} invitations"
-        " are open: above limits.cancel_share, so none was cancelled and nobody forgotten. If it is a mistake, mend it in"
-        " Lever, or put back the right API key; if it is right, run lever_imocha_invite with allow_cancelling."
+        f" are open: above limits.cancel_share, so none was cancelled and nobody forgotten. {_MANY_LEFT}"
     )
     about = "limits.cancel_share stops no sweep any more"
     return Alert(source, [Trouble(key=source, source=source, about=about)] if held_back else [], lambda _: text)
+
+
+def list_alert(read: ListRead) -> Alert:
+    """Make the alert about a list that cannot be read while other work goes on, told once until it is read again."""
+    source = f"list {read.name}"
+    last = f"was last read at {read.last:%Y-%m-%d %H:%M} UTC" if read.last else "was never read"
+    text = (
+        f"{read.name} cannot be read: {_said(read.error)} It {last}. What is known already is worked on all the same."
+    )
+    trouble = Trouble(key=source, source=source, about=f"{read.name} could not be read")
+    return Alert(source, [trouble] if read.error is not None else [], lambda _: text, repeats=False)
 
 
 def masking_alert(waits: Mapping[str, datetime]) -> Alert:

@@ -157,7 +157,7 @@ class CollectStageEntriesOperator(AssessmentOperator):
                     over_limit=over_limit,
                 )
                 if not by_webhook:
-                    alert_sweep(services.settings, workflow.problems, workflow.held_back)
+                    alert_sweep(services.settings, workflow.problems, workflow.held_back, workflow.lists)
             finally:
                 alert_waiting(services.settings, overdue=not by_webhook)
             self.log.info("%s opportunities to decide about", len(waiting))
@@ -228,6 +228,7 @@ class WaitForAttemptsSensor(BaseSensorOperator):
     @without_traceback
     def execute(self, context: Any) -> list[list[str]]:
         """Return batches of opportunity ids to write back, now or after waiting."""
+        from lever_imocha.notifications.alerts import alert_lists
         from lever_imocha.runtime.parameters import read
 
         wait = read(bool, self.wait, name="wait")
@@ -236,6 +237,7 @@ class WaitForAttemptsSensor(BaseSensorOperator):
         poll = services.settings.poll
         # What is due is not kept waiting by a sweep, unless sweeps have fallen behind.
         due = sweep.poll(rested=2 * poll.attempts if sweep.due() else None)
+        alert_lists(services.settings.alerts, sweep.lists)
         if not due and wait:
             self.defer(
                 trigger=EndedAttemptsTrigger(

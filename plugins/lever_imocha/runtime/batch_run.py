@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 
 from lever_imocha.domain.decisions import Outcome
-from lever_imocha.errors import LeverImochaError, Scope, WorkFailedError, as_ours
+from lever_imocha.errors import LeverImochaError, Witnesses, WorkFailedError, as_ours
 
 log = logging.getLogger(__name__)
 
@@ -24,21 +24,23 @@ def run_batch(
     :param newest: who came last, after a time, and waits. Before each candidate of the batch, one who came since the
         batch began is worked on: who comes alone during a burst does not wait for its end.
     :raises WorkFailedError: some failed; the others are done.
-    :raises LeverImochaError: what would fail for all of them (its scope is the account), at once.
+    :raises LeverImochaError: what would fail for all of them, see `Witnesses`, at once.
     """
     outcomes: dict[str, int] = {}
     failures: dict[str, LeverImochaError] = {}
+    witnesses = Witnesses()
     for opportunity_id in _in_turn(opportunity_ids, newest):
         try:
             outcome: Outcome | str = work(opportunity_id) or "nothing to do"
         except Exception as failure:
             error = as_ours(failure)
-            if error.scope is Scope.ACCOUNT:
+            if witnesses.concern_all(error):
                 raise error from None
             log.error("opportunity %s: %s", opportunity_id, error)
             failures[opportunity_id] = error
             outcome = "failed"
         else:
+            witnesses.is_well()
             log.info("opportunity %s: %s", opportunity_id, outcome)
         kind = str(outcome.action) if isinstance(outcome, Outcome) else outcome.partition(":")[0]
         outcomes[kind] = outcomes.get(kind, 0) + 1

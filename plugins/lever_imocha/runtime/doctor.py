@@ -42,16 +42,16 @@ def facts_of(
     :param paused: whether each DAG is paused, where Airflow can be asked.
     """
     lever, imocha = LeverHook(lever_conn_id), ImochaHook(imocha_conn_id)
-    clocks = {"Lever": ServerClock(), "iMocha": ServerClock()}
+    clocks: dict[str, ServerClock] = {}
 
     def lever_client() -> LeverClient:
         api = lever.api_client(_limiter("lever"), AirflowMetrics())
-        clocks["Lever"].watch(api.session)
+        clocks["Lever"] = api.server_clock
         return LeverClient(api)
 
     def imocha_client() -> ImochaClient:
         api = imocha.api_client(_limiter("imocha"), AirflowMetrics())
-        clocks["iMocha"].watch(api.session)
+        clocks["iMocha"] = api.server_clock
         return ImochaClient(api, requests.Session())
 
     return Facts(

@@ -72,9 +72,15 @@ class EndedAttemptsTrigger(BaseTrigger):
         yield TriggerEvent({"due": due})
 
     def _look(self, *, sweep: bool) -> list[str]:
+        from lever_imocha.notifications.alerts import alert_lists
         from lever_imocha.runtime.services import Services
 
         services = Services.open(lever_conn_id=self.lever_conn_id, imocha_conn_id=self.imocha_conn_id)
         watch = services.attempt_sweep()
-        # Two runs may wait at once: one sweep serves both.
-        return watch.poll(rested=timedelta(seconds=self.poll_interval / 2)) if sweep else watch.due()
+        if not sweep:
+            return watch.due()
+        try:
+            # Two runs may wait at once: one sweep serves both.
+            return watch.poll(rested=timedelta(seconds=self.poll_interval / 2))
+        finally:
+            alert_lists(services.settings.alerts, watch.lists)

@@ -21,7 +21,7 @@ from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect
 from starlette.routing import Mount
 
-from lever_imocha.domain.imocha import Callback
+from lever_imocha.domain.imocha import AttemptStatus, Callback
 from lever_imocha.domain.signatures import read_callback_token
 from lever_imocha.errors import DeliveryRefusedError
 from lever_imocha.ledger.cache import REFUSED
@@ -94,7 +94,9 @@ def create_app(
     @app.post("/webhooks/imocha/{token}")
     async def imocha(token: str, request: Request) -> JSONResponse:
         token = token_of(request.scope, token)
-        return await _answer("iMocha", _take_imocha(gate, token, partial(read, request)), refusals, last_refusals)
+        return await _answer(
+            "iMocha", _take_imocha(gate, token, partial(read, request), refusals), refusals, last_refusals
+        )
 
     return app
 
@@ -123,12 +125,14 @@ async def _take_lever(gate: DatabaseGate, body: Callable[[], Awaitable[bytes]]) 
     return "received" if new else "received before"
 
 
-async def _take_imocha(gate: DatabaseGate, token: str, body: Callable[[], Awaitable[bytes]]) -> str:
+async def _take_imocha(gate: DatabaseGate, token: str, body: Callable[[], Awaitable[bytes]], odd: RefusalLog) -> str:
     at = await gate.context()
     assessment_id = read_callback_token(token, at.callback_secret) if at.callback_secret else None
     if assessment_id is None:
         raise DeliveryRefusedError(404, at.problems.get("imocha", "unknown callback token"))
     callback = read_imocha_callback(await body())
+    if callback.status is AttemptStatus.UNKNOWN:
+        odd.note("a callback of iMocha names no status that is known here; the report decides")
     new = await gate.run(partial(_keep_callback, at.ledger, assessment_id, callback))
     return "received" if new else "received before"
 

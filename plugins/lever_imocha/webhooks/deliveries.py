@@ -110,10 +110,13 @@ def read_imocha_callback(body: bytes) -> Callback:
 
 
 def imocha_delivery(callback: Callback) -> NewDelivery:
-    """Return what to keep of a callback; one about a start is acted on, too: the report is read and decides."""
+    """Return what to keep of a callback: one of each status, whatever else it says.
+
+    One about a start is acted on, too: the report is read and decides.
+    """
     return NewDelivery(
         vendor="imocha",
-        key=f"{callback.test_invitation_id}:{callback.status}:{callback.attempted_on_utc or ''}",
+        key=f"{callback.test_invitation_id}:{callback.status}",
         event=callback.status.value,
         invitation_id=callback.test_invitation_id,
     )

@@ -42,7 +42,7 @@ class LastRefusals:
 
 
 class RefusalLog:
-    """Counts refusals by their reason, so that a stranger who sends many fills no log.
+    """Counts refusals, and what else is odd, by their reason, so that nobody who sends many fills a log.
 
     :param later: calls a function after a number of seconds.
     """

@@ -14,6 +14,8 @@ from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.values import Work
 from lever_imocha.settings import Settings
 from lever_imocha.workflows.listed_attempts import list_attempts
+from lever_imocha.workflows.vendor_lists import ListRead
+from lever_imocha.workflows.work import past_failures
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +35,8 @@ class AttemptSweep:
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._imocha, self._ledger, self._settings, self._clock = imocha, ledger, settings, clock
+        self.lists: list[ListRead] = []
+        """What came of reading iMocha's list of attempts, if it was read."""
 
     def poll(self, *, rested: timedelta | None = None) -> list[str]:
         """Sweep Retrieve Invites since the last time, look at a few reports directly, and return what is due.
@@ -60,6 +64,16 @@ class AttemptSweep:
         return due
 
     def _sweep(self, last: datetime | None, now: datetime) -> None:
+        error: LeverImochaError | None = None
+        try:
+            self._read_windows(last, now)
+        except Exception as failure:
+            error = as_ours(failure)
+            raise
+        finally:
+            self.lists = [ListRead(name="iMocha's list of attempts", last=last, error=error)]
+
+    def _read_windows(self, last: datetime | None, now: datetime) -> None:
         poll = self._settings.poll
         last = last or now - poll.attempts_window
         start = last - poll.attempts_overlap
@@ -84,14 +98,10 @@ class AttemptSweep:
             report = self._imocha.get_report(invitation_id)
         except VendorRefusedError:
             log.debug("invitation %s has no report yet", invitation_id)
-        except Exception as failure:
-            error = as_ours(failure)
-            if error.scope is Scope.ACCOUNT:
-                raise error from None
-            log.warning("invitation %s: its report cannot be read: %s", invitation_id, error)
         else:
             if report.status not in (AttemptStatus.PENDING, AttemptStatus.UNKNOWN):
                 self._record({invitation_id: report.status})
+        self._ledger.invitations.mark_checked(invitation_id)
 
     def _record(self, statuses: Mapping[int, AttemptStatus], *, listed: bool = False) -> None:
         """Record what became of invitations; where recruiters see it in Lever, have it shown."""
@@ -99,8 +109,9 @@ class AttemptSweep:
 
     def _check_reports(self) -> None:
         older_than = self._settings.poll.report_check
-        for invitation_id in self._ledger.invitations.to_check(older_than=older_than, limit=_CHECKS_AT_ONCE):
-            self._check(invitation_id)
+        invitations = self._ledger.invitations.to_check(older_than=older_than, limit=_CHECKS_AT_ONCE)
+        for invitation_id, error in past_failures(invitations, self._check):
+            log.warning("invitation %s: its report cannot be read: %s", invitation_id, error)
             self._ledger.invitations.mark_checked(invitation_id)
 
 

@@ -11,9 +11,11 @@ from lever_imocha.domain.decisions import Departure, may_cancel
 from lever_imocha.domain.imocha import AttemptStatus
 from lever_imocha.errors import NotFoundError, NotPermittedError, VendorRefusedError
 from lever_imocha.ledger.repository import Ledger
+from lever_imocha.ledger.values import WorkItem
 from lever_imocha.settings import Settings
 from lever_imocha.workflows.deletion import DeletionEvidence
 from lever_imocha.workflows.idempotency import send_until_answered
+from lever_imocha.workflows.limits import CancelLimit
 from lever_imocha.workflows.masking import Masking
 from lever_imocha.workflows.work import past_failures, raise_first
 
@@ -31,29 +33,36 @@ class Cancellation:
         settings: Settings,
         deletion: DeletionEvidence,
         masking: Masking,
+        limit: CancelLimit,
         sleep: Callable[[float], None],
     ) -> None:
+        self._limit = limit
         self._sleep, self._deletion, self._masking = sleep, deletion, masking
         self._imocha, self._ledger = imocha, ledger
         self._cancel_when = {kind for kind in Departure if getattr(settings.cancel_when, kind.value)}
 
-    def leave(self, opportunity_id: str, departure: Departure, trigger_stages: Collection[str]) -> None:
+    def leave(self, item: WorkItem, departure: Departure, trigger_stages: Collection[str]) -> None:
         """Cancel the opportunity's open invitations; forget the name of a deleted or anonymised candidate, and plan masking.
 
         An invitation that another opportunity of the same person shares is left open until that has left, too.
 
         :param trigger_stages: ids; an opportunity in one of them has not left.
+        :param item: the work item under which this is done.
+        :raises NotYet: too many have left at once; nothing is cancelled or forgotten yet.
         :raises ApiError: a vendor could not be reached; nothing is forgotten yet.
         """
-        if departure in self._cancel_when:
-            invitations = self._ledger.assessments.open_invitations(opportunity_id)
+        opportunity_id = item.opportunity_id
+        if departure in self._cancel_when and (
+            invitations := self._ledger.assessments.open_invitations(opportunity_id)
+        ):
+            self._limit.check(item)
             cancel = partial(self._cancel_unless_shared, opportunity_id, departure, trigger_stages)
             raise_first(past_failures(invitations, cancel))
         if departure is Departure.DELETED:
             with self._ledger.transaction():
+                self._ledger.assessments.record_departure(opportunity_id, departure)
                 self._masking.plan(opportunity_id)
                 self._ledger.names.erase(opportunity_id)
-                self._ledger.assessments.record_departure(opportunity_id, departure)
 
     def _cancel_unless_shared(
         self, opportunity_id: str, departure: Departure, trigger_stages: Collection[str], invitation_id: int

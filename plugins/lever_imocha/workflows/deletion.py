@@ -12,6 +12,7 @@ from lever_imocha.domain.decisions import Departure, departed
 from lever_imocha.errors import NotFoundError, VendorRefusedError
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.workflows.account import check_account
+from lever_imocha.workflows.clocks import clock_problem
 
 log = logging.getLogger(__name__)
 
@@ -34,8 +35,13 @@ class DeletionEvidence:
     def is_deleted(self, opportunity_id: str) -> bool:
         """Tell whether an opportunity that Lever does not find is deleted; the first such answer is remembered.
 
+        While our clock is wrong nobody counts as deleted: a day may not have passed.
+
         :raises SettingsError: the key is another account's, which finds nobody of ours, however long it is asked.
         """
+        if problem := clock_problem(self._lever):
+            log.warning("opportunity %s is not taken for deleted: %s", opportunity_id, problem)
+            return False
         missing_since = self._ledger.names.record_missing(opportunity_id)
         if opportunity_id in self._listed:
             return True

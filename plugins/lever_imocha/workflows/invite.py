@@ -35,11 +35,12 @@ from lever_imocha.ledger.values import CANDIDATE_WORK, Assessment, StageEntry, W
 from lever_imocha.settings import Settings
 from lever_imocha.workflows.active_tests import ActiveTests
 from lever_imocha.workflows.cancellation import Cancellation
+from lever_imocha.workflows.clocks import first_time
 from lever_imocha.workflows.deletion import NOT_FOUND, DeletionEvidence
 from lever_imocha.workflows.effects import EffectMaker
 from lever_imocha.workflows.explain import INVITE_REFUSED, Explainer, concerns_recruiters, expanded, told_why
 from lever_imocha.workflows.invitation_sender import InvitationSender
-from lever_imocha.workflows.limits import Limits
+from lever_imocha.workflows.limits import CancelLimit, Limits
 from lever_imocha.workflows.masking import Masking
 from lever_imocha.workflows.requests import carry_out_requests
 from lever_imocha.workflows.resolved_settings import (
@@ -53,6 +54,7 @@ from lever_imocha.workflows.resolved_settings import (
 from lever_imocha.workflows.situation import SituationReader, facts_of, with_entry
 from lever_imocha.workflows.stage_sweep import StageSweep
 from lever_imocha.workflows.test_links import NamedLinks
+from lever_imocha.workflows.vendor_lists import ListRead
 from lever_imocha.workflows.work import NotYet, Result, WorkRunner, past_failures, raise_first
 
 log = logging.getLogger(__name__)
@@ -93,6 +95,7 @@ class InviteWorkflow:
             settings=settings,
             tests=ActiveTests(imocha=imocha, ledger=ledger, clock=clock),
             links=NamedLinks(imocha=imocha, ledger=ledger),
+            first=first_time(ledger, lever),
         )
         self._sender = InvitationSender(
             imocha=imocha,
@@ -112,12 +115,14 @@ class InviteWorkflow:
             clock=clock,
             sleep=sleep,
         )
+        self._cancel_limit = CancelLimit(ledger=ledger, settings=settings.limits, clock=clock)
         self._cancellation = Cancellation(
             imocha=imocha,
             ledger=ledger,
             settings=settings,
             deletion=self._deletion,
             masking=self._masking,
+            limit=self._cancel_limit,
             sleep=sleep,
         )
         effects = EffectMaker(lever=lever, ledger=ledger, sleep=sleep)
@@ -129,6 +134,8 @@ class InviteWorkflow:
         """The opportunities whose candidates were invited, or invited again, by this workflow."""
         self.held_back: tuple[int, int] | None = None
         """Set when the last sweep found that too many seem to have left: how many, of how many open invitations."""
+        self.lists: list[ListRead] = []
+        """What came of reading Lever's lists in the last sweep."""
 
     def collect(
         self,
@@ -150,29 +157,9 @@ class InviteWorkflow:
         :raises LeverImochaError: the sweep failed, and nobody is due who could be worked on meanwhile.
         """
         carry_out_requests(self._ledger)
-        failure: LeverImochaError | None = None
-        if sweep:
-            self._known_resolved = refresh_resolved(self._ledger, self._lever, self._settings, templates=False)
-            before, now = problems_of_last_sweep(self._ledger), self._resolved.problems
-            if before and before != now:
-                # Who waited for the settings is tried again, and who came unseen is looked for.
-                self._ledger.queue.release_waiting_for(_SETTINGS)
-                full = True
-            stage_sweep = StageSweep(
-                lever=self._lever,
-                ledger=self._ledger,
-                settings=self._settings,
-                situations=self._situations,
-                clock=self._clock,
-                allow_cancelling=allow_cancelling,
-            )
-            try:
-                stage_sweep.run(self._resolved, full=full)
-            except Exception as error:
-                failure = as_ours(error)
-            self.held_back = stage_sweep.held_back
-            if before != now and failure is None:
-                keep_problems(self._ledger, now)
+        if allow_cancelling:
+            self._cancel_limit.allow()
+        failure = self._sweep(full=full, allow_cancelling=allow_cancelling) if sweep else None
         if failure is not None and failure.scope is Scope.ACCOUNT:
             raise failure
         self._limits.settle(over_limit)
@@ -182,6 +169,32 @@ class InviteWorkflow:
                 raise failure
             log.error("the stages could not be swept, whoever is known to wait is worked on all the same: %s", failure)
         return due
+
+    def _sweep(self, *, full: bool, allow_cancelling: bool) -> LeverImochaError | None:
+        """Sweep the trigger stages; return why that failed."""
+        failure: LeverImochaError | None = None
+        self._known_resolved = refresh_resolved(self._ledger, self._lever, self._settings, templates=False)
+        before, now = problems_of_last_sweep(self._ledger), self._resolved.problems
+        if before and before != now:
+            # Who waited for the settings is tried again, and who came unseen is looked for.
+            self._ledger.queue.release_waiting_for(_SETTINGS)
+            full = True
+        stage_sweep = StageSweep(
+            lever=self._lever,
+            ledger=self._ledger,
+            settings=self._settings,
+            situations=self._situations,
+            clock=self._clock,
+            allow_cancelling=allow_cancelling,
+        )
+        try:
+            stage_sweep.run(self._resolved, full=full)
+        except Exception as error:
+            failure = as_ours(error)
+        self.held_back, self.lists = stage_sweep.held_back, stage_sweep.lists
+        if before != now and failure is None:
+            keep_problems(self._ledger, now)
+        return failure
 
     @property
     def problems(self) -> tuple[str, ...]:
@@ -218,7 +231,7 @@ class InviteWorkflow:
                 try:
                     outcomes.append(self._runner.do(item, partial(work, item, situation, items)))
                 except LeverImochaError as error:
-                    if error.scope is Scope.ACCOUNT:
+                    if error.scope is not Scope.CANDIDATE:
                         self._runner.release_all(items.values())
                         raise
                     failures.append(error)
@@ -285,10 +298,11 @@ class InviteWorkflow:
     def _cancel(self, item: WorkItem, situation: Situation | None, items: dict[Work, WorkItem]) -> Outcome | None:
         departure = self._departure(situation)
         if departure is None:
+            self._ledger.assessments.record_departure(item.opportunity_id, None)
             return None
         if situation is not None:
             self._sender.recover_invitations(situation.opportunity)
-        self._cancellation.leave(item.opportunity_id, departure, self._resolved.trigger_stages)
+        self._cancellation.leave(item, departure, self._resolved.trigger_stages)
         self._have_shown(item, items)
         return Outcome(Action.IGNORE, departure.reason)
 
@@ -338,7 +352,11 @@ class InviteWorkflow:
 
     def _with_attempts(self, situation: Situation, entry: StageEntry) -> tuple[Situation, Mapping[int, Assessment]]:
         """Complete the situation by what the ledger, and where the decision rests on it iMocha, say of the attempts."""
-        assessments = {known.test_id: known for known in self._ledger.assessments.of(entry.opportunity_id)}
+        found = self._ledger.assessments.of(entry.opportunity_id)
+        if any(known.left_as is Departure.DELETED for known in found):  # it is not: its reports are to be written first
+            self._ledger.assessments.record_departure(entry.opportunity_id, self._departure(situation))
+            found = self._ledger.assessments.of(entry.opportunity_id)
+        assessments = {known.test_id: known for known in found}
         situation = with_entry(self._limits.applied(situation), facts_of(entry), assessments.values())
         situation = replace(situation, recently_restored=self._recently_restored)
         asked = {

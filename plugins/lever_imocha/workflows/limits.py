@@ -1,15 +1,22 @@
-"""Keeps the e-mails to candidates within the settings' limits, and says whom they hold."""
+"""Keeps e-mails, and cancelling, within the settings' limits, and says whom they hold."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime, timedelta
 
-from lever_imocha.domain.decisions import OverLimit, Reason, Situation
+from lever_imocha.domain.decisions import CANCEL_SHARE, OverLimit, Reason, Situation, may_cancel_many
 from lever_imocha.ledger.repository import Ledger
+from lever_imocha.ledger.values import WorkItem
+from lever_imocha.ledger.watermarks import CANCELLING_ALLOWED
 from lever_imocha.settings import LimitSettings
+from lever_imocha.workflows.work import NotYet
 
 log = logging.getLogger(__name__)
+
+_HOUR = timedelta(hours=1)
 
 
 class Limits:
@@ -49,3 +56,35 @@ class Limits:
         activation = self._ledger.entries.of_activation() if held.get(Reason.LIMIT) else None
         if activation is not None:
             log.info("of those in the stage before the activation, %s", activation)
+
+
+class CancelLimit:
+    """The limit of cancelling in any hour, whoever asks for it: somebody may archive everybody by mistake.
+
+    Who is above it waits, and goes on when no more wait than an hour may cancel, or when a person allows it. Workers that
+    look at the same moment may each let one more through.
+
+    :param clock: aware UTC now.
+    """
+
+    def __init__(self, *, ledger: Ledger, settings: LimitSettings, clock: Callable[[], datetime]) -> None:
+        self._ledger, self._share, self._clock = ledger, settings.cancel_share, clock
+
+    def allow(self) -> None:
+        """Lift the limit for an hour: a person has said that it is no mistake that so many have left."""
+        self._ledger.watermarks.put(CANCELLING_ALLOWED, self._clock())
+        self._ledger.queue.release_waiting_for(CANCEL_SHARE)
+
+    def check(self, item: WorkItem) -> None:
+        """Let one opportunity's invitations be cancelled.
+
+        :raises NotYet: that would be too many.
+        """
+        since = self._clock() - _HOUR
+        allowed = self._ledger.watermarks.get(CANCELLING_ALLOWED)
+        if allowed is not None and allowed > since:
+            return
+        cancelled = self._ledger.events.count("cancelled", since=since)
+        waiting = self._ledger.queue.count_waiting_for(CANCEL_SHARE) + (item.error != CANCEL_SHARE)
+        if not may_cancel_many(cancelled + waiting, cancelled + self._ledger.assessments.count_open(), self._share):
+            raise NotYet(CANCEL_SHARE, pause=_HOUR, failed=False)

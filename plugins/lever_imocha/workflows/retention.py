@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 
+from lever_imocha.errors import ClockError
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.watermarks import FULL_SWEEP
 from lever_imocha.settings import RetentionSettings
@@ -14,6 +15,8 @@ from lever_imocha.settings import RetentionSettings
 log = logging.getLogger(__name__)
 
 _BATCH, _MOST_BATCHES = 50, 10_000
+_CLOCKS_DIFFER = timedelta(days=1)
+"""Less changes little: the shortest time for which something is kept is days."""
 
 
 class Retention:
@@ -29,8 +32,15 @@ class Retention:
         """Remove all that is too old, or half a million of each kind; return how many of each.
 
         People count from the last sweep of everybody in the stages: while there is none, they may sit there unseen.
+
+        :raises ClockError: our clock is days ahead of the database's; nothing is removed.
         """
         erasure, keep, now = self._ledger.erasure, self._settings, self._clock()
+        if (ahead := now - self._ledger.watermarks.database_time()) > _CLOCKS_DIFFER:
+            raise ClockError(
+                f"Our clock is {ahead.days} days ahead of the database's, so that nothing is removed. Set the clocks of"
+                " Airflow's and the database's machines by a time server (NTP)."
+            )
         removed = {
             "deliveries": _all(partial(erasure.remove_deliveries, before=now - keep.deliveries)),
             "events": _all(partial(erasure.remove_events, before=now - keep.events)),

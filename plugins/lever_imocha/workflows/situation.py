@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import cached_property
 
 from lever_imocha.domain.arrivals import ArrivalFacts
@@ -17,11 +17,10 @@ from lever_imocha.ledger.watermarks import ACTIVATED
 from lever_imocha.settings import Settings
 from lever_imocha.workflows.active_tests import ActiveTests
 from lever_imocha.workflows.asked_tests import AskedTests
+from lever_imocha.workflows.clocks import CLOCKS_DIFFER
 from lever_imocha.workflows.resolved_settings import ResolvedSettings, tag_scheme
 from lever_imocha.workflows.temporary_tags import TemporaryTags, lasting_tags, temporary_tags
 from lever_imocha.workflows.test_links import NamedLinks
-
-_CLOCKS_DIFFER = timedelta(minutes=5)
 
 
 class SituationReader:
@@ -29,8 +28,7 @@ class SituationReader:
 
     :param tests: iMocha's active tests, read at most once a run.
     :param links: likewise their links, for the rules that name one.
-    :param first: returns the time kept under a name; without it, the ledger's `Watermarks.first`, which keeps now when
-        there is none yet.
+    :param first: returns the time kept under a name, as `first_time` does.
     """
 
     def __init__(
@@ -40,10 +38,9 @@ class SituationReader:
         settings: Settings,
         tests: ActiveTests,
         links: NamedLinks,
-        first: Callable[[str], datetime] | None = None,
+        first: Callable[[str], datetime],
     ) -> None:
-        self._ledger, self._tests, self._links = ledger, tests, links
-        self._first = first or ledger.watermarks.first
+        self._ledger, self._tests, self._links, self._first = ledger, tests, links, first
         self._asked = AskedTests(settings=settings, first=self._first)
         self._existing, self._scheme = settings.activation.existing, tag_scheme(settings)
 
@@ -108,7 +105,7 @@ class SituationReader:
         """Tell whether a webhook told of the stage change before the first sweep: then the integration ran already."""
         entered = opportunity.entered_stage_at
         return entered < self.activated_at and self._ledger.deliveries.has_stage_change(
-            opportunity.id, since=entered - _CLOCKS_DIFFER
+            opportunity.id, since=entered - CLOCKS_DIFFER
         )
 
 

@@ -21,6 +21,7 @@ from lever_imocha.settings import Settings
 from lever_imocha.workflows.resolved_settings import ResolvedSettings
 from lever_imocha.workflows.situation import SituationReader
 from lever_imocha.workflows.temporary_tags import TemporaryTags
+from lever_imocha.workflows.vendor_lists import STAGES, ListRead
 from lever_imocha.workflows.work import past_failures, raise_first
 
 log = logging.getLogger(__name__)
@@ -48,6 +49,8 @@ class StageSweep:
         self._allow_cancelling = allow_cancelling
         self.held_back: tuple[int, int] | None = None
         """Set when too many seem to have left: how many, and how many invitations are open."""
+        self.lists: list[ListRead] = []
+        """What came of reading Lever's lists."""
         self._lever, self._ledger, self._settings = lever, ledger, settings
         self._situations, self._clock = situations, clock
 
@@ -60,8 +63,13 @@ class StageSweep:
         """
         now = self._clock()
         since, last = self._narrowed_since(now, full=full), self._ledger.watermarks.past(SWEEP, now)
-        self._situations.activate()  # also when nobody is there
-        in_stage = self._record_entries(resolved, since)
+        try:
+            self._situations.activate()  # also when nobody is there
+            in_stage = self._record_entries(resolved, since)
+        except Exception as failure:
+            self.lists.append(ListRead(name=STAGES, last=last, error=as_ours(failure)))
+            raise
+        self.lists.append(ListRead(name=STAGES, last=last))
         self._ledger.watermarks.put(SWEEP, now)
         if since is None:
             self._ledger.watermarks.put(FULL_SWEEP, now)
@@ -148,15 +156,17 @@ class StageSweep:
 
         :return: None when it cannot be read.
         """
-        last = self._ledger.watermarks.past(f"lever.{name}", now) or last_sweep
+        known = self._ledger.watermarks.past(f"lever.{name}", now)
+        last, found, error = known or last_sweep, list[str](), None
         try:
-            return list(read(last - self._settings.poll.overlap)) if last is not None else []
+            found = list(read(last - self._settings.poll.overlap)) if last is not None else []
         except Exception as failure:
             error = as_ours(failure)
             if error.scope is Scope.ACCOUNT:
                 raise error from None
             log.warning("Lever's list of %s opportunities cannot be read, the next sweep tries again: %s", name, error)
-            return None
+        self.lists.append(ListRead(name=f"Lever's list of {name} opportunities", last=known, error=error))
+        return found if error is None else None
 
     def _in_stages(
         self, stages: Sequence[str], since: datetime | None, seen_ids: set[str], unreadable: set[str]

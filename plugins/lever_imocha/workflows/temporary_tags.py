@@ -12,9 +12,8 @@ from dataclasses import asdict, dataclass, replace
 from uuid import uuid4
 
 from lever_imocha.domain.lever import Opportunity
+from lever_imocha.ledger.cache import TEMPORARY_TAGS
 from lever_imocha.ledger.repository import Ledger
-
-_KEY = "tags.borrowed"  # as ledgers of 0.1.0 have it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,12 +41,12 @@ def mark_off(ledger: Ledger, temporary: TemporaryTags) -> None:
 
 
 def _put(ledger: Ledger, temporary: TemporaryTags) -> None:
-    ledger.cache.put(_KEY, asdict(temporary))
+    ledger.cache.put(TEMPORARY_TAGS, asdict(temporary))
 
 
 def temporary_tags(ledger: Ledger) -> TemporaryTags | None:
     """Return the tags that the last sync has put on; None when there was none."""
-    found = ledger.cache.get(_KEY)
+    found = ledger.cache.get(TEMPORARY_TAGS)
     return TemporaryTags(**found) if found else None
 
 

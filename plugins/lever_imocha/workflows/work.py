@@ -9,7 +9,15 @@ from typing import Any, TypeVar
 
 from lever_imocha.domain.decisions import Outcome
 from lever_imocha.domain.pauses import pause_after_failure
-from lever_imocha.errors import ApiError, ClaimLostError, LeverImochaError, Scope, VendorRefusedError, as_ours
+from lever_imocha.errors import (
+    ApiError,
+    ClaimLostError,
+    LeverImochaError,
+    Scope,
+    VendorRefusedError,
+    Witnesses,
+    as_ours,
+)
 from lever_imocha.ledger.values import Work, WorkItem
 from lever_imocha.ledger.work_queue import WorkQueue
 
@@ -35,20 +43,22 @@ class NotYet(Exception):  # noqa: N818 - no error: nothing went wrong
 
 
 def past_failures(things: Iterable[T], work: Callable[[T], object]) -> list[tuple[T, LeverImochaError]]:
-    """Do work on each of one candidate's tests or invitations, also past one that fails.
+    """Do work on each of several things, such as one candidate's tests, also past one that fails.
 
     :return: those that failed, each with its error.
-    :raises LeverImochaError: what would fail for all of them, at once.
+    :raises LeverImochaError: what would fail for all of them, see `Witnesses`, at once.
     """
-    failures = []
+    failures, witnesses = [], Witnesses()
     for thing in things:
         try:
             work(thing)
         except Exception as failure:
             error = as_ours(failure)
-            if error.scope is Scope.ACCOUNT or isinstance(error, ClaimLostError):
+            if witnesses.concern_all(error) or isinstance(error, ClaimLostError):
                 raise error from None
             failures.append((thing, error))
+        else:
+            witnesses.is_well()
     return failures
 
 
@@ -94,10 +104,12 @@ class WorkRunner:
     def fail(self, item: WorkItem, error: LeverImochaError) -> str:
         """Put an item off because its work failed.
 
-        What concerns the whole account says nothing about this item: it is due again at once.
+        What concerns the whole account says nothing about this item: it is due again at once. What may concern it puts the
+        item off, so that the others come first.
 
         :return: that it has failed again.
-        :raises LeverImochaError: the error, if it is about the account or new: a run fails for what failed newly only.
+        :raises LeverImochaError: the error, if it is not about this candidate alone, or new: a run fails for what failed
+            newly only.
         """
         if error.scope is Scope.ACCOUNT:
             self._queue.release(item)
@@ -105,8 +117,11 @@ class WorkRunner:
         name = type(error).__name__
         refused = item.kind is Work.INVITE and isinstance(error, VendorRefusedError)
         passes = isinstance(error, ApiError) and error.passes
-        self._give_back(item, name, pause_after_failure(item.tries, refused=refused, passes=passes))
-        if item.error != name:
+        pause = pause_after_failure(item.tries, refused=refused, passes=passes)
+        if pause is not None and error.retry_after is not None:
+            pause = max(pause, timedelta(seconds=error.retry_after))
+        self._give_back(item, name, pause)
+        if item.error != name or error.scope is Scope.UNCLEAR:
             raise error
         log.warning("opportunity %s: %s failed again: %s", item.opportunity_id, item.kind, error)
         return f"failed again: {name}"

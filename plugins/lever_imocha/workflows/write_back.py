@@ -10,7 +10,7 @@ from functools import cache, partial
 
 from lever_imocha.clients.imocha import ImochaClient
 from lever_imocha.clients.lever import LeverClient
-from lever_imocha.domain.decisions import awaited_test, may_move_on
+from lever_imocha.domain.decisions import Departure, awaited_test, may_move_on
 from lever_imocha.domain.forms import FormTemplate, fill_form, is_same_form, report_file_name
 from lever_imocha.domain.imocha import AttemptStatus, Report
 from lever_imocha.domain.lever import Opportunity
@@ -28,6 +28,7 @@ from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.values import Assessment, Effect, Work, WorkItem
 from lever_imocha.settings import Settings
 from lever_imocha.workflows.asked_tests import AskedTests
+from lever_imocha.workflows.clocks import first_time
 from lever_imocha.workflows.deletion import NOT_FOUND, DeletionEvidence
 from lever_imocha.workflows.effects import EffectMaker
 from lever_imocha.workflows.explain import (
@@ -221,6 +222,7 @@ class WriteBackWorkflow:
         :param why: the kind of event.
         """
         with self._ledger.transaction():
+            self._ledger.assessments.record_departure(item.opportunity_id, Departure.DELETED)
             self._ledger.events.record(why, opportunity_id=item.opportunity_id)
             self._ledger.queue.enqueue([item.opportunity_id], Work.CANCEL, starts_run=True)
             self._ledger.assessments.mark_written([assessment.id for assessment in assessments])
@@ -250,7 +252,7 @@ class WriteBackWorkflow:
     @staticmethod
     def _is_anonymized(assessment: Assessment, read: Callable[[], Opportunity]) -> bool:
         """Look at those who have left: only who was archived is anonymised (lever.md 12), and a read is a call."""
-        return assessment.left_as is not None and read().is_anonymized
+        return assessment.left_as is not None and bool(read().is_anonymized)
 
     def _write_steps(self, item: WorkItem, assessment: Assessment, invitation_id: int, report: Report) -> None:
         step = partial(self._step, item, assessment)
@@ -378,7 +380,7 @@ class WriteBackWorkflow:
         known = {assessment.test_id: assessment for assessment in self._ledger.assessments.of(opportunity.id)}
         done = {test_id for test_id, item in known.items() if item.id in written or item.written_at is not None}
         tags = lasting_tags(opportunity, self._ledger, before=before)
-        asked = AskedTests(settings=self._settings, first=self._ledger.watermarks.first)
+        asked = AskedTests(settings=self._settings, first=first_time(self._ledger, self._lever))
         awaited = awaited_test(asked.of(opportunity.model_copy(update={"tags": tags}), rule), done)
         if awaited is None:
             return ""

@@ -36,7 +36,7 @@ from lever_imocha.ledger.limiter import SharedLimiter
 from lever_imocha.ledger.overview import PeopleFilter
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.tables import SCHEMA
-from lever_imocha.ledger.values import CANDIDATE_WORK, Act, Effect, NewDelivery, NewEntry, Work, WorkItem
+from lever_imocha.ledger.values import CANDIDATE_WORK, Act, Effect, NewDelivery, NewEntry, Request, Work, WorkItem
 from lever_imocha.ledger.worker_locks import WorkerLock, lock_worker
 from rich.console import Console
 from rich.table import Table
@@ -588,6 +588,8 @@ class Cases:
             lambda _turn, _: overview.attention(overdue_before=rows.now - minutes, each=10),
         )  # fmt: skip
         yield Case("Overview.timeline", "one", lambda turn, _: overview.timeline(self._key(rows.written, turn)))
+        yield Case("Overview.of_run", "one", lambda turn, _: overview.of_run(f"lever_imocha_invite/{turn}"))
+        yield Case("Evidence.of", "one", lambda turn, _: self.ledger.evidence.of(self._key(rows.written, turn)))
         yield Case("Overview.flow", "a week", lambda _turn, _: overview.flow(since=rows.now - week))
         yield Case("Overview.received", "two weeks", lambda _turn, _: overview.received(since=rows.now - 2 * week))
         arrivals = [self._entry(number) for number in self._hundred(rows.written, 0)]
@@ -603,10 +605,17 @@ class Cases:
             shown = {rows.key(number): "" for number in self._hundred(rows.open, turn)}
             requests.add(Act.LOOK_AGAIN, shown, reason="a reason", actor="ann")
 
+        def asked(turn: int) -> Request | None:
+            ask(turn, None)
+            return requests.take()
+
         yield Case("Requests.add", "a hundred", ask)
         yield Case("Requests.waits", "none", lambda _turn, _: requests.waits())
         yield Case("Requests.take", "one", lambda _turn, _: requests.take(), before=lambda turn: ask(turn, None))
-        yield Case("Requests.finish", "one", lambda turn, _: requests.finish(turn, outcome="done"))
+        yield Case(
+            "Requests.finish", "one", lambda _turn, request: requests.finish(request, outcome="done"),
+            before=asked,
+        )  # fmt: skip
 
 
 class _RollBackError(Exception):

@@ -8,7 +8,7 @@ import re
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, time, timedelta
 from typing import Annotated, Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from fastapi import HTTPException, Query
 
@@ -18,7 +18,7 @@ from lever_imocha.domain.decisions import Reason
 from lever_imocha.domain.standing import Problem, Standing
 from lever_imocha.ledger.cache import COMPARISON, DOCTOR, NAMES, POSTINGS, PROBLEMS, TESTS
 from lever_imocha.ledger.database import HEAD
-from lever_imocha.ledger.overview import AT_MOST, PAGE, Attention, PeopleFilter, Person
+from lever_imocha.ledger.overview import AT_MOST, PAGE, Attention, Done, Moment, PeopleFilter, Person
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.values import Act
 from lever_imocha.ledger.watermarks import ACTIVATED
@@ -30,7 +30,6 @@ _EACH = 10
 _OVERDUE = timedelta(minutes=15)
 _ORDER = [Problem.PARKED, Problem.HELD, Problem.OVERDUE, Problem.FAILING, Problem.WAITS]
 _UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE)
-_LEVER = "https://hire.lever.co/candidates"
 
 
 def words(ledger: Ledger, *, now: datetime, full_names: bool) -> Words:
@@ -208,15 +207,73 @@ def person(ledger: Ledger, say: Words, opportunity_id: str) -> dict[str, Any] | 
             "decision": one.decision, "reason": one.reason, "detail": one.detail, "facts": one.facts,
             "decided_at": one.decided_at, "problem": one.problem, "parked": one.parked, "next_try": one.next_try,
         },
-        "lever": f"{_LEVER}/{one.opportunity_id}",
         "acts": [{"act": act, "label": LABELS[act], "will": will} for act, will in offered(one).items()],
         "timeline": [
             {
                 "at": moment.at, "age": say.age(moment.at), "kind": moment.kind, "says": say.moment(moment),
                 "source": say.source(moment.source), "actor": moment.actor, "detail": moment.detail,
-                "test_id": moment.test_id, "invitation_id": moment.invitation_id,
+                "test_id": moment.test_id, "invitation_id": moment.invitation_id, "run": moment.run,
+                "run_page": run_page(moment.run, moment.task), "in_lever": moment.kind in _IN_LEVER,
             }
             for moment in ledger.overview.timeline(opportunity_id)
+        ],
+    }  # fmt: skip
+
+
+_IN_LEVER = ("form_done", "file_done", "note_done", "stage_done")
+
+
+def run_page(run: str | None, task: str | None) -> str | None:
+    """Return the path, below Airflow's, of the page of a run, or of its task."""
+    if run is None:
+        return None
+    dag_id, _, run_id = run.partition("/")
+    path = f"/dags/{quote(dag_id, safe='')}/runs/{quote(run_id, safe='')}"
+    if task is None:
+        return path
+    task_id, _, map_index = task.partition("/")
+    path += f"/tasks/{quote(task_id, safe='')}"
+    return f"{path}/mapped/{map_index}" if map_index.isdigit() else path
+
+
+def evidence_lines(evidence: dict[str, Any], say: Words) -> list[dict[str, Any]]:
+    """Return the events of evidence as they are said on a page, the first one first."""
+    broken = {(chain["about"], chain["broken_at"]) for chain in evidence["chains"] if not chain["unbroken"]}
+    return [
+        event | {
+            "says": say.moment(Moment(**event)), "source": say.source(event["source"]),
+            "facts": say.facts(event["facts"]), "run_page": run_page(event["run"], event["task"]),
+            "broken": (event["chain"], event["number"]) in broken,
+        }
+        for event in evidence["events"]
+    ]  # fmt: skip
+
+
+# One run
+
+
+_OURS = "lever_imocha_"
+
+
+def run(ledger: Ledger, say: Words, *, dag_id: str, run_id: str, task_id: str, map_index: str) -> dict[str, Any]:
+    """Tell who was worked on in a run of a DAG, or in one of its tasks, and what came of it.
+
+    :param map_index: what is no number, Airflow has left as it was: the task is not mapped.
+    """
+    task = f"{task_id}/{map_index if map_index.isdigit() else -1}" if task_id else None
+    found = ledger.overview.of_run(f"{dag_id}/{run_id}", task=task) if dag_id.startswith(_OURS) else []
+    people: dict[str, list[Done]] = {}
+    for done in found:
+        people.setdefault(done.opportunity_id, []).append(done)
+    return {
+        "dag_id": dag_id, "run_id": run_id, "task_id": task_id or None, "ours": dag_id.startswith(_OURS),
+        "at_most": AT_MOST if len(found) >= AT_MOST else None,
+        "people": [
+            {
+                "opportunity_id": opportunity_id, "name": say.name(done[0].name),
+                "done": [{"at": one.at, "kind": one.kind, "says": say.moment(one)} for one in done],
+            }
+            for opportunity_id, done in people.items()
         ],
     }  # fmt: skip
 

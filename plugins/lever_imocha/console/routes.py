@@ -19,6 +19,7 @@ from lever_imocha.console.rendering import page
 from lever_imocha.console.rights import Viewer, require_own_page
 from lever_imocha.console.words import Words
 from lever_imocha.domain.standing import Problem, Standing
+from lever_imocha.ledger.evidence import as_json
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.values import Act
 
@@ -59,10 +60,12 @@ class PageContext:
     """What a page is made with.
 
     :param open_ledger: opens the ledger, to read, or to write.
+    :param lever_page: returns the address of an opportunity's page in Lever.
     :param clock: aware UTC now.
     """
 
     open_ledger: Callable[..., Ledger]
+    lever_page: Callable[[str], str]
     clock: Callable[[], datetime]
 
     def page(self, viewer: Viewer) -> tuple[Ledger, Words]:
@@ -116,7 +119,44 @@ def person(request: Request, opportunity_id: str) -> Response:
     data = pages.person(ledger, words, opportunity_id)
     if data is None:
         raise HTTPException(404, "Nobody with this id was ever seen in a trigger stage.")
-    return page(request, "person.html", data)
+    return page(request, "person.html", data | {"lever": _context(request).lever_page(opportunity_id)})
+
+
+@router.get("/people/{opportunity_id}/evidence")
+def evidence(request: Request, opportunity_id: str) -> Response:
+    """Show why somebody was (not) invited, moved or archived, and whether what is written of it is unbroken."""
+    ledger, words = _context(request).page(request.state.viewer)
+    data = _evidence(ledger, opportunity_id)
+    lines = pages.evidence_lines(data, words)
+    return page(request, "evidence.html", data, lines=lines, lever=_context(request).lever_page(opportunity_id))
+
+
+@router.get("/people/{opportunity_id}/evidence.json")
+def evidence_file(request: Request, opportunity_id: str) -> Response:
+    """Send the same as a file."""
+    ledger, _ = _context(request).page(request.state.viewer)
+    return Response(
+        as_json(_evidence(ledger, opportunity_id)),
+        media_type="application/json",
+        headers={"Content-Disposition": 'attachment; filename="evidence.json"'},
+    )
+
+
+def _evidence(ledger: Ledger, opportunity_id: str) -> dict[str, Any]:
+    data = ledger.evidence.of(opportunity_id)
+    if data is None:
+        raise HTTPException(404, "Nothing is known of this id: it was never seen in a trigger stage, or is forgotten.")
+    return data
+
+
+@router.get("/run")
+def run(request: Request, dag_id: str, run_id: str, task_id: str = "", map_index: str = "") -> Response:
+    """Show who was worked on in a run of a DAG, or in one of its tasks; for one candidate, everything about them."""
+    ledger, words = _context(request).page(request.state.viewer)
+    data = pages.run(ledger, words, dag_id=dag_id, run_id=run_id, task_id=task_id, map_index=map_index)
+    if task_id and len(data["people"]) == 1:
+        return person(request, data["people"][0]["opportunity_id"])
+    return page(request, "run.html", data)
 
 
 @router.get("/flow")

@@ -1,4 +1,4 @@
-"""``python -m lever_imocha.ledger upgrade | check | queue | release | drop | forget | moved``: the ledger named by LEVER_IMOCHA_LEDGER."""
+"""``python -m lever_imocha.ledger upgrade | check | queue | release | drop | forget | moved | evidence``: the ledger named by LEVER_IMOCHA_LEDGER."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import sys
 from lever_imocha.errors import LedgerError, LeverImochaError
 from lever_imocha.ledger.cache import ACCOUNT_KEYS
 from lever_imocha.ledger.database import LEDGER_VARIABLE, check_schema, engine_for, upgrade
+from lever_imocha.ledger.evidence import as_json
 from lever_imocha.ledger.repository import Ledger
 
 
@@ -43,6 +44,8 @@ def _parser() -> argparse.ArgumentParser:
     forget.add_argument("opportunity", help="Lever's id")
     forget.add_argument("--dry-run", action="store_true", help="show what would be erased")
     forget.add_argument("--even-if-open", action="store_true", help="although it is invited, or its report unwritten")
+    evidence = commands.add_parser("evidence", help="print all that is known of one opportunity, verified, as JSON")
+    evidence.add_argument("opportunity", help="Lever's id")
     commands.add_parser("moved", help="say that the connections' Lever or iMocha account has changed")
     return parser
 
@@ -58,6 +61,11 @@ def _output(options: argparse.Namespace, ledger: Ledger) -> list[str]:
         given = {"even_if_open": options.even_if_open, "dry_run": options.dry_run}
         rows = ledger.erasure.forget(options.opportunity, **given)
         return [f"{name}: {count}" for name, count in rows.items()] or ["Nothing is known of it."]
+    if options.command == "evidence":
+        known = ledger.evidence.of(options.opportunity)
+        if known is None:
+            raise LedgerError("Nothing is known of this id: it was never seen in a trigger stage, or is forgotten.")
+        return [as_json(known).rstrip()]
     if options.command == "moved":
         ledger.cache.drop(*ACCOUNT_KEYS)
         return ["The next run takes the connections' accounts for the ledger's own."]

@@ -16,6 +16,7 @@ from sqlalchemy import (
     Identity,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     Table,
     Text,
@@ -229,9 +230,27 @@ events = Table(
     Column("invitation_id", BigInteger),
     Column("test_id", BigInteger),
     Column("detail", Text),
+    Column("facts", JSONB),
+    Column("source", Text),
+    Column("actor", Text),
+    Column("run", Text),
+    Column("task", Text),
+    Column("number", Integer),
+    Column("hash", LargeBinary),
     Index("ix_events_opportunity_id", "opportunity_id"),
     Index("ix_events_invitation_id", "invitation_id", postgresql_where="opportunity_id IS NULL"),
     Index("ix_events_at", "at"),
+    Index("ix_events_run", "run", postgresql_using="hash"),
+)
+
+event_chains = Table(
+    "event_chains",
+    metadata,
+    Column("about", Text, primary_key=True),
+    Column("number", Integer, nullable=False),
+    Column("hash", LargeBinary, nullable=False),
+    Column("removed", Integer, nullable=False, server_default="0"),
+    Column("removed_hash", LargeBinary),
 )
 
 requests = Table(

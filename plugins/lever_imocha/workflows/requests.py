@@ -30,7 +30,7 @@ def _carry_out_one(ledger: Ledger) -> bool:
         if request is None:
             return False
         outcome = _DO[request.act](ledger, request)
-        ledger.requests.finish(request.id, outcome=outcome)
+        ledger.requests.finish(request, outcome=outcome)
     log.info("request %s, %s of opportunity %s: %s", request.id, request.act, request.opportunity_id, outcome)
     return True
 

@@ -210,9 +210,9 @@ class WriteBackWorkflow:
         if not self._deletion.is_deleted(item.opportunity_id):
             raise NotYet(NOT_FOUND, pause=pause_after_failure(item.tries, refused=False)) from None
         with self._ledger.transaction():
-            self._ledger.events.record("deleted_in_lever", opportunity_id=item.opportunity_id)
             self._ledger.queue.enqueue([item.opportunity_id], Work.CANCEL, starts_run=True)
             self._ledger.assessments.mark_written([assessment.id for assessment in assessments])
+            self._ledger.events.record("deleted_in_lever", opportunity_id=item.opportunity_id)
         return "deleted in Lever"
 
     def _write(self, item: WorkItem, written: list[Assessment], assessment: Assessment) -> None:

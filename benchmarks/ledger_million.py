@@ -519,6 +519,16 @@ class Cases:
             lambda turn, _: ledger.deliveries.has_stage_change(self._key(rows.written, turn), since=rows.now),
         )  # fmt: skip
         yield Case("Deliveries.last", "one vendor", lambda _turn, _: ledger.deliveries.last("lever"))
+        yield Case(
+            "Deliveries.count_refused",
+            "one",
+            lambda _turn, _: ledger.deliveries.count_refused("lever", "bad signature", 1),
+        )
+        yield Case("Deliveries.concerned", "one", lambda turn, _: ledger.deliveries.concerned(turn + 1))
+        yield Case(
+            "Deliveries.replay", "one",
+            lambda turn, _: ledger.deliveries.replay(turn + 1, self._key(rows.written, turn)),
+        )  # fmt: skip
         yield Case("Watermarks.first", "one", lambda _turn, _: ledger.watermarks.first("activated"))
         yield Case("Entries.hold_for_now", "one", lambda turn, _: ledger.entries.hold_for_now(turn + 1, Reason.LIMIT))
         yield Case("Entries.of_activation", "none waits", lambda _turn, _: ledger.entries.of_activation())
@@ -598,6 +608,8 @@ class Cases:
             "Comparison.attempts", "100",
             lambda turn, _: self.ledger.comparison.attempts(self._hundred(rows.written, turn)),
         )  # fmt: skip
+        yield Case("Overview.refused", "two weeks", lambda _turn, _: overview.refused(since=rows.now - 2 * week))
+        yield Case("Overview.deliveries", "the last", lambda _turn, _: overview.deliveries())
         yield Case("Overview.queued", "all", lambda _turn, _: overview.queued())
         yield Case("Overview.rates", "all", lambda _turn, _: overview.rates())
 

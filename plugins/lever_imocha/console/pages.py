@@ -12,7 +12,7 @@ from urllib.parse import quote, urlencode
 
 from fastapi import HTTPException, Query
 
-from lever_imocha.console.acts import LABELS, offered, offered_for_all
+from lever_imocha.console.acts import LABELS, REPLAY, offered, offered_for_all
 from lever_imocha.console.words import Words
 from lever_imocha.domain.decisions import Reason
 from lever_imocha.domain.standing import Problem, Standing
@@ -208,12 +208,14 @@ def person(ledger: Ledger, say: Words, opportunity_id: str) -> dict[str, Any] | 
             "decided_at": one.decided_at, "problem": one.problem, "parked": one.parked, "next_try": one.next_try,
         },
         "acts": [{"act": act, "label": LABELS[act], "will": will} for act, will in offered(one).items()],
+        "replay": REPLAY,
         "timeline": [
             {
                 "at": moment.at, "age": say.age(moment.at), "kind": moment.kind, "says": say.moment(moment),
                 "source": say.source(moment.source), "actor": moment.actor, "detail": moment.detail,
                 "test_id": moment.test_id, "invitation_id": moment.invitation_id, "run": moment.run,
                 "run_page": run_page(moment.run, moment.task), "in_lever": moment.kind in _IN_LEVER,
+                "delivery_id": moment.delivery_id,
             }
             for moment in ledger.overview.timeline(opportunity_id)
         ],
@@ -332,7 +334,8 @@ _DAYS = 14
 
 def traffic(ledger: Ledger, say: Words) -> dict[str, Any]:
     """Tell what the vendors have sent, what is queued, and how the rate limits stand."""
-    received = ledger.overview.received(since=say.now - timedelta(days=_DAYS))
+    since = say.now - timedelta(days=_DAYS)
+    received, refused = ledger.overview.received(since=since), ledger.overview.refused(since=since)
     days = sorted({row.day for row in received})
     by_day = [
         {"day": f"{day:%Y-%m-%d}"}
@@ -343,6 +346,12 @@ def traffic(ledger: Ledger, say: Words) -> dict[str, Any]:
     return {
         "days": _DAYS, "by_day": by_day,
         "last": [{"vendor": vendor, "at": at, "age": say.age(at), "fix": _SILENT[vendor]} for vendor, at in last.items()],
+        "refused": [
+            {"vendor": row.vendor, "why": row.why, "count": row.count, "last": row.last, "age": say.age(row.last)}
+            for row in refused
+        ],
+        "deliveries": [vars(row) | {"age": say.age(row.received_at)} for row in ledger.overview.deliveries(limit=_LATEST)],
+        "replay": REPLAY,
         "kinds": [
             {"vendor": vendor, "event": event, "count": sum(row.count for row in received if row.event == event and row.vendor == vendor)}
             for vendor, event in sorted({(row.vendor, row.event) for row in received})
@@ -352,16 +361,17 @@ def traffic(ledger: Ledger, say: Words) -> dict[str, Any]:
             for row in ledger.overview.queued()
         ],
         "rates": [
-            {"api": row.name, "backlog": row.backlog, "slowdown": row.slowdown, "slowed_at": row.slowed_at, "age": say.age(row.slowed_at)}
+            {"api": row.name, "limit": row.limit, "this_minute": row.this_minute, "last_minute": row.last_minute, "backlog": row.backlog, "slowdown": row.slowdown, "slowed_at": row.slowed_at, "age": say.age(row.slowed_at)}
             for row in ledger.overview.rates()
         ],
     }  # fmt: skip
 
 
 _VENDORS = ("lever", "imocha")
+_LATEST = 30
 _SILENT = {
-    "lever": "If candidates were moved since: in Lever's settings, is the webhook there, and does Verify succeed? A refused"
-    " delivery is a warning in the receivers' log. Candidates are invited by the sweep all the same.",
+    "lever": "If candidates were moved since: in Lever's settings, is the webhook there, and does Verify succeed? Refused"
+    " deliveries are counted below. Candidates are invited by the sweep all the same.",
     "imocha": "If tests have ended since: is public_url set, and reachable from outside? Reports are found by the sweep all"
     " the same.",
 }

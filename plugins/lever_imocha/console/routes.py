@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import parse_qsl
 
 from fastapi import APIRouter, HTTPException, Request, Response
@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 from starlette.concurrency import run_in_threadpool
 
 from lever_imocha.console import pages
+from lever_imocha.console.acts import REPLAY
 from lever_imocha.console.rendering import page
 from lever_imocha.console.rights import Viewer, require_own_page
 from lever_imocha.console.words import Words
@@ -29,8 +30,8 @@ _FILES = frozenset(path.name for path in _STATIC.iterdir())
 _MAX_BODY = 8 * 1024
 
 
-class Asked(BaseModel):
-    """What a person asks for.
+class Why(BaseModel):
+    """Why a person asks for something.
 
     :param reason: why, in the person's words.
     :param dry_run: only say what would happen.
@@ -38,11 +39,22 @@ class Asked(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    act: Act
     reason: Annotated[
         str, StringConstraints(strip_whitespace=True, min_length=3, max_length=300, pattern=r"^[^\x00-\x1f]*$")
     ]
     dry_run: bool = False
+
+
+class Asked(Why):
+    """What a person asks for."""
+
+    act: Act
+
+
+class AskedAgain(Why):
+    """That a person asks for a delivery to be done again."""
+
+    act: Literal[Act.REPLAY] = Act.REPLAY
 
 
 class AskedForAll(Asked):
@@ -52,7 +64,7 @@ class AskedForAll(Asked):
     why: str
 
 
-A = TypeVar("A", bound=Asked)
+A = TypeVar("A", bound=Why)
 
 
 @dataclass(frozen=True)
@@ -209,6 +221,39 @@ async def ask(request: Request, opportunity_id: str) -> Response:
     asked = await _read(request, Asked)
     data = await run_in_threadpool(_ask, _context(request), who, opportunity_id, asked)
     return page(request, "asked.html", data, status=200 if asked.dry_run else 202)
+
+
+@router.post("/deliveries/{delivery_id}/requests")
+async def ask_again(request: Request, delivery_id: int) -> Response:
+    """Ask for what a stored delivery asked for to be done again."""
+    who: Viewer = request.state.viewer
+    require_own_page(request, who)
+    asked = await _read(request, AskedAgain)
+    data = await run_in_threadpool(_ask_again, _context(request), who, delivery_id, asked)
+    return page(request, "asked.html", data, status=200 if asked.dry_run else 202)
+
+
+def _ask_again(context: PageContext, who: Viewer, delivery_id: int, asked: AskedAgain) -> dict[str, Any]:
+    """Record a request for each opportunity that a delivery is about; return what will happen.
+
+    :raises HTTPException: 409 when it is about none that is known, or not stored any more.
+    """
+    ledger, _ = context.page(who)
+    concerned = ledger.deliveries.concerned(delivery_id)
+    if not concerned:
+        raise HTTPException(409, "This delivery is about nobody who is known, or is not kept any more.")
+    if not asked.dry_run:
+        ledger, shown = context.open_ledger(write=True), dict.fromkeys(concerned, f"delivery {delivery_id}")
+        ledger.requests.add(asked.act, shown, reason=asked.reason, actor=who.name, delivery_id=delivery_id)
+    count = len(concerned)
+    return {
+        "act": asked.act,
+        "will": REPLAY["will"],
+        "dry_run": asked.dry_run,
+        "count": count,
+        "total": count,
+        "sample": [],
+    }
 
 
 def _ask_for_all(context: PageContext, who: Viewer, asked: AskedForAll) -> dict[str, Any]:

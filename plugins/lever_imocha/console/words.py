@@ -64,10 +64,12 @@ _KINDS = {
     "asked_release": "Asked to invite above the limit: {detail}",
     "asked_drop": "Asked not to invite: {detail}",
     "asked_send_again": "Asked to send the e-mail again: {detail}",
+    "asked_replay": "Asked to do a delivery again: {detail}",
     "done_look_again": "Looked again: {detail}",
     "done_release": "Released: {detail}",
     "done_drop": "Dropped: {detail}",
     "done_send_again": "Sending again: {detail}",
+    "done_replay": "Delivery: {detail}",
 }
 _FACTS = {
     "stage_id": "stage",

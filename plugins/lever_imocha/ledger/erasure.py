@@ -48,6 +48,7 @@ from lever_imocha.ledger.tables import (
     metadata,
     opportunities,
     reference,
+    refusals,
     stage_entries,
     watermarks,
     work_items,
@@ -201,9 +202,10 @@ class Erasure(LedgerPart):
         return int(self._database.value(select(func.count()).select_from(gone).add_cte(moved)))
 
     def remove_deliveries(self, *, before: datetime, limit: int) -> int:
-        """Remove some of the deliveries before a time; return how many."""
+        """Remove some of the deliveries before a time, and the counts of the refused; return how many deliveries."""
         old = select(deliveries.c.id).where(deliveries.c.received_at < before).order_by(deliveries.c.received_at)
-        return self._count(delete(deliveries).where(deliveries.c.id.in_(old.limit(limit))))
+        counts = delete(refusals).where(refusals.c.day < before.date()).cte("counts")
+        return self._count(delete(deliveries).where(deliveries.c.id.in_(old.limit(limit))).add_cte(counts))
 
     def remove_alerts(self, *, before: datetime, limit: int) -> int:
         """Remove some of the alerts sent before a time, so that what lasts is told again; return how many."""

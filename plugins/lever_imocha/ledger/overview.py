@@ -354,6 +354,30 @@ class Received:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Refused:
+    """Deliveries in a vendor's name that were refused for one reason."""
+
+    vendor: str
+    why: str
+    count: int
+    last: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredDelivery:
+    """One delivery.
+
+    :param opportunity_id: whom it is about; of several that share an invitation, one.
+    """
+
+    id: int
+    vendor: str
+    event: str
+    received_at: datetime
+    opportunity_id: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Queued:
     """Work of one kind in one state.
 
@@ -372,9 +396,15 @@ class Rate:
 
     :param backlog: seconds until the next turn that is free.
     :param slowdown: how many times longer the gaps are than the settings say, because the vendor answered 429.
+    :param limit: requests a second, as the settings of who asked last say; None while nobody has.
+    :param this_minute: requests since the minute began.
+    :param last_minute: requests in the whole minute before.
     """
 
     name: str
+    limit: float | None
+    this_minute: int
+    last_minute: int
     backlog: float
     slowdown: float
     slowed_at: datetime | None
@@ -440,6 +470,30 @@ class Overview(LedgerPart):
         )
         return [Received(**row._mapping) for row in self._database.rows(query.bindparams(since=since))]
 
+    def refused(self, *, since: datetime) -> list[Refused]:
+        """Return what was refused since a day, by vendor and reason, the last refusal first."""
+        query = text(
+            """
+            SELECT vendor, why, sum(count)::bigint AS count, max(last_at) AS last
+            FROM lever_imocha.refusals WHERE day >= CAST(:since AS timestamptz)::date GROUP BY 1, 2 ORDER BY 4 DESC
+            """
+        )
+        return [Refused(**row._mapping) for row in self._database.rows(query.bindparams(since=since))]
+
+    def deliveries(self, *, limit: int = PAGE) -> list[StoredDelivery]:
+        """Return the last deliveries, the latest first."""
+        query = text(
+            """
+            SELECT d.id, d.vendor, d.event, d.received_at, coalesce(d.opportunity_id, (
+                SELECT a.opportunity_id FROM lever_imocha.assessments a WHERE a.invitation_id = d.invitation_id
+                ORDER BY a.id LIMIT 1
+            )) AS opportunity_id
+            FROM (SELECT * FROM lever_imocha.deliveries ORDER BY received_at DESC LIMIT :limit) d
+            ORDER BY d.received_at DESC, d.id DESC
+            """
+        )
+        return [StoredDelivery(**row._mapping) for row in self._database.rows(query.bindparams(limit=limit))]
+
     def queued(self) -> list[Queued]:
         """Return how much work is queued, by kind and state."""
         query = text(
@@ -456,10 +510,14 @@ class Overview(LedgerPart):
         """Return how the rate limits stand."""
         query = text(
             """
-            SELECT name, greatest(0, extract(epoch FROM turn_at - clock_timestamp()))::float8 AS backlog, slowed_at,
+            SELECT name, 1 / gap AS limit,
+                   CASE minute_at WHEN minute THEN taken ELSE 0 END AS this_minute,
+                   CASE minute_at WHEN minute THEN taken_before
+                                  WHEN minute - interval '1 minute' THEN taken ELSE 0 END AS last_minute,
+                   greatest(0, extract(epoch FROM turn_at - clock_timestamp()))::float8 AS backlog, slowed_at,
                    greatest(1, slowdown - coalesce(extract(epoch FROM clock_timestamp() - slowed_at), 0) / 60)::float8
                    AS slowdown
-            FROM lever_imocha.limits ORDER BY name
+            FROM lever_imocha.limits, date_trunc('minute', clock_timestamp()) AS minute ORDER BY name
             """
         )
         return [Rate(**row._mapping) for row in self._database.rows(query)]

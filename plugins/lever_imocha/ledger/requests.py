@@ -18,17 +18,18 @@ _IS_OPEN = and_(requests.c.done_at.is_(None), requests.c.act.in_(list(Act)))
 """One that a newer version has left is not ours to do."""
 _TOLD = """
     SELECT CAST(:now AS timestamptz), CAST(:kind AS text), opportunity_id, CAST(NULL AS bigint), CAST(NULL AS bigint),
-           CAST(:why AS text), jsonb_build_object('request', id, 'shown', shown)
+           CAST(:why AS text), jsonb_build_object('request', id, 'shown', shown, 'delivery', delivery_id)
     FROM changed
 """
 _ADD = text(
     f"""
     WITH changed AS (
-        INSERT INTO {requests} (asked_at, act, opportunity_id, shown, reason, actor)
-        SELECT CAST(:now AS timestamptz), :act, asked.id, asked.shown, :why, :actor
+        INSERT INTO {requests} (asked_at, act, opportunity_id, shown, reason, actor, delivery_id)
+        SELECT CAST(:now AS timestamptz), :act, asked.id, asked.shown, :why, :actor, CAST(:delivery_id AS bigint)
         FROM unnest(CAST(:ids AS text[]), CAST(:shown AS text[])) AS asked (id, shown)
         WHERE NOT EXISTS (
             SELECT 1 FROM {requests} WHERE opportunity_id = asked.id AND act = :act AND done_at IS NULL
+                AND delivery_id IS NOT DISTINCT FROM CAST(:delivery_id AS bigint)
         )
         RETURNING *
     ), {appended(_TOLD)}
@@ -47,15 +48,18 @@ _FINISH = text(
 class Requests(LedgerPart):
     """Keeps requests, with who asked and why, for good."""
 
-    def add(self, act: Act, shown: Mapping[str, str], *, reason: str, actor: str) -> int:
+    def add(
+        self, act: Act, shown: Mapping[str, str], *, reason: str, actor: str, delivery_id: int | None = None
+    ) -> int:
         """Record requests about opportunities, and wake the DAG that does them; none that is open already.
 
         :param shown: opportunity id -> what the person saw of it when they asked.
+        :param delivery_id: the delivery that is to be done again.
         :return: how many are new.
         """
         values = {
             "now": self._database.now(), "act": act.value, "kind": f"asked_{act}", "ids": sorted(shown),
-            "shown": [shown[key] for key in sorted(shown)], "why": reason,
+            "shown": [shown[key] for key in sorted(shown)], "why": reason, "delivery_id": delivery_id,
         } | vars(Origin(source="console", actor=actor))  # fmt: skip
         with self._database.transaction() as connection:
             added = connection.execute(_ADD, values).rowcount

@@ -9,6 +9,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Date,
     DateTime,
     Dialect,
     Double,
@@ -220,6 +221,16 @@ deliveries = Table(
     Index("ix_deliveries_invitation_id", "invitation_id", postgresql_where="invitation_id IS NOT NULL"),
 )
 
+refusals = Table(
+    "refusals",
+    metadata,
+    Column("vendor", Text, primary_key=True),
+    Column("day", Date, primary_key=True),
+    Column("why", Text, primary_key=True),
+    Column("count", BigInteger, nullable=False),
+    _at("last_at", nullable=False),
+)
+
 events = Table(
     "events",
     metadata,
@@ -265,6 +276,7 @@ requests = Table(
     Column("shown", Text, nullable=False),
     _at("done_at"),
     Column("outcome", Text),
+    Column("delivery_id", BigInteger),
     Index("ix_requests_opportunity_id", "opportunity_id"),
     Index("ix_requests_open", "id", postgresql_where="done_at IS NULL"),
 )
@@ -304,6 +316,10 @@ limits = Table(
     _at("turn_at", nullable=False),
     Column("slowdown", Double, nullable=False, server_default="1"),
     _at("slowed_at"),
+    Column("gap", Double),
+    _at("minute_at"),
+    Column("taken", Integer, nullable=False, server_default="0"),
+    Column("taken_before", Integer, nullable=False, server_default="0"),
     # Lost in a crash of the server, which does no harm, and no turn waits for the disk.
     prefixes=["UNLOGGED"],
 )

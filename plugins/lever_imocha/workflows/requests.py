@@ -60,4 +60,15 @@ def _send_again(ledger: Ledger, request: Request) -> str:
     return "decided again" if found else "nothing done: there is no invitation that is not begun"
 
 
-_DO = {Act.LOOK_AGAIN: _look_again, Act.RELEASE: _release, Act.DROP: _drop, Act.SEND_AGAIN: _send_again}
+def _replay(ledger: Ledger, request: Request) -> str:
+    due = request.delivery_id is not None and ledger.deliveries.replay(request.delivery_id, request.opportunity_id)
+    return "due again" if due else "nothing done: the report is in Lever already, or the delivery is not kept any more"
+
+
+_DO = {
+    Act.LOOK_AGAIN: _look_again,
+    Act.RELEASE: _release,
+    Act.DROP: _drop,
+    Act.SEND_AGAIN: _send_again,
+    Act.REPLAY: _replay,
+}

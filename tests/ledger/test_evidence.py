@@ -15,7 +15,7 @@ from lever_imocha.ledger import __main__ as command_line
 from lever_imocha.ledger.base import Origin
 from lever_imocha.ledger.database import engine_for
 from lever_imocha.ledger.repository import Ledger
-from lever_imocha.ledger.values import Act
+from lever_imocha.ledger.values import Act, NewDelivery, Work
 from sqlalchemy import text
 
 from tests.ledger.conftest import NOW, Clock
@@ -63,14 +63,16 @@ def test_a_whole_story_is_unbroken_and_anybody_can_verify_it(ledger: Ledger) -> 
 
 
 def test_it_says_what_a_decision_rested_on_and_which_run_made_it(ledger: Ledger) -> None:
-    ledger.entries.record([arrival("ann-1")], seen_by="webhook")
+    told = NewDelivery(vendor="lever", key="1", event="candidateStageChange", opportunity_id="ann-1")
+    ledger.deliveries.record(told)
+    ledger.entries.record([arrival("ann-1")], seen_by="read")
     (entry,) = ledger.entries.pending("ann-1")
     ledger.entries.decide(entry.id, decision=Action.HOLD, reason=Reason.NO_EMAIL, eligibility="no e-mail address")
     (held,) = (one for one in evidence(ledger)["events"] if one["kind"] == "held")
     assert (held["run"], held["task"], held["source"]) == (RUN.run, RUN.task, "workflow")
     assert held["facts"] == {
-        "stage_id": "trigger", "first_seen_by": "webhook", "rests_on": "no e-mail address",
-        "entered_at": "2026-07-02T00:00:00.000000Z",
+        "stage_id": "trigger", "first_seen_by": "read", "rests_on": "no e-mail address",
+        "entered_at": "2026-07-02T00:00:00.000000Z", "webhook_at": "2026-07-02T00:00:00.000000Z",
     }  # fmt: skip
     assert json.loads(held["content"])[:3] == ["2026-07-02T00:00:00.000000Z", "held", "ann-1"]
 
@@ -112,7 +114,7 @@ def test_events_from_before_there_were_links_are_told_as_such(ledger: Ledger) ->
     change(ledger, "INSERT INTO lever_imocha.events (at, kind, opportunity_id) VALUES (now(), 'held', 'ann-1')")
     assert evidence(ledger)["chains"][0]["says"] == "no event is linked; 1 are from before events were linked"
     ledger.events.record("invited", opportunity_id="ann-1")
-    assert evidence(ledger)["chains"][0]["says"].endswith("1 events; 1 are from before events were linked")
+    assert evidence(ledger)["chains"][0]["says"].endswith("1 event; 1 are from before events were linked")
 
 
 def test_workers_at_once_make_one_chain_in_the_order_of_its_events(ledger: Ledger) -> None:
@@ -134,7 +136,7 @@ def test_age_takes_events_away_and_the_rest_can_be_verified(ledger: Ledger, cloc
     write(ledger, "ann-1", 7)
     assert ledger.erasure.remove_events(before=NOW + DAY, limit=BIG) == 2
     found = evidence(ledger)["chains"][0]
-    assert found["says"] == "unbroken since 2026-10-10 00:00 UTC, 1 events; 2 were removed because of their age"
+    assert found["says"] == "unbroken since 2026-10-10 00:00 UTC, 1 event; 2 were removed because of their age"
     change(ledger, "UPDATE lever_imocha.events SET detail = 'form-2' WHERE kind = 'form_done'")
     assert verdicts(ledger)["ann-1"] == 3
 
@@ -161,6 +163,21 @@ def test_the_command_prints_it(
     assert "Nothing is known of this id" in said.err
 
 
+def test_what_is_done_by_command_is_told_with_who_typed_it(
+    ledger: Ledger, ledger_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger.queue.enqueue(["ann-1"], Work.INVITE)
+    item = ledger.queue.claim("ann-1", [Work.INVITE], worker="w")[Work.INVITE]
+    ledger.queue.put_off(item, error="VendorDownError", not_before=None)
+    monkeypatch.setenv("LEVER_IMOCHA_LEDGER", ledger_url)
+    monkeypatch.setenv("LOGNAME", "olga")
+    monkeypatch.setattr(sys, "argv", ["ledger", "release", "ann-1", "nobody"])
+    assert command_line.main() == 0
+    (released,) = evidence(ledger)["events"]
+    assert (released["kind"], released["source"], released["actor"]) == ("released", "command", "olga")
+    assert ledger.evidence.of("nobody") is None
+
+
 def test_a_status_that_a_sweep_reads_is_linked_for_the_invitation(ledger: Ledger) -> None:
     invite(ledger, "ann-1", 7)
     invite(ledger, "ben-2", 8)
@@ -169,3 +186,10 @@ def test_a_status_that_a_sweep_reads_is_linked_for_the_invitation(ledger: Ledger
     assert verdicts(ledger)["invitation 7"] is None
     kinds = [one["kind"] for one in evidence(ledger)["events"] if one["chain"] == "invitation 7"]
     assert kinds == ["status_in_progress", "status_complete"]
+
+
+def test_a_status_says_when_imocha_called_back(ledger: Ledger) -> None:
+    invite(ledger, "ann-1", 7)
+    write(ledger, "ann-1", 7)
+    (complete,) = (one for one in evidence(ledger)["events"] if one["kind"] == "status_complete")
+    assert complete["facts"] == {"callback_at": "2026-07-02T00:00:00.000000Z"}

@@ -40,5 +40,6 @@ def _templates() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters["utc"] = lambda at: f"{at:%Y-%m-%d %H:%M}" if at else ""
+    environment.filters["from_iso"] = lambda at: f"{at[:10]} {at[11:19]}"  # UTC, as evidence has it
     environment.filters["span"] = span
     return environment

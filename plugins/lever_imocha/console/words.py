@@ -37,6 +37,8 @@ _KINDS = {
     "decided": "Decided: {detail}",
     "cancelled": "Invitation cancelled: {detail}",
     "masked": "iMocha was asked to mask the attempt",
+    "masking_dropped": "iMocha is not asked to mask the attempts",
+    "released": "What waited or was parked is tried again now",
     "mask_by_hand": "iMocha does not say whose attempt it is: mask it there by hand",
     "deleted_in_lever": "Deleted in Lever: nothing is written back",
     "report_missing": "The report could not be put into Lever",
@@ -76,6 +78,8 @@ _FACTS = {
     "entered_at": "entered",
     "rests_on": "it rests on",
     "settings_sent": "settings sent to the test link",
+    "webhook_at": "Lever's webhook told of it",
+    "callback_at": "iMocha called back",
     "shown": "what the person saw",
 }
 _STANDINGS = {

@@ -87,7 +87,10 @@ def verify(links: Sequence[Link], end: ChainEnd | None) -> Verdict:
         return Verdict(broken_at=None, said=f"no event is linked{before}")
     removed = f"; {end.removed} were removed because of their age" if end.removed else ""
     since = f" since {linked[0].at}" if linked else ""
-    return Verdict(broken_at=None, said=f"unbroken{since}, {len(linked)} events{removed}{before}")
+    return Verdict(
+        broken_at=None,
+        said=f"unbroken{since}, {len(linked)} {'event' if len(linked) == 1 else 'events'}{removed}{before}",
+    )
 
 
 def _problem(links: Sequence[Link], end: ChainEnd | None) -> tuple[int, str] | None:

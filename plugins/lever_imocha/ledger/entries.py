@@ -11,8 +11,8 @@ from sqlalchemy import Connection, TextClause, func, literal_column, or_, select
 from lever_imocha.domain.arrivals import ArrivalFacts
 from lever_imocha.domain.decisions import Action, Outcome, OverLimit, Reason
 from lever_imocha.ledger.base import Database, LedgerPart
-from lever_imocha.ledger.events import appended
-from lever_imocha.ledger.tables import DIGEST, forgotten, opportunities, stage_entries, watermarks
+from lever_imocha.ledger.events import UTC, appended
+from lever_imocha.ledger.tables import DIGEST, deliveries, forgotten, opportunities, stage_entries, watermarks
 from lever_imocha.ledger.values import Activation, Decided, NewEntry, StageEntry, Work
 from lever_imocha.ledger.watermarks import ACTIVATED, REMOVED
 from lever_imocha.ledger.work_queue import WorkQueue
@@ -61,14 +61,19 @@ _PUT_ENTRIES = text(
 An arrival of somebody who was removed is no news, unless it is known, and is not recorded again. A later one is.
 """
 
-_DECIDED = """
+_DECIDED = f"""
     SELECT CAST(:now AS timestamptz), CAST(:kind AS text), opportunity_id, CAST(NULL AS bigint), CAST(NULL AS bigint),
            CAST(:why AS text), jsonb_build_object(
-               'stage_id', stage_id, 'first_seen_by', first_seen_by, 'rests_on', eligibility,
-               'entered_at', to_char(entered_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
+               'stage_id', stage_id, 'entered_at', {UTC.format("entered_at")}, 'rests_on', eligibility,
+               'first_seen_by', first_seen_by, 'webhook_at', (
+                   SELECT {UTC.format("min(received_at)")} FROM {deliveries} AS told
+                   WHERE told.opportunity_id = changed.opportunity_id AND told.event = 'candidateStageChange'
+                       AND told.received_at >= entered_at
+               )
            )
     FROM changed
-"""
+"""  # noqa: S608 - constants
+"""SQL: the event of a decision, with what it rests on: webhooks are not kept for as long as the timeline."""
 _DECIDE = text(
     f"""
     WITH changed AS (

@@ -19,8 +19,10 @@ from lever_imocha.ledger.values import Event
 
 ABOUT = "coalesce(opportunity_id, 'invitation ' || invitation_id, 'ledger')"
 """SQL: the chain that an event belongs to."""
-CONTENT = """jsonb_build_array(
-    to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), kind, opportunity_id, invitation_id, test_id, detail,
+UTC = """to_char({} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"""
+"""SQL: a time as text, whatever the zone of the session."""
+CONTENT = f"""jsonb_build_array(
+    {UTC.format("at")}, kind, opportunity_id, invitation_id, test_id, detail,
     facts, source, actor, run, task
 )::text"""
 """SQL: what an event says, as the text of which its hash is made."""

@@ -12,18 +12,18 @@ from sqlalchemy.dialects.postgresql import insert
 from lever_imocha.domain.imocha import AttemptStatus
 from lever_imocha.ledger.assessments import ENDED, WITHDRAWN
 from lever_imocha.ledger.base import Database, LedgerPart
-from lever_imocha.ledger.events import GIVEN, appended
+from lever_imocha.ledger.events import GIVEN, UTC, appended
 from lever_imocha.ledger.tables import assessment_invitations, assessments, events, invitations
 from lever_imocha.ledger.values import Work, WorkItem
 from lever_imocha.ledger.work_queue import WorkQueue
 
 _OPEN = [status for status in AttemptStatus if status.is_open]
 _ENDED_WORDS, _WITHDRAWN_WORDS = (", ".join(f"'{word.value}'" for word in words) for words in (ENDED, WITHDRAWN))
-_CHANGED = """
+_CHANGED = f"""
     SELECT CAST(:now AS timestamptz), status, CAST(NULL AS text), id, CAST(NULL AS bigint), CAST(NULL AS text),
-           CAST(NULL AS jsonb)
+           CASE WHEN called_back_at IS NOT NULL THEN jsonb_build_object('callback_at', {UTC.format("called_back_at")}) END
     FROM changed
-"""
+"""  # noqa: S608 - constants
 _CHANGE = text(
     f"""
     WITH said AS (
@@ -39,7 +39,7 @@ _CHANGE = text(
         UPDATE {invitations} AS known SET status = found.status,
             ended_at = CASE WHEN found.status IN ({_ENDED_WORDS}) THEN CAST(:now AS timestamptz) ELSE known.ended_at END
         FROM found WHERE known.id = found.id
-        RETURNING known.id, known.status
+        RETURNING known.id, known.status, known.called_back_at
     ), {appended(_CHANGED)}
     RETURNING invitation_id
     """  # noqa: S608 - constants

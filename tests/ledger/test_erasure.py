@@ -267,6 +267,14 @@ def test_the_timeline_goes_in_batches_but_for_its_end_and_what_is_open(ledger: L
     assert ledger.restore.is_same_history(seen)
 
 
+def test_counts_of_refused_deliveries_go_with_the_deliveries_of_their_time(ledger: Ledger, clock: Clock) -> None:
+    ledger.deliveries.count_refused("lever", "bad signature", 5)
+    clock.now += DAY
+    ledger.deliveries.count_refused("lever", "bad signature", 2)
+    ledger.erasure.remove_deliveries(before=NOW + DAY, limit=BIG)
+    assert [row.count for row in ledger.overview.refused(since=NOW)] == [2]
+
+
 def test_an_alert_that_was_sent_long_ago_may_be_sent_again(ledger: Ledger, ledger_url: str, clock: Clock) -> None:
     log = AlertLog(engine=engine_for(ledger_url), clock=clock)
     assert log.claim([Trouble(key="a", source="s", about="a")]) == {"a"}

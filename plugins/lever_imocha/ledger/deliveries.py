@@ -131,8 +131,9 @@ class Deliveries(LedgerPart):
             return False
         ((vendor, invitation_id),) = rows
         if vendor == "imocha":
+            named = true() if invitation_id is None else own.invitation_id == invitation_id
             unwritten = select(own.invitation_id).where(
-                own.opportunity_id == opportunity_id, own.invitation_id == invitation_id, own.written_at.is_(None)
+                own.opportunity_id == opportunity_id, own.written_at.is_(None), named
             )
             called = (
                 update(invitations).where(invitations.c.id.in_(unwritten)).values(called_back_at=self._database.now())

@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import select, text
 
-from lever_imocha.ledger.base import LedgerPart, Origin
+from lever_imocha.ledger.base import LedgerPart
 from lever_imocha.ledger.tables import event_chains, events
 from lever_imocha.ledger.values import Event
 
@@ -31,7 +31,7 @@ CONTENT = f"""jsonb_build_array(
 def appended(rows: str) -> str:
     """Return the SQL after a WITH that adds events to the timeline, at most one of each chain.
 
-    Besides its own values it is given those of an `Origin`. As text: SQLAlchemy would compile its ON CONFLICT anew every
+    Besides its own values it is given those of the database's `origin`. As text: SQLAlchemy would compile its ON CONFLICT anew every
     time.
 
     :param rows: SQL of the columns at, kind, opportunity_id, invitation_id, test_id, detail, facts, in this order.
@@ -80,18 +80,16 @@ class Events(LedgerPart):
         test_id: int | None = None,
         detail: str | None = None,
         facts: Mapping[str, Any] | None = None,
-        origin: Origin | None = None,
     ) -> None:
         """Add to the timeline; neither `detail` nor `facts` hold personal data.
 
         :param facts: what it rests on.
-        :param origin: who does it; None for who writes.
         """
         said = {
             "now": self._database.now(), "kind": kind, "opportunity_id": opportunity_id, "invitation_id": invitation_id,
             "test_id": test_id, "detail": detail, "facts": json.dumps(facts) if facts is not None else None,
         }  # fmt: skip
-        self._database.execute(_RECORD, said | vars(origin or self._database.origin))
+        self._database.execute(_RECORD, said | vars(self._database.origin))
 
     def kinds(self, opportunity_id: str) -> list[str]:
         """Return an opportunity's timeline, as words."""

@@ -17,7 +17,8 @@ from lever_imocha.ledger.overview import Moment, Overview, PeopleFilter, Person
 _AT_MOST = 20_000
 _HOW = (
     "digest = SHA-256 of an event's content in UTF-8. The hash of a chain's first event is its digest; that of each further"
-    " event is SHA-256 of the hash before it (32 bytes) and its own digest (32 bytes)."
+    " event is SHA-256 of the hash before it (32 bytes) and its own digest (32 bytes). A chain"
+    " whose first events were removed goes on from its removed_hash."
 )
 _CHAINS = text(
     f"""

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from lever_imocha.airflow_compat import SINCE_3_3
 from lever_imocha.console import app as console
-from playwright.sync_api import Browser, ConsoleMessage, Frame, Locator, Page, expect
 from lever_imocha.ledger.base import Origin
 from lever_imocha.ledger.database import engine_for
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.values import NewDelivery
+from playwright.sync_api import Browser, ConsoleMessage, Frame, Locator, Page, expect
 from playwright.sync_api import Error as PlaywrightError
 from sqlalchemy import text
 from starlette.applications import Starlette

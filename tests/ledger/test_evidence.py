@@ -72,7 +72,7 @@ def test_it_says_what_a_decision_rested_on_and_which_run_made_it(ledger: Ledger)
     assert (held["run"], held["task"], held["source"]) == (RUN.run, RUN.task, "workflow")
     assert held["facts"] == {
         "stage_id": "trigger", "first_seen_by": "read", "rests_on": "no e-mail address",
-        "entered_at": "2026-07-02T00:00:00.000000Z", "webhook_at": "2026-07-02T00:00:00.000000Z",
+        "posting_id": None, "entered_at": "2026-07-02T00:00:00.000000Z", "webhook_at": "2026-07-02T00:00:00.000000Z",
     }  # fmt: skip
     assert json.loads(held["content"])[:3] == ["2026-07-02T00:00:00.000000Z", "held", "ann-1"]
 

@@ -75,6 +75,7 @@ _KINDS = {
 }
 _FACTS = {
     "stage_id": "stage",
+    "posting_id": "posting",
     "entered_at": "entered",
     "rests_on": "it rests on",
     "settings_sent": "settings sent to the test link",

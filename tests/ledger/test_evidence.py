@@ -70,9 +70,10 @@ def test_it_says_what_a_decision_rested_on_and_which_run_made_it(ledger: Ledger)
     ledger.entries.decide(entry.id, decision=Action.HOLD, reason=Reason.NO_EMAIL, eligibility="no e-mail address")
     (held,) = (one for one in evidence(ledger)["events"] if one["kind"] == "held")
     assert (held["run"], held["task"], held["source"]) == (RUN.run, RUN.task, "workflow")
-    assert held["facts"] == {
+    assert held["facts"]["facts"]["origin"] == "referred"
+    assert held["facts"] | {"facts": None} == {
         "stage_id": "trigger", "first_seen_by": "read", "rests_on": "no e-mail address",
-        "posting_id": None, "entered_at": "2026-07-02T00:00:00.000000Z", "webhook_at": "2026-07-02T00:00:00.000000Z",
+        "facts": None, "entered_at": "2026-07-02T00:00:00.000000Z", "webhook_at": "2026-07-02T00:00:00.000000Z",
     }  # fmt: skip
     assert json.loads(held["content"])[:3] == ["2026-07-02T00:00:00.000000Z", "held", "ann-1"]
 

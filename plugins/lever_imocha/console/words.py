@@ -75,7 +75,6 @@ _KINDS = {
 }
 _FACTS = {
     "stage_id": "stage",
-    "posting_id": "posting",
     "entered_at": "entered",
     "rests_on": "it rests on",
     "settings_sent": "settings sent to the test link",
@@ -198,7 +197,10 @@ class Words:
         if name == "first_seen_by":
             return self.source(value)
         if isinstance(value, Mapping):
-            return ", ".join(f"{key.replace('_', ' ')} {one}" for key, one in value.items()) or "all as the link says"
+            given = (
+                (key.replace("_", " "), self._fact(key, one)) for key, one in value.items() if one not in (None, [])
+            )
+            return "; ".join(f"{key} {said}" for key, said in given) or "nothing but what the link says"
         return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
     @staticmethod

@@ -65,7 +65,7 @@ _DECIDED = f"""
     SELECT CAST(:now AS timestamptz), CAST(:kind AS text), opportunity_id, CAST(NULL AS bigint), CAST(NULL AS bigint),
            CAST(:why AS text), jsonb_build_object(
                'stage_id', stage_id, 'entered_at', {UTC.format("entered_at")}, 'rests_on', eligibility,
-               'posting_id', posting_id, 'first_seen_by', first_seen_by, 'webhook_at', (
+               'facts', facts, 'first_seen_by', first_seen_by, 'webhook_at', (
                    SELECT {UTC.format("min(received_at)")} FROM {deliveries} AS told
                    WHERE told.opportunity_id = changed.opportunity_id AND told.event = 'candidateStageChange'
                        AND told.received_at >= entered_at

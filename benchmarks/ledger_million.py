@@ -36,7 +36,7 @@ from lever_imocha.ledger.limiter import SharedLimiter
 from lever_imocha.ledger.overview import PeopleFilter
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.tables import SCHEMA
-from lever_imocha.ledger.values import CANDIDATE_WORK, Act, Effect, NewDelivery, NewEntry, Work, WorkItem
+from lever_imocha.ledger.values import CANDIDATE_WORK, Act, Effect, NewDelivery, NewEntry, Request, Work, WorkItem
 from lever_imocha.ledger.worker_locks import WorkerLock, lock_worker
 from rich.console import Console
 from rich.table import Table
@@ -525,6 +525,16 @@ class Cases:
             lambda turn, _: ledger.deliveries.has_stage_change(self._key(rows.written, turn), since=rows.now),
         )  # fmt: skip
         yield Case("Deliveries.last", "one vendor", lambda _turn, _: ledger.deliveries.last("lever"))
+        yield Case(
+            "Deliveries.count_refused",
+            "one",
+            lambda _turn, _: ledger.deliveries.count_refused("lever", "bad signature", 1),
+        )
+        yield Case("Deliveries.concerned", "one", lambda turn, _: ledger.deliveries.concerned(turn + 1))
+        yield Case(
+            "Deliveries.replay", "one",
+            lambda turn, _: ledger.deliveries.replay(turn + 1, self._key(rows.written, turn)),
+        )  # fmt: skip
         yield Case("Watermarks.first", "one", lambda _turn, _: ledger.watermarks.first("activated"))
         yield Case("Entries.hold_for_now", "one", lambda turn, _: ledger.entries.hold_for_now(turn + 1, Reason.LIMIT))
         yield Case("Entries.of_activation", "none waits", lambda _turn, _: ledger.entries.of_activation())
@@ -598,6 +608,8 @@ class Cases:
             lambda _turn, _: overview.attention(overdue_before=rows.now - minutes, each=10),
         )  # fmt: skip
         yield Case("Overview.timeline", "one", lambda turn, _: overview.timeline(self._key(rows.written, turn)))
+        yield Case("Overview.of_run", "one", lambda turn, _: overview.of_run(f"lever_imocha_invite/{turn}"))
+        yield Case("Evidence.of", "one", lambda turn, _: self.ledger.evidence.of(self._key(rows.written, turn)))
         yield Case("Overview.flow", "a week", lambda _turn, _: overview.flow(since=rows.now - week))
         yield Case("Overview.received", "two weeks", lambda _turn, _: overview.received(since=rows.now - 2 * week))
         arrivals = [self._entry(number) for number in self._hundred(rows.written, 0)]
@@ -606,6 +618,8 @@ class Cases:
             "Comparison.attempts", "100",
             lambda turn, _: self.ledger.comparison.attempts(self._hundred(rows.written, turn)),
         )  # fmt: skip
+        yield Case("Overview.refused", "two weeks", lambda _turn, _: overview.refused(since=rows.now - 2 * week))
+        yield Case("Overview.deliveries", "the last", lambda _turn, _: overview.deliveries())
         yield Case("Overview.queued", "all", lambda _turn, _: overview.queued())
         yield Case("Overview.rates", "all", lambda _turn, _: overview.rates())
 
@@ -613,10 +627,17 @@ class Cases:
             shown = {rows.key(number): "" for number in self._hundred(rows.open, turn)}
             requests.add(Act.LOOK_AGAIN, shown, reason="a reason", actor="ann")
 
+        def asked(turn: int) -> Request | None:
+            ask(turn, None)
+            return requests.take()
+
         yield Case("Requests.add", "a hundred", ask)
         yield Case("Requests.waits", "none", lambda _turn, _: requests.waits())
         yield Case("Requests.take", "one", lambda _turn, _: requests.take(), before=lambda turn: ask(turn, None))
-        yield Case("Requests.finish", "one", lambda turn, _: requests.finish(turn, outcome="done"))
+        yield Case(
+            "Requests.finish", "one", lambda _turn, request: requests.finish(request, outcome="done"),
+            before=asked,
+        )  # fmt: skip
 
 
 class _RollBackError(Exception):

@@ -34,5 +34,18 @@ class LeverImochaPlugin(AirflowPlugin):
             "destination": "nav",
             "url_route": "lever-imocha",
             "nav_top_level": True,
-        }
+        },
+        # On runs and tasks of every DAG: Airflow has no way to show a tab on some only.
+        {
+            "name": "Candidates",
+            "href": f"{_BELOW}{CONSOLE}/run?dag_id={{DAG_ID}}&run_id={{RUN_ID}}",
+            "destination": "dag_run",
+            "url_route": "lever-imocha-run",
+        },
+        {
+            "name": "Candidates",
+            "href": f"{_BELOW}{CONSOLE}/run?dag_id={{DAG_ID}}&run_id={{RUN_ID}}&task_id={{TASK_ID}}&map_index={{MAP_INDEX}}",
+            "destination": "task_instance",
+            "url_route": "lever-imocha-task",
+        },
     ]

@@ -7,15 +7,22 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from lever_imocha.airflow_compat import SINCE_3_3
 from lever_imocha.console import app as console
+from lever_imocha.ledger.base import Origin
+from lever_imocha.ledger.database import engine_for
+from lever_imocha.ledger.repository import Ledger
+from lever_imocha.ledger.values import NewDelivery
 from playwright.sync_api import Browser, ConsoleMessage, Frame, Locator, Page, expect
 from playwright.sync_api import Error as PlaywrightError
+from sqlalchemy import text
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 from starlette.routing import Route
 
 from include.sandbox.server import serve
+from tests.airflow_versions import read_dags, synced
 from tests.console.conftest import CONSOLE, LogIn
 from tests.support import PYTHON
 from tests.workflows.conftest import Stack
@@ -177,6 +184,58 @@ def test_a_page_of_another_origin_can_ask_for_nothing(
     assert not stack.ledger.requests.waits()
     assert faults, "the browser has said that it was refused"
     faults.clear()
+
+
+def test_evidence_opens_from_the_person_and_names_the_event_that_was_changed(
+    open_page: Callable[..., tuple[Page, Frame]], stack: Stack
+) -> None:
+    opportunity = stack.candidate(PYTHON, name="Ada Lovelace", emails=[])
+    stack.run_invite()
+    _, frame = open_page("eve", f"people/{opportunity}", viewport={"width": 375, "height": 900})
+    frame.get_by_role("link", name="evidence").click()
+    expect(frame.locator("h1")).to_have_text("Evidence")
+    expect(frame.locator(".verdict")).to_contain_text("unbroken since")
+    assert frame.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    assert "Lovelace" not in frame.content()
+    with stack.ledger.transaction() as connection:
+        connection.execute(text("UPDATE lever_imocha.events SET detail = 'no tag' WHERE kind = 'held'"))
+    frame.goto(frame.url)
+    expect(frame.locator(".verdict")).to_have_text("broken at event 1: it is not as it was written")
+    expect(frame.locator("tr.broken")).to_have_count(1)
+
+
+def test_a_delivery_is_done_again_from_the_traffic_page(
+    open_page: Callable[..., tuple[Page, Frame]], stack: Stack
+) -> None:
+    opportunity = stack.candidate(PYTHON)
+    stack.run_invite()
+    told = NewDelivery(vendor="lever", key="1", event="candidateStageChange", opportunity_id=opportunity, handled=True)
+    stack.ledger.deliveries.record(told)
+    _, frame = open_page("bob", "traffic", viewport={"width": 375, "height": 900})
+    assert frame.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    frame.get_by_text("Do it again").first.click()
+    frame.locator("details[open] input[name=reason]").fill("it was lost on our side")
+    frame.locator("details[open] input[name=reason]").press("Enter")
+    expect(frame.locator("#said")).to_contain_text("Asked for")
+    assert stack.run_invite(sweep=False) == ["ignore: already handled"]
+
+
+@pytest.mark.skipif(not SINCE_3_3, reason="the pages of a run look otherwise before 3.3")
+def test_a_run_and_a_task_of_it_have_a_tab_for_candidates(
+    open_page: Callable[..., tuple[Page, Frame]], stack: Stack, login: LogIn, address: str, ledger_url: str
+) -> None:
+    synced(read_dags())
+    given = {"dag_run_id": "manual__1", "logical_date": None}
+    assert login("bob").post("/api/v2/dags/lever_imocha_invite/dagRuns", json=given).status_code == 200
+    done_by = Origin(run="lever_imocha_invite/manual__1", task="collect_stage_entries/-1")
+    stack.ledger = Ledger(engine=engine_for(ledger_url), origin=done_by)
+    stack.candidate(PYTHON, name="Ada Lovelace", emails=[])
+    stack.run_invite()
+    tab, _ = open_page("eve")
+    for page, title in (("", "Candidates"), ("/tasks/collect_stage_entries", "Ada Lovelace")):
+        tab.goto(f"{address}/dags/lever_imocha_invite/runs/manual__1{page}")
+        tab.get_by_role("link", name="Candidates").click()
+        expect(tab.frame_locator("iframe").locator("h1")).to_contain_text(title)
 
 
 def test_scripts_and_styles_are_small() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from lever_imocha.ledger.repository import Ledger
 
 from include.sandbox.world import World
 from tests.support import PYTHON
@@ -56,6 +57,16 @@ def test_a_candidate_from_the_move_to_the_report(
     assert opportunity["id"] in logged
     for secret in ("ann@example.com", "Ann Example", "pdfreport", "lever-key", "imocha-key", "34 / 50"):
         assert secret not in logged
+
+
+def test_an_event_says_which_task_of_which_run_it_is_of(
+    dags: Any, world: World, settings: Callable[[str], None], ledger: Ledger
+) -> None:
+    opportunity = str(world.add_opportunity(stage="Assessment", tags=[PYTHON], emails=["ann@example.com"])["id"])
+    run = dags.dags["lever_imocha_invite"].test()
+    (invited,) = (moment for moment in ledger.overview.timeline(opportunity) if moment.kind == "invited")
+    assert invited.run == f"lever_imocha_invite/{run.run_id}"
+    assert invited.task == "invite/0"
 
 
 def test_a_dry_run_tells_what_would_be_done_and_does_nothing(

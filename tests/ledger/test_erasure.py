@@ -107,7 +107,7 @@ def test_forgetting_one_leaves_nothing_of_them_and_everything_of_others(ledger: 
     everything = rows(ledger)
     seen = ledger.restore.last_event()
     expected = {
-        "alerts": 1, "assessment_invitations": 1, "assessments": 1, "deliveries": 2, "effects": 1, "events": 3,
+        "alerts": 1, "assessment_invitations": 1, "assessments": 1, "deliveries": 2, "effects": 1, "event_chains": 2, "events": 4,
         "invitations": 1, "mails": 1, "opportunities": 1, "reference": 1, "stage_entries": 1,
     }  # fmt: skip
     before = rows(ledger)
@@ -288,8 +288,16 @@ def test_the_timeline_goes_in_batches_but_for_its_end_and_what_is_open(ledger: L
     seen = ledger.restore.last_event()
     assert [ledger.erasure.remove_events(before=NOW + DAY, limit=3) for _ in range(3)] == [3, 1, 0]
     assert ledger.events.kinds("done") == ["x"]
-    assert ledger.events.kinds("open") == ["invited"]
+    assert ledger.events.kinds("open") == ["invited", "decided"]
     assert ledger.restore.is_same_history(seen)
+
+
+def test_counts_of_refused_deliveries_go_with_the_deliveries_of_their_time(ledger: Ledger, clock: Clock) -> None:
+    ledger.deliveries.count_refused("lever", "bad signature", 5)
+    clock.now += DAY
+    ledger.deliveries.count_refused("lever", "bad signature", 2)
+    ledger.erasure.remove_deliveries(before=NOW + DAY, limit=BIG)
+    assert [row.count for row in ledger.overview.refused(since=NOW)] == [2]
 
 
 def test_an_alert_that_was_sent_long_ago_may_be_sent_again(ledger: Ledger, ledger_url: str, clock: Clock) -> None:

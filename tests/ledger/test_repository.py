@@ -305,7 +305,7 @@ def test_an_ended_attempt_stays_ended_and_is_due(ledger: Ledger) -> None:
     assert (mine.id, mine.invitation_id, mine.status) == (assessment_id, 7, AttemptStatus.COMPLETE)
     ledger.assessments.mark_written([mine.id])
     assert ledger.assessments.to_write("op") == []
-    assert ledger.events.kinds("op") == []
+    assert ledger.events.kinds("op") == ["decided"]
 
 
 def test_two_opportunities_share_an_invitation_and_both_get_the_result(ledger: Ledger) -> None:
@@ -356,7 +356,7 @@ def test_effects_events_cache_and_watermarks(ledger: Ledger) -> None:
     assert state.vendor_id == "f1"
     assert ledger.effects.created_ids("op", "form") == {"f1"}
     ledger.events.record("invited", opportunity_id="op", invitation_id=7)
-    assert ledger.events.kinds("op") == ["form_done", "invited"]
+    assert ledger.events.kinds("op") == ["decided", "form_done", "invited"]
     ledger.cache.put("k", {"a": 1})
     ledger.cache.put("k", {"a": 2})
     assert ledger.cache.get("k") == {"a": 2}

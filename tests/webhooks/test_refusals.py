@@ -58,23 +58,22 @@ def test_nothing_waits_when_nothing_comes(caplog: pytest.LogCaptureFixture) -> N
     assert lines(caplog) == ["could not be stored", "could not be stored"]
 
 
-def test_the_last_refusal_is_kept_once_a_minute_for_each_reason_and_harms_no_answer() -> None:
-    now, kept = [0.0], []
+def test_refusals_are_kept_with_one_write_a_minute_for_each_reason_and_harm_no_answer() -> None:
+    clock, kept = Clock(), list[tuple[str, str, int]]()
 
-    async def keep(vendor: str, reason: str) -> None:
-        kept.append((now[0], vendor, reason))
+    async def keep(vendor: str, reason: str, count: int) -> None:
+        kept.append((vendor, reason, count))
         raise TimeoutError
 
     async def refuse() -> None:
-        last = LastRefusals(keep, lambda: now[0])
-        for second in (0, 1, 59, 60, 61):
-            now[0] = float(second)
+        last = LastRefusals(keep, clock.later)
+        for _ in range(100):
             await last.note("Lever", "bad signature")
         await last.note("iMocha", "unknown callback token")
+        assert kept == [("Lever", "bad signature", 1), ("iMocha", "unknown callback token", 1)]
+        clock.minute()
+        await asyncio.gather(*asyncio.all_tasks() - {asyncio.current_task()})
+        await last.note("Lever", "bad signature")
 
     asyncio.run(refuse())
-    assert kept == [
-        (0, "Lever", "bad signature"),
-        (60, "Lever", "bad signature"),
-        (61, "iMocha", "unknown callback token"),
-    ]
+    assert kept[2:] == [("Lever", "bad signature", 99), ("Lever", "bad signature", 1)]

@@ -12,6 +12,7 @@ LABELS = {
     Act.RELEASE: "Invite above the limit",
     Act.DROP: "Do not invite",
     Act.SEND_AGAIN: "Send the e-mail again",
+    Act.REPLAY: "Do it again",
 }
 _WILL = {
     Act.LOOK_AGAIN: "A run reads the candidate in Lever now, decides what is undecided, and does all work that waits or is"
@@ -21,7 +22,10 @@ _WILL = {
     Act.DROP: "The candidate is not invited for this stay in the stage; who is moved in again is.",
     Act.SEND_AGAIN: "A run asks iMocha to send the invitation again, with a new window. It does nothing if the candidate has"
     " begun, or has left the stage; the limits of e-mails hold.",
+    Act.REPLAY: "A run does what this delivery asked for as if it had come now: it reads the candidate, or the report, and"
+    " does what is not done yet.",
 }
+REPLAY = {"act": Act.REPLAY, "label": LABELS[Act.REPLAY], "will": _WILL[Act.REPLAY]}
 _LIMITS = (Reason.LIMIT, Reason.PER_CANDIDATE)
 _NOT_BEGUN = {AttemptStatus.PENDING, AttemptStatus.UNKNOWN, AttemptStatus.EXPIRED, AttemptStatus.CANCELLED}
 

@@ -17,7 +17,7 @@ from fastapi.exceptions import RequestValidationError
 from sqlalchemy.exc import DataError
 from starlette.exceptions import HTTPException
 
-from lever_imocha.console.context import open_ledger
+from lever_imocha.console.context import lever_page, open_ledger
 from lever_imocha.console.rendering import page
 from lever_imocha.console.rights import DAG_ID, Viewer, airflow_viewer
 from lever_imocha.console.routes import PageContext, router
@@ -54,12 +54,14 @@ def create_app(
     *,
     open_ledger: Callable[..., Ledger] = open_ledger,
     viewer: Callable[[Request], Awaitable[Viewer]] = airflow_viewer,
+    lever_page: Callable[[str], str] = lever_page,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> FastAPI:
     """Return the application.
 
     :param open_ledger: opens the ledger, read-only unless it is called with `write`.
     :param viewer: finds out who asks, for every route; raises for those who may not read.
+    :param lever_page: returns the address of an opportunity's page in Lever.
     :param clock: aware UTC now.
     """
 
@@ -74,7 +76,7 @@ def create_app(
         dependencies=[Depends(identify)],  # before every route: what is added is not open by mistake
         redirect_slashes=False,
     )
-    app.state.context = PageContext(open_ledger, clock)
+    app.state.context = PageContext(open_ledger, lever_page, clock)
     app.include_router(router)
     app.add_api_route("/{path:path}", _nothing, methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
     _add_errors(app)

@@ -8,17 +8,17 @@ import re
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, time, timedelta
 from typing import Annotated, Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from fastapi import HTTPException, Query
 
-from lever_imocha.console.acts import LABELS, offered, offered_for_all
+from lever_imocha.console.acts import LABELS, REPLAY, offered, offered_for_all
 from lever_imocha.console.words import Words
 from lever_imocha.domain.decisions import Reason
 from lever_imocha.domain.standing import Problem, Standing
 from lever_imocha.ledger.cache import COMPARISON, DOCTOR, NAMES, POSTINGS, PROBLEMS, TESTS
 from lever_imocha.ledger.database import HEAD
-from lever_imocha.ledger.overview import AT_MOST, PAGE, Attention, PeopleFilter, Person
+from lever_imocha.ledger.overview import AT_MOST, PAGE, Attention, Done, Moment, PeopleFilter, Person
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.values import Act
 from lever_imocha.ledger.watermarks import ACTIVATED
@@ -30,7 +30,6 @@ _EACH = 10
 _OVERDUE = timedelta(minutes=15)
 _ORDER = [Problem.PARKED, Problem.HELD, Problem.OVERDUE, Problem.FAILING, Problem.WAITS]
 _UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE)
-_LEVER = "https://hire.lever.co/candidates"
 
 
 def words(ledger: Ledger, *, now: datetime, full_names: bool) -> Words:
@@ -208,15 +207,75 @@ def person(ledger: Ledger, say: Words, opportunity_id: str) -> dict[str, Any] | 
             "decision": one.decision, "reason": one.reason, "detail": one.detail, "facts": one.facts,
             "decided_at": one.decided_at, "problem": one.problem, "parked": one.parked, "next_try": one.next_try,
         },
-        "lever": f"{_LEVER}/{one.opportunity_id}",
         "acts": [{"act": act, "label": LABELS[act], "will": will} for act, will in offered(one).items()],
+        "replay": REPLAY,
         "timeline": [
             {
                 "at": moment.at, "age": say.age(moment.at), "kind": moment.kind, "says": say.moment(moment),
                 "source": say.source(moment.source), "actor": moment.actor, "detail": moment.detail,
-                "test_id": moment.test_id, "invitation_id": moment.invitation_id,
+                "test_id": moment.test_id, "invitation_id": moment.invitation_id, "run": moment.run,
+                "run_page": run_page(moment.run, moment.task), "in_lever": moment.kind in _IN_LEVER,
+                "delivery_id": moment.delivery_id,
             }
             for moment in ledger.overview.timeline(opportunity_id)
+        ],
+    }  # fmt: skip
+
+
+_IN_LEVER = ("form_done", "file_done", "note_done", "stage_done")
+
+
+def run_page(run: str | None, task: str | None) -> str | None:
+    """Return the path, below Airflow's, of the page of a run, or of its task."""
+    if run is None:
+        return None
+    dag_id, _, run_id = run.partition("/")
+    path = f"/dags/{quote(dag_id, safe='')}/runs/{quote(run_id, safe='')}"
+    if task is None:
+        return path
+    task_id, _, map_index = task.partition("/")
+    path += f"/tasks/{quote(task_id, safe='')}"
+    return f"{path}/mapped/{map_index}" if map_index.isdigit() else path
+
+
+def evidence_lines(evidence: dict[str, Any], say: Words) -> list[dict[str, Any]]:
+    """Return the events of evidence as they are said on a page, the first one first."""
+    broken = {(chain["about"], chain["broken_at"]) for chain in evidence["chains"] if not chain["unbroken"]}
+    return [
+        event | {
+            "says": say.moment(Moment(**event)), "source": say.source(event["source"]),
+            "facts": say.facts(event["facts"]), "run_page": run_page(event["run"], event["task"]),
+            "broken": (event["chain"], event["number"]) in broken,
+        }
+        for event in evidence["events"]
+    ]  # fmt: skip
+
+
+# One run
+
+
+_OURS = "lever_imocha_"
+
+
+def run(ledger: Ledger, say: Words, *, dag_id: str, run_id: str, task_id: str, map_index: str) -> dict[str, Any]:
+    """Tell who was worked on in a run of a DAG, or in one of its tasks, and what came of it.
+
+    :param map_index: what is no number, Airflow has left as it was: the task is not mapped.
+    """
+    task = f"{task_id}/{map_index if map_index.isdigit() else -1}" if task_id else None
+    found = ledger.overview.of_run(f"{dag_id}/{run_id}", task=task) if dag_id.startswith(_OURS) else []
+    people: dict[str, list[Done]] = {}
+    for done in found:
+        people.setdefault(done.opportunity_id, []).append(done)
+    return {
+        "dag_id": dag_id, "run_id": run_id, "task_id": task_id or None, "ours": dag_id.startswith(_OURS),
+        "at_most": AT_MOST if len(found) >= AT_MOST else None,
+        "people": [
+            {
+                "opportunity_id": opportunity_id, "name": say.name(done[0].name),
+                "done": [{"at": one.at, "kind": one.kind, "says": say.moment(one)} for one in done],
+            }
+            for opportunity_id, done in people.items()
         ],
     }  # fmt: skip
 
@@ -275,7 +334,8 @@ _DAYS = 14
 
 def traffic(ledger: Ledger, say: Words) -> dict[str, Any]:
     """Tell what the vendors have sent, what is queued, and how the rate limits stand."""
-    received = ledger.overview.received(since=say.now - timedelta(days=_DAYS))
+    since = say.now - timedelta(days=_DAYS)
+    received, refused = ledger.overview.received(since=since), ledger.overview.refused(since=since)
     days = sorted({row.day for row in received})
     by_day = [
         {"day": f"{day:%Y-%m-%d}"}
@@ -286,6 +346,12 @@ def traffic(ledger: Ledger, say: Words) -> dict[str, Any]:
     return {
         "days": _DAYS, "by_day": by_day,
         "last": [{"vendor": vendor, "at": at, "age": say.age(at), "fix": _SILENT[vendor]} for vendor, at in last.items()],
+        "refused": [
+            {"vendor": row.vendor, "why": row.why, "count": row.count, "last": row.last, "age": say.age(row.last)}
+            for row in refused
+        ],
+        "deliveries": [vars(row) | {"age": say.age(row.received_at)} for row in ledger.overview.deliveries(limit=_LATEST)],
+        "replay": REPLAY,
         "kinds": [
             {"vendor": vendor, "event": event, "count": sum(row.count for row in received if row.event == event and row.vendor == vendor)}
             for vendor, event in sorted({(row.vendor, row.event) for row in received})
@@ -295,16 +361,17 @@ def traffic(ledger: Ledger, say: Words) -> dict[str, Any]:
             for row in ledger.overview.queued()
         ],
         "rates": [
-            {"api": row.name, "backlog": row.backlog, "slowdown": row.slowdown, "slowed_at": row.slowed_at, "age": say.age(row.slowed_at)}
+            {"api": row.name, "limit": row.limit, "this_minute": row.this_minute, "last_minute": row.last_minute, "backlog": row.backlog, "slowdown": row.slowdown, "slowed_at": row.slowed_at, "age": say.age(row.slowed_at)}
             for row in ledger.overview.rates()
         ],
     }  # fmt: skip
 
 
 _VENDORS = ("lever", "imocha")
+_LATEST = 30
 _SILENT = {
-    "lever": "If candidates were moved since: in Lever's settings, is the webhook there, and does Verify succeed? A refused"
-    " delivery is a warning in the receivers' log. Candidates are invited by the sweep all the same.",
+    "lever": "If candidates were moved since: in Lever's settings, is the webhook there, and does Verify succeed? Refused"
+    " deliveries are counted below. Candidates are invited by the sweep all the same.",
     "imocha": "If tests have ended since: is public_url set, and reachable from outside? Reports are found by the sweep all"
     " the same.",
 }

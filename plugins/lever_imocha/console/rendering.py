@@ -12,6 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from lever_imocha.console.rights import Viewer
 from lever_imocha.console.words import span
+from lever_imocha.runtime.addresses import CONSOLE
 
 
 def page(request: Request, template: str, data: dict[str, Any], *, status: int = 200, **more: Any) -> Response:
@@ -19,7 +20,8 @@ def page(request: Request, template: str, data: dict[str, Any], *, status: int =
     if _wants_json(request):
         return JSONResponse(jsonable_encoder(data), status_code=status)
     who: Viewer | None = getattr(request.state, "viewer", None)  # None on a page that says why there is none
-    place = {"base": request.scope.get("root_path", ""), "path": request.url.path, "who": who}
+    base = request.scope.get("root_path", "")
+    place = {"base": base, "airflow": base.removesuffix(CONSOLE), "path": request.url.path, "who": who}
     return HTMLResponse(_templates().get_template(template).render(**data, **place, **more), status_code=status)
 
 
@@ -38,5 +40,6 @@ def _templates() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters["utc"] = lambda at: f"{at:%Y-%m-%d %H:%M}" if at else ""
+    environment.filters["from_iso"] = lambda at: f"{at[:10]} {at[11:19]}"  # UTC, as evidence has it
     environment.filters["span"] = span
     return environment

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import parse_qsl
 
 from fastapi import APIRouter, HTTPException, Request, Response
@@ -15,10 +15,12 @@ from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 from starlette.concurrency import run_in_threadpool
 
 from lever_imocha.console import pages
+from lever_imocha.console.acts import REPLAY
 from lever_imocha.console.rendering import page
 from lever_imocha.console.rights import Viewer, require_own_page
 from lever_imocha.console.words import Words
 from lever_imocha.domain.standing import Problem, Standing
+from lever_imocha.ledger.evidence import as_json
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.values import Act
 
@@ -28,8 +30,8 @@ _FILES = frozenset(path.name for path in _STATIC.iterdir())
 _MAX_BODY = 8 * 1024
 
 
-class Asked(BaseModel):
-    """What a person asks for.
+class Why(BaseModel):
+    """Why a person asks for something.
 
     :param reason: why, in the person's words.
     :param dry_run: only say what would happen.
@@ -37,11 +39,22 @@ class Asked(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    act: Act
     reason: Annotated[
         str, StringConstraints(strip_whitespace=True, min_length=3, max_length=300, pattern=r"^[^\x00-\x1f]*$")
     ]
     dry_run: bool = False
+
+
+class Asked(Why):
+    """What a person asks for."""
+
+    act: Act
+
+
+class AskedAgain(Why):
+    """That a person asks for a delivery to be done again."""
+
+    act: Literal[Act.REPLAY] = Act.REPLAY
 
 
 class AskedForAll(Asked):
@@ -51,7 +64,7 @@ class AskedForAll(Asked):
     why: str
 
 
-A = TypeVar("A", bound=Asked)
+A = TypeVar("A", bound=Why)
 
 
 @dataclass(frozen=True)
@@ -59,10 +72,12 @@ class PageContext:
     """What a page is made with.
 
     :param open_ledger: opens the ledger, to read, or to write.
+    :param lever_page: returns the address of an opportunity's page in Lever.
     :param clock: aware UTC now.
     """
 
     open_ledger: Callable[..., Ledger]
+    lever_page: Callable[[str], str]
     clock: Callable[[], datetime]
 
     def page(self, viewer: Viewer) -> tuple[Ledger, Words]:
@@ -116,7 +131,44 @@ def person(request: Request, opportunity_id: str) -> Response:
     data = pages.person(ledger, words, opportunity_id)
     if data is None:
         raise HTTPException(404, "Nobody with this id was ever seen in a trigger stage.")
-    return page(request, "person.html", data)
+    return page(request, "person.html", data | {"lever": _context(request).lever_page(opportunity_id)})
+
+
+@router.get("/people/{opportunity_id}/evidence")
+def evidence(request: Request, opportunity_id: str) -> Response:
+    """Show why somebody was (not) invited, moved or archived, and whether what is written of it is unbroken."""
+    ledger, words = _context(request).page(request.state.viewer)
+    data = _evidence(ledger, opportunity_id)
+    lines = pages.evidence_lines(data, words)
+    return page(request, "evidence.html", data, lines=lines, lever=_context(request).lever_page(opportunity_id))
+
+
+@router.get("/people/{opportunity_id}/evidence.json")
+def evidence_file(request: Request, opportunity_id: str) -> Response:
+    """Send the same as a file."""
+    ledger, _ = _context(request).page(request.state.viewer)
+    return Response(
+        as_json(_evidence(ledger, opportunity_id)),
+        media_type="application/json",
+        headers={"Content-Disposition": 'attachment; filename="evidence.json"'},
+    )
+
+
+def _evidence(ledger: Ledger, opportunity_id: str) -> dict[str, Any]:
+    data = ledger.evidence.of(opportunity_id)
+    if data is None:
+        raise HTTPException(404, "Nothing is known of this id: it was never seen in a trigger stage, or is forgotten.")
+    return data
+
+
+@router.get("/run")
+def run(request: Request, dag_id: str, run_id: str, task_id: str = "", map_index: str = "") -> Response:
+    """Show who was worked on in a run of a DAG, or in one of its tasks; for one candidate, everything about them."""
+    ledger, words = _context(request).page(request.state.viewer)
+    data = pages.run(ledger, words, dag_id=dag_id, run_id=run_id, task_id=task_id, map_index=map_index)
+    if task_id and len(data["people"]) == 1:
+        return person(request, data["people"][0]["opportunity_id"])
+    return page(request, "run.html", data)
 
 
 @router.get("/flow")
@@ -169,6 +221,39 @@ async def ask(request: Request, opportunity_id: str) -> Response:
     asked = await _read(request, Asked)
     data = await run_in_threadpool(_ask, _context(request), who, opportunity_id, asked)
     return page(request, "asked.html", data, status=200 if asked.dry_run else 202)
+
+
+@router.post("/deliveries/{delivery_id}/requests")
+async def ask_again(request: Request, delivery_id: int) -> Response:
+    """Ask for what a stored delivery asked for to be done again."""
+    who: Viewer = request.state.viewer
+    require_own_page(request, who)
+    asked = await _read(request, AskedAgain)
+    data = await run_in_threadpool(_ask_again, _context(request), who, delivery_id, asked)
+    return page(request, "asked.html", data, status=200 if asked.dry_run else 202)
+
+
+def _ask_again(context: PageContext, who: Viewer, delivery_id: int, asked: AskedAgain) -> dict[str, Any]:
+    """Record a request for each opportunity that a delivery is about; return what will happen.
+
+    :raises HTTPException: 409 when it is about none that is known, or not stored any more.
+    """
+    ledger, _ = context.page(who)
+    concerned = ledger.deliveries.concerned(delivery_id)
+    if not concerned:
+        raise HTTPException(409, "This delivery is about nobody who is known, or is not kept any more.")
+    if not asked.dry_run:
+        ledger, shown = context.open_ledger(write=True), dict.fromkeys(concerned, f"delivery {delivery_id}")
+        ledger.requests.add(asked.act, shown, reason=asked.reason, actor=who.name, delivery_id=delivery_id)
+    count = len(concerned)
+    return {
+        "act": asked.act,
+        "will": REPLAY["will"],
+        "dry_run": asked.dry_run,
+        "count": count,
+        "total": count,
+        "sample": [],
+    }
 
 
 def _ask_for_all(context: PageContext, who: Viewer, asked: AskedForAll) -> dict[str, Any]:

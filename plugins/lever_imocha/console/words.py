@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from lever_imocha.domain.advice import fix_of_hold, words_of_problem
 from lever_imocha.domain.decisions import Action
 from lever_imocha.domain.standing import Problem, Standing
-from lever_imocha.ledger.overview import Attention, Flow, Moment, Person
+from lever_imocha.ledger.overview import Attention, Done, Flow, Moment, Person
 
 _SOURCES = {
     "sweep": "sweep of Lever",
@@ -18,6 +19,7 @@ _SOURCES = {
     "callback": "iMocha's callback",
     "workflow": "workflow",
     "console": "console",
+    "command": "command line",
 }
 _KINDS = {
     "entered": "Entered the stage {detail}",
@@ -32,8 +34,11 @@ _KINDS = {
     "invitation_replaced": "Another invitation replaces the one to {test} ({detail}): the address has changed",
     "held": "On hold: {detail}",
     "ignored": "Not invited: {detail}",
+    "decided": "Decided: {detail}",
     "cancelled": "Invitation cancelled: {detail}",
     "masked": "iMocha was asked to mask the attempt",
+    "masking_dropped": "iMocha is not asked to mask the attempts",
+    "released": "What waited or was parked is tried again now",
     "mask_by_hand": "iMocha does not say whose attempt it is: mask it there by hand",
     "deleted_in_lever": "Deleted in Lever: nothing is written back",
     "anonymized_in_lever": "Anonymised in Lever: nothing is written back",
@@ -62,10 +67,21 @@ _KINDS = {
     "asked_release": "Asked to invite above the limit: {detail}",
     "asked_drop": "Asked not to invite: {detail}",
     "asked_send_again": "Asked to send the e-mail again: {detail}",
+    "asked_replay": "Asked to do a delivery again: {detail}",
     "done_look_again": "Looked again: {detail}",
     "done_release": "Released: {detail}",
     "done_drop": "Dropped: {detail}",
     "done_send_again": "Sending again: {detail}",
+    "done_replay": "Delivery: {detail}",
+}
+_FACTS = {
+    "stage_id": "stage",
+    "entered_at": "entered",
+    "rests_on": "it rests on",
+    "settings_sent": "settings sent to the test link",
+    "webhook_at": "Lever's webhook told of it",
+    "callback_at": "iMocha called back",
+    "shown": "what the person saw",
 }
 _STANDINGS = {
     "pending": "invited",
@@ -153,21 +169,40 @@ class Words:
         seconds = (self.now - at).total_seconds()
         return f"in {span(-seconds)}" if seconds < -1 else f"{span(max(seconds, 0))} ago"
 
-    def moment(self, moment: Moment) -> str:
+    def moment(self, moment: Moment | Done) -> str:
         """Say what happened."""
         detail = self.stage(moment.detail or "") if moment.kind == "entered" else moment.detail or "no reason given"
         said = _KINDS.get(moment.kind)
         if said is None:
             named = moment.kind.replace("_", " ")
-            return (
-                f"{_SOURCES.get(moment.source, moment.source)}: {named}{f': {moment.detail}' if moment.detail else ''}"
-            )
+            source = "workflow" if isinstance(moment, Done) else self.source(moment.source)
+            return f"{source}: {named}{f': {moment.detail}' if moment.detail else ''}"
         return said.format(detail=detail, test=self.test(moment.test_id))
 
     @staticmethod
     def source(source: str) -> str:
         """Say who told or did it."""
         return _SOURCES.get(source, source)
+
+    def facts(self, facts: Mapping[str, Any] | None) -> list[str]:
+        """Say what a decision or an invitation rests on."""
+        return [
+            f"{_FACTS.get(name, name.replace('_', ' '))}: {self._fact(name, value)}"
+            for name, value in (facts or {}).items()
+            if value is not None
+        ]
+
+    def _fact(self, name: str, value: Any) -> str:
+        if name == "stage_id":
+            return self.stage(value)
+        if name == "first_seen_by":
+            return self.source(value)
+        if isinstance(value, Mapping):
+            given = (
+                (key.replace("_", " "), self._fact(key, one)) for key, one in value.items() if one not in (None, [])
+            )
+            return "; ".join(f"{key} {said}" for key, said in given) or "nothing but what the link says"
+        return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
     @staticmethod
     def status(status: str | None) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from urllib.parse import quote, urlsplit
 
 
 def is_loopback(host: str | None) -> bool:
@@ -11,3 +12,16 @@ def is_loopback(host: str | None) -> bool:
         return host == "localhost" or ipaddress.ip_address(host or "").is_loopback
     except ValueError:
         return False
+
+
+def candidate_page(api_address: str, opportunity_id: str) -> str:
+    """Return the address of a candidate's page in Lever, or in the sandbox (lever.md 1.1, 4.2).
+
+    :param api_address: where Lever's API is.
+    """
+    address, key = urlsplit(api_address), quote(opportunity_id, safe="")
+    api = address.hostname or ""
+    if is_loopback(api):  # the sandbox
+        return f"{address.scheme}://{address.netloc}/?open={key}"
+    site = api.replace("api.", "hire.", 1) if api.endswith(".lever.co") else "hire.lever.co"
+    return f"https://{site}/candidates/{key}"

@@ -244,6 +244,15 @@ class InviteSettings:
     proctoring_mode: str | None = None
     stakeholder_emails: str | None = None
 
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What was sent, without anybody's address; what is missing was left to the link."""
+        sent = {
+            "start_at": self.start_at and self.start_at.isoformat(), "end_at": self.end_at and self.end_at.isoformat(),
+            "time_zone_id": self.time_zone_id, "proctoring_mode": self.proctoring_mode,
+        }  # fmt: skip
+        return {name: value for name, value in sent.items() if value is not None}
+
 
 def named_links(links: Sequence[TestLink]) -> dict[str, TestLink]:
     """Return the active links by their name, in small letters; of several with one name, the first."""

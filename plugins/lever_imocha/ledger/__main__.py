@@ -1,14 +1,20 @@
-"""``python -m lever_imocha.ledger upgrade | check | queue | release | drop | forget | moved``: the ledger named by LEVER_IMOCHA_LEDGER."""
+"""``python -m lever_imocha.ledger upgrade | check | queue | release | drop | forget | moved | evidence``: the ledger named by LEVER_IMOCHA_LEDGER."""
 
 from __future__ import annotations
 
 import argparse
+import getpass
 import os
 import sys
+from collections.abc import Callable
+
+from sqlalchemy import Engine
 
 from lever_imocha.errors import LedgerError, LeverImochaError
+from lever_imocha.ledger.base import Origin
 from lever_imocha.ledger.cache import ACCOUNT_KEYS
 from lever_imocha.ledger.database import LEDGER_VARIABLE, check_schema, engine_for, upgrade
+from lever_imocha.ledger.evidence import as_json
 from lever_imocha.ledger.repository import Ledger
 
 
@@ -22,7 +28,7 @@ def main() -> int:
         if options.command == "upgrade":
             upgrade(engine)
         check_schema(engine)
-        sys.stdout.writelines(f"{line}\n" for line in _output(options, Ledger(engine=engine)))
+        sys.stdout.writelines(f"{line}\n" for line in _output(options, _ledger(engine)))
     except LeverImochaError as error:
         sys.stderr.write(f"{error}\n")
         return 1
@@ -43,21 +49,47 @@ def _parser() -> argparse.ArgumentParser:
     forget.add_argument("opportunity", help="Lever's id")
     forget.add_argument("--dry-run", action="store_true", help="show what would be erased")
     forget.add_argument("--even-if-open", action="store_true", help="although it is invited, or its report unwritten")
+    evidence = commands.add_parser("evidence", help="print all that is known of one opportunity, verified, as JSON")
+    evidence.add_argument("opportunity", help="Lever's id")
     commands.add_parser("moved", help="say that the connections' Lever or iMocha account has changed")
     return parser
+
+
+def _ledger(engine: Engine) -> Ledger:
+    """Return the ledger; what is done to it is of the person who types."""
+    try:
+        actor: str | None = getpass.getuser()
+    except (KeyError, OSError):  # a container's user may have no name
+        actor = None
+    return Ledger(engine=engine, origin=Origin(source="command", actor=actor))
+
+
+def _told(ledger: Ledger, kind: str, act: Callable[[list[str]], int], opportunity_ids: list[str]) -> int:
+    """Do something about opportunities, and tell it to the timeline of those it was possible for; return how many rows."""
+    done = {key: act([key]) for key in opportunity_ids}
+    for key in (key for key, count in done.items() if count):
+        ledger.events.record(kind, opportunity_id=key)
+    return sum(done.values())
 
 
 def _output(options: argparse.Namespace, ledger: Ledger) -> list[str]:
     if options.command == "queue":
         return [str(item) for item in ledger.queue.listed()]
     if options.command == "release":
-        return [f"{ledger.queue.release_waiting(options.opportunity)} released."]
+        release, named = ledger.queue.release_waiting, options.opportunity
+        return [f"{_told(ledger, 'released', release, named) if named else release([])} released."]
     if options.command == "drop":
-        return [f"{ledger.queue.drop_masking(options.opportunity)} will not be masked; release takes it back."]
+        dropped = _told(ledger, "masking_dropped", ledger.queue.drop_masking, options.opportunity)
+        return [f"{dropped} will not be masked; release takes it back."]
     if options.command == "forget":
         given = {"even_if_open": options.even_if_open, "dry_run": options.dry_run}
         rows = ledger.erasure.forget(options.opportunity, **given)
         return [f"{name}: {count}" for name, count in rows.items()] or ["Nothing is known of it."]
+    if options.command == "evidence":
+        known = ledger.evidence.of(options.opportunity)
+        if known is None:
+            raise LedgerError("Nothing is known of this id: it was never seen in a trigger stage, or is forgotten.")
+        return [as_json(known).rstrip()]
     if options.command == "moved":
         ledger.cache.drop(*ACCOUNT_KEYS)
         return ["The next run takes the connections' accounts for the ledger's own."]

@@ -3,12 +3,32 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Connection, Engine, func, select
+
+
+@dataclass(frozen=True, kw_only=True)
+class Origin:
+    """Who writes what is written to the timeline.
+
+    :param source: ``workflow``, ``console``, ``command``.
+    :param actor: the person, where it is one.
+    :param run: the run of a DAG that does it, as ``dag/run``.
+    :param task: its task, as ``task/map index``.
+    """
+
+    source: str = "workflow"
+    actor: str | None = None
+    run: str | None = None
+    task: str | None = None
+
+
+WORKFLOW = Origin()
 
 
 class Database:
@@ -18,6 +38,7 @@ class Database:
 
     :param clock: aware UTC now.
     :param lock_worker: called before anything is claimed; makes sure that the worker counts as alive.
+    :param origin: who writes to the timeline.
     """
 
     def __init__(
@@ -26,10 +47,11 @@ class Database:
         engine: Engine,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         lock_worker: Callable[[], None] = lambda: None,
+        origin: Origin = WORKFLOW,
     ) -> None:
         self._engine, self._single = engine, engine.execution_options(isolation_level="AUTOCOMMIT")
         self._open = threading.local()
-        self.now, self.lock_worker = clock, lock_worker
+        self.now, self.lock_worker, self.origin = clock, lock_worker, origin
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
@@ -55,10 +77,10 @@ class Database:
         with self._single.connect() as connection:
             yield connection
 
-    def execute(self, statement: Any) -> None:
+    def execute(self, statement: Any, values: Mapping[str, Any] | None = None) -> None:
         """Execute one statement whose result does not matter."""
         with self.statement() as connection:
-            connection.execute(statement)
+            connection.execute(statement, values)
 
     def rows(self, query: Any) -> list[Any]:
         """Return all rows of one query."""

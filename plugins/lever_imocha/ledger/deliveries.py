@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import select, true
+from sqlalchemy import select, text, true, update
 
-from lever_imocha.ledger.base import LedgerPart
+from lever_imocha.ledger.base import Database, LedgerPart
 from lever_imocha.ledger.cache import SETTINGS
-from lever_imocha.ledger.tables import deliveries
+from lever_imocha.ledger.tables import assessments, deliveries, invitations
 from lever_imocha.ledger.values import WORK_OF_VENDOR, NewDelivery
-from lever_imocha.ledger.work_queue import MAKE_DUE, channel
+from lever_imocha.ledger.work_queue import MAKE_DUE, WorkQueue, channel
 
 _KEEP = f"""
 WITH known AS (
@@ -73,8 +73,22 @@ relevant.
 """
 
 
+_COUNT_REFUSED = text(
+    """
+    INSERT INTO lever_imocha.refusals AS known (vendor, day, why, count, last_at)
+    VALUES (:vendor, CAST(CAST(:now AS timestamptz) AT TIME ZONE 'UTC' AS date), :why, :count, :now)
+    ON CONFLICT (vendor, day, why) DO UPDATE
+        SET count = known.count + excluded.count, last_at = greatest(known.last_at, excluded.last_at)
+    """
+)
+
+
 class Deliveries(LedgerPart):
     """Deliveries of both vendors."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        self._queue = WorkQueue(database)
 
     def record(self, delivery: NewDelivery) -> bool:
         """Store a delivery, and make what it asks for due.
@@ -90,6 +104,44 @@ class Deliveries(LedgerPart):
         }  # fmt: skip
         with self._database.statement() as connection:
             return connection.exec_driver_sql(_KEEP, values).first() is not None
+
+    def count_refused(self, vendor: str, why: str, count: int) -> None:
+        """Count deliveries in a vendor's name that were refused.
+
+        :param why: one of few texts, with nothing in it that the sender wrote.
+        """
+        values = {"vendor": vendor, "why": why, "count": count, "now": self._database.now()}
+        self._database.execute(_COUNT_REFUSED, values)
+
+    def concerned(self, delivery_id: int) -> list[str]:
+        """Return the opportunities that a stored delivery is about; none when it is not stored any more."""
+        c, own = deliveries.c, assessments.c
+        about = select(own.opportunity_id).join(deliveries, c.invitation_id == own.invitation_id)
+        named = select(c.opportunity_id).where(c.id == delivery_id, c.opportunity_id.is_not(None))
+        return sorted(self._database.values(named.union(about.where(c.id == delivery_id))))
+
+    def replay(self, delivery_id: int, opportunity_id: str) -> bool:
+        """Make what a stored delivery asks for due again, for one opportunity.
+
+        :return: False when nothing is left to do: its report is in Lever, or the delivery is not stored any more.
+        """
+        c, own = deliveries.c, assessments.c
+        rows = self._database.rows(select(c.vendor, c.invitation_id).where(c.id == delivery_id))
+        if not rows:
+            return False
+        ((vendor, invitation_id),) = rows
+        if vendor == "imocha":
+            named = true() if invitation_id is None else own.invitation_id == invitation_id
+            unwritten = select(own.invitation_id).where(
+                own.opportunity_id == opportunity_id, own.written_at.is_(None), named
+            )
+            called = (
+                update(invitations).where(invitations.c.id.in_(unwritten)).values(called_back_at=self._database.now())
+            )
+            if not self._database.values(called.returning(invitations.c.id)):
+                return False
+        self._queue.enqueue([opportunity_id], WORK_OF_VENDOR[vendor][0], starts_run=True)
+        return True
 
     def has_stage_change(self, opportunity_id: str, *, since: datetime) -> bool:
         """Tell whether Lever has told of a stage change of an opportunity since a time."""

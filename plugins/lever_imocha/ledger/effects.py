@@ -4,14 +4,26 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import DateTime, func, literal, select, update
+from sqlalchemy import DateTime, func, literal, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
 from lever_imocha.errors import ClaimLostError
 from lever_imocha.ledger.base import LedgerPart
-from lever_imocha.ledger.tables import effects, events
+from lever_imocha.ledger.events import GIVEN, appended
+from lever_imocha.ledger.tables import effects
 from lever_imocha.ledger.values import Effect, EffectState, WorkItem
 from lever_imocha.ledger.work_queue import claimed_by
+
+_FINISH = text(
+    f"""
+    WITH done AS (
+        INSERT INTO {effects} (opportunity_id, subject, step, started_at, done_at, vendor_id)
+        VALUES (:opportunity_id, :subject, :step, :now, :now, :vendor_id)
+        ON CONFLICT (opportunity_id, subject, step) DO UPDATE
+            SET done_at = excluded.done_at, vendor_id = excluded.vendor_id
+    ), {appended(GIVEN)}
+    """  # noqa: S608 - constants
+)
 
 
 class Effects(LedgerPart):
@@ -60,22 +72,11 @@ class Effects(LedgerPart):
 
         :param invitation_id: for the timeline.
         """
-        now = self._database.now()
-        values = {"done_at": now, "vendor_id": vendor_id}
-        keys = {"opportunity_id": effect.opportunity_id, "subject": effect.subject, "step": effect.step}
-        done = (
-            insert(effects)
-            .values(started_at=now, **keys, **values)
-            .on_conflict_do_update(index_elements=list(keys), set_=values)
-            .cte("done")
-        )
-        self._database.execute(
-            insert(events)
-            .values(
-                at=now, kind=f"{effect.step}_done", opportunity_id=effect.opportunity_id, invitation_id=invitation_id
-            )
-            .add_cte(done)
-        )
+        said = {
+            "now": self._database.now(), "kind": f"{effect.step}_done", **vars(effect), "vendor_id": vendor_id,
+            "invitation_id": invitation_id, "test_id": None, "detail": vendor_id, "facts": None,
+        }  # fmt: skip
+        self._database.execute(_FINISH, said | vars(self._database.origin))
 
     def remember(self, effect: Effect, content: dict[str, Any]) -> None:
         """Record what an effect says now, or is about to say."""

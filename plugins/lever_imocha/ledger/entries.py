@@ -6,30 +6,13 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import (
-    Connection,
-    DateTime,
-    Insert,
-    Text,
-    Update,
-    and_,
-    case,
-    func,
-    insert,
-    literal,
-    literal_column,
-    null,
-    or_,
-    select,
-    text,
-    true,
-    update,
-)
+from sqlalchemy import Connection, TextClause, func, literal_column, or_, select, text, true, update
 
 from lever_imocha.domain.arrivals import ArrivalFacts
 from lever_imocha.domain.decisions import Action, Outcome, OverLimit, Reason
 from lever_imocha.ledger.base import Database, LedgerPart
-from lever_imocha.ledger.tables import DIGEST, events, forgotten, opportunities, stage_entries, watermarks
+from lever_imocha.ledger.events import UTC, appended
+from lever_imocha.ledger.tables import DIGEST, deliveries, forgotten, opportunities, stage_entries, watermarks
 from lever_imocha.ledger.values import Activation, Decided, NewEntry, StageEntry, Work
 from lever_imocha.ledger.watermarks import ACTIVATED, REMOVED
 from lever_imocha.ledger.work_queue import WorkQueue
@@ -77,6 +60,40 @@ _PUT_ENTRIES = text(
 
 An arrival of somebody who was removed is no news, unless it is known, and is not recorded again. A later one is.
 """
+
+_DECIDED = f"""
+    SELECT CAST(:now AS timestamptz), CAST(:kind AS text), opportunity_id, CAST(NULL AS bigint), CAST(NULL AS bigint),
+           CAST(:why AS text), jsonb_build_object(
+               'stage_id', stage_id, 'entered_at', {UTC.format("entered_at")}, 'rests_on', eligibility,
+               'facts', facts, 'first_seen_by', first_seen_by, 'webhook_at', (
+                   SELECT {UTC.format("min(received_at)")} FROM {deliveries} AS told
+                   WHERE told.opportunity_id = changed.opportunity_id AND told.event = 'candidateStageChange'
+                       AND told.received_at >= entered_at
+               )
+           )
+    FROM changed
+"""  # noqa: S608 - constants
+"""SQL: the event of a decision, with what it rests on: webhooks are not kept for as long as the timeline."""
+_DECIDE = text(
+    f"""
+    WITH changed AS (
+        UPDATE {stage_entries} SET decision = :decision, reason = :reason, detail = :detail, decided_at = :now,
+            over_limit = CASE WHEN over_limit = '{OverLimit.DROP}' THEN over_limit END,
+            eligibility = coalesce(:eligibility, eligibility), facts = coalesce(CAST(:facts AS jsonb), facts)
+        WHERE id = :id
+        RETURNING *
+    ), {appended(_DECIDED)}
+    """  # noqa: S608 - constants
+)
+_HOLD = text(
+    f"""
+    WITH changed AS (
+        UPDATE {stage_entries} SET decision = '{Action.HOLD}', reason = :reason, detail = ''
+        WHERE id = :id AND (decision, reason, detail) IS DISTINCT FROM ('{Action.HOLD}', CAST(:reason AS text), '')
+        RETURNING *
+    ), {appended(_DECIDED)}
+    """  # noqa: S608 - constants
+)
 
 
 class Entries(LedgerPart):
@@ -152,40 +169,22 @@ class Entries(LedgerPart):
         :param detail: what the reason is about: the tag in question.
         :param eligibility: see `Situation.eligibility`; None leaves it as it was, and so it does the facts.
         """
-        values: dict[str, Any] = {
-            "decision": decision, "reason": reason, "detail": detail, "decided_at": self._database.now(),
-            "over_limit": case((stage_entries.c.over_limit == OverLimit.DROP, stage_entries.c.over_limit), else_=null()),
-        }  # fmt: skip
-        if eligibility is not None:
-            values["eligibility"] = eligibility
-        if facts is not None:
-            values["facts"] = facts.model_dump(mode="json")
-        decided = update(stage_entries).where(stage_entries.c.id == entry_id).values(values)
-        # What was sent records itself, with the invitation.
-        self._database.execute(
-            decided if decision.sends else self._with_event(decided, Outcome(decision, reason, detail))
-        )
+        kind = "decided" if decision.sends else "held" if decision is Action.HOLD else "ignored"
+        self._tell(
+            _DECIDE, kind, Outcome(decision, reason, detail), id=entry_id, decision=decision.value,
+            reason=reason and reason.value, detail=detail, eligibility=eligibility,
+            facts=facts.model_dump_json() if facts is not None else None,
+        )  # fmt: skip
 
     def hold_for_now(self, entry_id: int, reason: Reason) -> None:
         """Record why an arrival waits; it stays undecided, so that it goes on by itself."""
-        c, held = stage_entries.c, Outcome(Action.HOLD, reason)
-        same = and_(c.decision == held.action, c.reason == reason, c.detail == "")
-        changed = update(stage_entries).where(c.id == entry_id, same.is_not(true()))
-        self._database.execute(self._with_event(changed.values(decision=held.action, reason=reason, detail=""), held))
+        self._tell(_HOLD, "held", Outcome(Action.HOLD, reason), id=entry_id, reason=reason.value)
 
-    def _with_event(self, change: Update, outcome: Outcome) -> Insert:
-        """Return the change of an entry with its event in the timeline, as one statement."""
-        changed = change.returning(stage_entries.c.opportunity_id).cte("changed")
-        why = f"{outcome.reason}{f' ({outcome.detail})' if outcome.detail else ''}" if outcome.reason else None
-        return insert(events).from_select(
-            ["at", "kind", "opportunity_id", "detail"],
-            select(
-                literal(self._database.now(), DateTime(timezone=True)),
-                literal("held" if outcome.action is Action.HOLD else "ignored", Text),
-                changed.c.opportunity_id,
-                literal(why, Text),
-            ),
-        )
+    def _tell(self, change: TextClause, kind: str, outcome: Outcome, **values: Any) -> None:
+        """Change an entry and tell it to the timeline, with what the decision rests on, in one statement."""
+        reason = f"{outcome.reason}{f' ({outcome.detail})' if outcome.detail else ''}" if outcome.reason else None
+        said = {"now": self._database.now(), "kind": kind, "why": reason or outcome.action.value}
+        self._database.execute(change, said | values | vars(self._database.origin))
 
     def held(self, reasons: Collection[Reason]) -> dict[Reason, int]:
         """Return how many arrivals are on hold for each of these reasons."""

@@ -35,18 +35,21 @@ from lever_imocha.errors import StillOpenError
 from lever_imocha.ledger.assessments import ENDED
 from lever_imocha.ledger.base import LedgerPart
 from lever_imocha.ledger.cache import TEMPORARY_TAGS
+from lever_imocha.ledger.events import ABOUT, about_invitation
 from lever_imocha.ledger.tables import (
     DIGEST,
     alerts,
     assessment_invitations,
     assessments,
     deliveries,
+    event_chains,
     events,
     forgotten,
     invitations,
     metadata,
     opportunities,
     reference,
+    refusals,
     requests,
     stage_entries,
     watermarks,
@@ -74,7 +77,9 @@ _ABOUT_SOMEBODY = [
     table for table in reversed(metadata.sorted_tables) if "opportunity_id" in table.c and table is not events
 ]
 """The tables whose rows are about one opportunity, those first that point to others."""
-_EMPTY = update(events).values(kind="forgotten", opportunity_id=None, invitation_id=None, test_id=None, detail=None)
+_EMPTY = update(events).values(
+    {name: null() for name in events.c.keys() if name not in ("id", "at")} | {"kind": "forgotten"}  # noqa: SIM118
+)
 
 
 class Erasure(LedgerPart):
@@ -192,12 +197,28 @@ class Erasure(LedgerPart):
             .order_by(events.c.at)
             .limit(limit)
         )
-        return self._count(delete(events).where(events.c.id.in_(old)))
+        gone = (
+            delete(events)
+            .where(events.c.id.in_(old))
+            .returning(literal_column(ABOUT).label("about"), events.c.number, events.c.hash)
+            .cte("gone")
+        )
+        # A chain keeps where it was cut, so that the rest can still be verified.
+        ends = select(gone).distinct(gone.c.about).where(gone.c.number.is_not(None))
+        cut = ends.order_by(gone.c.about, gone.c.number.desc()).subquery()
+        moved = (
+            update(event_chains)
+            .where(event_chains.c.about == cut.c.about, event_chains.c.removed < cut.c.number)
+            .values(removed=cut.c.number, removed_hash=cut.c.hash)
+            .cte("moved")
+        )
+        return int(self._database.value(select(func.count()).select_from(gone).add_cte(moved)))
 
     def remove_deliveries(self, *, before: datetime, limit: int) -> int:
-        """Remove some of the deliveries before a time; return how many."""
+        """Remove some of the deliveries before a time, and the counts of the refused; return how many deliveries."""
         old = select(deliveries.c.id).where(deliveries.c.received_at < before).order_by(deliveries.c.received_at)
-        return self._count(delete(deliveries).where(deliveries.c.id.in_(old.limit(limit))))
+        counts = delete(refusals).where(refusals.c.day < before.date()).cte("counts")
+        return self._count(delete(deliveries).where(deliveries.c.id.in_(old.limit(limit))).add_cte(counts))
 
     def remove_alerts(self, *, before: datetime, limit: int) -> int:
         """Remove some of the alerts sent before a time, so that what lasts is told again; return how many."""
@@ -219,6 +240,7 @@ class Erasure(LedgerPart):
         linked = assessment_invitations.c.assessment_id == assessments.c.id
         statements: list[tuple[Table, Any]] = [
             (events, _EMPTY.where(or_(_about(events, keys), of_them))),
+            (event_chains, delete(event_chains).where(event_chains.c.about.in_([*keys, *map(about_invitation, own)]))),
             (deliveries, delete(deliveries).where(deliveries.c.invitation_id.in_(own))),
             (assessment_invitations, delete(assessment_invitations).where(linked, _about(assessments, keys))),
             *((table, delete(table).where(_about(table, keys))) for table in _ABOUT_SOMEBODY),

@@ -1,16 +1,72 @@
-"""The timeline: what happened to whom, ids only."""
+"""The timeline: what happened to whom, ids only, each event linked to the one before of the same opportunity.
+
+An event's hash is made of that of the event before and of what it says itself, so that a later change, or one that is
+missing, shows (`domain.evidence`). The end of each chain is kept beside the events, in `event_chains`: one statement
+moves it on and writes the event, and of two workers at once the second waits there for the first.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import json
+from collections.abc import Collection, Mapping
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import func, select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import func, select, text
 
 from lever_imocha.ledger.base import LedgerPart
-from lever_imocha.ledger.tables import events
+from lever_imocha.ledger.tables import event_chains, events
 from lever_imocha.ledger.values import Event
+
+ABOUT = "coalesce(opportunity_id, 'invitation ' || invitation_id, 'ledger')"
+"""SQL: the chain that an event belongs to."""
+UTC = """to_char({} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"""
+"""SQL: a time as text, whatever the zone of the session."""
+CONTENT = f"""jsonb_build_array(
+    {UTC.format("at")}, kind, opportunity_id, invitation_id, test_id, detail,
+    facts, source, actor, run, task
+)::text"""
+"""SQL: what an event says, as the text of which its hash is made."""
+
+
+def appended(rows: str) -> str:
+    """Return the SQL after a WITH that adds events to the timeline, at most one of each chain.
+
+    Besides its own values it is given those of the database's `origin`. As text: SQLAlchemy would compile its ON CONFLICT anew every
+    time.
+
+    :param rows: SQL of the columns at, kind, opportunity_id, invitation_id, test_id, detail, facts, in this order.
+    """
+    return f"""
+    told (at, kind, opportunity_id, invitation_id, test_id, detail, facts) AS (
+        {rows}
+    ), new AS (
+        SELECT *, CAST(:source AS text) AS source, CAST(:actor AS text) AS actor, CAST(:run AS text) AS run,
+               CAST(:task AS text) AS task
+        FROM told
+    ), linked AS (
+        INSERT INTO {event_chains} AS chain (about, number, hash)
+        SELECT {ABOUT}, 1, sha256(convert_to({CONTENT}, 'UTF8')) FROM new
+        ON CONFLICT (about) DO UPDATE SET number = chain.number + 1, hash = sha256(chain.hash || excluded.hash)
+        RETURNING about, number, hash
+    )
+    INSERT INTO {events}
+        (at, kind, opportunity_id, invitation_id, test_id, detail, facts, source, actor, run, task, number, hash)
+    SELECT new.*, linked.number, linked.hash FROM new JOIN linked ON linked.about = {ABOUT}
+    """  # noqa: S608 - constants
+
+
+def about_invitation(invitation_id: int) -> str:
+    """Return the chain of the events that are about an invitation only."""
+    return f"invitation {invitation_id}"
+
+
+GIVEN = """
+    SELECT CAST(:now AS timestamptz), CAST(:kind AS text), CAST(:opportunity_id AS text), CAST(:invitation_id AS bigint),
+           CAST(:test_id AS bigint), CAST(:detail AS text), CAST(:facts AS jsonb)
+"""
+"""SQL: one event, all of it given."""
+_RECORD = text(f"WITH {appended(GIVEN)}")
 
 
 class Events(LedgerPart):
@@ -24,14 +80,17 @@ class Events(LedgerPart):
         invitation_id: int | None = None,
         test_id: int | None = None,
         detail: str | None = None,
+        facts: Mapping[str, Any] | None = None,
     ) -> None:
-        """Add to the timeline; `detail` holds no personal data."""
-        self._database.execute(
-            insert(events).values(
-                at=self._database.now(), kind=kind, opportunity_id=opportunity_id, invitation_id=invitation_id,
-                test_id=test_id, detail=detail,
-            )
-        )  # fmt: skip
+        """Add to the timeline; neither `detail` nor `facts` hold personal data.
+
+        :param facts: what it rests on.
+        """
+        said = {
+            "now": self._database.now(), "kind": kind, "opportunity_id": opportunity_id, "invitation_id": invitation_id,
+            "test_id": test_id, "detail": detail, "facts": json.dumps(facts) if facts is not None else None,
+        }  # fmt: skip
+        self._database.execute(_RECORD, said | vars(self._database.origin))
 
     def kinds(self, opportunity_id: str) -> list[str]:
         """Return an opportunity's timeline, as words."""

@@ -6,32 +6,51 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import (
-    BigInteger,
-    ColumnElement,
-    DateTime,
-    Text,
-    and_,
-    case,
-    cast,
-    func,
-    literal,
-    null,
-    or_,
-    select,
-    true,
-    update,
-)
-from sqlalchemy.dialects.postgresql import ARRAY, insert
+from sqlalchemy import and_, case, func, null, or_, select, text, update
+from sqlalchemy.dialects.postgresql import insert
 
 from lever_imocha.domain.imocha import AttemptStatus
 from lever_imocha.ledger.assessments import ENDED, WITHDRAWN
 from lever_imocha.ledger.base import Database, LedgerPart
+from lever_imocha.ledger.events import GIVEN, UTC, appended
 from lever_imocha.ledger.tables import assessment_invitations, assessments, events, invitations
 from lever_imocha.ledger.values import Work, WorkItem
 from lever_imocha.ledger.work_queue import WorkQueue
 
 _OPEN = [status for status in AttemptStatus if status.is_open]
+_ENDED_WORDS, _WITHDRAWN_WORDS = (", ".join(f"'{word.value}'" for word in words) for words in (ENDED, WITHDRAWN))
+_CHANGED = f"""
+    SELECT CAST(:now AS timestamptz), status, CAST(NULL AS text), id, CAST(NULL AS bigint), CAST(NULL AS text),
+           CASE WHEN called_back_at IS NOT NULL THEN jsonb_build_object('callback_at', {UTC.format("called_back_at")}) END
+    FROM changed
+"""  # noqa: S608 - constants
+_CHANGE = text(
+    f"""
+    WITH said AS (
+        SELECT * FROM unnest(CAST(:ids AS bigint[]), CAST(:statuses AS text[])) AS given (id, status)
+    ), found AS (
+        SELECT known.id, said.status FROM {invitations} AS known JOIN said ON said.id = known.id
+        WHERE known.status != said.status AND known.status NOT IN ({_ENDED_WORDS})
+            -- a list may say what an invitation was before it was revived
+            AND NOT (:listed AND known.revived_at IS NOT NULL AND said.status IN ({_WITHDRAWN_WORDS}))
+        ORDER BY known.id  -- two sweeps at once lock in the same order
+        FOR UPDATE OF known
+    ), changed AS (
+        UPDATE {invitations} AS known SET status = found.status,
+            ended_at = CASE WHEN found.status IN ({_ENDED_WORDS}) THEN CAST(:now AS timestamptz) ELSE known.ended_at END
+        FROM found WHERE known.id = found.id
+        RETURNING known.id, known.status, known.called_back_at
+    ), {appended(_CHANGED)}
+    RETURNING invitation_id
+    """  # noqa: S608 - constants
+)
+_MASK = text(
+    f"""
+    WITH masked AS (
+        UPDATE {invitations} SET masked_at = :now WHERE id = :invitation_id
+    ), {appended(GIVEN)}
+    """  # noqa: S608 - constants
+)
 
 
 class Invitations(LedgerPart):
@@ -131,7 +150,7 @@ class Invitations(LedgerPart):
         if not statuses:
             return []
         with self._database.transaction():
-            changed = self._database.values(self._change(statuses, listed=listed))
+            changed = self._change(statuses, listed=listed)
             if changed:
                 concerned = self._database.rows(
                     select(assessments.c.opportunity_id, assessments.c.written_at, assessments.c.invitation_id).where(
@@ -145,34 +164,13 @@ class Invitations(LedgerPart):
                     self._queue.enqueue([row.opportunity_id for row in concerned], Work.STATUS, starts_run=True)
         return changed
 
-    def _change(self, statuses: Mapping[int, AttemptStatus], *, listed: bool) -> Any:
-        now, status = self._database.now(), invitations.c.status
-        said = select(
-            func.unnest(cast(list(statuses), ARRAY(BigInteger))).label("id"),
-            func.unnest(cast([word.value for word in statuses.values()], ARRAY(Text))).label("status"),
-        ).subquery()
-        found = (
-            select(invitations.c.id, said.c.status)
-            .join(said, said.c.id == invitations.c.id)
-            .where(cast(status, Text) != said.c.status, status.not_in(ENDED))
-            .where(~_may_be_old(said.c.status) if listed else true())
-            .order_by(invitations.c.id)  # two sweeps at once lock in the same order
-            .with_for_update(of=invitations)
-            .cte("found")
-        )
-        ended = found.c.status.in_([word.value for word in ENDED])
-        changed = (
-            update(invitations)
-            .where(invitations.c.id == found.c.id)
-            .values(status=found.c.status, ended_at=case((ended, now), else_=invitations.c.ended_at))
-            .returning(invitations.c.id, invitations.c.status)
-            .cte("changed")
-        )
-        recorded = insert(events).from_select(
-            ["at", "kind", "invitation_id"],
-            select(literal(now, DateTime(timezone=True)), changed.c.status, changed.c.id),
-        )
-        return recorded.returning(events.c.invitation_id)
+    def _change(self, statuses: Mapping[int, AttemptStatus], *, listed: bool) -> list[int]:
+        said = {
+            "ids": list(statuses), "statuses": [word.value for word in statuses.values()], "listed": listed,
+            "now": self._database.now(),
+        }  # fmt: skip
+        with self._database.statement() as connection:
+            return list(connection.execute(_CHANGE, said | vars(self._database.origin)).scalars())
 
     def to_mask(self, opportunity_id: str) -> list[int]:
         """Return all invitations that an opportunity ever had, earlier attempts included, but for the masked ones."""
@@ -214,16 +212,11 @@ class Invitations(LedgerPart):
 
     def mark_masked(self, opportunity_id: str, invitation_id: int) -> None:
         """Record that iMocha has been asked to mask an invitation."""
-        masked = (
-            update(invitations)
-            .where(invitations.c.id == invitation_id)
-            .values(masked_at=self._database.now())
-            .cte("masked")
-        )
-        event = insert(events).values(
-            at=self._database.now(), kind="masked", opportunity_id=opportunity_id, invitation_id=invitation_id
-        )
-        self._database.execute(event.add_cte(masked))
+        said = {
+            "now": self._database.now(), "kind": "masked", "opportunity_id": opportunity_id,
+            "invitation_id": invitation_id, "test_id": None, "detail": None, "facts": None,
+        }  # fmt: skip
+        self._database.execute(_MASK, said | vars(self._database.origin))
 
     def to_check(self, *, older_than: timedelta, limit: int) -> list[int]:
         """Return open invitations whose report was never looked at, or not for a while; the longest waiting first."""
@@ -262,8 +255,3 @@ class Invitations(LedgerPart):
 
     def _set(self, invitation_id: int, **values: Any) -> None:
         self._database.execute(update(invitations).where(invitations.c.id == invitation_id).values(**values))
-
-
-def _may_be_old(status: ColumnElement[str]) -> ColumnElement[bool]:
-    """Return as SQL that a listed status may be what the invitation was before it was revived."""
-    return and_(invitations.c.revived_at.is_not(None), status.in_([word.value for word in WITHDRAWN]))

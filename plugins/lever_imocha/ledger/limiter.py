@@ -14,11 +14,18 @@ _NOW = "coalesce(%(now)s::timestamptz, clock_timestamp())"
 _FACTOR = "greatest(1, limits.slowdown - coalesce(extract(epoch FROM {now} - limits.slowed_at), 0) / 60)"
 
 _TAKE_TURN = f"""
-    INSERT INTO {limits} AS limits (name, turn_at) VALUES (%(name)s, {_NOW})
+    INSERT INTO {limits} AS limits (name, turn_at, gap, minute_at, taken)
+    VALUES (%(name)s, {_NOW}, %(gap)s, date_trunc('minute', {_NOW}), 1)
     ON CONFLICT (name) DO UPDATE SET turn_at = greatest(
-        excluded.turn_at,
-        limits.turn_at + %(gap)s * interval '1 second' * {_FACTOR.format(now="excluded.turn_at")}
-    )
+            excluded.turn_at,
+            limits.turn_at + %(gap)s * interval '1 second' * {_FACTOR.format(now="excluded.turn_at")}
+        ),
+        gap = excluded.gap, minute_at = excluded.minute_at,
+        taken = CASE WHEN limits.minute_at = excluded.minute_at THEN limits.taken ELSE 0 END + 1,
+        taken_before = CASE limits.minute_at
+            WHEN excluded.minute_at THEN limits.taken_before
+            WHEN excluded.minute_at - interval '1 minute' THEN limits.taken
+            ELSE 0 END
     RETURNING greatest(0, extract(epoch FROM turn_at - {_NOW}))::float8
 """  # noqa: S608 - constants
 
@@ -45,6 +52,8 @@ class SharedLimiter:
 
     After a 429 the gap doubles, up to 16 times the one that `rate` asks for, and then shrinks by one such gap a minute.
     Several 429s within a second count once: they answer requests that were on their way together.
+
+    The same statement counts the turns of this minute and of the one before, for the console.
 
     :param name: of the API whose key is shared, a word.
     :param rate: requests a second. Processes with different rates share the turns; each keeps its own gap.

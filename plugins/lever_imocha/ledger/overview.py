@@ -19,6 +19,7 @@ from lever_imocha.domain.decisions import GOES_ON
 from lever_imocha.domain.imocha import AttemptStatus
 from lever_imocha.domain.standing import LEFT_ALONE, Problem, Standing
 from lever_imocha.ledger.base import LedgerPart
+from lever_imocha.ledger.events import ABOUT, CONTENT
 from lever_imocha.ledger.work_queue import DROPPED
 
 PAGE = 50
@@ -93,8 +94,14 @@ class Attention:
 class Moment:
     """One line of a timeline.
 
-    :param source: who told or did it: ``webhook``, ``callback``, ``sweep``, ``workflow``, ``console``.
+    :param source: who told or did it: ``webhook``, ``callback``, ``sweep``, ``read``, ``workflow``, ``console``,
+        ``command``.
     :param actor: the person, where it was one.
+    :param delivery_id: of the delivery that it was.
+    :param run: the run of a DAG that did it, as ``dag/run``; its task is ``task/map index``.
+    :param facts: what it rests on.
+    :param chain: which chain of events it belongs to, with its number there; None for what is not an event.
+    :param content: what its hash is made of.
     """
 
     at: datetime
@@ -104,6 +111,14 @@ class Moment:
     detail: str | None
     test_id: int | None
     invitation_id: int | None
+    delivery_id: int | None
+    run: str | None
+    task: str | None
+    facts: dict[str, Any] | None
+    chain: str | None
+    number: int | None
+    hash: str | None
+    content: str | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -224,42 +239,69 @@ WHERE rank > :skip AND rank <= :skip + :each
 ORDER BY kind, why, rank
 """  # noqa: S608 - constants
 
-_TIMELINE = """
+_TIMELINE = f"""
 WITH mine AS (
     SELECT known.invitation_id
     FROM lever_imocha.assessments JOIN lever_imocha.assessment_invitations known ON known.assessment_id = assessments.id
     WHERE opportunity_id = :id
 ), told AS (
-    SELECT entered_at AS at, first_seen_by AS source, NULL AS actor, 'entered' AS kind, stage_id AS detail,
-           NULL::bigint AS test_id, NULL::bigint AS invitation_id
+    SELECT entered_at AS at, first_seen_by AS source, 'entered' AS kind, stage_id AS detail, NULL::bigint AS test_id,
+           NULL::bigint AS invitation_id, NULL::bigint AS delivery_id
     FROM lever_imocha.stage_entries WHERE opportunity_id = :id
     UNION ALL
-    SELECT received_at, 'webhook', NULL, event, NULL, NULL, invitation_id
+    SELECT received_at, 'webhook', event, NULL, NULL, invitation_id, id
     FROM lever_imocha.deliveries WHERE opportunity_id = :id
     UNION ALL
-    SELECT received_at, 'callback', NULL, event, NULL, NULL, invitation_id
+    SELECT received_at, 'callback', event, NULL, NULL, invitation_id, id
     FROM lever_imocha.deliveries WHERE opportunity_id IS NULL AND invitation_id IN (SELECT invitation_id FROM mine)
     UNION ALL
-    SELECT at, 'workflow', NULL, kind, detail, test_id, invitation_id FROM lever_imocha.events WHERE opportunity_id = :id
-    UNION ALL
-    SELECT at, 'workflow', NULL, 'status_' || kind, detail, test_id, invitation_id
-    FROM lever_imocha.events WHERE opportunity_id IS NULL AND invitation_id IN (SELECT invitation_id FROM mine)
-    UNION ALL
-    SELECT started_at, 'workflow', NULL, 'begun', step, NULL, NULL
+    SELECT started_at, 'workflow', 'begun', step, NULL, NULL, NULL
     FROM lever_imocha.effects WHERE opportunity_id = :id AND done_at IS NULL
     UNION ALL
-    SELECT at, 'workflow', NULL, CASE WHEN answered_at IS NULL THEN 'mail_unanswered' ELSE 'mail_accepted' END, NULL,
-           test_id, NULL
+    SELECT at, 'workflow', CASE WHEN answered_at IS NULL THEN 'mail_unanswered' ELSE 'mail_accepted' END, NULL, test_id,
+           NULL, NULL
     FROM lever_imocha.mails WHERE opportunity_id = :id
+), recorded AS (
+    SELECT * FROM lever_imocha.events WHERE opportunity_id = :id
     UNION ALL
-    SELECT asked_at, 'console', actor, 'asked_' || act, reason, NULL, NULL
-    FROM lever_imocha.requests WHERE opportunity_id = :id
-    UNION ALL
-    SELECT done_at, 'workflow', actor, 'done_' || act, outcome, NULL, NULL
-    FROM lever_imocha.requests WHERE opportunity_id = :id AND done_at IS NOT NULL
+    SELECT * FROM lever_imocha.events WHERE opportunity_id IS NULL AND invitation_id IN (SELECT invitation_id FROM mine)
 )
-SELECT * FROM told ORDER BY at DESC, kind LIMIT 500
-"""
+SELECT at, source, NULL AS actor, kind, detail, test_id, invitation_id, delivery_id, NULL AS run, NULL AS task,
+       NULL::jsonb AS facts, NULL AS chain, NULL::int AS number, NULL AS hash, NULL AS content
+FROM told
+UNION ALL
+SELECT at, coalesce(source, 'workflow'), actor, CASE WHEN opportunity_id IS NULL THEN 'status_' || kind ELSE kind END,
+       detail, test_id, invitation_id, NULL, run, task, facts, {ABOUT}, number, encode(hash, 'hex'), {CONTENT}
+FROM recorded
+ORDER BY at DESC, number DESC NULLS LAST, kind LIMIT :limit
+"""  # noqa: S608 - constants
+
+_OF_RUN = f"""
+WITH done AS (
+    SELECT * FROM lever_imocha.events WHERE run = :run AND (CAST(:task AS text) IS NULL OR task = :task)
+    ORDER BY id LIMIT {AT_MOST}
+)
+SELECT coalesce(done.opportunity_id, own.opportunity_id) AS opportunity_id, known.name, done.at, done.detail,
+       CASE WHEN done.opportunity_id IS NULL THEN 'status_' || kind ELSE kind END AS kind, done.test_id
+FROM done
+LEFT JOIN lever_imocha.assessments own ON done.opportunity_id IS NULL AND own.invitation_id = done.invitation_id
+LEFT JOIN lever_imocha.opportunities known
+    ON known.opportunity_id = coalesce(done.opportunity_id, own.opportunity_id)
+WHERE coalesce(done.opportunity_id, own.opportunity_id) IS NOT NULL
+ORDER BY done.id
+"""  # noqa: S608 - constants
+
+
+@dataclass(frozen=True, kw_only=True)
+class Done:
+    """What a run of a DAG has done about somebody."""
+
+    opportunity_id: str
+    name: str | None
+    at: datetime
+    kind: str
+    detail: str | None
+    test_id: int | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -312,6 +354,30 @@ class Received:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Refused:
+    """Deliveries in a vendor's name that were refused for one reason."""
+
+    vendor: str
+    why: str
+    count: int
+    last: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredDelivery:
+    """One delivery.
+
+    :param opportunity_id: whom it is about; of several that share an invitation, one.
+    """
+
+    id: int
+    vendor: str
+    event: str
+    received_at: datetime
+    opportunity_id: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Queued:
     """Work of one kind in one state.
 
@@ -330,9 +396,15 @@ class Rate:
 
     :param backlog: seconds until the next turn that is free.
     :param slowdown: how many times longer the gaps are than the settings say, because the vendor answered 429.
+    :param limit: requests a second, as the settings of who asked last say; None while nobody has.
+    :param this_minute: requests since the minute began.
+    :param last_minute: requests in the whole minute before.
     """
 
     name: str
+    limit: float | None
+    this_minute: int
+    last_minute: int
     backlog: float
     slowdown: float
     slowed_at: datetime | None
@@ -398,6 +470,30 @@ class Overview(LedgerPart):
         )
         return [Received(**row._mapping) for row in self._database.rows(query.bindparams(since=since))]
 
+    def refused(self, *, since: datetime) -> list[Refused]:
+        """Return what was refused since a day, by vendor and reason, the last refusal first."""
+        query = text(
+            """
+            SELECT vendor, why, sum(count)::bigint AS count, max(last_at) AS last
+            FROM lever_imocha.refusals WHERE day >= CAST(:since AS timestamptz)::date GROUP BY 1, 2 ORDER BY 4 DESC
+            """
+        )
+        return [Refused(**row._mapping) for row in self._database.rows(query.bindparams(since=since))]
+
+    def deliveries(self, *, limit: int = PAGE) -> list[StoredDelivery]:
+        """Return the last deliveries, the latest first."""
+        query = text(
+            """
+            SELECT d.id, d.vendor, d.event, d.received_at, coalesce(d.opportunity_id, (
+                SELECT a.opportunity_id FROM lever_imocha.assessments a WHERE a.invitation_id = d.invitation_id
+                ORDER BY a.id LIMIT 1
+            )) AS opportunity_id
+            FROM (SELECT * FROM lever_imocha.deliveries ORDER BY received_at DESC LIMIT :limit) d
+            ORDER BY d.received_at DESC, d.id DESC
+            """
+        )
+        return [StoredDelivery(**row._mapping) for row in self._database.rows(query.bindparams(limit=limit))]
+
     def queued(self) -> list[Queued]:
         """Return how much work is queued, by kind and state."""
         query = text(
@@ -414,10 +510,14 @@ class Overview(LedgerPart):
         """Return how the rate limits stand."""
         query = text(
             """
-            SELECT name, greatest(0, extract(epoch FROM turn_at - clock_timestamp()))::float8 AS backlog, slowed_at,
+            SELECT name, 1 / gap AS limit,
+                   CASE minute_at WHEN minute THEN taken ELSE 0 END AS this_minute,
+                   CASE minute_at WHEN minute THEN taken_before
+                                  WHEN minute - interval '1 minute' THEN taken ELSE 0 END AS last_minute,
+                   greatest(0, extract(epoch FROM turn_at - clock_timestamp()))::float8 AS backlog, slowed_at,
                    greatest(1, slowdown - coalesce(extract(epoch FROM clock_timestamp() - slowed_at), 0) / 60)::float8
                    AS slowdown
-            FROM lever_imocha.limits ORDER BY name
+            FROM lever_imocha.limits, date_trunc('minute', clock_timestamp()) AS minute ORDER BY name
             """
         )
         return [Rate(**row._mapping) for row in self._database.rows(query)]
@@ -454,9 +554,18 @@ class Overview(LedgerPart):
             for row in self._database.rows(text(_ATTENTION).bindparams(**given))
         ]
 
-    def timeline(self, opportunity_id: str) -> list[Moment]:
-        """Return what was told, decided and done about an opportunity, the latest first; the latest 500."""
-        rows = self._database.rows(text(_TIMELINE).bindparams(id=opportunity_id))
+    def of_run(self, run: str, *, task: str | None = None) -> list[Done]:
+        """Return what a run of a DAG has done, in that order.
+
+        :param run: as in the events' `Origin`, ``dag/run``.
+        :param task: of one task only, ``task/map index``.
+        """
+        rows = self._database.rows(text(_OF_RUN).bindparams(run=run, task=task))
+        return [Done(**row._mapping) for row in rows]
+
+    def timeline(self, opportunity_id: str, *, limit: int = 500) -> list[Moment]:
+        """Return what was told, decided and done about an opportunity, the latest first."""
+        rows = self._database.rows(text(_TIMELINE).bindparams(id=opportunity_id, limit=limit))
         return [Moment(**row._mapping) for row in rows]
 
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from sqlalchemy import Connection, Engine
 
 from lever_imocha.ledger.assessments import Assessments
-from lever_imocha.ledger.base import Database
+from lever_imocha.ledger.base import WORKFLOW, Database, Origin
 from lever_imocha.ledger.cache import Cache
 from lever_imocha.ledger.comparison import Comparison
 from lever_imocha.ledger.deliveries import Deliveries
@@ -17,6 +17,7 @@ from lever_imocha.ledger.effects import Effects
 from lever_imocha.ledger.entries import Entries
 from lever_imocha.ledger.erasure import Erasure
 from lever_imocha.ledger.events import Events
+from lever_imocha.ledger.evidence import Evidence
 from lever_imocha.ledger.invitations import Invitations
 from lever_imocha.ledger.mails import Mails
 from lever_imocha.ledger.names import Names
@@ -32,6 +33,7 @@ class Ledger:
 
     :param clock: aware UTC now.
     :param lock_worker: called before anything is claimed; makes sure that the worker counts as alive.
+    :param origin: who writes to the timeline.
     """
 
     def __init__(
@@ -40,8 +42,9 @@ class Ledger:
         engine: Engine,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         lock_worker: Callable[[], None] = lambda: None,
+        origin: Origin = WORKFLOW,
     ) -> None:
-        self._database = database = Database(engine=engine, clock=clock, lock_worker=lock_worker)
+        self._database = database = Database(engine=engine, clock=clock, lock_worker=lock_worker, origin=origin)
         self.queue = WorkQueue(database)
         self.deliveries = Deliveries(database)
         self.entries = Entries(database)
@@ -58,6 +61,7 @@ class Ledger:
         self.requests = Requests(database)
         self.overview = Overview(database)
         self.comparison = Comparison(database)
+        self.evidence = Evidence(database)
 
     def transaction(self) -> AbstractContextManager[Connection]:
         """Record all that is recorded inside as one transaction."""

@@ -9,6 +9,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Date,
     DateTime,
     Dialect,
     Double,
@@ -16,6 +17,7 @@ from sqlalchemy import (
     Identity,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     Table,
     Text,
@@ -219,6 +221,16 @@ deliveries = Table(
     Index("ix_deliveries_invitation_id", "invitation_id", postgresql_where="invitation_id IS NOT NULL"),
 )
 
+refusals = Table(
+    "refusals",
+    metadata,
+    Column("vendor", Text, primary_key=True),
+    Column("day", Date, primary_key=True),
+    Column("why", Text, primary_key=True),
+    Column("count", BigInteger, nullable=False),
+    _at("last_at", nullable=False),
+)
+
 events = Table(
     "events",
     metadata,
@@ -229,9 +241,27 @@ events = Table(
     Column("invitation_id", BigInteger),
     Column("test_id", BigInteger),
     Column("detail", Text),
+    Column("facts", JSONB),
+    Column("source", Text),
+    Column("actor", Text),
+    Column("run", Text),
+    Column("task", Text),
+    Column("number", Integer),
+    Column("hash", LargeBinary),
     Index("ix_events_opportunity_id", "opportunity_id"),
     Index("ix_events_invitation_id", "invitation_id", postgresql_where="opportunity_id IS NULL"),
     Index("ix_events_at", "at"),
+    Index("ix_events_run", "run", postgresql_using="hash"),
+)
+
+event_chains = Table(
+    "event_chains",
+    metadata,
+    Column("about", Text, primary_key=True),
+    Column("number", Integer, nullable=False),
+    Column("hash", LargeBinary, nullable=False),
+    Column("removed", Integer, nullable=False, server_default="0"),
+    Column("removed_hash", LargeBinary),
 )
 
 requests = Table(
@@ -246,6 +276,7 @@ requests = Table(
     Column("shown", Text, nullable=False),
     _at("done_at"),
     Column("outcome", Text),
+    Column("delivery_id", BigInteger),
     Index("ix_requests_opportunity_id", "opportunity_id"),
     Index("ix_requests_open", "id", postgresql_where="done_at IS NULL"),
 )
@@ -285,6 +316,10 @@ limits = Table(
     _at("turn_at", nullable=False),
     Column("slowdown", Double, nullable=False, server_default="1"),
     _at("slowed_at"),
+    Column("gap", Double),
+    _at("minute_at"),
+    Column("taken", Integer, nullable=False, server_default="0"),
+    Column("taken_before", Integer, nullable=False, server_default="0"),
     # Lost in a crash of the server, which does no harm, and no turn waits for the disk.
     prefixes=["UNLOGGED"],
 )

@@ -193,6 +193,8 @@ class Act(StrEnum):
     """Do not invite, for this stay in the stage, whom a limit of e-mails holds."""
     SEND_AGAIN = "send_again"
     """Send the e-mail of an invitation that is not begun once more."""
+    REPLAY = "replay"
+    """Do again what a stored delivery asked for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -202,6 +204,7 @@ class Request:
     :param reason: in the person's words.
     :param actor: who asked: the user's name in Airflow.
     :param shown: what the console showed when it was asked, in its own words.
+    :param delivery_id: the delivery that is done again.
     """
 
     id: int
@@ -211,6 +214,7 @@ class Request:
     actor: str
     shown: str
     asked_at: datetime
+    delivery_id: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

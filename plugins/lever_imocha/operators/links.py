@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import urlsplit
 
 from airflow.sdk import BaseOperatorLink
 
-from lever_imocha.domain.hosts import is_loopback
+from lever_imocha.domain.hosts import candidate_page
 from lever_imocha.errors import LeverImochaError
 from lever_imocha.runtime.addresses import CONSOLE
 
@@ -36,18 +35,13 @@ class LeverCandidateLink(BaseOperatorLink):
     name = "Candidate in Lever"
 
     def get_link(self, operator: Any, *, ti_key: Any) -> str:
-        """Return the URL of the candidate's page in Lever; empty for several (lever.md 1.1, 4.2)."""
+        """Return the URL of the candidate's page in Lever; empty for several."""
         from lever_imocha.hooks.lever import LeverHook  # not needed to parse a DAG
 
         ids = _candidates(operator)
         if len(ids) != 1:
             return ""
         try:
-            address = urlsplit(LeverHook(operator.lever_conn_id).base_address)
+            return candidate_page(LeverHook(operator.lever_conn_id).base_address, ids[0])
         except LeverImochaError:
             return ""
-        api = address.hostname or ""
-        if is_loopback(api):  # the sandbox
-            return f"{address.scheme}://{address.netloc}/?open={ids[0]}"
-        site = api.replace("api.", "hire.", 1) if api.endswith(".lever.co") else "hire.lever.co"
-        return f"https://{site}/candidates/{ids[0]}"

@@ -149,11 +149,15 @@ def _keep_callback(ledger: Ledger, assessment_id: int, callback: Callback) -> bo
     raise DeliveryRefusedError(404, "the invitation is not the one that the callback address belongs to")
 
 
-async def _keep_refusal(gate: DatabaseGate, vendor: str, reason: str) -> None:
-    """Keep the last refusal of a vendor for the doctor."""
+async def _keep_refusal(gate: DatabaseGate, vendor: str, reason: str, count: int) -> None:
+    """Keep the last refusal of a vendor for the doctor, and how many there were for the console."""
     at = await gate.context()
-    value = {"at": datetime.now(UTC).isoformat(), "why": reason}
-    await gate.run(partial(at.ledger.cache.put, f"{REFUSED}.{vendor.lower()}", value))
+
+    def keep() -> None:
+        at.ledger.cache.put(f"{REFUSED}.{vendor.lower()}", {"at": datetime.now(UTC).isoformat(), "why": reason})
+        at.ledger.deliveries.count_refused(vendor.lower(), reason, count)
+
+    await gate.run(keep)
 
 
 async def _answer(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -19,26 +18,41 @@ def _later(seconds: float, call: Callable[[], None]) -> None:
 
 
 class LastRefusals:
-    """Keeps the last refusal of each vendor where the doctor finds it; at most once a minute for each reason.
+    """Keeps the last refusals where the doctor and the console find them: the first of a reason at once, then one write a minute.
 
-    :param keep: keeps a vendor's name and a reason.
-    :param clock: seconds.
+    :param keep: keeps a vendor's name, a reason, and how many were refused.
+    :param later: calls a function after a number of seconds.
     """
 
     def __init__(
-        self, keep: Callable[[str, str], Awaitable[object]], clock: Callable[[], float] = time.monotonic
+        self,
+        keep: Callable[[str, str, int], Awaitable[object]],
+        later: Callable[[float, Callable[[], None]], object] = _later,
     ) -> None:
-        self._keep, self._clock = keep, clock
-        self._kept: dict[str, float] = {}
+        self._keep, self._later = keep, later
+        self._more: Counter[tuple[str, str]] = Counter()
+        self._writes = set[asyncio.Future[None]]()
 
     async def note(self, vendor: str, reason: str) -> None:
         """Keep a refusal; whatever goes wrong, the sender gets an answer."""
-        now = self._clock()
-        if now - self._kept.get(reason, now - _PERIOD) < _PERIOD:
+        key = (vendor, reason)
+        if key in self._more:
+            self._more[key] += 1
             return
-        self._kept[reason] = now
+        self._more[key] = 0
+        self._later(_PERIOD, lambda: self._sum_up(key))
+        await self._put(key, 1)
+
+    def _sum_up(self, key: tuple[str, str]) -> None:
+        count = self._more.pop(key)
+        if count:
+            write = asyncio.ensure_future(self._put(key, count))
+            self._writes.add(write)
+            write.add_done_callback(self._writes.discard)
+
+    async def _put(self, key: tuple[str, str], count: int) -> None:
         with suppress(Exception):
-            await self._keep(vendor, reason)
+            await self._keep(*key, count)
 
 
 class RefusalLog:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
+from typing import Any
 
 from lever_imocha.clients.imocha import ImochaClient
 from lever_imocha.domain.decisions import Action, EntryFacts, Outcome, OverLimit, Plan, Reason, Situation
@@ -137,7 +138,7 @@ class InvitationSender:
                 refreshed=plan.action is Action.REFRESH,
                 expires_at=invite.end_at,
             )
-            outcome = self._outcome(plan.action, situation, test_id, invitation, recorded)
+            outcome = self._outcome(plan.action, situation, test_id, invitation, recorded, invite)
             count = self._ledger.mails.mark_sent if outcome.action.mails else self._ledger.mails.give_back
             count(opportunity.id, test_id)
             return outcome
@@ -183,7 +184,13 @@ class InvitationSender:
         self._event("recovered", opportunity, known.test_id, invitation.id)
 
     def _outcome(
-        self, action: Action, situation: Situation, test_id: int, invitation: Invitation, recorded: AttemptStatus
+        self,
+        action: Action,
+        situation: Situation,
+        test_id: int,
+        invitation: Invitation,
+        recorded: AttemptStatus,
+        sent: InviteSettings,
     ) -> Outcome:
         opportunity = situation.opportunity
         if recorded.is_ended or invitation.status.is_ended:
@@ -197,7 +204,8 @@ class InvitationSender:
             self._metrics.count("adopted")
             return Outcome(action)
         past = {Action.INVITE: "invited", Action.REFRESH: "refreshed", Action.REATTEMPT: "reattempt_given"}
-        self._event(past[action], opportunity, test_id, invitation.id, f"asked by {situation.asker(test_id)}")
+        facts = {"settings_sent": sent.facts}
+        self._event(past[action], opportunity, test_id, invitation.id, f"asked by {situation.asker(test_id)}", facts)
         self._metrics.count(past[action])
         if opportunity.entered_stage_at is not None:
             self._metrics.timing("move_to_invitation", (self._clock() - opportunity.entered_stage_at).total_seconds())
@@ -338,8 +346,19 @@ class InvitationSender:
             log.info("invitation %s could not be withdrawn: it is no longer pending", old)
 
     def _event(
-        self, kind: str, opportunity: Opportunity, test_id: int, invitation_id: int | None, detail: str | None = None
+        self,
+        kind: str,
+        opportunity: Opportunity,
+        test_id: int,
+        invitation_id: int | None,
+        detail: str | None = None,
+        facts: Mapping[str, Any] | None = None,
     ) -> None:
         self._ledger.events.record(
-            kind, opportunity_id=opportunity.id, test_id=test_id, invitation_id=invitation_id, detail=detail
+            kind,
+            opportunity_id=opportunity.id,
+            test_id=test_id,
+            invitation_id=invitation_id,
+            detail=detail,
+            facts=facts,
         )

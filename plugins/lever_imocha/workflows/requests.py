@@ -30,7 +30,7 @@ def _carry_out_one(ledger: Ledger) -> bool:
         if request is None:
             return False
         outcome = _DO[request.act](ledger, request)
-        ledger.requests.finish(request.id, outcome=outcome)
+        ledger.requests.finish(request, outcome=outcome)
     log.info("request %s, %s of opportunity %s: %s", request.id, request.act, request.opportunity_id, outcome)
     return True
 
@@ -60,4 +60,15 @@ def _send_again(ledger: Ledger, request: Request) -> str:
     return "decided again" if found else "nothing done: there is no invitation that is not begun"
 
 
-_DO = {Act.LOOK_AGAIN: _look_again, Act.RELEASE: _release, Act.DROP: _drop, Act.SEND_AGAIN: _send_again}
+def _replay(ledger: Ledger, request: Request) -> str:
+    due = request.delivery_id is not None and ledger.deliveries.replay(request.delivery_id, request.opportunity_id)
+    return "due again" if due else "nothing done: the report is in Lever already, or the delivery is not kept any more"
+
+
+_DO = {
+    Act.LOOK_AGAIN: _look_again,
+    Act.RELEASE: _release,
+    Act.DROP: _drop,
+    Act.SEND_AGAIN: _send_again,
+    Act.REPLAY: _replay,
+}

@@ -223,9 +223,9 @@ class WriteBackWorkflow:
         """
         with self._ledger.transaction():
             self._ledger.assessments.record_departure(item.opportunity_id, Departure.DELETED)
-            self._ledger.events.record(why, opportunity_id=item.opportunity_id)
             self._ledger.queue.enqueue([item.opportunity_id], Work.CANCEL, starts_run=True)
             self._ledger.assessments.mark_written([assessment.id for assessment in assessments])
+            self._ledger.events.record(why, opportunity_id=item.opportunity_id)
         return why.replace("_", " ").replace("lever", "Lever")
 
     def _write(

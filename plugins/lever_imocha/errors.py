@@ -172,6 +172,10 @@ class LedgerError(LeverImochaError):
         super().__init__(message)
 
 
+class LedgerVersionError(LedgerError):
+    """The ledger has no tables yet, or those of another version."""
+
+
 class ApiError(LeverImochaError):
     """A call to a vendor failed.
 

@@ -14,6 +14,7 @@ from tests.support import PYTHON
 
 IDS = [
     "lever_imocha_compare",
+    "lever_imocha_deactivate",
     "lever_imocha_doctor",
     "lever_imocha_invite",
     "lever_imocha_retention",

@@ -8,15 +8,18 @@ from pathlib import Path
 
 from sqlalchemy import Engine
 
-from lever_imocha.errors import NotPermittedError, SettingsError
+from lever_imocha.errors import LedgerVersionError, LeverImochaError, NotPermittedError, SettingsError
 from lever_imocha.ledger.database import upgrade
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.settings import Settings, parse_settings
-from lever_imocha.workflows.doctor.facts import Facts
-from lever_imocha.workflows.doctor.permissions import known_or_none
+from lever_imocha.workflows.doctor.checkup import examine
+from lever_imocha.workflows.doctor.facts import Facts, UnknownFactError
+from lever_imocha.workflows.doctor.findings import Finding, Level, of_level
+from lever_imocha.workflows.doctor.permissions import CREATE_TEMPLATE, UPDATE_TEMPLATE, known_or_none, missing, tried
+from lever_imocha.workflows.doctor.writes import trigger_stages
 from lever_imocha.workflows.form_templates import FormTemplates
 from lever_imocha.workflows.setup.form import NOBODY, Answer, changes
-from lever_imocha.workflows.setup.settings_file import described, with_changes, write
+from lever_imocha.workflows.setup.settings_file import Changes, described, with_changes, write
 from lever_imocha.workflows.setup.webhooks import register_webhooks
 from lever_imocha.workflows.sync_tags import SyncTagsWorkflow
 
@@ -31,6 +34,7 @@ class SetUp:
     :param stored_tokens: webhook id -> signature token, of the webhooks that were made here.
     :param store_tokens: keeps them.
     :param other_tokens: whether signature tokens are stored elsewhere.
+    :param make_callback_secret: makes the secret of callbacks' addresses and keeps it.
     """
 
     facts: Facts
@@ -39,6 +43,25 @@ class SetUp:
     stored_tokens: Callable[[], Mapping[str, str]]
     store_tokens: Callable[[dict[str, str]], None]
     other_tokens: Callable[[], bool]
+    make_callback_secret: Callable[[], None]
+
+    def obstacles(self, answer: Answer) -> list[Finding]:
+        """Return what has to be mended before anything can be activated, with the settings as the answer makes them.
+
+        What the set-up makes is left out. Where a posting is chosen, the permissions for writing are tried on the same
+        candidate that carries new tags; nothing is left there.
+
+        :raises SettingsError: the settings file cannot be changed like this; one line for each reason.
+        """
+        try:
+            facts = self.facts.with_settings(self._changed(answer)[2])
+        except UnknownFactError:
+            facts = self.facts  # one of its checks says why
+        made = {"webhooks", "webhook tokens", "DAGs"}
+        if isinstance(tried(facts.engine.outcome), LedgerVersionError):
+            made.add("ledger")
+        found = examine(facts, try_writes_on=_carrier(facts, answer))
+        return [finding for finding in of_level(found, Level.ERROR) if finding.check not in made]
 
     def run(self, answer: Answer) -> Iterator[str]:
         """Do all steps.
@@ -50,33 +73,46 @@ class SetUp:
         settings, lines = self._saved(answer)
         yield from lines
         yield from self._template(settings)
+        yield from self._callback_secret()
         yield from self._webhooks(settings)
         yield from self._tags(settings, answer)
 
     def _saved(self, answer: Answer) -> tuple[Settings, list[str]]:
-        now = known_or_none(self.facts.settings)
-        try:
-            wanted = changes(answer, self.facts, now)
-        except KeyError:
-            raise SettingsError(["what was chosen is not in Lever any more: run lever_imocha_setup again"]) from None
-        before = self.path.read_text(encoding="utf-8") if self.path.exists() else ""
-        text = with_changes(before, wanted)
-        settings = parse_settings(text, source=self.path.name)
-        if text == before:
+        wanted, text, settings = self._changed(answer)
+        if text is None:
             return settings, []
         lines = described(wanted)
         if write(self.path, text):
             return settings, [f"{self.path.name}: {line}" for line in lines]
         return settings, [f"by hand: {self.path} cannot be written here; write into it: {line}" for line in lines]
 
+    def _changed(self, answer: Answer) -> tuple[Changes, str | None, Settings]:
+        """Return what changes in the settings file, its new text, None when it stays as it is, and what it then says."""
+        try:
+            wanted = changes(answer, self.facts, known_or_none(self.facts.settings))
+        except KeyError:
+            raise SettingsError(["what was chosen is not in Lever any more: run lever_imocha_setup again"]) from None
+        before = self.path.read_text(encoding="utf-8") if self.path.exists() else ""
+        text = with_changes(before, wanted)
+        return wanted, text if text != before else None, parse_settings(text, source=self.path.name)
+
     def _template(self, settings: Settings) -> Iterator[str]:
         templates = FormTemplates(self.facts.lever(), settings.write_back)
         before = {template.text for template in self.facts.templates()}
         ledger = Ledger(engine=self.engine())
         with ledger.account_lock("form templates"):
-            ready = templates.prepare([rule.form_template for rule in settings.rules])
+            try:
+                ready = templates.prepare([rule.form_template for rule in settings.rules])
+            except NotPermittedError as problem:
+                lacking = UPDATE_TEMPLATE if problem.call == "update_form_template" else CREATE_TEMPLATE
+                raise SettingsError([missing(lacking).line]) from None
         yield from (f"form template {name!r} is made" for name in ready if ready[name].text not in before)
         yield from (f"by hand: form_template: {problem}" for problem in templates.problems.values())
+
+    def _callback_secret(self) -> Iterator[str]:
+        if self.facts.sources.callback_secret() is None:
+            self.make_callback_secret()
+            yield "the callback secret is made and stored"
 
     def _webhooks(self, settings: Settings) -> Iterator[str]:
         if settings.public_url is None:
@@ -98,9 +134,29 @@ class SetUp:
 
     def _tags(self, settings: Settings, answer: Answer) -> Iterator[str]:
         if answer.posting == NOBODY:
+            yield (
+                "by hand: no posting was chosen, so what the API key may write was not tried: run lever_imocha_doctor with"
+                " Try writing on"
+            )
             return
         lever, imocha = self.facts.lever(), self.facts.imocha()
         sync = SyncTagsWorkflow(lever=lever, imocha=imocha, ledger=Ledger(engine=self.engine()), settings=settings)
-        result = sync.sync(posting=answer.posting)
+        try:
+            result = sync.sync(posting=answer.posting)
+        except SettingsError as problem:
+            yield f"by hand: no tags are made: {problem}"
+            return
         yield from (f"tag {tag!r} is made" for tag in result.created)
         yield from (f"by hand: Lever refuses the tag {tag!r}" for tag in result.refused)
+
+
+def _carrier(facts: Facts, answer: Answer) -> str | None:
+    """Return the candidate on whom the tag sync would put new tags; None if no posting is chosen, or nobody is found."""
+    if answer.posting == NOBODY:
+        return None
+    try:
+        stages = trigger_stages(facts)
+        listed = facts.lever().list_opportunities(posting_ids=[answer.posting], archived=False)
+        return next((one.id for one in listed if one.stage not in stages), None)
+    except (UnknownFactError, LeverImochaError):
+        return None  # a check says why

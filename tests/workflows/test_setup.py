@@ -263,6 +263,12 @@ def test_keys_that_are_missing_are_added(before: str, after: str) -> None:
     assert with_changes(before, {("perform_as",): "a@example.com", ("rules", 0, "trigger_stage"): "A"}) == after
 
 
+def test_a_posting_without_a_candidate_is_said_and_makes_no_tags(new: Installation) -> None:
+    done = new.run(new.answer(posting=new.world.postings[0]["id"]))
+    assert done[-1].startswith("by hand: the posting has no active candidate outside of the trigger stages")
+    assert len(new.world.webhooks.entries) == 4
+
+
 def test_deactivating_names_whose_invitations_are_open(stack: Stack, new: Installation, ledger_url: str) -> None:
     opportunity = stack.candidate(PYTHON)
     stack.run_invite()

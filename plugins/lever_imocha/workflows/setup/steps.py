@@ -139,13 +139,16 @@ class SetUp:
                 " Try writing on"
             )
             return
+        carrier = _carrier(self.facts.with_settings(settings), answer)
+        if carrier is None:
+            yield (
+                "by hand: the posting has no active candidate outside of the trigger stages, so that no tag could be made and"
+                " writing not be tried: run lever_imocha_setup with another one"
+            )
+            return
         lever, imocha = self.facts.lever(), self.facts.imocha()
         sync = SyncTagsWorkflow(lever=lever, imocha=imocha, ledger=Ledger(engine=self.engine()), settings=settings)
-        try:
-            result = sync.sync(posting=answer.posting)
-        except SettingsError as problem:
-            yield f"by hand: no tags are made: {problem}"
-            return
+        result = sync.sync(opportunity_id=carrier)
         yield from (f"tag {tag!r} is made" for tag in result.created)
         yield from (f"by hand: Lever refuses the tag {tag!r}" for tag in result.refused)
 
@@ -157,6 +160,6 @@ def _carrier(facts: Facts, answer: Answer) -> str | None:
     try:
         stages = trigger_stages(facts)
         listed = facts.lever().list_opportunities(posting_ids=[answer.posting], archived=False)
-        return next((one.id for one in listed if one.stage not in stages), None)
+        return next((one.id for one in listed if one.stage and one.stage not in stages), None)
     except (UnknownFactError, LeverImochaError):
         return None  # a check says why

@@ -11,6 +11,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from lever_imocha.ledger.database import engine_for, upgrade
@@ -35,6 +36,9 @@ os.environ.update(  # Airflow reads these when it is imported
 
 from dev import postgres
 from tests.support import empty_ledger
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -127,3 +131,18 @@ def ledger(ledger_url: str) -> Iterator[Ledger]:
     engine = engine_for(ledger_url)
     yield Ledger(engine=engine)
     engine.dispose()
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    """Playwright's own Chromium (``playwright install chromium``), else the system's."""
+    from playwright.sync_api import sync_playwright  # takes 0.2 s to load
+
+    with sync_playwright() as playwright:
+        own = Path(playwright.chromium.executable_path)
+        path = str(own) if own.exists() else shutil.which("chromium") or shutil.which("google-chrome")
+        if path is None:
+            pytest.skip("there is no Chromium: .venv/bin/playwright install chromium, or apt install chromium")
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield browser
+        browser.close()

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
 from lever_imocha.ledger.repository import Ledger
-from playwright.sync_api import Browser, sync_playwright
 
 from include.sandbox.server import serve
 from include.sandbox.world import World
@@ -61,19 +58,6 @@ def stack(ledger: Ledger, sandbox_world: World, sandbox_url: str) -> Stack:
         lever=lever_client(f"{sandbox_url}/lever/v1"),
         imocha=imocha_client(f"{sandbox_url}/imocha/v3"),
     )
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    """Playwright's own Chromium (``playwright install chromium``), else the system's."""
-    with sync_playwright() as playwright:
-        own = Path(playwright.chromium.executable_path)
-        path = str(own) if own.exists() else shutil.which("chromium") or shutil.which("google-chrome")
-        if path is None:
-            pytest.skip("there is no Chromium: .venv/bin/playwright install chromium, or apt install chromium")
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")

@@ -44,7 +44,7 @@ from include.sandbox.world import World
 
 @pytest.fixture(autouse=True)
 def callback_secret(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One is stored already: only a real task can store one, see test_browser.py."""
+    """One is stored already: only a task that runs in Airflow can store one."""
     monkeypatch.setenv("AIRFLOW_VAR_LEVER_IMOCHA_CALLBACK_SECRET", "the-callback-secret-of-before")
 
 

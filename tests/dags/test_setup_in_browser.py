@@ -16,6 +16,7 @@ import pytest
 import requests
 from lever_imocha.ledger.database import engine_for
 from lever_imocha.ledger.tables import assessments, effects, invitations, stage_entries
+from lever_imocha.workflows.doctor.machine import DAGS
 from playwright.sync_api import Browser, Page
 from sqlalchemy import func, select
 
@@ -26,7 +27,7 @@ from tests.support import PYTHON, SQL
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("airflow")]
 ROOT = Path(__file__).parents[2]
 SETUP, OFF = "lever_imocha_setup", "lever_imocha_deactivate"
-SWITCHED = ("lever_imocha_invite", "lever_imocha_write_back", "lever_imocha_doctor", "lever_imocha_retention")
+SWITCHED = tuple(DAGS)
 
 
 @dataclass

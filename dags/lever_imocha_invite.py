@@ -64,6 +64,7 @@ with DAG(
 ):
     collect = CollectStageEntriesOperator(
         task_id="collect_stage_entries",
+        map_index_template="{{ task.found }}",
         outlets=[outlet(candidate_invited)],
         full="{{ params.full }}",
         allow_cancelling="{{ params.allow_cancelling }}",

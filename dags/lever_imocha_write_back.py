@@ -37,6 +37,7 @@ with DAG(
 ):
     ended = WaitForAttemptsSensor(
         task_id="wait_for_attempts",
+        map_index_template="{{ task.found }}",
         wait="{{ params.wait }}",
         execution_timeout=longest_run(),
         # Airflow may take a task that resumes early for lost; then it is tried again at once, not in a minute.

@@ -14,7 +14,8 @@ from pathlib import Path
 from dev import postgres
 
 ROOT = Path(__file__).parents[1]
-RUN = ROOT / ".run"
+RUN = Path(os.environ.get("LEVER_IMOCHA_RUN") or ROOT / ".run")
+"""What local processes keep; another folder is another Airflow, with databases of its own."""
 RUNNING = RUN / "environment.json"
 """The environment variables of the Airflow that runs."""
 BIN = Path(sys.executable).parent

@@ -41,6 +41,9 @@ os.environ.update(  # Airflow reads these when it is imported
 from dev import postgres
 from tests.support import empty_ledger
 
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
 
 @pytest.fixture(scope="session", autouse=True)
 def _airflow_home() -> Iterator[None]:

@@ -182,6 +182,10 @@ class ClockError(LeverImochaError):
     scope = Scope.ACCOUNT
 
 
+class LedgerVersionError(LedgerError):
+    """The ledger has no tables yet, or those of another version."""
+
+
 class ApiError(LeverImochaError):
     """A call to a vendor failed.
 

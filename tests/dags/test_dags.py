@@ -15,6 +15,7 @@ from tests.support import PYTHON
 
 IDS = [
     "lever_imocha_compare",
+    "lever_imocha_deactivate",
     "lever_imocha_doctor",
     "lever_imocha_invite",
     "lever_imocha_retention",
@@ -26,6 +27,11 @@ IDS = [
 
 def state(run: Any) -> str:
     return str(run.state.value)
+
+
+def said(run: Any) -> dict[str, str | None]:
+    """What the rows of a run's list of tasks say."""
+    return {task.task_id: task.rendered_map_index for task in run.get_task_instances()}
 
 
 def test_all_dags_are_read_and_say_what_they_do(dags: Any) -> None:
@@ -46,7 +52,9 @@ def test_a_candidate_from_the_move_to_the_report(
     opportunity = world.add_opportunity(
         stage="Assessment", tags=[PYTHON], emails=["ann@example.com"], name="Ann Example"
     )
-    assert state(dags.dags["lever_imocha_invite"].test()) == "success"
+    invite = dags.dags["lever_imocha_invite"].test()
+    assert state(invite) == "success"
+    assert said(invite) == {"collect_stage_entries": "1 to decide about", "invite": f"{opportunity['id']} · invite"}
     (invitation,) = world.invitations.values()
     assert len(world.mails) == 1
     world.finish(invitation)

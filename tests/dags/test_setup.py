@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 import pytest
 from airflow.providers.common.compat.sdk import DagRunTriggerException
@@ -17,6 +18,12 @@ from fastapi import FastAPI, Header, HTTPException
 from lever_imocha.airflow_compat import AirflowSkipException
 from lever_imocha.errors import SettingsError
 from lever_imocha.ledger.database import check_schema, engine_for
+from lever_imocha.operators.deactivation import (
+    DEACTIVATE,
+    KEEP,
+    ConfirmDeactivationOperator,
+    DeactivateOperator,
+)
 from lever_imocha.operators.setup import (
     ACTIVATE,
     AGAIN,
@@ -30,7 +37,7 @@ from lever_imocha.operators.setup import (
     LookAgainOperator,
     SetUpOperator,
 )
-from lever_imocha.runtime.airflow_api import unpause
+from lever_imocha.runtime.airflow_api import set_paused
 from lever_imocha.runtime.doctor import facts_of
 from lever_imocha.runtime.setup import form_of
 from lever_imocha.settings import load_settings, settings_path
@@ -40,6 +47,12 @@ from include.sandbox.server import serve
 from include.sandbox.world import World
 from tests.airflow_versions import WaitsForAnswer
 from tests.support import PYTHON
+
+
+@pytest.fixture(autouse=True)
+def callback_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One is stored already: only a task that runs in Airflow can store one."""
+    monkeypatch.setenv("AIRFLOW_VAR_LEVER_IMOCHA_CALLBACK_SECRET", "the-callback-secret-of-before")
 
 
 def context(*, paused: bool = False) -> dict[str, Any]:
@@ -56,6 +69,7 @@ def pressed(world: World, button: str, **given: Any) -> dict[str, Any]:
         "acting_user": world.users[0]["id"],
         "posting": "none",
         "existing": "leave",
+        "told": "both",
     }
     answered = {"responded_at": datetime.now(UTC), "responded_by_user": {"id": "1", "name": "admin"}}
     return {"chosen_options": [button], "params_input": params | given} | answered
@@ -154,7 +168,8 @@ def test_activate_with_something_wrong_asks_again_and_names_it(
     assert answer["button"] == AGAIN
     assert 'the API key lacks "Find all tags"' in caplog.text
     form = form_of(facts_of(), before=answer)
-    assert form.text.startswith("Not activated: mend what is marked red first.")
+    red = '- Lever permissions: error: the API key lacks "Find all tags"'
+    assert form.text.startswith(f"Not activated. Mend this first:\n\n{red}")
     assert '| **error** Lever permissions | the API key lacks "Find all tags"' in form.text
     assert choose(pressed(world, SAVE))["button"] == SAVE
 
@@ -165,7 +180,7 @@ def test_the_form_shows_the_table_and_without_lever_offers_nothing(
     world.switches["rate_limit"] = False
     form = form_of(facts_of(), before={})
     assert "| warning tests without tag | 2 active tests have no tag in Lever" in form.text
-    assert len(form.fields) == 6
+    assert len(form.fields) == 7
     world.lever_key = "another"
     form = form_of(facts_of(), before={})
     assert "| **error** Lever key | Lever does not accept the API key" in form.text
@@ -239,7 +254,7 @@ def test_nobody_is_reached_whom_the_plan_did_not_show(
     assert fewer == answer
 
 
-def test_the_dags_are_switched_on_by_airflow_s_api(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_dags_are_switched_on_and_off_by_airflow_s_api(monkeypatch: pytest.MonkeyPatch) -> None:
     paused = {"lever_imocha_invite": True, "lever_imocha_write_back": True}
     airflow = FastAPI()
 
@@ -255,16 +270,21 @@ def test_the_dags_are_switched_on_by_airflow_s_api(monkeypatch: pytest.MonkeyPat
             raise HTTPException(401)
         paused[dag_id] = body["is_paused"]
 
-    assert not unpause(paused)  # there is no connection
+    assert not set_paused(paused, paused=False)  # there is no connection
     with serve(airflow) as url:
         connection = {"conn_type": "http", "host": url, "login": "setup", "password": "wrong-password"}
         monkeypatch.setenv("AIRFLOW_CONN_LEVER_IMOCHA_AIRFLOW", json.dumps(connection))
-        assert not unpause(paused)
+        assert not set_paused(paused, paused=False)
         assert all(paused.values())
         connection["password"] = "secret-of-the-setup"
         monkeypatch.setenv("AIRFLOW_CONN_LEVER_IMOCHA_AIRFLOW", json.dumps(connection))
-        assert unpause(paused)
-    assert not any(paused.values())
+        assert set_paused(paused, paused=False)
+        assert not any(paused.values())
+        port = urlsplit(url).port
+        by_parts = connection | {"schema": "http", "host": "127.0.0.1", "port": port}
+        monkeypatch.setenv("AIRFLOW_CONN_LEVER_IMOCHA_AIRFLOW", json.dumps(by_parts))
+        assert set_paused(paused, paused=True)
+        assert all(paused.values())
 
 
 def test_what_is_saved_only_is_not_switched_on(world: World, settings: Callable[[str], None], tmp_path: Path) -> None:
@@ -273,3 +293,28 @@ def test_what_is_saved_only_is_not_switched_on(world: World, settings: Callable[
     done = SetUpOperator(task_id="do", answer=answer).execute(context())
     report = CheckSetUpOperator(task_id="check", answer=answer, done=done).execute(context(paused=True))
     assert not any(line.startswith("on: ") or "switch on" in line for line in report)
+
+
+def test_where_airflow_does_not_say_what_is_on_a_person_is_told(world: World, settings: Callable[[str], None]) -> None:
+    world.switches["rate_limit"] = False
+    answer = choose(pressed(world, ACTIVATE))
+    older = {"ti": SimpleNamespace()}  # before Airflow 3.3 a task cannot ask
+    report = CheckSetUpOperator(task_id="check", answer=answer, done=[]).execute(older)
+    assert report[-1].startswith("by hand: Airflow, Dags: switch on lever_imocha_invite")
+
+
+def test_nothing_is_switched_off_unless_a_person_agrees(world: World, settings: Callable[[str], None]) -> None:
+    confirm = ConfirmDeactivationOperator(task_id="confirm")
+    with pytest.raises(AirflowSkipException):
+        confirm.execute_complete(context(), pressed(world, KEEP))
+    confirm.execute_complete(context(), pressed(world, DEACTIVATE))
+
+
+def test_switching_off_says_what_is_left_to_do(world: World, settings: Callable[[str], None]) -> None:
+    world.switches["rate_limit"] = False
+    off = DeactivateOperator(task_id="deactivate").execute(context())
+    assert off == [
+        "by hand: Airflow, Dags: switch off lever_imocha_invite, lever_imocha_write_back, lever_imocha_compare, lever_imocha_doctor",
+        "No invitation is open.",
+    ]
+    assert DeactivateOperator(task_id="deactivate").execute(context(paused=True))[0].startswith("off: ")

@@ -181,6 +181,17 @@ def test_a_short_callback_secret_is_refused(monkeypatch: pytest.MonkeyPatch) -> 
     assert "callback_secret" in ImochaHook().test_connection()[1]
 
 
+def test_the_callback_secret_that_the_set_up_has_stored_counts_where_the_connection_has_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    connect(monkeypatch, "imocha", password="k")
+    assert ImochaHook().callback_secret is None
+    monkeypatch.setenv("AIRFLOW_VAR_LEVER_IMOCHA_CALLBACK_SECRET", "made-by-the-set-up")
+    assert ImochaHook().callback_secret == "made-by-the-set-up"
+    connect(monkeypatch, "imocha", password="k", extra={"callback_secret": "the-connection-s-own"})
+    assert ImochaHook().callback_secret == "the-connection-s-own"
+
+
 def test_a_host_may_be_a_bare_name(monkeypatch: pytest.MonkeyPatch) -> None:
     connect(monkeypatch, "lever", host="api.eu.lever.co/v1", password="lever-key")
     connect(monkeypatch, "imocha", password="imocha-key", port=8443)

@@ -99,6 +99,28 @@ def test_a_process_of_its_own_needs_only_the_ledger(
         no_database.accept()
 
 
+def test_what_the_set_up_has_stored_is_handed_over_by_variables(
+    ledger_url: str, ledger: Ledger, tmp_path: Path
+) -> None:
+    environment = {
+        "AIRFLOW_HOME": str(tmp_path),
+        "AIRFLOW_CONN_LEVER_DEFAULT": json.dumps({"conn_type": "lever"}),
+        "AIRFLOW_CONN_IMOCHA_DEFAULT": json.dumps({"conn_type": "imocha"}),
+        "AIRFLOW_VAR_LEVER_IMOCHA_WEBHOOK_TOKENS": json.dumps({"w1": KEYS[0]}),
+        "AIRFLOW_VAR_LEVER_IMOCHA_CALLBACK_SECRET": SECRET,
+        "LEVER_IMOCHA_LEDGER": ledger_url,
+        "LEVER_IMOCHA_SETTINGS": str(ROOT / "include" / "lever_imocha.yaml"),
+    }
+    with running(**environment) as (address, lines):
+        assert post(address).status_code == 200
+        callback = f"{address}/lever-imocha/webhooks/imocha/{callback_token(1, SECRET)}"
+        body = {"TestInvitationId": 7, "Status": "Complete", "AttemptedOnUtc": "2020-10-09T13:21:53"}
+        assert requests.post(callback, json=body, timeout=10).status_code == 404
+    log = "".join(lines)
+    assert "the callback address belongs to an assessment that is not known any more" in log
+    assert SECRET not in log
+
+
 @pytest.mark.parametrize(
     ("given", "line"),
     [

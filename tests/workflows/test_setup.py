@@ -16,7 +16,8 @@ from lever_imocha.settings import load_settings
 from lever_imocha.workflows.doctor.checkup import examine
 from lever_imocha.workflows.doctor.facts import Facts, Sources, UnknownFactError
 from lever_imocha.workflows.doctor.findings import Level, of_level
-from lever_imocha.workflows.setup.form import Answer, blocking, fields, other_rules
+from lever_imocha.workflows.setup.deactivation import Deactivation
+from lever_imocha.workflows.setup.form import Answer, fields, other_rules
 from lever_imocha.workflows.setup.settings_file import with_changes
 from lever_imocha.workflows.setup.steps import SetUp
 
@@ -37,6 +38,7 @@ class Installation:
     url: str
     tokens: dict[str, str] = field(default_factory=dict)
     other_tokens: bool = False
+    secrets: list[str] = field(default_factory=list)
 
     @property
     def world(self) -> Any:
@@ -50,7 +52,7 @@ class Installation:
                 imocha=lambda: self.stack.imocha,
                 ledger=self._ledger,
                 webhook_tokens=lambda: list(self.tokens.values()),
-                callback_secret=lambda: "a-callback-secret",
+                callback_secret=lambda: next(iter(self.secrets), None),
                 clocks=dict,
                 paused=dict,
                 reach=lambda _url: None,
@@ -74,6 +76,7 @@ class Installation:
             stored_tokens=lambda: self.tokens,
             store_tokens=lambda tokens: self.tokens.update(tokens),
             other_tokens=lambda: self.other_tokens,
+            make_callback_secret=lambda: self.secrets.append("made-once"),
         )
 
     def run(self, answer: Answer) -> list[str]:
@@ -91,6 +94,15 @@ class Installation:
         self.stack.settings = load_settings(self.path)
         self.stack.ledger = Ledger(engine=engine_for(self.url), clock=self.stack.clock)
         return self.stack
+
+    def obstacles(self, **given: str) -> list[str]:
+        return [finding.check for finding in self.set_up().obstacles(self.answer(**given))]
+
+    def deactivation(self) -> Deactivation:
+        def store(tokens: dict[str, str]) -> None:
+            self.tokens = tokens
+
+        return Deactivation(facts=self.facts(), stored_tokens=lambda: self.tokens, store_tokens=store)
 
 
 @pytest.fixture
@@ -111,6 +123,7 @@ def test_a_new_installation_is_made_whole_and_again_nothing_changes(new: Install
         "candidateStageChange", "candidateArchiveChange", "candidateHired", "candidateDeleted",
     }  # fmt: skip
     assert new.tokens == {webhook["id"]: webhook["token"] for webhook in new.world.webhooks.entries}
+    assert new.secrets == ["made-once"]
     assert f"tag {PYTHON!r} is made" in done
     assert of_level(examine(new.facts()), Level.ERROR) == []
     before, calls = new.path.read_text(), len(new.stack.writes())
@@ -133,6 +146,7 @@ def test_what_is_offered_is_what_is_in_the_account(new: Installation) -> None:
     assert offered["acting_user"].default == new.world.users[0]["id"]
     assert offered["form_template"].options == {"new": "create: iMocha Assessment"}
     assert offered["existing"].default == "leave"
+    assert offered["told"].default == "both"
 
 
 def test_what_was_chosen_is_written_and_all_comments_stay(new: Installation) -> None:
@@ -319,9 +333,32 @@ def test_nothing_is_offered_while_lever_does_not_answer(new: Installation) -> No
 
 
 def test_what_the_set_up_cannot_mend_blocks_the_activation(new: Installation) -> None:
-    assert [finding.check for finding in blocking(examine(new.facts()))] == []
+    assert new.obstacles() == []
     new.world.lacking_permissions.add("Find all tags")
-    assert [finding.check for finding in blocking(examine(new.facts()))] == ["Lever permissions"]
+    assert new.obstacles() == ["Lever permissions"]
+
+
+def test_what_a_person_wants_recruiters_to_see_is_written(new: Installation) -> None:
+    new.run(new.answer(told="tag"))
+    explain = load_settings(new.path).explain
+    assert (explain.status_tags, explain.notes) == (True, False)
+    assert {field.name: field.default for field in fields(new.facts())}["told"] == "tag"
+
+
+def test_deactivating_deletes_our_webhooks_only_and_names_whose_invitations_are_open(new: Installation) -> None:
+    other = {"event": "candidateHired", "url": "https://else.example.com/hook"}
+    new.world.webhooks.register(other, token="t" * 20)
+    new.run(new.answer())
+    new.world.webhooks.register({"event": "candidateHired", "url": f"{HOOKS}/lever-imocha/webhooks/lever"}, token="")
+    assert "No invitation is open." in new.deactivation().text
+    done = list(new.deactivation().delete_webhooks())
+    assert [webhook["url"] for webhook in new.world.webhooks.entries] == [other["url"]]
+    assert len(done) == 5
+    assert new.tokens == {}
+    assert list(new.deactivation().delete_webhooks()) == []
+    new.world.lacking_permissions.add("list webhooks")
+    (line,) = new.deactivation().delete_webhooks()
+    assert line.startswith("by hand: Lever, Settings > Integrations and API > Webhooks: delete")
 
 
 @pytest.mark.parametrize(
@@ -336,3 +373,21 @@ def test_what_the_set_up_cannot_mend_blocks_the_activation(new: Installation) ->
 )
 def test_keys_that_are_missing_are_added(before: str, after: str) -> None:
     assert with_changes(before, {("perform_as",): "a@example.com", ("rules", 0, "trigger_stage"): "A"}) == after
+
+
+def test_a_posting_without_a_candidate_is_said_and_makes_no_tags(new: Installation) -> None:
+    done = new.run(new.answer(posting=new.world.postings[0]["id"]))
+    assert done[-1].startswith("by hand: the posting has no active candidate outside of the trigger stages")
+    assert len(new.world.webhooks.entries) == 4
+
+
+def test_deactivating_names_whose_invitations_are_open(stack: Stack, new: Installation, ledger_url: str) -> None:
+    opportunity = stack.candidate(PYTHON)
+    stack.run_invite()
+    new.url = ledger_url
+    assert f"1 candidates have an open invitation, whose result will not be written to Lever: {opportunity}." in (
+        new.deactivation().text
+    )
+    stack.finish()
+    stack.run_write_back()
+    assert new.deactivation().open_invitations() == "No invitation is open."

@@ -13,6 +13,7 @@ from lever_imocha.clients.transport import VendorError
 from lever_imocha.domain.metrics import Metrics
 from lever_imocha.hooks.base import VendorHook
 from lever_imocha.hooks.connections import secret_extra, session_for
+from lever_imocha.hooks.stored_secrets import stored_callback_secret
 
 
 class ImochaHook(VendorHook):
@@ -66,8 +67,11 @@ class ImochaHook(VendorHook):
 
     @property
     def callback_secret(self) -> str | None:
-        """The secret that signs callback URLs, from the extra of that name; None if it is not set."""
-        return secret_extra(self._connection, "callback_secret")
+        """The secret that signs callback URLs, from the extra of that name, else the one that `lever_imocha_setup` has made.
+
+        The latter is in an Airflow variable. None if there is neither.
+        """
+        return secret_extra(self._connection, "callback_secret") or stored_callback_secret()
 
     @classmethod
     def get_ui_field_behaviour(cls) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from lever_imocha.clients.transport import VendorError
 from lever_imocha.domain.metrics import Metrics
 from lever_imocha.hooks.base import VendorHook
 from lever_imocha.hooks.connections import secret_extras
-from lever_imocha.hooks.webhook_tokens import stored_tokens
+from lever_imocha.hooks.stored_secrets import stored_tokens
 
 
 class LeverHook(VendorHook):

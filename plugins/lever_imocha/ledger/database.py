@@ -14,7 +14,7 @@ from sqlalchemy.engine import URL, ExceptionContext
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from lever_imocha.errors import LedgerError
+from lever_imocha.errors import LedgerError, LedgerVersionError
 from lever_imocha.ledger.tables import SCHEMA
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ def _ledger_error(context: ExceptionContext) -> LedgerError | None:
     if context.is_pre_ping:
         return None  # the pool opens another connection
     if isinstance(error, _NOT_MIGRATED):
-        return LedgerError(
+        return LedgerVersionError(
             f"The ledger has no tables yet, or those of another version: run {UPGRADE}, and restart what began before it"
         )
     if isinstance(error, psycopg.errors.ReadOnlySqlTransaction):
@@ -136,7 +136,7 @@ def check_schema(engine: Engine) -> None:
         )
     if current != HEAD:
         have = f"is at version {current}" if current else "has no tables yet"
-        raise LedgerError(f"The ledger {have}, this package needs {HEAD}: run {UPGRADE}")
+        raise LedgerVersionError(f"The ledger {have}, this package needs {HEAD}: run {UPGRADE}")
 
 
 @dataclass(frozen=True)

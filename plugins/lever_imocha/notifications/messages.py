@@ -12,6 +12,7 @@ from typing import Any
 from lever_imocha.errors import LeverImochaError, SettingsError, WorkFailedError, listed, redact
 from lever_imocha.ledger.alerts import Overdue, OverHour, Trouble
 from lever_imocha.ledger.values import Work
+from lever_imocha.workflows.doctor.findings import Finding, Level, of_level
 from lever_imocha.workflows.vendor_lists import ListRead
 
 SETTINGS = "settings"
@@ -96,6 +97,24 @@ def _trouble(source: str, about: str, error: str | None, said: str) -> Trouble:
     digest = hashlib.sha256(said.encode()).hexdigest()[:16]
     key = " ".join(part for part in (source, error, digest) if part)
     return Trouble(key=key, source=source, about=redact(about, _LONGEST_ABOUT), error=error)
+
+
+def doctor_alert(findings: Sequence[Finding]) -> Alert:
+    """Make the alert about what the doctor has found, each told once; a number in a line that changes is no news."""
+    of = [
+        (_trouble(doctor_source(one.check), f"{one.check}: {one.found}", None, _VARIES.sub("#", one.line)), one.line)
+        for one in of_level(findings, Level.ERROR, Level.WARNING)
+    ]
+
+    def text_of(keys: Collection[str] | None) -> str:
+        return f"doctor: {'; '.join(line for one, line in of if keys is None or one.key in keys)}"
+
+    return Alert("doctor", [one for one, _ in of], text_of, repeats=False)
+
+
+def doctor_source(check: str) -> str:
+    """Return the source of what one of the doctor's checks finds."""
+    return f"doctor: {check}"
 
 
 def overdue_alert(items: Sequence[Overdue]) -> Alert:

@@ -117,6 +117,8 @@ class CollectStageEntriesOperator(AssessmentOperator):
     """
 
     template_fields = (*AssessmentOperator.template_fields, "full", "allow_cancelling", "over_limit", "preview")
+    found = ""
+    """What the task has found or done, for its row in the list of a run's tasks; Airflow asks at its end."""
 
     def __init__(
         self,
@@ -161,9 +163,11 @@ class CollectStageEntriesOperator(AssessmentOperator):
             finally:
                 alert_waiting(services.settings, overdue=not by_webhook)
             self.log.info("%s opportunities to decide about", len(waiting))
+            self.found = f"{len(waiting)} to decide about"
             if by_webhook:
-                run_batch(waiting[:AT_ONCE], partial(workflow.act, force=cleared))
+                done = run_batch(waiting[:AT_ONCE], partial(workflow.act, force=cleared))
                 announce(context, candidate_invited, workflow.invited)
+                self.found = ", ".join(f"{kind} {count}" for kind, count in done.items())
                 waiting = waiting[AT_ONCE:]
             rows = batches(waiting)
             if workflow.problems and not by_webhook:
@@ -213,6 +217,8 @@ class WaitForAttemptsSensor(BaseSensorOperator):
     """
 
     template_fields = (*AssessmentOperator.template_fields, "wait")
+    found = ""
+    """What the task has found, for its row in the list of a run's tasks; Airflow asks at its end."""
 
     def __init__(
         self,
@@ -264,6 +270,7 @@ class WaitForAttemptsSensor(BaseSensorOperator):
         if due:
             services.write_back_workflow().prepare()
         self.log.info("%s opportunities to write back", len(due))
+        self.found = f"{len(due)} to write back"
         return batches(due)
 
 

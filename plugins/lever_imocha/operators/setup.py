@@ -43,10 +43,11 @@ class ChooseOperator(HITLOperator):
     @without_traceback
     def execute(self, context: Any) -> Any:
         """Look, and ask; what was chosen in the run before is chosen at first."""
+        from lever_imocha.runtime.doctor import facts_of
         from lever_imocha.runtime.setup import form_of
 
         before = (context["dag_run"].conf or {}).get("answer", {})
-        form = form_of(self._facts(), before=before)
+        form = form_of(facts_of(lever_conn_id=self.lever_conn_id, imocha_conn_id=self.imocha_conn_id), before=before)
         self.body = form.text
         self.params = ParamsDict(
             {
@@ -69,8 +70,8 @@ class ChooseOperator(HITLOperator):
     def execute_complete(self, context: Any, event: dict[str, Any]) -> dict[str, Any]:
         """Return what was chosen, ids only; `button` is *Look again*, and `why` says why, where it cannot be done yet."""
         from lever_imocha.runtime.doctor import log_findings
-        from lever_imocha.workflows.doctor.checkup import examine
-        from lever_imocha.workflows.setup.form import Answer, blocking
+        from lever_imocha.runtime.setup import set_up
+        from lever_imocha.workflows.setup.form import Answer
 
         given = super().execute_complete(context, event)
         (button,) = given["chosen_options"]
@@ -79,18 +80,15 @@ class ChooseOperator(HITLOperator):
             return chosen
         try:
             answer = Answer.read(given["params_input"])
+            to_do = set_up(self.lever_conn_id, self.imocha_conn_id)
+            wrong = to_do.obstacles(answer) if button == ACTIVATE else []
         except SettingsError as problem:
-            return chosen | {"button": AGAIN, "why": str(problem)}
-        wrong = blocking(examine(self._facts())) if button == ACTIVATE else []
+            return chosen | {"button": AGAIN, "why": "; ".join(problem.problems)}
         log_findings(wrong)
         if wrong:
-            return chosen | {"button": AGAIN, "why": "Not activated: mend what is marked red first."}
+            lines = "\n".join(f"- {finding.line}" for finding in wrong)
+            return chosen | {"button": AGAIN, "why": f"Not activated. Mend this first:\n\n{lines}"}
         return {"button": button, "why": "", **answer.model_dump()}
-
-    def _facts(self) -> Any:
-        from lever_imocha.runtime.doctor import facts_of
-
-        return facts_of(lever_conn_id=self.lever_conn_id, imocha_conn_id=self.imocha_conn_id)
 
 
 class ConfirmOperator(HITLOperator):

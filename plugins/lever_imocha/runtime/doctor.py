@@ -19,10 +19,11 @@ from lever_imocha.hooks.ledger import ledger_engine
 from lever_imocha.hooks.lever import LeverHook
 from lever_imocha.hooks.limits import limiter_for, process_limiter
 from lever_imocha.ledger.repository import Ledger
-from lever_imocha.notifications.alerts import send
+from lever_imocha.notifications.alerts import tell, tell_ended
+from lever_imocha.notifications.messages import doctor_alert, doctor_source
 from lever_imocha.runtime.metrics import AirflowMetrics
 from lever_imocha.settings import load_alerts, load_settings
-from lever_imocha.workflows.doctor.checkup import keep, keep_names, last_kept, news
+from lever_imocha.workflows.doctor.checkup import keep, keep_names
 from lever_imocha.workflows.doctor.facts import Facts, Sources
 from lever_imocha.workflows.doctor.findings import Finding, Level
 
@@ -83,20 +84,17 @@ def log_findings(findings: Sequence[Finding]) -> None:
 
 
 def keep_and_tell(findings: list[Finding], facts: Facts) -> None:
-    """Keep the table in the ledger, and send an alert when something changed since the last one. Never raises."""
-    before: list[Finding] = []
+    """Keep the table in the ledger, and tell what is newly wrong and what has ended. Never raises."""
     try:
         ledger = Ledger(engine=ledger_engine())
-        kept = last_kept(ledger)
-        before = kept.findings if kept else []
         keep(ledger, findings, datetime.now(UTC))
         keep_names(ledger, facts)
     except LedgerError as error:
-        log.error("the table is not kept, and may be told again: %s", error)
-    text = news(before, findings)
-    if text is None:
-        return
+        log.error("the table is not kept: %s", error)
+    alert = doctor_alert(findings)
     try:
-        send(load_alerts(), text)
+        tell(load_alerts(), alert)
     except SettingsError as error:
-        log.error("alert not sent: %s. It was to say: %s", error, text)
+        log.error("alert not sent: %s. It was to say: %s", error, alert.text_of(None))
+    looked_at = {doctor_source(finding.check) for finding in findings if finding.level is not Level.UNKNOWN}
+    tell_ended(looked_at, still=[trouble.key for trouble in alert.troubles])

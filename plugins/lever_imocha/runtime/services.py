@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -37,14 +38,17 @@ def _worker_lock(engine: Engine, process: int) -> WorkerLock:
 
 @dataclass(frozen=True)
 class Services:
-    """Clients, ledger and settings of one task."""
+    """Clients, ledger and settings of one task.
+
+    :param callback_secret: looks it up; only inviting needs it.
+    """
 
     lever: LeverClient
     imocha: ImochaClient
     ledger: Ledger
     settings: Settings
     worker: str
-    callback_secret: str | None = None
+    callback_secret: Callable[[], str | None]
 
     @classmethod
     def open(cls, *, lever_conn_id: str, imocha_conn_id: str) -> Services:
@@ -69,7 +73,7 @@ class Services:
             ledger=Ledger(engine=engine, lock_worker=worker_lock.renew, origin=task_origin()),
             settings=settings,
             worker=worker_lock.worker,
-            callback_secret=imocha.callback_secret,
+            callback_secret=lambda: imocha.callback_secret,
         )
 
     def invite_workflow(self) -> InviteWorkflow:
@@ -80,7 +84,7 @@ class Services:
             ledger=self.ledger,
             settings=self.settings,
             worker=self.worker,
-            callback_secret=self.callback_secret,
+            callback_secret=self.callback_secret(),
             metrics=AirflowMetrics(),
         )
 

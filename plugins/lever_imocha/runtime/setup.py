@@ -9,9 +9,9 @@ from typing import Any
 from lever_imocha.errors import listed
 from lever_imocha.hooks.ledger import ledger_url
 from lever_imocha.hooks.lever import LeverHook
-from lever_imocha.hooks.webhook_tokens import store_tokens, stored_tokens
+from lever_imocha.hooks.stored_secrets import make_callback_secret, store_tokens, stored_tokens
 from lever_imocha.ledger.database import engine_for
-from lever_imocha.runtime.airflow_api import unpause
+from lever_imocha.runtime.airflow_api import set_paused
 from lever_imocha.runtime.doctor import facts_of, keep_and_tell, log_findings
 from lever_imocha.settings import settings_path
 from lever_imocha.workflows.doctor.checkup import examine
@@ -98,6 +98,7 @@ def set_up(lever_conn_id: str, imocha_conn_id: str) -> SetUp:
         stored_tokens=stored_tokens,
         store_tokens=store_tokens,
         other_tokens=lambda: bool(LeverHook(lever_conn_id).own_webhook_tokens),
+        make_callback_secret=make_callback_secret,
     )
 
 
@@ -140,8 +141,8 @@ def check(
 
 
 def _switched_on(paused: Mapping[str, bool]) -> str:
-    names = ", ".join(DAGS)
-    off = [dag for dag, is_paused in paused.items() if is_paused]
-    if not off or unpause(off):
-        return f"on: {names}"
+    """Switch the DAGs on; before 3.3 Airflow does not say which are off."""
+    off = [dag for dag in DAGS if paused.get(dag, True)]
+    if not off or set_paused(off, paused=False):
+        return f"on: {', '.join(DAGS)}"
     return f"by hand: Airflow, Dags: switch on {', '.join(off)}"

@@ -16,8 +16,10 @@ from lever_imocha.settings import WebhookSettings, load_settings
 T = TypeVar("T")
 
 _NOT_SET = {
-    "lever": "no signature token is configured; put it into the Lever connection's extra as webhook_tokens",
-    "imocha": "no secret is configured; put it into the iMocha connection's extra as callback_secret",
+    "lever": "no signature token is configured; put it into the Lever connection's extra as webhook_tokens, or hand over what"
+    " lever_imocha_setup has stored (docs/setup.md)",
+    "imocha": "no secret is configured; put it into the iMocha connection's extra as callback_secret, or hand over what"
+    " lever_imocha_setup has stored (docs/setup.md)",
 }
 
 

@@ -164,21 +164,6 @@ def _mended(old: Mapping[str, Finding], now: Sequence[Finding]) -> list[Finding]
     return [finding for key, finding in old.items() if key not in new and finding.check in looked_at]
 
 
-def news(before: Sequence[Finding], now: Sequence[Finding]) -> str | None:
-    """Return what somebody has to be told: what is newly wrong, what is mended, and that all is well again.
-
-    :return: None when nothing changed; a number or a time in a line is no change.
-    """
-    old, new = _wrong(before), _wrong(now)
-    lines = [f"new: {new[key].line}" for key in new if key not in old]
-    lines += [f"mended: {finding.line}" for finding in _mended(old, now)]
-    if not lines:
-        return None
-    if of_level(old.values(), Level.ERROR) and not of_level(new.values(), Level.ERROR):
-        lines.append("nothing stops anybody any more")
-    return f"doctor: {'; '.join(lines)}"
-
-
 def _wrong(findings: Iterable[Finding]) -> dict[str, Finding]:
     return {_key(finding): finding for finding in of_level(findings, Level.ERROR, Level.WARNING)}
 

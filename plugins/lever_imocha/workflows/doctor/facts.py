@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Generic, TypeVar
@@ -137,6 +137,11 @@ class Facts:
             lambda: next(self.lever().list_opportunities(confidentiality="confidential"), None) is not None,
         )
         self.tests = Fact("the list of tests", self._tests)
+
+    def with_settings(self, settings: Settings) -> Facts:
+        """Return what would be read with other settings."""
+        sources = replace(self.sources, settings=lambda: settings, lever=self.lever.outcome, imocha=self.imocha.outcome)
+        return Facts(sources, clock=self.now)
 
     @property
     def scheme(self) -> TagScheme:

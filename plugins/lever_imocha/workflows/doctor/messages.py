@@ -69,7 +69,7 @@ def judged_last(
     :param refused: when one was refused, and why.
     """
     if refused and now - refused[0] < _RECENT and (last is None or refused[0] > last):
-        remedy = _TOKENS if vendor == "Lever" else _SECRET
+        remedy = _TOKENS if vendor == "Lever" else f"{_SECRET}, or what lever_imocha_setup has stored (docs/setup.md)"
         since = f"the last good one came at {last:%Y-%m-%d %H:%M} UTC" if last else "none was ever accepted"
         # No more than a warning: whoever knows the address can send what is refused.
         return warning(f"deliveries in the name of {vendor} are refused: {refused[1]}; {since}", f"{remedy}: mend it")
@@ -124,7 +124,7 @@ def judged_callbacks(public_url: str | None, secret: str | None) -> Finding:
     if public_url:
         return warning(
             "no callback secret is stored: iMocha is not told where to call back, and reports come a minute later",
-            f"{_SECRET}: put a random text of at least 16 characters",
+            f"run lever_imocha_setup, which makes one; or {_SECRET}: put a random text of at least 16 characters",
         )
     return warning(
         "public_url is not set: iMocha is not told where to call back, and reports come a minute later",
@@ -134,7 +134,13 @@ def judged_callbacks(public_url: str | None, secret: str | None) -> Finding:
 
 def check_callbacks(facts: Facts) -> Iterator[Finding]:
     """Look at what callbacks need."""
-    yield judged_callbacks(facts.settings().public_url, facts.callback_secret())
+    facts.imocha()  # what is wrong with the whole connection is said once
+    try:
+        secret = facts.callback_secret.outcome()
+    except SettingsError as problem:
+        yield from (error(line, f"{_SECRET}: mend it") for line in problem.problems)
+        return
+    yield judged_callbacks(facts.settings().public_url, secret)
 
 
 def check_address(facts: Facts) -> Iterator[Finding]:

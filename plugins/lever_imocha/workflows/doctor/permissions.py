@@ -50,26 +50,50 @@ def missing(permission: Permission) -> Finding:
     )
 
 
-LIST_STAGES = Permission("Find all stages", "List", "no stage is known, nobody is invited")
-LIST_OPPORTUNITIES = Permission("Find all opportunities", "List", "nobody is found in the trigger stage")
 GET_OPPORTUNITY = Permission("Find an opportunity", "Read", "nobody is invited")
+GET_TEMPLATE = Permission("Find a form template", "Read", "a form template cannot be completed")
+GET_APPLICATION = Permission("Find an opportunity application", "Read", "rules with postings match nobody")
+LIST_OPPORTUNITIES = Permission("Find all opportunities", "List", "nobody is found in the trigger stage")
+LIST_STAGES = Permission("Find all stages", "List", "no stage is known, nobody is invited")
+LIST_TAGS = Permission("Find all tags", "List", "tags are not synced")
 LIST_USERS = Permission("Find all users", "List", "no acting user, nothing is written to Lever")
 LIST_POSTINGS = Permission("Find all postings", "List", "rules with postings and the tag sync do not work")
-LIST_TAGS = Permission("Find all tags", "List", "tags are not synced")
 LIST_TEMPLATES = Permission("Find all form templates", "List", "no report is written back")
-GET_TEMPLATE = Permission("Find a form template", "Read", "a form template cannot be completed")
 LIST_FORMS = Permission(
     "Find all opportunity forms", "List", "after a lost answer nobody can look whether the form is there"
 )
 LIST_FILES = Permission(
     "Find all opportunity files", "List", "after a lost answer nobody can look whether the file is there"
 )
-LIST_NOTES = Permission(
-    "Find all opportunity notes", "List", "after a lost answer nobody can look whether the note is there"
-)
+LIST_APPLICATIONS = Permission("Find all opportunity applications", "List", "rules with postings match nobody")
 LIST_DELETED = Permission(
     "the box for listing deleted opportunities", "List", "invitations of the deleted stay open", seen=False
 )
+LIST_WEBHOOKS = Permission("the box for listing webhooks", "List", "webhooks are registered by hand", seen=False)
+UPDATE_STAGE = Permission("Update opportunity stage", "Write", "nobody is moved to the completed stage")
+ADD_TAGS = Permission("Add opportunity tag", "Write", "tags are not synced, and no status is shown")
+REMOVE_TAGS = Permission("Remove opportunities tag", "Write", "the tag sync leaves its tags on an opportunity")
+CREATE_FORM = Permission("Create an opportunity form", "Write", "no report is written back")
+UPLOAD_FILE = Permission("Upload an opportunities file", "Write", "no PDF is written back")
+CREATE_TEMPLATE = Permission("Create a form template", "Write", "a person makes the form template")
+UPDATE_TEMPLATE = Permission("Update a form template", "Write", "a person adds fields that a form template lacks")
+CREATE_WEBHOOK = Permission("the box for creating webhooks", "Write", "webhooks are registered by hand", seen=False)
+DELETE_WEBHOOK = Permission("the box for deleting webhooks", "Write", "webhooks are deleted by hand", seen=False)
+LIST_NOTES = Permission(
+    "Find all opportunity notes", "List", "after a lost answer nobody can look whether the note is there"
+)
+CREATE_NOTE = Permission("Create an opportunity note", "Write", "no note is written")
+UPDATE_NOTE = Permission("the box for updating notes", "Write", "each problem has a note of its own", seen=False)
+
+FOR_ALL = (
+    GET_OPPORTUNITY, GET_TEMPLATE, GET_APPLICATION,
+    LIST_OPPORTUNITIES, LIST_STAGES, LIST_TAGS, LIST_USERS, LIST_POSTINGS, LIST_TEMPLATES, LIST_FORMS, LIST_FILES,
+    LIST_APPLICATIONS, LIST_DELETED, LIST_WEBHOOKS,
+    UPDATE_STAGE, ADD_TAGS, REMOVE_TAGS, CREATE_FORM, UPLOAD_FILE, CREATE_TEMPLATE, UPDATE_TEMPLATE, CREATE_WEBHOOK,
+    DELETE_WEBHOOK,
+)  # fmt: skip
+FOR_NOTES = (LIST_NOTES, CREATE_NOTE, UPDATE_NOTE)
+"""What is needed in addition where the settings ask for notes."""
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,13 @@ from lever_imocha.domain.lever import Opportunity
 from lever_imocha.errors import CredentialsError, LeverImochaError, NotPermittedError
 from lever_imocha.workflows.doctor.facts import Fact, Facts
 from lever_imocha.workflows.doctor.findings import Finding, error, ok, unknown, warning
-from lever_imocha.workflows.doctor.permissions import KEYS, known_or_none, tried
+from lever_imocha.workflows.doctor.permissions import (
+    GET_APPLICATION,
+    KEYS,
+    LIST_APPLICATIONS,
+    known_or_none,
+    tried,
+)
 
 _CLOCK = timedelta(minutes=1)
 
@@ -60,7 +66,7 @@ def judged_expand(opportunities: Sequence[Opportunity], *, rules_need_it: bool) 
         return ok("Lever says which postings candidates applied to")
     if not any(opportunity.applications for opportunity in opportunities):
         return unknown("whether Lever expands applications: no active candidate has one")
-    lacking = '"Find an opportunity application" (Read) and "Find all opportunity applications" (List)'
+    lacking = f"{GET_APPLICATION.name} and {LIST_APPLICATIONS.name}"
     level = error if rules_need_it else warning
     return level(
         "Lever gives applications as bare ids: rules with postings match nobody",

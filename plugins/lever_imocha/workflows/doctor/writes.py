@@ -18,14 +18,19 @@ from lever_imocha.errors import NotFoundError, NotPermittedError, VendorRefusedE
 from lever_imocha.workflows.doctor.facts import Facts
 from lever_imocha.workflows.doctor.findings import Finding, error, ok, unknown, warning
 from lever_imocha.workflows.doctor.names import judged_user
-from lever_imocha.workflows.doctor.permissions import Permission, judged, missing, summed_up, tried
-
-ADD_TAGS = Permission("Add opportunity tag", "Write", "tags are not synced, and no status is shown")
-REMOVE_TAGS = Permission("Remove opportunities tag", "Write", "the tag sync leaves its tags on an opportunity")
-UPDATE_STAGE = Permission("Update opportunity stage", "Write", "nobody is moved to the completed stage")
-CREATE_FORM = Permission("Create an opportunity form", "Write", "no report is written back")
-UPLOAD_FILE = Permission("Upload an opportunities file", "Write", "no PDF is written back")
-CREATE_NOTE = Permission("Create an opportunity note", "Write", "no note is written")
+from lever_imocha.workflows.doctor.permissions import (
+    ADD_TAGS,
+    CREATE_FORM,
+    CREATE_NOTE,
+    REMOVE_TAGS,
+    UPDATE_STAGE,
+    UPLOAD_FILE,
+    Permission,
+    judged,
+    missing,
+    summed_up,
+    tried,
+)
 
 TAG = "lever_imocha: trying the API key"
 _NOBODY = str(UUID(int=0))
@@ -45,7 +50,7 @@ def check_writes(facts: Facts, opportunity_id: str) -> Iterator[Finding]:
     except NotFoundError:
         yield error(f"Lever has no opportunity {opportunity_id}", "copy the id from the address of a candidate's page")
         return
-    if opportunity.stage is None or opportunity.stage in _trigger_stages(facts):
+    if opportunity.stage is None or opportunity.stage in trigger_stages(facts):
         yield error(
             f"opportunity {opportunity_id} is in a trigger stage: writing is not tried, as it could mean an invitation",
             "name one that is in another stage",
@@ -54,7 +59,8 @@ def check_writes(facts: Facts, opportunity_id: str) -> Iterator[Finding]:
     yield from summed_up(_tried(facts, opportunity, user))
 
 
-def _trigger_stages(facts: Facts) -> set[str]:
+def trigger_stages(facts: Facts) -> set[str]:
+    """Return the ids of the stages where writing could mean an invitation."""
     return {found for rule in facts.settings().rules for found in ids_of(rule.trigger_stage, facts.stages())}
 
 

@@ -12,7 +12,6 @@ from lever_imocha.domain.names import Named, ids_of
 from lever_imocha.errors import SettingsError
 from lever_imocha.settings import Rule, Settings
 from lever_imocha.workflows.doctor.facts import Facts
-from lever_imocha.workflows.doctor.findings import Finding, Level
 from lever_imocha.workflows.doctor.permissions import known_or_none
 
 NEW_TEMPLATE = "new"
@@ -22,6 +21,16 @@ _EXISTING = {
     "adopt": "adopt the invitations that another integration has sent: no e-mail",
     "invite": "invite them all: an e-mail to each",
 }
+
+
+_TOLD = {
+    "both": "a status tag, and one note for each stay in the stage",
+    "tag": "a status tag",
+    "note": "one note for each stay in the stage",
+    "nothing": "nothing",
+}
+_SWITCHES = {"both": (True, True), "tag": (True, False), "note": (False, True), "nothing": (False, False)}
+"""Status tags, notes."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +59,12 @@ class Answer(BaseModel):
     acting_user: str
     posting: str = NOBODY
     existing: Literal["leave", "adopt", "invite"] = "leave"
+    told: Literal["both", "tag", "note", "nothing"] = "both"
+
+    @property
+    def explain(self) -> dict[str, bool]:
+        """What recruiters are told in Lever, as the settings say it."""
+        return dict(zip(("status_tags", "notes"), _SWITCHES[self.told], strict=True))
 
     @classmethod
     def read(cls, given: Mapping[str, Any]) -> Answer:
@@ -105,12 +120,17 @@ def fields(facts: Facts) -> list[Field]:
         ),
         Field(
             "posting", "Posting for new tags",
-            "Lever makes a tag by adding it to a candidate: the first one of this posting carries new tags for a moment",
+            "Lever makes a tag by adding it to a candidate: the first one of this posting carries new tags for a moment."
+            " What the API key may write is tried there, too; nothing is left",
             {NOBODY: "make no tags now"} | _named(facts.postings()), NOBODY,
         ),
         Field(
             "existing", "Who is in the trigger stage already", "Counts for a new ledger's first sweep only", _EXISTING,
             settings.activation.existing if settings else "leave",
+        ),
+        Field(
+            "told", "What recruiters see in Lever", "How each assessment stands; a note also says what a person has to mend",
+            _TOLD, _told(settings),
         ),
     ]  # fmt: skip
 
@@ -131,24 +151,11 @@ def other_rules(facts: Facts) -> str:
     )
 
 
-MENDED = frozenset(
-    {
-        "settings file",
-        "ledger",
-        "acting user",
-        "stages, postings",
-        "form template",
-        "webhooks",
-        "webhook tokens",
-        "DAGs",
-    }
-)
-"""The checks whose errors the set-up mends, or a person afterwards; with others, nothing is activated."""
-
-
-def blocking(findings: Iterable[Finding]) -> list[Finding]:
-    """Return what has to be mended before anything can be activated."""
-    return [finding for finding in findings if finding.level is Level.ERROR and finding.check not in MENDED]
+def _told(settings: Settings | None) -> str:
+    if settings is None:
+        return "both"
+    now = (settings.explain.status_tags, settings.explain.notes)
+    return next(told for told, switches in _SWITCHES.items() if switches == now)
 
 
 def changes(answer: Answer, facts: Facts, settings: Settings | None) -> dict[tuple[str | int, ...], Any]:
@@ -158,7 +165,7 @@ def changes(answer: Answer, facts: Facts, settings: Settings | None) -> dict[tup
     :raises KeyError: what was chosen is not there any more.
     """
     stages, templates = _named(facts.stages()), _named(facts.templates())
-    wanted = {
+    wanted: dict[tuple[str | int, ...], Any] = {
         ("perform_as",): {user.id: user.email for user in facts.users()}[answer.acting_user],
         ("rules", 0, "trigger_stage"): _written(stages, answer.trigger_stage),
         ("rules", 0, "completed_stage"): _written(stages, answer.completed_stage),
@@ -166,6 +173,7 @@ def changes(answer: Answer, facts: Facts, settings: Settings | None) -> dict[tup
         if answer.form_template == NEW_TEMPLATE
         else _written(templates, answer.form_template),
         ("activation", "existing"): answer.existing,
+        **{("explain", key): value for key, value in answer.explain.items()},
     }
     return {path: value for path, value in wanted.items() if settings is None or _now(settings, path) != value}
 

@@ -8,12 +8,15 @@ from pathlib import Path
 
 from sqlalchemy import Engine
 
-from lever_imocha.errors import NotPermittedError, SettingsError
+from lever_imocha.errors import LedgerVersionError, LeverImochaError, NotPermittedError, SettingsError
 from lever_imocha.ledger.database import upgrade
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.settings import Settings, parse_settings
-from lever_imocha.workflows.doctor.facts import Facts
-from lever_imocha.workflows.doctor.permissions import known_or_none
+from lever_imocha.workflows.doctor.checkup import examine
+from lever_imocha.workflows.doctor.facts import Facts, UnknownFactError
+from lever_imocha.workflows.doctor.findings import Finding, Level, of_level
+from lever_imocha.workflows.doctor.permissions import CREATE_TEMPLATE, UPDATE_TEMPLATE, known_or_none, missing, tried
+from lever_imocha.workflows.doctor.writes import trigger_stages
 from lever_imocha.workflows.form_templates import FormTemplates
 from lever_imocha.workflows.preview import Preview
 from lever_imocha.workflows.setup.activation_plan import ActivationPlan
@@ -33,6 +36,7 @@ class SetUp:
     :param stored_tokens: webhook id -> signature token, of the webhooks that were made here.
     :param store_tokens: keeps them.
     :param other_tokens: whether signature tokens are stored elsewhere.
+    :param make_callback_secret: makes the secret of callbacks' addresses and keeps it.
     """
 
     facts: Facts
@@ -41,6 +45,25 @@ class SetUp:
     stored_tokens: Callable[[], Mapping[str, str]]
     store_tokens: Callable[[dict[str, str]], None]
     other_tokens: Callable[[], bool]
+    make_callback_secret: Callable[[], None]
+
+    def obstacles(self, answer: Answer) -> list[Finding]:
+        """Return what has to be mended before anything can be activated, with the settings as the answer makes them.
+
+        What the set-up makes is left out. Where a posting is chosen, the permissions for writing are tried on the same
+        candidate that carries new tags; nothing is left there.
+
+        :raises SettingsError: the settings file cannot be changed like this; one line for each reason.
+        """
+        try:
+            facts = self.facts.with_settings(self._changed(answer)[2])
+        except UnknownFactError:
+            facts = self.facts  # one of its checks says why
+        made = {"webhooks", "webhook tokens", "DAGs"}
+        if isinstance(tried(facts.engine.outcome), LedgerVersionError):
+            made.add("ledger")
+        found = examine(facts, try_writes_on=_carrier(facts, answer))
+        return [finding for finding in of_level(found, Level.ERROR) if finding.check not in made]
 
     def plan(self, answer: Answer) -> ActivationPlan:
         """Return what the activation is going to do, by the settings as the answer makes them; nothing is written there.
@@ -66,6 +89,7 @@ class SetUp:
         settings, lines = self._saved(answer)
         yield from lines
         yield from self._template(settings)
+        yield from self._callback_secret()
         yield from self._webhooks(settings)
         yield from self._tags(settings, answer)
 
@@ -93,9 +117,18 @@ class SetUp:
         before = {template.text for template in self.facts.templates()}
         ledger = Ledger(engine=self.engine())
         with ledger.account_lock("form templates"):
-            ready = templates.prepare([rule.form_template for rule in settings.rules])
+            try:
+                ready = templates.prepare([rule.form_template for rule in settings.rules])
+            except NotPermittedError as problem:
+                lacking = UPDATE_TEMPLATE if problem.call == "update_form_template" else CREATE_TEMPLATE
+                raise SettingsError([missing(lacking).line]) from None
         yield from (f"form template {name!r} is made" for name in ready if ready[name].text not in before)
         yield from (f"by hand: form_template: {problem}" for problem in templates.problems.values())
+
+    def _callback_secret(self) -> Iterator[str]:
+        if self.facts.sources.callback_secret() is None:
+            self.make_callback_secret()
+            yield "the callback secret is made and stored"
 
     def _webhooks(self, settings: Settings) -> Iterator[str]:
         if settings.public_url is None:
@@ -117,9 +150,32 @@ class SetUp:
 
     def _tags(self, settings: Settings, answer: Answer) -> Iterator[str]:
         if answer.posting == NOBODY:
+            yield (
+                "by hand: no posting was chosen, so what the API key may write was not tried: run lever_imocha_doctor with"
+                " Try writing on"
+            )
+            return
+        carrier = _carrier(self.facts.with_settings(settings), answer)
+        if carrier is None:
+            yield (
+                "by hand: the posting has no active candidate outside of the trigger stages, so that no tag could be made and"
+                " writing not be tried: run lever_imocha_setup with another one"
+            )
             return
         lever, imocha = self.facts.lever(), self.facts.imocha()
         sync = SyncTagsWorkflow(lever=lever, imocha=imocha, ledger=Ledger(engine=self.engine()), settings=settings)
-        result = sync.sync(posting=answer.posting)
+        result = sync.sync(opportunity_id=carrier)
         yield from (f"tag {tag!r} is made" for tag in result.created)
         yield from (f"by hand: Lever refuses the tag {tag!r}" for tag in result.refused)
+
+
+def _carrier(facts: Facts, answer: Answer) -> str | None:
+    """Return the candidate on whom the tag sync would put new tags; None if no posting is chosen, or nobody is found."""
+    if answer.posting == NOBODY:
+        return None
+    try:
+        stages = trigger_stages(facts)
+        listed = facts.lever().list_opportunities(posting_ids=[answer.posting], archived=False)
+        return next((one.id for one in listed if one.stage and one.stage not in stages), None)
+    except (UnknownFactError, LeverImochaError):
+        return None  # a check says why

@@ -1,4 +1,4 @@
-"""Registers Lever's webhooks: each is looked up before it is made, and its signature token is stored at once."""
+"""Registers Lever's webhooks, and deletes them: each is looked up before, and its signature token is stored at once."""
 
 from __future__ import annotations
 
@@ -47,3 +47,21 @@ def register_webhooks(
         tokens[made.id] = made.signature_token or ""
         store(tokens)
         yield f"the webhook {shown!r} is registered and its signature token stored"
+
+
+def delete_webhooks(
+    lever: LeverClient, public_url: str | None, *, stored: Mapping[str, str], store: Callable[[dict[str, str]], None]
+) -> Iterator[str]:
+    """Delete the webhooks that lead to our address or were made here, and forget their signature tokens.
+
+    :param stored: webhook id -> signature token, of those that were made here.
+    :param store: keeps the tokens that are left.
+    :return: what was done, a line each; nothing when there are none.
+    """
+    url, tokens = webhook_url(public_url) if public_url else None, dict(stored)
+    for webhook in list(lever.list_webhooks()):
+        if webhook.id in stored or webhook.url.rstrip("/") == url:
+            lever.delete_webhook(webhook.id)
+            if tokens.pop(webhook.id, None):
+                store(tokens)
+            yield f"the webhook {WEBHOOK_EVENTS.get(webhook.event, webhook.event)!r} is deleted"

@@ -1,0 +1,60 @@
+"""Secrets that the set-up has made: the callback secret, and the signature tokens of its webhooks.
+
+A task cannot write a connection, but a variable. Airflow encrypts variables in its database and shows no value whose name
+has the word "token" or "secret".
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+from airflow.sdk import Variable
+from airflow.sdk.exceptions import AirflowRuntimeError
+from airflow.sdk.log import mask_secret
+
+TOKENS = "lever_imocha_webhook_tokens"
+CALLBACK_SECRET = "lever_imocha_callback_secret"
+
+
+def stored_tokens() -> dict[str, str]:
+    """Return webhook id -> signature token; none where Airflow's variables cannot be used."""
+    found = _found(TOKENS, deserialize_json=True)
+    tokens = {str(key): str(token) for key, token in found.items()} if isinstance(found, dict) else {}
+    for token in tokens.values():
+        mask_secret(token)
+    return tokens
+
+
+def store_tokens(tokens: Mapping[str, str]) -> None:
+    """Keep the tokens in place of those that were kept.
+
+    :param tokens: webhook id -> signature token.
+    """
+    for token in tokens.values():
+        mask_secret(token)
+    Variable.set(TOKENS, dict(tokens), serialize_json=True)
+
+
+def stored_callback_secret() -> str | None:
+    """Return the callback secret that the set-up has made; None where there is none."""
+    found = _found(CALLBACK_SECRET)
+    if not found:
+        return None
+    mask_secret(str(found))
+    return str(found)
+
+
+def make_callback_secret() -> None:
+    """Make a callback secret and keep it."""
+    secret = secrets.token_urlsafe(32)
+    mask_secret(secret)
+    Variable.set(CALLBACK_SECRET, secret)
+
+
+def _found(name: str, **how: Any) -> Any:
+    with suppress(AirflowRuntimeError, ImportError, ValueError):
+        return Variable.get(name, default=None, **how)
+    return None

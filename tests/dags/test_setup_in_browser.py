@@ -1,0 +1,180 @@
+"""The set-up as a newcomer lives it: `make up`, connections, and the form in Airflow's page."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from lever_imocha.workflows.doctor.machine import DAGS
+from playwright.sync_api import Browser, Page
+
+from dev.demo import wait_for
+from include.sandbox.world import World
+from tests.support import PYTHON, SQL
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("airflow")]
+ROOT = Path(__file__).parents[2]
+SETUP = "lever_imocha_setup"
+SWITCHED = tuple(DAGS)
+
+
+@dataclass
+class Airflow:
+    """Airflow as `make up` starts it.
+
+    :param settings: the settings file that it reads.
+    """
+
+    url: str
+    user: str
+    password: str
+    ledger_url: str
+    settings: Path
+
+    def __post_init__(self) -> None:
+        login = {"username": self.user, "password": self.password}
+        token = requests.post(f"{self.url}/auth/token", json=login, timeout=30).json()["access_token"]
+        self._headers = {"Authorization": f"Bearer {token}"}
+
+    def ask(self, method: str, path: str, body: Any = None) -> Any:
+        answer = requests.request(method, f"{self.url}/api/v2/{path}", json=body, headers=self._headers, timeout=60)
+        answer.raise_for_status()
+        return answer.json()
+
+    def start(self, dag: str) -> str:
+        """Switch a DAG on and start it."""
+        self.ask("PATCH", f"dags/{dag}", {"is_paused": False})
+        return str(self.ask("POST", f"dags/{dag}/dagRuns", {"logical_date": None})["dag_run_id"])
+
+    def states(self, dag: str, run: str) -> dict[str, str | None]:
+        tasks = self.ask("GET", f"dags/{dag}/dagRuns/{run}/taskInstances")["task_instances"]
+        return {task["task_id"]: task["state"] for task in tasks}
+
+    def until(self, dag: str, run: str, task: str, *wanted: str) -> None:
+        """Wait for a task's state."""
+        wait_for(lambda: self.states(dag, run).get(task) in (*wanted, "failed"), f"{dag}: {task}", seconds=150)
+        assert self.states(dag, run)[task] in wanted
+
+    def said(self, dag: str, run: str, task: str) -> list[str]:
+        """Return what a task returned."""
+        value = self.ask("GET", f"dags/{dag}/dagRuns/{run}/taskInstances/{task}/xcomEntries/return_value")["value"]
+        return list(value)
+
+    def paused(self) -> dict[str, bool]:
+        return {dag: self.ask("GET", f"dags/{dag}")["is_paused"] for dag in SWITCHED}
+
+
+@pytest.fixture
+def airflow(tmp_path: Path, sandbox_world: World, sandbox_url: str) -> Iterator[Airflow]:
+    """A new Airflow of its own, whose connections a person has made, and whose settings file is as it comes."""
+    run, settings = tmp_path / "run", tmp_path / "lever_imocha.yaml"
+    shutil.copy(ROOT / "include" / "lever_imocha.yaml", settings)
+    inherited = {key: value for key, value in os.environ.items() if not key.startswith(("AIRFLOW", "LEVER_IMOCHA"))}
+    environment = inherited | {"LEVER_IMOCHA_RUN": str(run), "LEVER_IMOCHA_SETTINGS": str(settings)}
+
+    def services(command: str) -> str:
+        done = subprocess.run(
+            [sys.executable, "-m", "dev.services", command],
+            cwd=ROOT, env=environment, check=True, stdout=subprocess.PIPE, text=True, timeout=240,
+        )  # fmt: skip
+        return done.stdout
+
+    try:
+        found = re.search(r"is up: (\S+) +login (\S+) / (\S+)", services("up"))
+        assert found
+        url, user, password = found.groups()
+        running = (run / "environment.json").read_text()
+        ledger = re.search(r'"LEVER_IMOCHA_LEDGER": "([^"]+)"', running)
+        assert ledger
+        made = Airflow(url, user, password, ledger[1], settings)
+        _connect(made, sandbox_url)
+        yield made
+    finally:
+        services("down")
+
+
+def _connect(airflow: Airflow, sandbox_url: str) -> None:
+    """Do what a person does on Airflow's page *Connections*, and in the settings file."""
+    for vendor, path in (("lever", "lever/v1"), ("imocha", "imocha/v3")):
+        given = {"conn_type": vendor, "host": f"{sandbox_url}/{path}", "password": f"{vendor}-key"}
+        airflow.ask("POST", "connections", {"connection_id": f"{vendor}_default"} | given)
+    own = {"conn_type": "http", "host": airflow.url, "login": airflow.user, "password": airflow.password}
+    airflow.ask("POST", "connections", {"connection_id": "lever_imocha_airflow"} | own)
+    text = airflow.settings.read_text()
+    airflow.settings.write_text(text.replace("# public_url: https://hooks.example.com", f"public_url: {airflow.url}"))
+
+
+@pytest.fixture
+def page(chromium: Browser, airflow: Airflow) -> Iterator[Page]:
+    """A browser in which a person has logged in."""
+    page = chromium.new_page(viewport={"width": 1400, "height": 1200})
+    page.set_default_timeout(60_000)
+    page.goto(airflow.url)
+    page.locator("input[name=username]").fill(airflow.user)
+    page.locator("input[name=password]").fill(airflow.password)
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url(f"{airflow.url}/**")
+    yield page
+    page.close()
+
+
+def answer(page: Page, airflow: Airflow, run: str, *, dag: str, task: str, button: str, **chosen: str) -> str:
+    """Answer a form under *Required Actions*; return what it says.
+
+    :param chosen: field -> the option's words.
+    """
+    airflow.until(dag, run, task, "awaiting_input", "deferred")
+    page.goto(f"{airflow.url}/dags/{dag}/runs/{run}/tasks/{task}/required_actions")
+    pressed = page.get_by_test_id(f"hitl-option-{button}")
+    pressed.wait_for()
+    for field, words in chosen.items():
+        page.locator(f"#element_{field}").click()
+        page.get_by_role("option", name=words, exact=True).click()
+    said = page.locator("body").inner_text()
+    pressed.click()
+    airflow.until(dag, run, task, "success")
+    return said
+
+
+def test_a_newcomer_sets_everything_up_and_a_move_leads_to_an_invitation(
+    airflow: Airflow, page: Page, sandbox_world: World
+) -> None:
+    world, posting = sandbox_world, sandbox_world.postings[0]
+    carrier = world.add_opportunity(
+        stage="Offer",
+        tags=[],
+        emails=["cara@example.com"],
+        name="Cara",
+        applications=[{"id": "a", "posting": posting["id"]}],
+    )
+    run = airflow.start(SETUP)
+    said = answer(page, airflow, run, dag=SETUP, task="choose", button="Activate", posting=posting["text"])
+    assert "public_url" not in said
+    airflow.until(SETUP, run, "check", "success")
+    done = airflow.said(SETUP, run, "check")
+    assert "made: form template 'iMocha Assessment' is made" in done
+    assert "made: the callback secret is made and stored" in done
+    assert {f"made: tag {tag!r} is made" for tag in (PYTHON, SQL)} <= set(done)
+    assert done[-1].startswith("on: ")
+    assert airflow.paused() == dict.fromkeys(SWITCHED, False)
+    assert airflow.ask("GET", "variables/lever_imocha_callback_secret")["value"] == "***"
+    assert {webhook["event"] for webhook in world.webhooks.entries} == {
+        "candidateStageChange", "candidateArchiveChange", "candidateHired", "candidateDeleted",
+    }  # fmt: skip
+    assert carrier["tags"] == []
+
+    invited = world.add_opportunity(stage="Offer", tags=[PYTHON], emails=["ines@example.com"], name="Ines")
+    world.move(invited["id"], "Assessment")
+    wait_for(lambda: "iMocha: invited" in invited["tags"], "the webhook to lead to an invitation", seconds=150)
+    wait_for(lambda: bool(world.notes.get(invited["id"])), "the note")
+    (invitation,) = world.invitations.values()
+    assert f"{airflow.url}/lever-imocha/webhooks/imocha/" in str(invitation.callback_url)

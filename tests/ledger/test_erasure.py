@@ -103,7 +103,7 @@ def test_forgetting_one_leaves_nothing_of_them_and_everything_of_others(ledger: 
         ]
     )
     ledger.cache.put("tags", {"opportunity_id": "ann-1"})
-    assert mentions(ledger, "posting of ann-1") == ["stage_entries"]
+    assert mentions(ledger, "posting of ann-1") == ["events", "stage_entries"]
     everything = rows(ledger)
     seen = ledger.restore.last_event()
     expected = {

@@ -1,4 +1,4 @@
-"""The set-up as a newcomer lives it: `make up`, connections, and the form in Airflow's page."""
+"""The set-up as a newcomer lives it: `make up`, connections, the form in Airflow's page; and all of it switched off again."""
 
 from __future__ import annotations
 
@@ -14,8 +14,11 @@ from typing import Any
 
 import pytest
 import requests
+from lever_imocha.ledger.database import engine_for
+from lever_imocha.ledger.tables import assessments, effects, invitations, stage_entries
 from lever_imocha.workflows.doctor.machine import DAGS
 from playwright.sync_api import Browser, Page
+from sqlalchemy import func, select
 
 from dev.demo import wait_for
 from include.sandbox.world import World
@@ -23,7 +26,7 @@ from tests.support import PYTHON, SQL
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("airflow")]
 ROOT = Path(__file__).parents[2]
-SETUP = "lever_imocha_setup"
+SETUP, OFF = "lever_imocha_setup", "lever_imocha_deactivate"
 SWITCHED = tuple(DAGS)
 
 
@@ -145,7 +148,30 @@ def answer(page: Page, airflow: Airflow, run: str, *, dag: str, task: str, butto
     return said
 
 
-def test_a_newcomer_sets_everything_up_and_a_move_leads_to_an_invitation(
+def rows(airflow: Airflow) -> dict[str, int]:
+    """How many rows the ledger's tables of what was made and decided have."""
+    engine = engine_for(airflow.ledger_url)
+    with engine.connect() as connection:
+        found = {
+            table.name: connection.scalar(select(func.count()).select_from(table)) or 0
+            for table in (assessments, effects, invitations, stage_entries)
+        }
+    engine.dispose()
+    return found
+
+
+def made_in(world: World) -> dict[str, Any]:
+    """What the account has, apart from times."""
+    return {
+        "webhooks": [(webhook["id"], webhook["event"], webhook["url"]) for webhook in world.webhooks.entries],
+        "templates": list(world.templates),
+        "tags": sorted({tag for one in world.opportunities.values() for tag in one["tags"]}),
+        "written": [sum(map(len, kind.values())) for kind in (world.forms, world.files, world.notes)],
+        "mails": len(world.mails),
+    }
+
+
+def test_a_newcomer_sets_everything_up_does_it_again_and_switches_it_off(
     airflow: Airflow, page: Page, sandbox_world: World
 ) -> None:
     world, posting = sandbox_world, sandbox_world.postings[0]
@@ -178,3 +204,18 @@ def test_a_newcomer_sets_everything_up_and_a_move_leads_to_an_invitation(
     wait_for(lambda: bool(world.notes.get(invited["id"])), "the note")
     (invitation,) = world.invitations.values()
     assert f"{airflow.url}/lever-imocha/webhooks/imocha/" in str(invitation.callback_url)
+
+    world.switches["unseen_tags_vanish"] = False
+    before = (airflow.settings.read_text(), made_in(world), rows(airflow))
+    run = airflow.start(SETUP)
+    answer(page, airflow, run, dag=SETUP, task="choose", button="Activate", posting=posting["text"])
+    airflow.until(SETUP, run, "check", "success")
+    assert airflow.said(SETUP, run, "check")[0] == "made: nothing, all was there"
+    assert (airflow.settings.read_text(), made_in(world), rows(airflow)) == before
+
+    run = airflow.start(OFF)
+    said = answer(page, airflow, run, dag=OFF, task="confirm", button="Deactivate")
+    assert f"1 candidates have an open invitation, whose result will not be written to Lever: {invited['id']}" in said
+    airflow.until(OFF, run, "deactivate", "success")
+    assert world.webhooks.entries == []
+    assert [dag for dag, paused in airflow.paused().items() if not paused] == ["lever_imocha_retention"]

@@ -72,6 +72,14 @@ class Airflow:
         value = self.ask("GET", f"dags/{dag}/dagRuns/{run}/taskInstances/{task}/xcomEntries/return_value")["value"]
         return list(value)
 
+    def until_asked(self, dag: str, run: str, task: str) -> None:
+        """Wait until a form can be answered: Airflow fails a task that goes on before the scheduler has seen it pause."""
+        self.until(dag, run, task, "awaiting_input", "deferred")
+        key = f"TaskInstanceKey(dag_id='{dag}', task_id='{task}', run_id='{run}'"
+        seen = f"Received executor event with state success for task instance {key}"
+        log = self.settings.parent / "run" / "logs" / "scheduler.log"
+        wait_for(lambda: seen in log.read_text(), f"{dag}: {task} pauses")
+
     def paused(self) -> dict[str, bool]:
         return {dag: self.ask("GET", f"dags/{dag}")["is_paused"] for dag in SWITCHED}
 
@@ -135,7 +143,7 @@ def answer(page: Page, airflow: Airflow, run: str, *, dag: str, task: str, butto
 
     :param chosen: field -> the option's words.
     """
-    airflow.until(dag, run, task, "awaiting_input", "deferred")
+    airflow.until_asked(dag, run, task)
     page.goto(f"{airflow.url}/dags/{dag}/runs/{run}/tasks/{task}/required_actions")
     pressed = page.get_by_test_id(f"hitl-option-{button}")
     pressed.wait_for()
@@ -209,6 +217,7 @@ def test_a_newcomer_sets_everything_up_does_it_again_and_switches_it_off(
     before = (airflow.settings.read_text(), made_in(world), rows(airflow))
     run = airflow.start(SETUP)
     answer(page, airflow, run, dag=SETUP, task="choose", button="Activate", posting=posting["text"])
+    assert "1" in answer(page, airflow, run, dag=SETUP, task="confirm", button="Go on")
     airflow.until(SETUP, run, "check", "success")
     assert airflow.said(SETUP, run, "check")[0] == "made: nothing, all was there"
     assert (airflow.settings.read_text(), made_in(world), rows(airflow)) == before

@@ -11,6 +11,9 @@ from lever_imocha.ledger.base import LedgerPart
 from lever_imocha.ledger.tables import events
 from lever_imocha.ledger.values import Event
 
+SENT = ("invited", "refreshed", "reattempt_given")
+"""Kinds of events: iMocha was asked for an e-mail, and has accepted it."""
+
 
 class Events(LedgerPart):
     """Writes and reads the timeline."""

@@ -252,10 +252,10 @@ WITH mine AS (
            test_id, NULL
     FROM lever_imocha.mails WHERE opportunity_id = :id
     UNION ALL
-    SELECT asked_at, 'console', actor, 'asked_' || act, reason, NULL, NULL
+    SELECT asked_at, 'console', actor, 'asked_' || act, reason, test_id, NULL
     FROM lever_imocha.requests WHERE opportunity_id = :id
     UNION ALL
-    SELECT done_at, 'workflow', actor, 'done_' || act, outcome, NULL, NULL
+    SELECT done_at, 'workflow', actor, 'done_' || act, outcome, test_id, NULL
     FROM lever_imocha.requests WHERE opportunity_id = :id AND done_at IS NOT NULL
 )
 SELECT * FROM told ORDER BY at DESC, kind LIMIT 500

@@ -1,61 +1,151 @@
-"""What people ask for on the console: written there, done by a run of the DAG that invites."""
+"""What people ask for on the console: written there, done by a run when the candidate's turn comes."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sqlalchemy import and_, func, select, text, true, update
+from sqlalchemy import func, select, text, update
+from sqlalchemy.dialects.postgresql import insert
 
-from lever_imocha.ledger.base import LedgerPart
-from lever_imocha.ledger.tables import requests
-from lever_imocha.ledger.values import Act, Request, Work
-from lever_imocha.ledger.work_queue import channel
+from lever_imocha.domain.acts import Act
+from lever_imocha.ledger.base import Database, LedgerPart
+from lever_imocha.ledger.tables import bulk_requests, requests
+from lever_imocha.ledger.values import BulkRequest, Request, Work, work_of
+from lever_imocha.ledger.work_queue import WorkQueue
 
 _REQUEST = [requests.c[name] for name in Request.__dataclass_fields__]
-_IS_OPEN = and_(requests.c.done_at.is_(None), requests.c.act.in_(list(Act)))
-"""One that a newer version has left is not ours to do."""
+_MOST_SHOWN = 10
+_IS_OPEN = requests.c.done_at.is_(None)
 _ADD = text(
     """
-    INSERT INTO lever_imocha.requests (asked_at, act, opportunity_id, shown, reason, actor)
-    SELECT CAST(:now AS timestamptz), :act, asked.id, asked.shown, :reason, :actor
+    INSERT INTO lever_imocha.requests (asked_at, act, opportunity_id, test_id, bulk_id, shown, reason, actor)
+    SELECT CAST(:now AS timestamptz), :act, asked.id, :test_id, :bulk_id, asked.shown, :reason, :actor
     FROM unnest(CAST(:ids AS text[]), CAST(:shown AS text[])) AS asked (id, shown)
     WHERE NOT EXISTS (
         SELECT 1 FROM lever_imocha.requests
-        WHERE opportunity_id = asked.id AND act = :act AND done_at IS NULL
+        WHERE opportunity_id = asked.id AND act = :act AND test_id IS NOT DISTINCT FROM CAST(:test_id AS bigint)
+            AND done_at IS NULL
     )
     """
 )
 
 
 class Requests(LedgerPart):
-    """Keeps requests, with who asked and why, for good."""
+    """Keeps requests, with who asked and why, for good. Each makes work due in the transaction that records it."""
 
-    def add(self, act: Act, shown: Mapping[str, str], *, reason: str, actor: str) -> int:
-        """Record requests about opportunities, and wake the DAG that does them; none that is open already.
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        self._queue = WorkQueue(database)
+
+    def add(
+        self,
+        act: Act,
+        shown: Mapping[str, str],
+        *,
+        reason: str,
+        actor: str,
+        test_id: int | None = None,
+        bulk_id: int | None = None,
+    ) -> int:
+        """Record requests about opportunities, and start a run that does them; none that is open already.
 
         :param shown: opportunity id -> what the person saw of it when they asked.
+        :param test_id: the one test that they are about.
         :return: how many are new.
         """
         values = {
-            "now": self._database.now(), "act": act.value, "ids": sorted(shown),
+            "now": self._database.now(), "act": act.value, "ids": sorted(shown), "test_id": test_id, "bulk_id": bulk_id,
             "shown": [shown[key] for key in sorted(shown)], "reason": reason, "actor": actor,
         }  # fmt: skip
         with self._database.transaction() as connection:
-            added = connection.execute(_ADD, values).rowcount
-            connection.execute(select(func.pg_notify(channel(Work.INVITE), "")))
+            added: int = connection.execute(_ADD, values).rowcount
+            self._queue.enqueue(shown, work_of(act), starts_run=True)
         return added
 
-    def waits(self) -> bool:
-        """Tell whether a request is open."""
-        return self._database.value(select(true()).where(_IS_OPEN).limit(1)) is not None
+    def add_bulk(
+        self,
+        act: Act,
+        shown: Mapping[str, str],
+        *,
+        about: str,
+        reason: str,
+        actor: str,
+        test_id: int | None = None,
+    ) -> int:
+        """Record a request about many opportunities as one, which can be watched and stopped.
 
-    def take(self) -> Request | None:
-        """Return the oldest open request that no other run has, locked until the end of the caller's transaction."""
-        query = select(*_REQUEST).where(_IS_OPEN).order_by(requests.c.id).limit(1).with_for_update(skip_locked=True)
-        rows = self._database.rows(query)
-        return Request(**rows[0]._mapping) if rows else None
+        :param about: which group it is, in words.
+        :return: its id.
+        """
+        given = {"act": act, "about": about, "reason": reason, "actor": actor, "asked_at": self._database.now()}
+        with self._database.transaction() as connection:
+            new = insert(bulk_requests).values(asked=len(shown), **given).returning(bulk_requests.c.id)
+            bulk_id: int = connection.execute(new).scalar_one()
+            added = self.add(act, shown, reason=reason, actor=actor, test_id=test_id, bulk_id=bulk_id)
+            if added < len(shown):  # the others are asked for already
+                connection.execute(update(bulk_requests).where(bulk_requests.c.id == bulk_id).values(asked=added))
+        return bulk_id
 
-    def finish(self, request_id: int, *, outcome: str) -> None:
+    def bulk(self, bulk_id: int) -> BulkRequest | None:
+        """Return a request about many, and how far it is."""
+        found = self._database.rows(select(bulk_requests).where(bulk_requests.c.id == bulk_id))
+        if not found:
+            return None
+        c, number = requests.c, func.count()
+        rows = self._database.rows(
+            select(c.outcome, number.label("number"), func.count(c.begun_at).label("begun"))
+            .where(c.bulk_id == bulk_id)
+            .group_by(c.outcome)
+            .order_by(number.desc(), c.outcome)
+        )
+        done = [row for row in rows if row.outcome is not None]
+        return BulkRequest(
+            **found[0]._mapping,
+            done=sum(row.number for row in done),
+            withdrawn=sum(row.number - row.begun for row in done),
+            left=sum(row.number for row in rows if row.outcome is None),
+            outcomes={row.outcome: row.number for row in done},
+        )
+
+    def running(self) -> list[int]:
+        """Return the ids of the latest requests about many of which something is still to be done."""
+        query = select(requests.c.bulk_id).where(_IS_OPEN, requests.c.bulk_id.is_not(None)).distinct()
+        return self._database.values(query.order_by(requests.c.bulk_id.desc()).limit(_MOST_SHOWN))
+
+    def stop(self, bulk_id: int, *, actor: str) -> int:
+        """Withdraw what is left of a request about many; whose turn has come is not withdrawn.
+
+        :return: how many are withdrawn.
+        """
+        now = self._database.now()
+        left = (requests.c.bulk_id == bulk_id, _IS_OPEN, requests.c.begun_at.is_(None))
+        withdrawn = update(requests).where(*left).values(done_at=now, outcome=f"withdrawn: stopped by {actor}")
+        stopped = update(bulk_requests).where(bulk_requests.c.id == bulk_id, bulk_requests.c.stopped_at.is_(None))
+        with self._database.transaction() as connection:
+            connection.execute(stopped.values(stopped_at=now, stopped_by=actor))
+            return int(connection.execute(withdrawn).rowcount)
+
+    def begin(self, opportunity_id: str, work: Work) -> list[Request]:
+        """Return what is open about an opportunity, oldest first: its turn has come, and it is not withdrawn any more.
+
+        :param work: of which kind of work; what a newer version has left is not ours to do.
+        """
+        acts = [act for act in Act if work_of(act) is work]
+        begun = (
+            update(requests)
+            .where(requests.c.opportunity_id == opportunity_id, requests.c.act.in_(acts), _IS_OPEN)
+            .values(begun_at=func.coalesce(requests.c.begun_at, self._database.now()))
+            .returning(*_REQUEST)
+        )
+        return sorted((Request(**row._mapping) for row in self._database.rows(begun)), key=lambda request: request.id)
+
+    def finish(self, request: Request, *, outcome: str) -> None:
         """Record what came of a request."""
         values = {"done_at": self._database.now(), "outcome": outcome}
-        self._database.execute(update(requests).where(requests.c.id == request_id).values(values))
+        self._database.execute(update(requests).where(requests.c.id == request.id).values(values))
+
+    def number(self, request: Request) -> int:
+        """Return which one it is of all requests for the same act about the same test, from 1 on."""
+        c = requests.c
+        same = (c.opportunity_id == request.opportunity_id, c.act == request.act, c.test_id == request.test_id)
+        return int(self._database.value(select(func.count()).where(*same, c.id <= request.id)))

@@ -24,6 +24,7 @@ from statistics import median
 from typing import Any
 
 from lever_imocha import ledger as package
+from lever_imocha.domain.acts import Act
 from lever_imocha.domain.arrivals import ArrivalFacts
 from lever_imocha.domain.decisions import Action, Departure, OverLimit, Reason
 from lever_imocha.domain.imocha import AttemptStatus
@@ -36,7 +37,7 @@ from lever_imocha.ledger.limiter import SharedLimiter
 from lever_imocha.ledger.overview import PeopleFilter
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.tables import SCHEMA
-from lever_imocha.ledger.values import CANDIDATE_WORK, Act, Effect, NewDelivery, NewEntry, Request, Work, WorkItem
+from lever_imocha.ledger.values import CANDIDATE_WORK, Effect, NewDelivery, NewEntry, Request, Work, WorkItem
 from lever_imocha.ledger.worker_locks import WorkerLock, lock_worker
 from rich.console import Console
 from rich.table import Table
@@ -420,6 +421,10 @@ class Cases:
             "Invitations.mark_masked", "one",
             lambda turn, _: invitations.mark_masked(self._key(rows.written, turn), self._one(rows.written, turn)),
         )  # fmt: skip
+        yield Case(
+            "Invitations.set_window", "one",
+            lambda turn, _: invitations.set_window(self._one(rows.open, turn), expires_at=rows.now),
+        )  # fmt: skip
         yield Case("Invitations.recheck", "one", lambda turn, _: invitations.recheck(self._one(rows.open, turn)))
         yield Case(
             "Invitations.mark_answered", "one",
@@ -437,6 +442,7 @@ class Cases:
         yield Case(
             "Effects.created_ids", "one", lambda turn, _: effects.created_ids(self._key(rows.written, turn), "form")
         )
+        yield Case("Effects.last_made", "one", lambda turn, _: effects.last_made(effect(rows.written, turn)))
         yield Case(
             "Effects.remember", "one", lambda turn, _: effects.remember(effect(rows.written, turn), {"number": 0})
         )
@@ -627,17 +633,25 @@ class Cases:
             shown = {rows.key(number): "" for number in self._hundred(rows.open, turn)}
             requests.add(Act.LOOK_AGAIN, shown, reason="a reason", actor="ann")
 
-        def asked(turn: int) -> Request | None:
-            ask(turn, None)
-            return requests.take()
+        def ask_bulk(turn: int, _: object = None) -> int:
+            shown = {rows.key(number): "" for number in self._hundred(rows.open, turn)}
+            return requests.add_bulk(Act.LOOK_AGAIN, shown, about="a group", reason="a reason", actor="ann")
 
         yield Case("Requests.add", "a hundred", ask)
-        yield Case("Requests.waits", "none", lambda _turn, _: requests.waits())
-        yield Case("Requests.take", "one", lambda _turn, _: requests.take(), before=lambda turn: ask(turn, None))
+        yield Case("Requests.add_bulk", "a hundred", ask_bulk)
+        yield Case("Requests.bulk", "of a hundred", lambda _turn, bulk: requests.bulk(bulk), before=ask_bulk)
+        yield Case("Requests.running", "one", lambda _turn, _: requests.running(), before=ask_bulk)
+        yield Case("Requests.stop", "one", lambda _turn, bulk: requests.stop(bulk, actor="ann"), before=ask_bulk)
         yield Case(
-            "Requests.finish", "one", lambda _turn, request: requests.finish(request, outcome="done"),
-            before=asked,
+            "Requests.begin", "one",
+            lambda turn, _: requests.begin(rows.key(self._hundred(rows.open, turn)[0]), Work.REQUEST), before=ask_bulk,
         )  # fmt: skip
+        asked = Request(
+            id=2**40, act=Act.LOOK_AGAIN, opportunity_id=self._key(rows.open, 1), test_id=101, reason="", actor="",
+            shown="", asked_at=rows.now, begun_at=rows.now,
+        )  # fmt: skip
+        yield Case("Requests.finish", "one", lambda _turn, _: requests.finish(asked, outcome="done"))
+        yield Case("Requests.number", "one", lambda _turn, _: requests.number(asked))
 
 
 class _RollBackError(Exception):

@@ -314,7 +314,8 @@ def _not_ready(world: World, invitation: Invitation) -> dict[str, Any]:
         raise RefusedError(400, {"errors": ["report is not available"]})
     state = "In Progress" if invitation.state in ENDED else invitation.state
     numbers = {"testInvitationId": _number(world, invitation.id), "testId": _number(world, invitation.test_id)}
-    return numbers | {"status": state}
+    whose = {"candidateEmail": invitation.email} if world.switches["open_report_names_email"] else {}
+    return numbers | whose | {"status": state}
 
 
 def _base(request: Request) -> str:

@@ -35,6 +35,7 @@ SWITCHES: dict[str, Any] = {
     "reports_listed": True,  # the account may read the list of reports
     "reports_left_out": 0,  # so many reports fewer are listed than the list says there are
     "report_not_ready": "status",  # or 404, or errors: what a report says before it is final
+    "open_report_names_email": False,  # the report of an invitation that is not taken yet says whose it is
     "pdf_as": "url",  # or bytes: what the PDF endpoint answers
     "numbers_as_text": False,  # ids and scores are text
     "scores_as_floats": False,  # 34.0 instead of 34

@@ -59,7 +59,7 @@ def get_provider_info() -> dict[str, Any]:
                 "integration-name": "Lever",
                 "python-modules": [
                     f"lever_imocha.operators.{name}"
-                    for name in ("assessment", "comparison", "doctor", "retention", "setup")
+                    for name in ("assessment", "comparison", "deactivation", "doctor", "retention", "setup")
                 ],
             },
         ],

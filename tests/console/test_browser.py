@@ -12,7 +12,8 @@ from lever_imocha.console import app as console
 from lever_imocha.ledger.base import Origin
 from lever_imocha.ledger.database import engine_for
 from lever_imocha.ledger.repository import Ledger
-from lever_imocha.ledger.values import NewDelivery
+from lever_imocha.ledger.values import CANDIDATE_WORK, NewDelivery
+from lever_imocha.settings import parse_settings
 from playwright.sync_api import Browser, ConsoleMessage, Frame, Locator, Page, expect
 from playwright.sync_api import Error as PlaywrightError
 from sqlalchemy import text
@@ -24,8 +25,8 @@ from starlette.routing import Route
 from include.sandbox.server import serve
 from tests.airflow_versions import read_dags, synced
 from tests.console.conftest import CONSOLE, LogIn
-from tests.support import PYTHON
-from tests.workflows.conftest import Stack
+from tests.support import PYTHON, SQL
+from tests.workflows.conftest import SETTINGS, Stack
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("airflow")]
 PAGES = {"": "Attention", "people": "People", "flow": "Flow", "traffic": "Traffic", "health": "Health"}
@@ -140,6 +141,42 @@ def test_a_candidate_is_found_and_worked_on_by_keyboard_alone(
     expect(frame.locator(".timeline")).to_contain_text("console, eve")
 
 
+def test_one_test_is_cancelled_and_a_request_about_many_is_watched_and_stopped(
+    open_page: Callable[..., tuple[Page, Frame]], stack: Stack
+) -> None:
+    stack.settings = parse_settings(SETTINGS + "limits: {per_hour: 2}")
+    invited = stack.candidate(PYTHON, SQL, name="Ada Lovelace")
+    stack.run_invite()
+    for _ in range(3):
+        stack.candidate(PYTHON)
+    stack.run_invite()
+    _, frame = open_page("eve", f"people/{invited}")
+    expect(frame.locator("section", has_text="If the candidate got no e-mail")).to_contain_text("1 e-mail,")
+    act = frame.locator("details.act", has_text="Cancel the invitation: SQL Basics [102]")
+    act.locator("summary").click()
+    act.locator("input[name=reason]").fill("the test was the wrong one")
+    act.locator("button").first.click()
+    expect(frame.locator("#said")).to_contain_text("Asked for")
+    stack.run_invite(sweep=False)
+    assert sorted(invitation.state for invitation in stack.world.invitations.values()) == ["Cancelled", "Pending"]
+    frame.goto(frame.url.split("/people")[0] + "/")
+    act = frame.locator("details.act", has_text="Invite above the limit: all 3")
+    act.locator("summary").click()
+    act.locator("input[name=reason]").fill("they start on Monday")
+    act.locator("button", has_text="What would happen?").click()
+    expect(frame.locator(".said li")).to_have_count(3)
+    act.locator("button").first.click()
+    expect(frame.locator(".said .bulk")).to_contain_text("0 of 3 done")
+    workflow = stack.invite_workflow()
+    workflow.act(workflow.collect(sweep=False)[0])
+    expect(frame.locator(".said .bulk")).to_contain_text("1 of 3 done")
+    frame.locator(".said .bulk button", has_text="Stop").click()
+    expect(frame.locator(".said .bulk")).to_contain_text("2 withdrawn; stopped by eve")
+    expect(frame.locator(".said .bulk button")).to_have_count(0)
+    stack.run_invite(sweep=False)
+    assert len(stack.world.mails) == 3
+
+
 def test_who_may_only_read_is_offered_nothing_and_shown_initials(
     open_page: Callable[..., tuple[Page, Frame]], stack: Stack
 ) -> None:
@@ -181,7 +218,7 @@ def test_a_page_of_another_origin_can_ask_for_nothing(
         assert sent == [False, False, False]
         tab.evaluate("document.forms[0].submit()")
         tab.wait_for_url(target)
-    assert not stack.ledger.requests.waits()
+    assert not stack.ledger.queue.starts_run(CANDIDATE_WORK)
     assert faults, "the browser has said that it was refused"
     faults.clear()
 

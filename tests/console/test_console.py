@@ -12,7 +12,7 @@ from lever_imocha.ledger.cache import POSTINGS, PROBLEMS
 from lever_imocha.ledger.database import engine_for
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.tables import requests
-from lever_imocha.ledger.values import NewDelivery, Work
+from lever_imocha.ledger.values import CANDIDATE_WORK, NewDelivery, Work
 from lever_imocha.settings import parse_settings
 from lever_imocha.workflows.attempt_sweep import AttemptSweep
 from lever_imocha.workflows.comparison import CompareWorkflow
@@ -388,13 +388,13 @@ def test_looking_again_is_done_by_a_run_and_audited(login: LogIn, stack: Stack) 
     address = f"{CONSOLE}/people/{opportunity}/requests"
     assert browser.post(address, data=LOOK_AGAIN | {"dry_run": "true"}, headers=OWN_PAGE).status_code == 200
     assert asked(stack.ledger) == []
-    assert not stack.ledger.requests.waits()
+    assert not stack.ledger.queue.starts_run(CANDIDATE_WORK)
     assert browser.post(address, data=LOOK_AGAIN, headers=OWN_PAGE).status_code == 202
     assert browser.post(address, data=LOOK_AGAIN, headers=OWN_PAGE).status_code == 202
     assert stack.world.mails == []
-    assert stack.ledger.requests.waits()
+    assert stack.ledger.queue.starts_run(CANDIDATE_WORK)
     assert stack.run_invite(sweep=False) == ["invite"]
-    assert not stack.ledger.requests.waits()
+    assert not stack.ledger.queue.starts_run(CANDIDATE_WORK)
     assert asked(stack.ledger) == [("look_again", opportunity, LOOK_AGAIN["reason"], "bob", True)]
     moments = {m["kind"]: m for m in browser.get(f"{CONSOLE}/people/{opportunity}").json()["timeline"]}
     assert moments["asked_look_again"]["actor"] == "bob"

@@ -196,15 +196,17 @@ def test_a_stored_delivery_is_done_again_once_for_whoever_it_is_about(login: Log
     told = NewDelivery(vendor="lever", key="1", event="candidateStageChange", opportunity_id=opportunity, handled=True)
     stack.ledger.deliveries.record(told)
     browser, page = login("bob"), f"{CONSOLE}/deliveries/{delivery(stack, 'lever')}/requests"
+    for shown in ("traffic", f"people/{opportunity}"):
+        assert "Do it again" in browser.get(f"{CONSOLE}/{shown}", headers=HTML).text
     assert browser.post(page, data=AGAIN | {"dry_run": "true"}, headers=OWN_PAGE).json()["count"] == 1
-    assert not stack.ledger.requests.waits()
+    assert stack.due(Work.REQUEST) == []
     for _ in range(2):
         assert browser.post(page, data=AGAIN, headers=OWN_PAGE).status_code == 202
     assert stack.run_invite(sweep=False) == ["ignore: already handled"]
     assert len(stack.world.mails) == 1
     timeline = browser.get(f"{CONSOLE}/people/{opportunity}").json()["timeline"]
     assert [(one["says"], one["actor"]) for one in timeline if one["kind"].endswith("replay")] == [
-        ("Delivery: due again", "bob"), (f"Asked to do a delivery again: {AGAIN['reason']}", "bob"),
+        ("To do a delivery again: due again", "bob"), (f"Asked to do a delivery again: {AGAIN['reason']}", "bob"),
     ]  # fmt: skip
 
 
@@ -234,4 +236,4 @@ def test_who_may_not_act_does_nothing_again_and_nobody_what_is_not_kept(
     login: LogIn, stack: Stack, user: str, headers: dict[str, str], status: int
 ) -> None:
     assert login(user).post(f"{CONSOLE}/deliveries/77/requests", data=AGAIN, headers=headers).status_code == status
-    assert not stack.ledger.requests.waits()
+    assert stack.due(Work.REQUEST) == []

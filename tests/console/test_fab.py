@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+from lever_imocha.ledger.values import CANDIDATE_WORK
 
 from tests.console.conftest import CONSOLE
 from tests.support import PYTHON
@@ -104,7 +105,7 @@ def test_each_role(
     assert tab.get(f"{CONSOLE}/people?q=lovelace").status_code == ((200 if sees_names else 403) if reads else 403)
     posted = tab.post(f"{CONSOLE}/people/{opportunity}/requests", data=ASKED, headers=OWN_PAGE)
     assert posted.status_code == (202 if acts else 403)
-    assert stack.ledger.requests.waits() is acts
+    assert stack.ledger.queue.starts_run(CANDIDATE_WORK) is acts
 
 
 def test_nobody_and_a_session_that_has_ended(browser: Callable[[str], TestClient], server: TestClient) -> None:

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from lever_imocha.domain.acts import Act
 from lever_imocha.domain.arrivals import ArrivalFacts
 from lever_imocha.domain.decisions import Action
 from lever_imocha.domain.imocha import AttemptStatus
@@ -17,7 +18,7 @@ from lever_imocha.ledger.alerts import AlertLog, Trouble
 from lever_imocha.ledger.database import engine_for
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.tables import metadata
-from lever_imocha.ledger.values import Act, Effect, NewDelivery, NewEntry, Work
+from lever_imocha.ledger.values import Effect, NewDelivery, NewEntry, Work
 from lever_imocha.ledger.worker_locks import lock_worker
 from lever_imocha.workflows.temporary_tags import mark_off, remember, temporary_tags
 from sqlalchemy import Connection, create_engine, event, func, select, text

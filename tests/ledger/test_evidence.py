@@ -9,13 +9,14 @@ from hashlib import sha256
 from typing import Any
 
 import pytest
+from lever_imocha.domain.acts import Act
 from lever_imocha.domain.decisions import Action, Reason
 from lever_imocha.domain.imocha import AttemptStatus
 from lever_imocha.ledger import __main__ as command_line
 from lever_imocha.ledger.base import Origin
 from lever_imocha.ledger.database import engine_for
 from lever_imocha.ledger.repository import Ledger
-from lever_imocha.ledger.values import Act, NewDelivery, Work
+from lever_imocha.ledger.values import NewDelivery, Work
 from sqlalchemy import text
 
 from tests.ledger.conftest import NOW, Clock
@@ -80,8 +81,7 @@ def test_it_says_what_a_decision_rested_on_and_which_run_made_it(ledger: Ledger)
 
 def test_what_a_person_asked_for_is_linked_with_who_and_why(ledger: Ledger) -> None:
     ledger.requests.add(Act.LOOK_AGAIN, {"ann-1": "on hold", "ben-2": "on hold"}, reason="it is there", actor="eve")
-    request = ledger.requests.take()
-    assert request is not None
+    (request,) = ledger.requests.begin("ann-1", Work.REQUEST)
     ledger.requests.finish(request, outcome="looked")
     told = [(one["kind"], one["source"], one["actor"], one["run"], one["detail"]) for one in evidence(ledger)["events"]]
     assert told == [

@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 from airflow.triggers.base import BaseTrigger
+from lever_imocha.domain.acts import Act
 from lever_imocha.errors import NotPermittedError
 from lever_imocha.ledger.database import engine_for
 from lever_imocha.ledger.repository import Ledger
-from lever_imocha.ledger.values import CANDIDATE_WORK, Act, NewDelivery, Work
+from lever_imocha.ledger.values import CANDIDATE_WORK, NewDelivery, Work
 from lever_imocha.triggers.deliveries import DeliveryTrigger
 from lever_imocha.triggers.ended_attempts import EndedAttemptsTrigger
 from lever_imocha.triggers.listener import NotificationListener
@@ -66,8 +67,9 @@ def test_a_delivery_rings_within_a_second_although_the_poll_is_slow(
 
 
 def test_what_a_person_has_asked_for_rings_too(ledger: Ledger) -> None:
-    ledger.requests.add(Act.LOOK_AGAIN, {"op": "held"}, reason="because", actor="ann")
-    assert asyncio.run(_first(DeliveryTrigger(vendor="lever"))) == {"vendor": "lever"}
+    for act, vendor in ((Act.LOOK_AGAIN, "lever"), (Act.WRITE_AGAIN, "imocha")):
+        ledger.requests.add(act, {"op": "held"}, reason="because", actor="ann")
+        assert asyncio.run(_first(DeliveryTrigger(vendor=vendor))) == {"vendor": vendor}
 
 
 def test_it_rings_again_while_work_is_left_and_falls_silent_after(ledger: Ledger) -> None:

@@ -12,7 +12,7 @@ from lever_imocha.clients.imocha import ImochaClient
 from lever_imocha.clients.lever import LeverClient
 from lever_imocha.domain.decisions import OverLimit
 from lever_imocha.ledger.repository import Ledger
-from lever_imocha.ledger.values import CANDIDATE_WORK, Work
+from lever_imocha.ledger.values import CANDIDATE_WORK, WRITE_BACK_WORK, Work
 from lever_imocha.settings import Settings, parse_settings
 from lever_imocha.workflows.attempt_sweep import AttemptSweep
 from lever_imocha.workflows.invite import InviteWorkflow
@@ -79,7 +79,7 @@ class Stack:
         watch = AttemptSweep(imocha=self.imocha, ledger=self.ledger, settings=self.settings)
         due = watch.poll() if sweep else watch.due()
         if force:
-            due = self.due(Work.WRITE_BACK, waiting=True)
+            due = self.due(*WRITE_BACK_WORK, waiting=True)
         workflow = WriteBackWorkflow(
             lever=self.lever,
             imocha=self.imocha,

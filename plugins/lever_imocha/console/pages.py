@@ -12,15 +12,17 @@ from urllib.parse import quote, urlencode
 
 from fastapi import HTTPException, Query
 
-from lever_imocha.console.acts import LABELS, REPLAY, offered, offered_for_all
+from lever_imocha.console.acts import LABELS, REPLAY, Offer, offered, offered_for_all, offered_for_listed
 from lever_imocha.console.words import Words
+from lever_imocha.domain.acts import Act
 from lever_imocha.domain.decisions import Reason
 from lever_imocha.domain.standing import Problem, Standing
 from lever_imocha.ledger.cache import COMPARISON, DOCTOR, NAMES, POSTINGS, PROBLEMS, TESTS
 from lever_imocha.ledger.database import HEAD
+from lever_imocha.ledger.events import SENT
 from lever_imocha.ledger.overview import AT_MOST, PAGE, Attention, Done, Moment, PeopleFilter, Person
 from lever_imocha.ledger.repository import Ledger
-from lever_imocha.ledger.values import Act
+from lever_imocha.ledger.values import BulkRequest
 from lever_imocha.ledger.watermarks import ACTIVATED
 from lever_imocha.workflows.comparison import Compared, kept_comparison, told_unexplained
 from lever_imocha.workflows.doctor.checkup import Kept, kept_table
@@ -58,10 +60,12 @@ def attention(ledger: Ledger, say: Words, *, kind: Problem | None, why: str, ski
     for item in found:
         groups.setdefault((item.kind, item.why), []).append(item)
     ordered = sorted(groups.values(), key=lambda group: (_ORDER.index(group[0].kind), group[0].since))
+    running = [bulk for bulk_id in ledger.requests.running() if (bulk := ledger.requests.bulk(bulk_id))]
     activation = ledger.entries.of_activation() if any(why == Reason.LIMIT for _, why in groups) else None
     return {
         "groups": [_group(group, say, skip) for group in ordered], "one": kind is not None, "skip": skip,
         "activation": None if activation is None else {"says": str(activation), **asdict(activation)},
+        "running": [_progress(bulk, say) for bulk in running],
     }  # fmt: skip
 
 
@@ -71,7 +75,7 @@ def _group(group: list[Attention], say: Words, skip: int) -> dict[str, Any]:
     return {
         "kind": first.kind, "why": first.why, "says": says, "fix": fix, "total": first.total,
         "query": urlencode({"kind": first.kind, "why": first.why}),
-        "acts": [{"act": act, "label": LABELS[act], "will": will} for act, will in offered_for_all(first.why).items()],
+        "acts": [_offer(offer, say) for offer in offered_for_all(first.why)],
         "next": skip + len(group) if skip + len(group) < first.total else None,
         "people": [
             {
@@ -84,7 +88,18 @@ def _group(group: list[Attention], say: Words, skip: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
-AT_ONCE = 200
+def _offer(offer: Offer, say: Words, *, named: bool = False) -> dict[str, Any]:
+    """Say what can be asked for.
+
+    :param named: with the name of the test, because there are several.
+    """
+    of_test = f": {say.test(offer.test_id)}" if named and offer.test_id is not None else ""
+    return {
+        "act": offer.act, "test_id": offer.test_id, "label": f"{LABELS[offer.act]}{of_test}", "will": offer.will,
+    }  # fmt: skip
+
+
+AT_ONCE = 1000
 """So many people are asked about at once at most, the longest waiting first."""
 
 
@@ -94,12 +109,30 @@ def plan(ledger: Ledger, say: Words, *, kind: Problem, why: str, act: Act) -> tu
     :return: the plan, for people; and opportunity id -> what is known of it, for the requests.
     """
     found = ledger.overview.attention(overdue_before=say.now - _OVERDUE, each=AT_ONCE, kind=kind, why=why)
-    will = offered_for_all(why).get(act)
+    will = next((offer.will for offer in offered_for_all(why) if offer.act is act), None)
     if not found or will is None:
         raise HTTPException(409, f"{act} is not possible: nobody has this problem any more, or it is not for them.")
     group = _group(found, say, 0)
-    about = {"act": act, "will": will, "count": len(found), "total": found[0].total, "sample": group["people"][:10]}
+    about = {
+        "act": act, "test_id": None, "will": will, "count": len(found), "total": found[0].total,
+        "sample": group["people"][:10], "says": group["says"],
+    }  # fmt: skip
     return about, {item.opportunity_id: group["says"] for item in found}
+
+
+def progress(ledger: Ledger, say: Words, bulk_id: int) -> dict[str, Any] | None:
+    """Tell how far a request about many is; None when there is none of this id."""
+    bulk = ledger.requests.bulk(bulk_id)
+    return {"bulk": _progress(bulk, say)} if bulk else None
+
+
+def _progress(bulk: BulkRequest, say: Words) -> dict[str, Any]:
+    return {
+        "id": bulk.id, "act": bulk.act, "label": LABELS[bulk.act], "about": bulk.about, "reason": bulk.reason,
+        "actor": bulk.actor, "asked_at": bulk.asked_at, "age": say.age(bulk.asked_at), "asked": bulk.asked,
+        "done": bulk.done - bulk.withdrawn, "withdrawn": bulk.withdrawn, "outcomes": bulk.outcomes,
+        "open": bulk.is_open, "stopped_at": bulk.stopped_at, "stopped_by": bulk.stopped_by,
+    }  # fmt: skip
 
 
 # People
@@ -115,41 +148,69 @@ Cursor = Annotated[str, Query(max_length=60)]
 class Wanted:
     """The filter of the page, as it stands in its address."""
 
-    q: str
-    standing: str
-    test: str
-    entered_from: str
-    entered_to: str
-    after: str
+    q: str = ""
+    standing: str = ""
+    test: str = ""
+    entered_from: str = ""
+    entered_to: str = ""
+    after: str = ""
 
 
 def people(ledger: Ledger, say: Words, wanted: Wanted) -> dict[str, Any]:
     """List people, the latest arrival first, a page at a time."""
-    opportunity_id = _UUID.search(wanted.q)
-    by_name = wanted.q.strip() and not opportunity_id
-    if by_name and not say.full_names:
-        raise HTTPException(403, "Search by the id or the address of the candidate in Lever: you may not search names.")
-    if by_name and not re.search(r"\w", wanted.q):
-        raise HTTPException(400, "A name to search for has letters.")
-    found = ledger.overview.people(
-        PeopleFilter(
-            opportunity_id=opportunity_id.group().lower() if opportunity_id else None,
-            name=wanted.q if by_name else None,
-            standing=_standing(wanted.standing),
-            test_id=int(wanted.test) if wanted.test else None,
-            entered_from=_day(wanted.entered_from),
-            entered_before=_day(wanted.entered_to, later=1),
-            after=_cursor(wanted.after),
-        ),
-        limit=PAGE + 1,
-    )
+    found = ledger.overview.people(_filter(wanted, say), limit=PAGE + 1)
     shown, more = found[:PAGE], len(found) > PAGE
     filters = {name: value for name, value in vars(wanted).items() if value and name != "after"}
     after = urlencode(filters | {"after": f"{shown[-1].entered_at.isoformat()}~{shown[-1].entry_id}"}) if more else None
     return {
         "people": [_summary(person, say) for person in shown], "next": after, "wanted": vars(wanted),
         "tests": [{"id": test_id, "name": say.test(test_id)} for test_id in sorted(say.tests)],
+        "filters": filters, "acts": [_offer(offer, say) for offer in offered_for_listed(_number(wanted.test))],
     }  # fmt: skip
+
+
+def plan_for_listed(ledger: Ledger, say: Words, wanted: Wanted, act: Act) -> tuple[dict[str, Any], dict[str, str]]:
+    """Say what will happen when something is asked for about all whom a filter lists and for whom it is possible.
+
+    :return: as `plan` does.
+    """
+    offer = next((offer for offer in offered_for_listed(_number(wanted.test)) if offer.act is act), None)
+    found = ledger.overview.people(_filter(wanted, say), limit=AT_ONCE)
+    concerned = [_summary(person, say) for person in found if offer is not None and offer in offered(person)]
+    if not concerned or offer is None:
+        raise HTTPException(409, f"{act} is not possible: for nobody who is listed, or not without choosing a test.")
+    filters = [value for name, value in vars(wanted).items() if value and name != "q"]  # what is searched is a name
+    about = {
+        "act": act, "test_id": offer.test_id, "will": offer.will, "count": len(concerned), "total": len(found),
+        "sample": [
+            {"opportunity_id": one["opportunity_id"], "name": one["name"], "detail": one["why"], "age": one["age"]}
+            for one in concerned[:10]
+        ],
+        "says": f"people: {', '.join(filters) or 'all'}",
+    }  # fmt: skip
+    return about, {one["opportunity_id"]: f"{one['standing']}: {one['why']}" for one in concerned}
+
+
+def _filter(wanted: Wanted, say: Words) -> PeopleFilter:
+    opportunity_id = _UUID.search(wanted.q)
+    by_name = wanted.q.strip() and not opportunity_id
+    if by_name and not say.full_names:
+        raise HTTPException(403, "Search by the id or the address of the candidate in Lever: you may not search names.")
+    if by_name and not re.search(r"\w", wanted.q):
+        raise HTTPException(400, "A name to search for has letters.")
+    return PeopleFilter(
+        opportunity_id=opportunity_id.group().lower() if opportunity_id else None,
+        name=wanted.q if by_name else None,
+        standing=_standing(wanted.standing),
+        test_id=_number(wanted.test),
+        entered_from=_day(wanted.entered_from),
+        entered_before=_day(wanted.entered_to, later=1),
+        after=_cursor(wanted.after),
+    )
+
+
+def _number(word: str) -> int | None:
+    return int(word) if word else None
 
 
 def _standing(word: str) -> Standing | None:
@@ -202,12 +263,14 @@ def person(ledger: Ledger, say: Words, opportunity_id: str) -> dict[str, Any] | 
     if not found:
         return None
     (one,) = found
+    moments = ledger.overview.timeline(opportunity_id)
     return {
         "person": _summary(one, say) | {
             "decision": one.decision, "reason": one.reason, "detail": one.detail, "facts": one.facts,
             "decided_at": one.decided_at, "problem": one.problem, "parked": one.parked, "next_try": one.next_try,
         },
-        "acts": [{"act": act, "label": LABELS[act], "will": will} for act, will in offered(one).items()],
+        "acts": [_offer(offer, say, named=len(one.tests) > 1) for offer in offered(one)],
+        "mails": [_mails(test.test_id, test.status, moments, say) for test in one.tests if test.invitation_id],
         "replay": REPLAY,
         "timeline": [
             {
@@ -217,8 +280,26 @@ def person(ledger: Ledger, say: Words, opportunity_id: str) -> dict[str, Any] | 
                 "run_page": run_page(moment.run, moment.task), "in_lever": moment.kind in _IN_LEVER,
                 "delivery_id": moment.delivery_id,
             }
-            for moment in ledger.overview.timeline(opportunity_id)
+            for moment in moments
         ],
+    }  # fmt: skip
+
+
+_ASKED_FOR = ("mail_accepted", "mail_unanswered")
+
+
+def _mails(test_id: int, status: str | None, moments: list[Moment], say: Words) -> dict[str, Any]:
+    """Answer who says that no e-mail came: when it was asked for, whether iMocha has accepted it, and how often.
+
+    E-mails are counted by what iMocha has accepted; when the last one was asked for is kept for a week.
+    """
+    mine = [moment for moment in moments if moment.test_id == test_id]
+    accepted = [moment.at for moment in mine if moment.kind in SENT]
+    asked = next((moment for moment in mine if moment.kind in _ASKED_FOR), None)
+    return {
+        "test_id": test_id, "test": say.test(test_id), "says": say.status(status), "count": len(accepted),
+        "accepted_at": accepted[0] if accepted else None, "age": say.age(accepted[0]) if accepted else "",
+        "asked_at": asked.at if asked else None, "unanswered": asked is not None and asked.kind == "mail_unanswered",
     }  # fmt: skip
 
 

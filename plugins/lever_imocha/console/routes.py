@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
+from pathlib import Path as FilePath
 from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import parse_qsl
 
-from fastapi import APIRouter, HTTPException, Request, Response
+from fastapi import APIRouter, HTTPException, Path, Request, Response
 from fastapi.responses import FileResponse
-from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 from starlette.concurrency import run_in_threadpool
 
 from lever_imocha.console import pages
@@ -19,13 +19,14 @@ from lever_imocha.console.acts import REPLAY
 from lever_imocha.console.rendering import page
 from lever_imocha.console.rights import Viewer, require_own_page
 from lever_imocha.console.words import Words
+from lever_imocha.domain.acts import Act
 from lever_imocha.domain.standing import Problem, Standing
 from lever_imocha.ledger.evidence import as_json
 from lever_imocha.ledger.repository import Ledger
-from lever_imocha.ledger.values import Act
 
 router = APIRouter()
-_STATIC = Path(__file__).parent / "static"
+BulkId = Annotated[int, Path(gt=0, lt=2**63)]
+_STATIC = FilePath(__file__).parent / "static"
 _FILES = frozenset(path.name for path in _STATIC.iterdir())
 _MAX_BODY = 8 * 1024
 
@@ -57,11 +58,30 @@ class AskedAgain(Why):
     act: Literal[Act.REPLAY] = Act.REPLAY
 
 
+class AskedForOne(Asked):
+    """What a person asks for about one candidate.
+
+    :param test_id: about which test, where the act is about one.
+    """
+
+    test_id: Annotated[int, Field(gt=0, lt=2**63)] | None = None
+
+
 class AskedForAll(Asked):
     """What a person asks for about all who have the same problem."""
 
     kind: Problem
     why: str
+
+
+class AskedForListed(Asked):
+    """What a person asks for about all whom a filter of the page *People* lists."""
+
+    q: pages.Search = ""
+    standing: str = ""
+    test: pages.Number = ""
+    entered_from: pages.Day = ""
+    entered_to: pages.Day = ""
 
 
 A = TypeVar("A", bound=Why)
@@ -213,12 +233,48 @@ async def ask_for_all(request: Request) -> Response:
     return page(request, "asked.html", data, status=200 if asked.dry_run else 202)
 
 
+@router.post("/people/requests")
+async def ask_for_listed(request: Request) -> Response:
+    """Ask for something about all whom a filter lists."""
+    who: Viewer = request.state.viewer
+    require_own_page(request, who)
+    asked = await _read(request, AskedForListed)
+    data = await run_in_threadpool(_ask_for_listed, _context(request), who, asked)
+    return page(request, "asked.html", data, status=200 if asked.dry_run else 202)
+
+
+@router.get("/requests/{bulk_id}")
+def progress(request: Request, bulk_id: BulkId) -> Response:
+    """Show how far a request about many is."""
+    ledger, words = _context(request).page(request.state.viewer)
+    return page(request, "progress.html", _found(pages.progress(ledger, words, bulk_id)))
+
+
+@router.post("/requests/{bulk_id}/stop")
+def stop(request: Request, bulk_id: BulkId) -> Response:
+    """Withdraw what is left of a request about many."""
+    who: Viewer = request.state.viewer
+    require_own_page(request, who)
+    context = _context(request)
+    ledger, words = context.page(who)
+    _found(pages.progress(ledger, words, bulk_id))
+    ledger = context.open_ledger(write=True)
+    ledger.requests.stop(bulk_id, actor=who.name)
+    return page(request, "progress.html", _found(pages.progress(ledger, words, bulk_id)))
+
+
+def _found(data: dict[str, Any] | None) -> dict[str, Any]:
+    if data is None:
+        raise HTTPException(404, "There is no request of this number.")
+    return data
+
+
 @router.post("/people/{opportunity_id}/requests")
 async def ask(request: Request, opportunity_id: str) -> Response:
     """Ask for something about one person."""
     who: Viewer = request.state.viewer
     require_own_page(request, who)
-    asked = await _read(request, Asked)
+    asked = await _read(request, AskedForOne)
     data = await run_in_threadpool(_ask, _context(request), who, opportunity_id, asked)
     return page(request, "asked.html", data, status=200 if asked.dry_run else 202)
 
@@ -246,14 +302,8 @@ def _ask_again(context: PageContext, who: Viewer, delivery_id: int, asked: Asked
         ledger, shown = context.open_ledger(write=True), dict.fromkeys(concerned, f"delivery {delivery_id}")
         ledger.requests.add(asked.act, shown, reason=asked.reason, actor=who.name, delivery_id=delivery_id)
     count = len(concerned)
-    return {
-        "act": asked.act,
-        "will": REPLAY["will"],
-        "dry_run": asked.dry_run,
-        "count": count,
-        "total": count,
-        "sample": [],
-    }
+    about = {"act": asked.act, "test_id": None, "will": REPLAY["will"], "dry_run": asked.dry_run}
+    return about | {"count": count, "total": count, "sample": [], "bulk": None}
 
 
 def _ask_for_all(context: PageContext, who: Viewer, asked: AskedForAll) -> dict[str, Any]:
@@ -263,12 +313,33 @@ def _ask_for_all(context: PageContext, who: Viewer, asked: AskedForAll) -> dict[
     """
     ledger, words = context.page(who)
     plan, shown = pages.plan(ledger, words, kind=asked.kind, why=asked.why, act=asked.act)
-    if not asked.dry_run:
-        context.open_ledger(write=True).requests.add(asked.act, shown, reason=asked.reason, actor=who.name)
-    return plan | {"dry_run": asked.dry_run}
+    return _add_bulk(context, who, asked, plan, shown)
 
 
-def _ask(context: PageContext, who: Viewer, opportunity_id: str, asked: Asked) -> dict[str, Any]:
+def _ask_for_listed(context: PageContext, who: Viewer, asked: AskedForListed) -> dict[str, Any]:
+    """Do the same for all whom a filter lists."""
+    ledger, words = context.page(who)
+    wanted = pages.Wanted(**asked.model_dump(exclude=set(Asked.model_fields)))
+    plan, shown = pages.plan_for_listed(ledger, words, wanted, asked.act)
+    return _add_bulk(context, who, asked, plan, shown)
+
+
+def _add_bulk(
+    context: PageContext, who: Viewer, asked: Asked, plan: dict[str, Any], shown: dict[str, str]
+) -> dict[str, Any]:
+    """Record who is concerned, which is what runs; nothing, if the person only wants to know."""
+    plan |= {"dry_run": asked.dry_run, "bulk": None}
+    if asked.dry_run:
+        return plan
+    _, words = context.page(who)
+    ledger = context.open_ledger(write=True)
+    bulk_id = ledger.requests.add_bulk(
+        asked.act, shown, about=plan["says"], reason=asked.reason, actor=who.name, test_id=plan["test_id"]
+    )
+    return plan | (pages.progress(ledger, words, bulk_id) or {})
+
+
+def _ask(context: PageContext, who: Viewer, opportunity_id: str, asked: AskedForOne) -> dict[str, Any]:
     """Record a request, if it is possible now; return what will happen.
 
     :raises HTTPException: 404 for nobody we know, 409 for what is not possible now.
@@ -277,14 +348,18 @@ def _ask(context: PageContext, who: Viewer, opportunity_id: str, asked: Asked) -
     person = pages.person(ledger, words, opportunity_id)
     if person is None:
         raise HTTPException(404, "Nobody with this id was ever seen in a trigger stage.")
-    will = next((act["will"] for act in person["acts"] if act["act"] == asked.act), None)
+    wanted = (asked.act, asked.test_id)
+    will = next((act["will"] for act in person["acts"] if (act["act"], act["test_id"]) == wanted), None)
     if will is None:
         raise HTTPException(409, f"{asked.act} is not possible for this candidate now: {person['person']['why']}")
     if not asked.dry_run:
         shown = f"{person['person']['standing']}: {person['person']['why']}"
         ledger = context.open_ledger(write=True)
-        ledger.requests.add(asked.act, {opportunity_id: shown}, reason=asked.reason, actor=who.name)
-    return {"act": asked.act, "will": will, "dry_run": asked.dry_run, "count": 1, "total": 1, "sample": []}
+        ledger.requests.add(
+            asked.act, {opportunity_id: shown}, reason=asked.reason, actor=who.name, test_id=asked.test_id
+        )
+    about = {"act": asked.act, "test_id": asked.test_id, "will": will, "dry_run": asked.dry_run}
+    return about | {"count": 1, "total": 1, "sample": [], "bulk": None}
 
 
 async def _read(request: Request, kind: type[A]) -> A:

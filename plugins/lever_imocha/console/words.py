@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from lever_imocha.domain.advice import fix_of_hold, words_of_problem
-from lever_imocha.domain.decisions import Action
+from lever_imocha.domain.decisions import GOES_ON, Action
 from lever_imocha.domain.standing import Problem, Standing
 from lever_imocha.ledger.overview import Attention, Done, Flow, Moment, Person
 
@@ -26,6 +26,7 @@ _KINDS = {
     "invited": "Invited to {test}: iMocha sends the e-mail",
     "refreshed": "Invitation to {test} sent again",
     "reattempt_given": "Another attempt at {test} given",
+    "extended": "The window of {test} was extended, without an e-mail",
     "adopted": "Took over the invitation to {test} that another integration had sent; no e-mail",
     "already_taken": "Not invited: {test} was taken already",
     "already_running": "Not invited: an attempt at {test} is in progress",
@@ -67,12 +68,22 @@ _KINDS = {
     "asked_release": "Asked to invite above the limit: {detail}",
     "asked_drop": "Asked not to invite: {detail}",
     "asked_send_again": "Asked to send the e-mail again: {detail}",
+    "asked_cancel": "Asked to cancel the invitation to {test}: {detail}",
+    "asked_extend": "Asked to extend the window of {test}: {detail}",
+    "asked_correct_address": "Asked to invite to {test} at the corrected address: {detail}",
+    "asked_reattempt": "Asked to give another attempt at {test}: {detail}",
+    "asked_write_again": "Asked to write the report of {test} again: {detail}",
     "asked_replay": "Asked to do a delivery again: {detail}",
-    "done_look_again": "Looked again: {detail}",
-    "done_release": "Released: {detail}",
-    "done_drop": "Dropped: {detail}",
-    "done_send_again": "Sending again: {detail}",
-    "done_replay": "Delivery: {detail}",
+    "done_look_again": "To look again: {detail}",
+    "done_release": "To invite above the limit: {detail}",
+    "done_drop": "Not to invite: {detail}",
+    "done_send_again": "To send the e-mail again: {detail}",
+    "done_cancel": "To cancel the invitation to {test}: {detail}",
+    "done_extend": "To extend the window of {test}: {detail}",
+    "done_correct_address": "To invite to {test} at the corrected address: {detail}",
+    "done_reattempt": "To give another attempt at {test}: {detail}",
+    "done_write_again": "To write the report of {test} again: {detail}",
+    "done_replay": "To do a delivery again: {detail}",
 }
 _FACTS = {
     "stage_id": "stage",
@@ -107,6 +118,8 @@ _WORK = {
     "status": "to show the status in Lever",
     "mask": "to have iMocha mask the attempts",
     "write_back": "to write the report to Lever",
+    "request": "to do what was asked for on the console",
+    "write_again": "to read the report again, as was asked for",
 }
 
 
@@ -222,6 +235,8 @@ class Words:
 
     def why(self, person: Person) -> str:
         """Answer in one sentence why somebody stands where they stand."""
+        if person.problem in GOES_ON and person.decision != Action.HOLD:
+            return f"What was asked for waits: {person.problem}."
         if person.parked or (person.problem and person.decision != Action.HOLD):
             tried = "it is not tried any more by itself" if person.parked else f"next try {self.age(person.next_try)}"
             return f"The last try failed: {words_of_problem(person.problem or '')[0]}; {tried}."

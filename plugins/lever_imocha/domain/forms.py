@@ -60,6 +60,7 @@ _TYPES = {
     "Report": "text",
     INVITATION_FIELD: "text",
 }
+_RESULT = ("Status", "Score", "Percentage", "Performance category", "Time taken", "Sections")
 
 
 def our_fields() -> list[dict[str, Any]]:
@@ -100,13 +101,14 @@ def check_template(template: FormTemplate) -> None:
         raise SettingsError(problems)
 
 
-def fill_form(template: FormTemplate, report: Report, *, invitation_id: int) -> list[dict[str, Any]]:
+def fill_form(template: FormTemplate, report: Report, *, invitation_id: int, revision: int = 1) -> list[dict[str, Any]]:
     """Return the fields of a new profile form: the template's, in its order, each with a `value` (lever.md 7.3).
 
+    :param revision: 1 when a report is written back, more when it is written again: the form's invitation says so.
     :return: times are in milliseconds since 1970, as Lever wants them; a field that cannot be filled has None.
     :raises AssessmentError: a required field has no value for this report.
     """
-    values = {_name(text): value for text, value in _values(report, invitation_id).items()}
+    values = {_name(text): value for text, value in _values(report, _reference(invitation_id, revision)).items()}
     filled = []
     for field in template.fields:
         value = _fit(field, values.get(_name(field.text)))
@@ -170,7 +172,11 @@ def _wanted(field: TemplateField) -> str:
 
 
 def is_same_form(
-    existing: Sequence[Mapping[str, Any]], wanted: Sequence[Mapping[str, Any]], invitation_id: int
+    existing: Sequence[Mapping[str, Any]],
+    wanted: Sequence[Mapping[str, Any]],
+    invitation_id: int,
+    *,
+    revision: int = 1,
 ) -> bool:
     """Return whether an existing form is the one we want to create.
 
@@ -178,15 +184,35 @@ def is_same_form(
     """
     for field in existing:
         if _name(str(field.get("text", ""))) == _name(INVITATION_FIELD):
-            return str(field.get("value")).strip() == str(invitation_id)
+            return str(field.get("value")).strip() == _reference(invitation_id, revision)
     have = {_name(str(field.get("text", ""))): str(field.get("value")) for field in existing}
     want = {_name(str(field["text"])): str(field["value"]) for field in wanted if field["value"] is not None}
     return bool(want) and all(have.get(key) == value for key, value in want.items())
 
 
-def report_file_name(invitation_id: int) -> str:
+def says_the_same(existing: Sequence[Mapping[str, Any]], wanted: Sequence[Mapping[str, Any]]) -> bool:
+    """Return whether a form has the result that we would write now.
+
+    The link of the report may be another one each time it is read, and the test may have been renamed.
+    """
+    have, want = (
+        {_name(str(field.get("text", ""))): _said(field.get("value")) for field in fields}
+        for fields in (existing, wanted)
+    )
+    return all(have.get(name, "") == want[name] for name in map(_name, _RESULT) if name in want)
+
+
+def _said(value: Any) -> str:
+    return "" if value is None else " ".join(str(value).split())
+
+
+def _reference(invitation_id: int, revision: int) -> str:
+    return str(invitation_id) if revision == 1 else f"{invitation_id}, corrected report {revision}"
+
+
+def report_file_name(invitation_id: int, *, revision: int = 1) -> str:
     """Return the name of the PDF in Lever; it contains the invitation id, by which the file is found again."""
-    return f"iMocha report {invitation_id}.pdf"
+    return f"iMocha report {invitation_id}{f' corrected {revision}' if revision > 1 else ''}.pdf"
 
 
 def _name(text: str) -> str:
@@ -218,7 +244,7 @@ def _percentage(report: Report) -> str | None:
     return f"{round(report.candidate_points * 100 / report.total_test_points)} %"
 
 
-def _values(report: Report, invitation_id: int) -> dict[str, str | datetime | None]:
+def _values(report: Report, reference: str) -> dict[str, str | datetime | None]:
     scored = report.candidate_points is not None and report.total_test_points is not None
     return {
         "Test": report.test_name,
@@ -230,7 +256,7 @@ def _values(report: Report, invitation_id: int) -> dict[str, str | datetime | No
         "Time taken": _duration(report.time_taken),
         "Sections": "\n".join(_section(section) for section in report.sections) or None,
         "Report": report.pdf_report_url,
-        INVITATION_FIELD: str(invitation_id),
+        INVITATION_FIELD: reference,
     }
 
 

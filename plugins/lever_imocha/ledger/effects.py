@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import DateTime, func, literal, select, text, update
+from sqlalchemy import DateTime, func, literal, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
 from lever_imocha.errors import ClaimLostError
@@ -43,6 +43,16 @@ class Effects(LedgerPart):
         c = effects.c
         query = select(c.vendor_id).where(c.opportunity_id == opportunity_id, c.step == step, c.vendor_id.is_not(None))
         return set(self._database.values(query))
+
+    def last_made(self, effect: Effect) -> str | None:
+        """Return the vendor's id of what a step has made last, of the effect or one of its revisions."""
+        c = effects.c
+        same = or_(c.subject == effect.subject, c.subject.startswith(f"{effect.subject} revision ", autoescape=True))
+        query = select(c.vendor_id).where(c.opportunity_id == effect.opportunity_id, c.step == effect.step, same)
+        found: str | None = self._database.value(
+            query.where(c.done_at.is_not(None)).order_by(c.done_at.desc()).limit(1)
+        )
+        return found
 
     def start(self, effect: Effect, item: WorkItem) -> None:
         """Record that an effect is about to be sent, if the worker still holds the work item: one statement does both.

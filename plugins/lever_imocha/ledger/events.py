@@ -18,6 +18,9 @@ from lever_imocha.ledger.base import LedgerPart
 from lever_imocha.ledger.tables import event_chains, events
 from lever_imocha.ledger.values import Event
 
+SENT = ("invited", "refreshed", "reattempt_given")
+"""Kinds of events: iMocha was asked for an e-mail, and has accepted it."""
+
 ABOUT = "coalesce(opportunity_id, 'invitation ' || invitation_id, 'ledger')"
 """SQL: the chain that an event belongs to."""
 UTC = """to_char({} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"""

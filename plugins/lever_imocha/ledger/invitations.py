@@ -242,6 +242,10 @@ class Invitations(LedgerPart):
         """Have an invitation's report looked at with the next sweep."""
         self._set(invitation_id, checked_at=None)
 
+    def set_window(self, invitation_id: int, *, expires_at: datetime | None) -> None:
+        """Record until when an invitation can be used; None when this is not known."""
+        self._set(invitation_id, expires_at=expires_at)
+
     def mark_answered(self, invitation_id: int, called_back_at: datetime | None) -> None:
         """Record that a callback was acted on, unless another came since.
 

@@ -1,34 +1,39 @@
-"""What people ask for on the console: written there, done by a run of the DAG that invites."""
+"""What people ask for on the console: written there, done by a run when the candidate's turn comes."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
 
-from sqlalchemy import and_, func, select, text, true
+from sqlalchemy import func, select, text, update
+from sqlalchemy.dialects.postgresql import insert
 
-from lever_imocha.ledger.base import LedgerPart, Origin
+from lever_imocha.domain.acts import Act
+from lever_imocha.ledger.base import Database, LedgerPart, Origin
 from lever_imocha.ledger.events import appended
-from lever_imocha.ledger.tables import requests
-from lever_imocha.ledger.values import Act, Request, Work
-from lever_imocha.ledger.work_queue import channel
+from lever_imocha.ledger.tables import bulk_requests, requests
+from lever_imocha.ledger.values import BulkRequest, Request, Work, work_of
+from lever_imocha.ledger.work_queue import WorkQueue
 
 _REQUEST = [requests.c[name] for name in Request.__dataclass_fields__]
-_IS_OPEN = and_(requests.c.done_at.is_(None), requests.c.act.in_(list(Act)))
-"""One that a newer version has left is not ours to do."""
+_MOST_SHOWN = 10
+_IS_OPEN = requests.c.done_at.is_(None)
 _TOLD = """
-    SELECT CAST(:now AS timestamptz), CAST(:kind AS text), opportunity_id, CAST(NULL AS bigint), CAST(NULL AS bigint),
+    SELECT CAST(:now AS timestamptz), CAST(:verb AS text) || '_' || act, opportunity_id, CAST(NULL AS bigint), test_id,
            CAST(:why AS text), jsonb_build_object('request', id, 'shown', shown, 'delivery', delivery_id)
-    FROM changed
+    FROM changed ORDER BY opportunity_id COLLATE "C"
 """
+"""SQL: the events of the requests that are `changed`, in the order in which everybody locks."""
 _ADD = text(
     f"""
     WITH changed AS (
-        INSERT INTO {requests} (asked_at, act, opportunity_id, shown, reason, actor, delivery_id)
-        SELECT CAST(:now AS timestamptz), :act, asked.id, asked.shown, :why, :actor, CAST(:delivery_id AS bigint)
+        INSERT INTO {requests} (asked_at, act, opportunity_id, test_id, bulk_id, delivery_id, shown, reason, actor)
+        SELECT CAST(:now AS timestamptz), :act, asked.id, CAST(:test_id AS bigint), CAST(:bulk_id AS bigint),
+               CAST(:delivery_id AS bigint), asked.shown, :why, :actor
         FROM unnest(CAST(:ids AS text[]), CAST(:shown AS text[])) AS asked (id, shown)
         WHERE NOT EXISTS (
             SELECT 1 FROM {requests} WHERE opportunity_id = asked.id AND act = :act AND done_at IS NULL
+                AND test_id IS NOT DISTINCT FROM CAST(:test_id AS bigint)
                 AND delivery_id IS NOT DISTINCT FROM CAST(:delivery_id AS bigint)
         )
         RETURNING *
@@ -43,40 +48,135 @@ _FINISH = text(
     ), {appended(_TOLD)}
     """  # noqa: S608 - constants
 )
+_WITHDRAW = text(
+    f"""
+    WITH changed AS (
+        UPDATE {requests} SET done_at = :now, outcome = :why
+        WHERE bulk_id = :bulk_id AND done_at IS NULL AND begun_at IS NULL
+        RETURNING *
+    ), {appended(_TOLD)}
+    """  # noqa: S608 - constants
+)
 
 
 class Requests(LedgerPart):
-    """Keeps requests, with who asked and why, for good."""
+    """Keeps requests, with who asked and why, for good. Each makes work due in the transaction that records it."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        self._queue = WorkQueue(database)
 
     def add(
-        self, act: Act, shown: Mapping[str, str], *, reason: str, actor: str, delivery_id: int | None = None
+        self,
+        act: Act,
+        shown: Mapping[str, str],
+        *,
+        reason: str,
+        actor: str,
+        test_id: int | None = None,
+        delivery_id: int | None = None,
+        bulk_id: int | None = None,
     ) -> int:
-        """Record requests about opportunities, and wake the DAG that does them; none that is open already.
+        """Record requests about opportunities, and start a run that does them; none that is open already.
 
         :param shown: opportunity id -> what the person saw of it when they asked.
+        :param test_id: the one test that they are about.
         :param delivery_id: the delivery that is to be done again.
         :return: how many are new.
         """
         values = {
-            "now": self._database.now(), "act": act.value, "kind": f"asked_{act}", "ids": sorted(shown),
-            "shown": [shown[key] for key in sorted(shown)], "why": reason, "delivery_id": delivery_id,
+            "now": self._database.now(), "act": act.value, "verb": "asked", "ids": sorted(shown), "test_id": test_id,
+            "delivery_id": delivery_id, "bulk_id": bulk_id, "shown": [shown[key] for key in sorted(shown)], "why": reason,
         } | vars(Origin(source="console", actor=actor))  # fmt: skip
         with self._database.transaction() as connection:
-            added = connection.execute(_ADD, values).rowcount
-            connection.execute(select(func.pg_notify(channel(Work.INVITE), "")))
+            self._queue.enqueue(shown, work_of(act), starts_run=True)  # before the events, as everywhere
+            added: int = connection.execute(_ADD, values).rowcount
         return added
 
-    def waits(self) -> bool:
-        """Tell whether a request is open."""
-        return self._database.value(select(true()).where(_IS_OPEN).limit(1)) is not None
+    def add_bulk(
+        self,
+        act: Act,
+        shown: Mapping[str, str],
+        *,
+        about: str,
+        reason: str,
+        actor: str,
+        test_id: int | None = None,
+    ) -> int:
+        """Record a request about many opportunities as one, which can be watched and stopped.
 
-    def take(self) -> Request | None:
-        """Return the oldest open request that no other run has, locked until the end of the caller's transaction."""
-        query = select(*_REQUEST).where(_IS_OPEN).order_by(requests.c.id).limit(1).with_for_update(skip_locked=True)
-        rows = self._database.rows(query)
-        return Request(**rows[0]._mapping) if rows else None
+        :param about: which group it is, in words.
+        :return: its id.
+        """
+        given = {"act": act, "about": about, "reason": reason, "actor": actor, "asked_at": self._database.now()}
+        with self._database.transaction() as connection:
+            new = insert(bulk_requests).values(asked=len(shown), **given).returning(bulk_requests.c.id)
+            bulk_id: int = connection.execute(new).scalar_one()
+            added = self.add(act, shown, reason=reason, actor=actor, test_id=test_id, bulk_id=bulk_id)
+            if added < len(shown):  # the others are asked for already
+                connection.execute(update(bulk_requests).where(bulk_requests.c.id == bulk_id).values(asked=added))
+        return bulk_id
+
+    def bulk(self, bulk_id: int) -> BulkRequest | None:
+        """Return a request about many, and how far it is."""
+        found = self._database.rows(select(bulk_requests).where(bulk_requests.c.id == bulk_id))
+        if not found:
+            return None
+        c, number = requests.c, func.count()
+        rows = self._database.rows(
+            select(c.outcome, number.label("number"), func.count(c.begun_at).label("begun"))
+            .where(c.bulk_id == bulk_id)
+            .group_by(c.outcome)
+            .order_by(number.desc(), c.outcome)
+        )
+        done = [row for row in rows if row.outcome is not None]
+        return BulkRequest(
+            **found[0]._mapping,
+            done=sum(row.number for row in done),
+            withdrawn=sum(row.number - row.begun for row in done),
+            left=sum(row.number for row in rows if row.outcome is None),
+            outcomes={row.outcome: row.number for row in done},
+        )
+
+    def running(self) -> list[int]:
+        """Return the ids of the latest requests about many of which something is still to be done."""
+        query = select(requests.c.bulk_id).where(_IS_OPEN, requests.c.bulk_id.is_not(None)).distinct()
+        return self._database.values(query.order_by(requests.c.bulk_id.desc()).limit(_MOST_SHOWN))
+
+    def stop(self, bulk_id: int, *, actor: str) -> int:
+        """Withdraw what is left of a request about many; whose turn has come is not withdrawn.
+
+        :return: how many are withdrawn.
+        """
+        now = self._database.now()
+        stopped = update(bulk_requests).where(bulk_requests.c.id == bulk_id, bulk_requests.c.stopped_at.is_(None))
+        said = {"now": now, "bulk_id": bulk_id, "verb": "done", "why": f"withdrawn: stopped by {actor}"}
+        with self._database.transaction() as connection:
+            connection.execute(stopped.values(stopped_at=now, stopped_by=actor))
+            origin = vars(Origin(source="console", actor=actor))
+            return int(connection.execute(_WITHDRAW, said | origin).rowcount)
+
+    def begin(self, opportunity_id: str, work: Work) -> list[Request]:
+        """Return what is open about an opportunity, oldest first: its turn has come, and it is not withdrawn any more.
+
+        :param work: of which kind of work; what a newer version has left is not ours to do.
+        """
+        acts = [act for act in Act if work_of(act) is work]
+        begun = (
+            update(requests)
+            .where(requests.c.opportunity_id == opportunity_id, requests.c.act.in_(acts), _IS_OPEN)
+            .values(begun_at=func.coalesce(requests.c.begun_at, self._database.now()))
+            .returning(*_REQUEST)
+        )
+        return sorted((Request(**row._mapping) for row in self._database.rows(begun)), key=lambda request: request.id)
 
     def finish(self, request: Request, *, outcome: str) -> None:
         """Record what came of a request, for who asked."""
-        said = {"now": self._database.now(), "id": request.id, "kind": f"done_{request.act}", "why": outcome}
+        said = {"now": self._database.now(), "id": request.id, "verb": "done", "why": outcome}
         self._database.execute(_FINISH, said | vars(replace(self._database.origin, actor=request.actor)))
+
+    def number(self, request: Request) -> int:
+        """Return which one it is of all requests for the same act about the same test, from 1 on."""
+        c = requests.c
+        same = (c.opportunity_id == request.opportunity_id, c.act == request.act, c.test_id == request.test_id)
+        return int(self._database.value(select(func.count()).where(*same, c.id <= request.id)))

@@ -29,9 +29,10 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
+from lever_imocha.domain.acts import Act
 from lever_imocha.domain.decisions import Action, Departure, OverLimit, Reason
 from lever_imocha.domain.imocha import AttemptStatus
-from lever_imocha.ledger.values import Act, Work
+from lever_imocha.ledger.values import Work
 
 E = TypeVar("E", bound=StrEnum)
 
@@ -264,6 +265,20 @@ event_chains = Table(
     Column("removed_hash", LargeBinary),
 )
 
+bulk_requests = Table(
+    "bulk_requests",
+    metadata,
+    _id(),
+    _at("asked_at", nullable=False),
+    Column("act", Word(Act), nullable=False),
+    Column("about", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("asked", Integer, nullable=False),
+    _at("stopped_at"),
+    Column("stopped_by", Text),
+)
+
 requests = Table(
     "requests",
     metadata,
@@ -274,10 +289,14 @@ requests = Table(
     Column("reason", Text, nullable=False),
     Column("actor", Text, nullable=False),
     Column("shown", Text, nullable=False),
+    Column("test_id", BigInteger),
+    Column("bulk_id", BigInteger, ForeignKey(bulk_requests.c.id)),
+    _at("begun_at"),
     _at("done_at"),
     Column("outcome", Text),
     Column("delivery_id", BigInteger),
     Index("ix_requests_opportunity_id", "opportunity_id"),
+    Index("ix_requests_bulk_id", "bulk_id", postgresql_where="bulk_id IS NOT NULL"),
     Index("ix_requests_open", "id", postgresql_where="done_at IS NULL"),
 )
 

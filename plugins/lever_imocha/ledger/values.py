@@ -7,6 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from lever_imocha.domain.acts import Act
 from lever_imocha.domain.arrivals import ArrivalFacts
 from lever_imocha.domain.decisions import Action, Departure, Outcome, OverLimit, Reason
 from lever_imocha.domain.imocha import AttemptStatus
@@ -154,13 +155,25 @@ class Work(StrEnum):
     """Write its ended attempts back."""
     MASK = "mask"
     """It was deleted: have iMocha mask its attempts. It waits first, and nothing shortens this: a person may stop it."""
+    REQUEST = "request"
+    """Do what a person has asked for on the console."""
+    WRITE_AGAIN = "write_again"
+    """Read reports again that a person has asked for, and write those again that say something else."""
 
 
-CANDIDATE_WORK = (Work.INVITE, Work.CANCEL, Work.STATUS, Work.MASK)
+CANDIDATE_WORK = (Work.INVITE, Work.CANCEL, Work.STATUS, Work.MASK, Work.REQUEST)
 """What one read of the opportunity is enough for: the work of the DAG that invites."""
 
-WORK_OF_VENDOR = {"lever": CANDIDATE_WORK, "imocha": (Work.WRITE_BACK,)}
+WRITE_BACK_WORK = (Work.WRITE_BACK, Work.WRITE_AGAIN)
+"""The work of the DAG that writes back."""
+
+WORK_OF_VENDOR = {"lever": CANDIDATE_WORK, "imocha": WRITE_BACK_WORK}
 """What a vendor's deliveries ask for; the first of its kinds is enqueued."""
+
+
+def work_of(act: Act) -> Work:
+    """Return the kind of work that an act asks for."""
+    return Work.WRITE_AGAIN if act is Act.WRITE_AGAIN else Work.REQUEST
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,21 +195,6 @@ class WorkItem:
     queued_at: datetime
 
 
-class Act(StrEnum):
-    """What a person can ask for on the console; a run of the DAG that invites does it."""
-
-    LOOK_AGAIN = "look_again"
-    """Read the candidate now, and do what is due: also what waits for its next try, or is parked."""
-    RELEASE = "release"
-    """Invite although a limit of e-mails holds the candidate."""
-    DROP = "drop"
-    """Do not invite, for this stay in the stage, whom a limit of e-mails holds."""
-    SEND_AGAIN = "send_again"
-    """Send the e-mail of an invitation that is not begun once more."""
-    REPLAY = "replay"
-    """Do again what a stored delivery asked for."""
-
-
 @dataclass(frozen=True, kw_only=True)
 class Request:
     """What a person asked for.
@@ -204,17 +202,54 @@ class Request:
     :param reason: in the person's words.
     :param actor: who asked: the user's name in Airflow.
     :param shown: what the console showed when it was asked, in its own words.
+    :param test_id: the test it is about, if it is about one.
+    :param begun_at: when its turn came first.
     :param delivery_id: the delivery that is done again.
     """
 
     id: int
     act: Act
     opportunity_id: str
+    test_id: int | None
     reason: str
     actor: str
     shown: str
     asked_at: datetime
     delivery_id: int | None = None
+    begun_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class BulkRequest:
+    """What a person asked for about many at once, and how far it is.
+
+    :param about: which group it was, in words.
+    :param asked: about how many.
+    :param done: how many of them are done, or were withdrawn.
+    :param withdrawn: how many were withdrawn when a person stopped it.
+    :param left: how many are still to be done. Who is forgotten meanwhile is neither done nor left.
+    :param outcomes: what came of those that are done, with how many each.
+    :param stopped_by: who has stopped it.
+    """
+
+    id: int
+    act: Act
+    about: str
+    reason: str
+    actor: str
+    asked_at: datetime
+    asked: int
+    done: int
+    withdrawn: int
+    left: int
+    outcomes: dict[str, int]
+    stopped_at: datetime | None
+    stopped_by: str | None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether something of it is still to be done."""
+        return self.left > 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -254,9 +289,13 @@ class Effect:
     step: str
 
     @classmethod
-    def of_invitation(cls, opportunity_id: str, invitation_id: int, step: str) -> Effect:
-        """Return a step of writing back an invitation's attempt."""
-        return cls(opportunity_id=opportunity_id, subject=f"invitation {invitation_id}", step=step)
+    def of_invitation(cls, opportunity_id: str, invitation_id: int, step: str, *, revision: int = 1) -> Effect:
+        """Return a step of writing back an invitation's attempt.
+
+        :param revision: 1 when it is written back, more when a person has its report written again.
+        """
+        again = f" revision {revision}" if revision > 1 else ""
+        return cls(opportunity_id=opportunity_id, subject=f"invitation {invitation_id}{again}", step=step)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -40,7 +40,7 @@ from sqlalchemy.dialects.postgresql import insert
 from lever_imocha.errors import ClaimLostError
 from lever_imocha.ledger.base import LedgerPart
 from lever_imocha.ledger.tables import SCHEMA, work_items
-from lever_imocha.ledger.values import QueuedWork, Work, WorkItem
+from lever_imocha.ledger.values import WRITE_BACK_WORK, QueuedWork, Work, WorkItem
 from lever_imocha.ledger.worker_locks import is_alive
 
 _ITEM = work_items.c
@@ -48,7 +48,7 @@ _ITEM = work_items.c
 
 def channel(kind: Work) -> str:
     """Return the PostgreSQL channel that announces work for which a run is started."""
-    return f"{SCHEMA}_{'imocha' if kind is Work.WRITE_BACK else 'lever'}"
+    return f"{SCHEMA}_{'imocha' if kind in WRITE_BACK_WORK else 'lever'}"
 
 
 def unclaimed() -> ColumnElement[bool]:

@@ -250,6 +250,8 @@ _WAITS = {
     Work.STATUS: "without its status in Lever",
     Work.WRITE_BACK: "with its report unwritten",
     Work.MASK: "with attempts that could not be masked at iMocha",
+    Work.REQUEST: "with something that was asked for on the console",
+    Work.WRITE_AGAIN: "with a report that was asked to be written again",
 }
 
 

@@ -52,9 +52,7 @@ class DeliveryTrigger(BaseEventTrigger):
         from lever_imocha.ledger.values import WORK_OF_VENDOR
 
         try:
-            ledger = Ledger(engine=ledger_engine())
-            asked = self.vendor == "lever" and ledger.requests.waits()
-            return asked or ledger.queue.starts_run(WORK_OF_VENDOR[self.vendor])
+            return Ledger(engine=ledger_engine()).queue.starts_run(WORK_OF_VENDOR[self.vendor])
         except Exception as error:
             self.log.warning("the ledger cannot be read (%s); trying again soon", type(error).__name__)
             return False

@@ -11,7 +11,7 @@ from lever_imocha.clients.imocha import ImochaClient
 from lever_imocha.domain.imocha import Attempt, AttemptStatus
 from lever_imocha.errors import LeverImochaError, Scope, VendorRefusedError, as_ours
 from lever_imocha.ledger.repository import Ledger
-from lever_imocha.ledger.values import Work
+from lever_imocha.ledger.values import WRITE_BACK_WORK
 from lever_imocha.settings import Settings
 from lever_imocha.workflows.listed_attempts import list_attempts
 from lever_imocha.workflows.vendor_lists import ListRead
@@ -91,7 +91,7 @@ class AttemptSweep:
 
     def due(self) -> list[str]:
         """Return what is to be written back as far as is known, callbacks included; asks iMocha nothing."""
-        return self._ledger.queue.due([Work.WRITE_BACK])
+        return self._ledger.queue.due(WRITE_BACK_WORK)
 
     def _check(self, invitation_id: int) -> None:
         try:

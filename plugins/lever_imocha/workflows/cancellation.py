@@ -22,6 +22,11 @@ from lever_imocha.workflows.work import past_failures, raise_first
 log = logging.getLogger(__name__)
 
 
+def cancelled_when(settings: Settings) -> set[Departure]:
+    """Return the departures for which the settings cancel open invitations."""
+    return {kind for kind in Departure if getattr(settings.cancel_when, kind.value)}
+
+
 class Cancellation:
     """What is done at iMocha and in the ledger when an opportunity is archived, deleted or moved out of its stage."""
 
@@ -39,7 +44,7 @@ class Cancellation:
         self._limit = limit
         self._sleep, self._deletion, self._masking = sleep, deletion, masking
         self._imocha, self._ledger = imocha, ledger
-        self._cancel_when = {kind for kind in Departure if getattr(settings.cancel_when, kind.value)}
+        self._cancel_when = cancelled_when(settings)
 
     def leave(self, item: WorkItem, departure: Departure, trigger_stages: Collection[str]) -> None:
         """Cancel the opportunity's open invitations; forget the name of a deleted or anonymised candidate, and plan masking.
@@ -77,6 +82,15 @@ class Cancellation:
         return [self._deletion.departure_of(key, trigger_stages) for key in others]
 
     def _cancel(self, opportunity_id: str, invitation_id: int, departure: Departure) -> None:
+        self.withdraw(opportunity_id, invitation_id, why=departure.value)
+        self._ledger.assessments.reopen(invitation_id, left=opportunity_id)
+
+    def withdraw(self, opportunity_id: str, invitation_id: int, *, why: str) -> bool:
+        """Cancel an open invitation at iMocha.
+
+        :param why: for the timeline.
+        :return: False when it is no longer pending, so that there was nothing to cancel.
+        """
         try:
             # Cancelling twice is refused the second time, which counts as done.
             send_until_answered(partial(self._imocha.cancel, invitation_id), sleep=self._sleep)
@@ -87,10 +101,7 @@ class Cancellation:
             if isinstance(error, NotFoundError | NotPermittedError):
                 raise  # says nothing of the invitation, as with another account's key: it may be pending still
             log.info("invitation %s of opportunity %s is no longer pending", invitation_id, opportunity_id)
-            self._ledger.assessments.reopen(invitation_id, left=opportunity_id)
-            return
+            return False
         self._ledger.invitations.set_status({invitation_id: AttemptStatus.CANCELLED})
-        self._ledger.assessments.reopen(invitation_id, left=opportunity_id)
-        self._ledger.events.record(
-            "cancelled", opportunity_id=opportunity_id, invitation_id=invitation_id, detail=departure.value
-        )
+        self._ledger.events.record("cancelled", opportunity_id=opportunity_id, invitation_id=invitation_id, detail=why)
+        return True

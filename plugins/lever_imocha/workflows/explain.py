@@ -21,6 +21,7 @@ from lever_imocha.domain.imocha import AttemptStatus
 from lever_imocha.domain.lever import Opportunity
 from lever_imocha.domain.tags import STATUS_TAGS, wanted_tests
 from lever_imocha.errors import AssessmentError, LeverImochaError, ReportFileError, Retry, VendorRefusedError, redact
+from lever_imocha.ledger.events import SENT
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.values import Assessment, Event, StageEntry, WorkItem
 from lever_imocha.settings import Settings
@@ -31,7 +32,6 @@ from lever_imocha.workflows.stay_note import StayNotes
 INVITE_REFUSED, REPORT_MISSING, NOT_MOVED_ON = "invite_refused", "report_missing", "not_moved_on"
 """Events about problems of one candidate that the recruiter is told of; the detail says why, as a sentence."""
 _CLOCKS_DIFFER = timedelta(minutes=5)
-_SENT = ("invited", "refreshed", "reattempt_given")
 
 
 def expanded(settings: Settings) -> tuple[str, ...]:
@@ -106,7 +106,7 @@ class _Facts:
         return known.written_at is not None or known.id in self.written
 
     def last_sent(self, test_id: int) -> Event | None:
-        return next((event for event in self.events if event.kind in _SENT and event.test_id == test_id), None)
+        return next((event for event in self.events if event.kind in SENT and event.test_id == test_id), None)
 
     def belongs_here(self, known: Assessment) -> bool:
         """Tell whether a test is one of this stay: sent or handled in it, or still to be written."""
@@ -173,7 +173,7 @@ class Explainer:
         self._notes.keep(opportunity, item, facts.entry, shown, problems, perform_as=perform_as)
 
     def _facts(self, opportunity_id: str, read: Opportunity | None, written: Collection[int] = ()) -> _Facts:
-        kinds = (INVITE_REFUSED, REPORT_MISSING, NOT_MOVED_ON, *_SENT)
+        kinds = (INVITE_REFUSED, REPORT_MISSING, NOT_MOVED_ON, *SENT)
         entry = self._ledger.entries.last(opportunity_id)
         return _Facts(
             entry=entry,

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 from lever_imocha.clients.imocha import ImochaClient
+from lever_imocha.domain.acts import same_address
 from lever_imocha.domain.decisions import Action, EntryFacts, Outcome, OverLimit, Plan, Reason, Situation
 from lever_imocha.domain.imocha import (
     UTC_ZONE,
@@ -143,6 +144,27 @@ class InvitationSender:
             count(opportunity.id, test_id)
             return outcome
 
+    def extend(self, opportunity: Opportunity, rule: ResolvedRule, known: Assessment, item: WorkItem) -> bool:
+        """Give an open invitation the window that a new one would have, without an e-mail.
+
+        :param rule: says how long, where its link does not.
+        :return: False when the address in Lever is another one by now: then nothing is changed.
+        :raises ClaimLostError: another worker has taken the item over; nothing was sent.
+        """
+        settings = self._link_settings(Action.REFRESH, rule, known.test_id, known.link_id)
+        callback = self._callback(known.id)
+        invite = partial(self._invite, opportunity, known.test_id, callback, settings, known.link_id, send_email=False)
+        with self._imocha.guarded(partial(self._ledger.queue.check_claim, item)):
+            invitation = send_until_answered(invite, sleep=self._sleep)
+            if invitation.id != known.invitation_id:
+                if self._ledger.invitations.status(invitation.id) is None:  # nobody was told of it
+                    self._imocha.cancel(invitation.id)
+                return False
+        with self._ledger.transaction():
+            self._ledger.invitations.set_window(invitation.id, expires_at=settings.end_at)
+            self._event("extended", opportunity, known.test_id, invitation.id)
+        return True
+
     def _running_elsewhere(self, opportunity: Opportunity, test_id: int, assessment_id: int, entry_id: int) -> Outcome:
         """Refused because of the state of an attempt that another opportunity of the person began (imocha.md 5.4)."""
         self._ledger.assessments.mark_handled(assessment_id, entry_id)
@@ -205,7 +227,8 @@ class InvitationSender:
             return Outcome(action)
         past = {Action.INVITE: "invited", Action.REFRESH: "refreshed", Action.REATTEMPT: "reattempt_given"}
         facts = {"settings_sent": sent.facts}
-        self._event(past[action], opportunity, test_id, invitation.id, f"asked by {situation.asker(test_id)}", facts)
+        detail = f"asked by {situation.asker(test_id) or 'a person'}"
+        self._event(past[action], opportunity, test_id, invitation.id, detail, facts)
         self._metrics.count(past[action])
         if opportunity.entered_stage_at is not None:
             self._metrics.timing("move_to_invitation", (self._clock() - opportunity.entered_stage_at).total_seconds())
@@ -237,7 +260,7 @@ class InvitationSender:
             email = self._imocha.get_report(invitation_id).candidate_email
         except VendorRefusedError:
             return True
-        return not email or email.strip().casefold() == str(opportunity.email).casefold()
+        return not email or same_address(email, str(opportunity.email))
 
     def _mail(self, send: Callable[[bool], Invitation], plan: Plan, assessment_id: int, *, tried: int) -> Invitation:
         """Ask for the e-mail, and when the answer is lost, learn without one what became of it before asking again.

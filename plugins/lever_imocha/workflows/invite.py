@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property, partial
@@ -31,7 +31,7 @@ from lever_imocha.domain.pauses import LONGEST, pause_after_failure
 from lever_imocha.domain.tags import near_misses
 from lever_imocha.errors import LeverImochaError, NotFoundError, Scope, as_ours, redact
 from lever_imocha.ledger.repository import Ledger
-from lever_imocha.ledger.values import CANDIDATE_WORK, Assessment, StageEntry, Work, WorkItem
+from lever_imocha.ledger.values import CANDIDATE_WORK, Assessment, Request, StageEntry, Work, WorkItem
 from lever_imocha.settings import Settings
 from lever_imocha.workflows.active_tests import ActiveTests
 from lever_imocha.workflows.cancellation import Cancellation
@@ -42,7 +42,7 @@ from lever_imocha.workflows.explain import INVITE_REFUSED, Explainer, concerns_r
 from lever_imocha.workflows.invitation_sender import InvitationSender
 from lever_imocha.workflows.limits import CancelLimit, Limits
 from lever_imocha.workflows.masking import Masking
-from lever_imocha.workflows.requests import carry_out_requests
+from lever_imocha.workflows.requests import RequestedActs, Turn
 from lever_imocha.workflows.resolved_settings import (
     ResolvedSettings,
     current_resolved,
@@ -62,7 +62,7 @@ log = logging.getLogger(__name__)
 _SETTINGS, _SETTINGS_PAUSE = "settings", timedelta(hours=1)
 """Why work waits that the settings stop as they are, and how long if nobody corrects them."""
 
-Step = Callable[[WorkItem, Situation | None, dict[Work, WorkItem]], Result]
+Step = Callable[..., Result]
 
 
 class InviteWorkflow:
@@ -132,6 +132,15 @@ class InviteWorkflow:
         self._known_resolved: ResolvedSettings | None = None
         self.invited: list[str] = []
         """The opportunities whose candidates were invited, or invited again, by this workflow."""
+        self._requested = RequestedActs(
+            imocha=imocha,
+            ledger=ledger,
+            settings=settings,
+            sender=self._sender,
+            cancellation=self._cancellation,
+            limits=self._limits,
+            invited=self.invited,
+        )
         self.held_back: tuple[int, int] | None = None
         """Set when the last sweep found that too many seem to have left: how many, of how many open invitations."""
         self.lists: list[ListRead] = []
@@ -156,7 +165,6 @@ class InviteWorkflow:
         :raises SettingsError: no rule of the settings can be used; see also `problems`.
         :raises LeverImochaError: the sweep failed, and nobody is due who could be worked on meanwhile.
         """
-        carry_out_requests(self._ledger)
         if allow_cancelling:
             self._cancel_limit.allow()
         failure = self._sweep(full=full, allow_cancelling=allow_cancelling) if sweep else None
@@ -213,31 +221,23 @@ class InviteWorkflow:
         :raises LeverImochaError: something could not be done, and had not failed like this before; it stays queued.
         """
         items = self._ledger.queue.claim(opportunity_id, CANDIDATE_WORK, worker=self._worker, force=force)
+        asked = self._ledger.requests.begin(opportunity_id, Work.REQUEST) if Work.REQUEST in items else []
+        if Work.REQUEST in items and not asked:  # withdrawn
+            self._ledger.queue.finish(items.pop(Work.REQUEST))
         if not items:
             return None
         try:
             situation = self._read(opportunity_id, items.values())
         except Exception as error:
             return self._runner.stop_all(items.values(), error)
-        outcomes, failures = list[Result](), list[LeverImochaError]()
         steps: dict[Work, Step] = {
+            Work.REQUEST: partial(self._carry_out, asked),
             Work.INVITE: self._invite,
             Work.CANCEL: self._cancel,
             Work.STATUS: self._show,
             Work.MASK: self._mask,
         }
-        for kind, work in steps.items():  # inviting may add the other two to the items
-            if (item := items.pop(kind, None)) is not None:
-                try:
-                    outcomes.append(self._runner.do(item, partial(work, item, situation, items)))
-                except LeverImochaError as error:
-                    if error.scope is not Scope.CANDIDATE:
-                        self._runner.release_all(items.values())
-                        raise
-                    failures.append(error)
-        if failures:
-            raise failures[0]
-        return next((outcome for outcome in outcomes if outcome is not None), None)
+        return self._runner.do_all(items, steps, situation, items)
 
     def _read(self, opportunity_id: str, items: Collection[WorkItem]) -> Situation | None:
         """Return what was read; None when the opportunity is deleted.
@@ -261,6 +261,21 @@ class InviteWorkflow:
         if situation is None:
             return Departure.DELETED
         return departed(situation.opportunity, self._resolved.trigger_stages)
+
+    def _carry_out(
+        self, asked: Sequence[Request], item: WorkItem, situation: Situation | None, items: dict[Work, WorkItem]
+    ) -> str | None:
+        """Do what a person has asked for; then claim what follows from it."""
+        turn = Turn(
+            item=item,
+            situation=situation,
+            departure=self._departure(situation),
+            rule_of=lambda key: self._resolved.rule_of(key),
+        )
+        outcome = self._requested.carry_out(asked, turn)
+        items |= self._ledger.queue.claim(item.opportunity_id, CANDIDATE_WORK, worker=self._worker)
+        self._have_shown(item, items)
+        return outcome
 
     def _invite(self, item: WorkItem, situation: Situation | None, items: dict[Work, WorkItem]) -> Outcome:
         """Decide about the stage entries; then claim what follows from it."""

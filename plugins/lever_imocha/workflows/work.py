@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, TypeVar
 
 from lever_imocha.domain.decisions import Outcome
@@ -95,6 +96,30 @@ class WorkRunner:
             return self.fail(item, as_ours(error))
         self._queue.finish(item)
         return result
+
+    def do_all(
+        self, items: dict[Work, WorkItem], steps: Mapping[Work, Callable[..., Result]], *given: object
+    ) -> Result:
+        """Do the work of all items of one candidate in the order of the steps; one that fails holds up no other.
+
+        :param items: is emptied; a step may add to it what is done by the steps after it.
+        :param given: what each step is given beside its item.
+        :return: what came of the first that had something to do.
+        :raises LeverImochaError: what failed first, and had not failed with the same error before.
+        """
+        outcomes, failures = list[Result](), list[LeverImochaError]()
+        for kind, work in steps.items():
+            if (item := items.pop(kind, None)) is not None:
+                try:
+                    outcomes.append(self.do(item, partial(work, item, *given)))
+                except LeverImochaError as error:
+                    if error.scope is not Scope.CANDIDATE:
+                        self.release_all(items.values())
+                        raise
+                    failures.append(error)
+        if failures:
+            raise failures[0]
+        return next((outcome for outcome in outcomes if outcome is not None), None)
 
     def wait(self, item: WorkItem, wait: NotYet) -> str:
         """Put an item off that cannot be done yet; return why."""

@@ -10,9 +10,10 @@ from functools import cache, partial
 
 from lever_imocha.clients.imocha import ImochaClient
 from lever_imocha.clients.lever import LeverClient
+from lever_imocha.domain.acts import is_possible
 from lever_imocha.domain.decisions import Departure, awaited_test, may_move_on
-from lever_imocha.domain.forms import FormTemplate, fill_form, is_same_form, report_file_name
-from lever_imocha.domain.imocha import AttemptStatus, Report
+from lever_imocha.domain.forms import FormTemplate
+from lever_imocha.domain.imocha import AttemptStatus
 from lever_imocha.domain.lever import Opportunity
 from lever_imocha.domain.metrics import Metrics, NoMetrics
 from lever_imocha.domain.pauses import pause_after_failure, pause_for_report
@@ -21,11 +22,10 @@ from lever_imocha.errors import (
     AssessmentError,
     LeverImochaError,
     NotFoundError,
-    RequestRejectedError,
     VendorRefusedError,
 )
 from lever_imocha.ledger.repository import Ledger
-from lever_imocha.ledger.values import Assessment, Effect, Work, WorkItem
+from lever_imocha.ledger.values import WRITE_BACK_WORK, Assessment, Effect, Request, Work, WorkItem
 from lever_imocha.settings import Settings
 from lever_imocha.workflows.asked_tests import AskedTests
 from lever_imocha.workflows.clocks import first_time
@@ -39,6 +39,7 @@ from lever_imocha.workflows.explain import (
     expanded,
     told_why,
 )
+from lever_imocha.workflows.report_writer import ReportWriter
 from lever_imocha.workflows.resolved_settings import ResolvedSettings, refresh_resolved, stored_resolved
 from lever_imocha.workflows.temporary_tags import TemporaryTags, lasting_tags, temporary_tags
 from lever_imocha.workflows.work import NotYet, Result, WorkRunner, past_failures, raise_first
@@ -46,12 +47,6 @@ from lever_imocha.workflows.work import NotYet, Result, WorkRunner, past_failure
 log = logging.getLogger(__name__)
 
 _NOT_FINAL = "iMocha has not finished it yet; whoever looks after the integration can ask iMocha."
-
-Step = Callable[[str, Callable[[], str], Callable[[], str | None]], None]
-
-
-def _step_of(assessment: Assessment, step: str) -> Effect:
-    return Effect.of_invitation(assessment.opportunity_id, int(assessment.invitation_id or 0), step)
 
 
 class WriteBackWorkflow:
@@ -77,6 +72,7 @@ class WriteBackWorkflow:
         self._lever, self._imocha, self._ledger, self._settings = lever, imocha, ledger, settings
         self._worker, self._clock = worker, clock
         self._effects = EffectMaker(lever=lever, ledger=ledger, sleep=sleep)
+        self._writer = ReportWriter(lever=lever, imocha=imocha, ledger=ledger, settings=settings, effects=self._effects)
         self._explainer = Explainer(lever=lever, ledger=ledger, settings=settings, effects=self._effects)
         self._deletion = DeletionEvidence(lever=lever, ledger=ledger, clock=clock)
         self._runner = WorkRunner(queue=ledger.queue, clock=clock)
@@ -93,18 +89,17 @@ class WriteBackWorkflow:
 
     def newest(self, since: datetime) -> str | None:
         """Return who was called back about last, after a time: so that one who comes alone overtakes a burst."""
-        return self._ledger.queue.newest([Work.WRITE_BACK], since=since)
+        return self._ledger.queue.newest(WRITE_BACK_WORK, since=since)
 
     def write_back(self, opportunity_id: str, *, force: bool = False) -> Result:
-        """Write back all that is due of one opportunity.
+        """Write back all that is due of one opportunity, and again what a person has asked for.
 
         :param force: a person has asked for it: also what waits for its next try, or is parked.
         :return: what happened, or None when nothing is due, or another worker has it.
         :raises LeverImochaError: a step failed, and had not failed like this before; the steps done stay done.
         """
-        items = self._ledger.queue.claim(opportunity_id, [Work.WRITE_BACK], worker=self._worker, force=force)
-        item = items.get(Work.WRITE_BACK)
-        return self._runner.do(item, partial(self._do, item)) if item is not None else None
+        items = self._ledger.queue.claim(opportunity_id, WRITE_BACK_WORK, worker=self._worker, force=force)
+        return self._runner.do_all(items, {Work.WRITE_BACK: self._do, Work.WRITE_AGAIN: self._write_again})
 
     def _do(self, item: WorkItem) -> str:
         assessments = self._ledger.assessments.to_write(item.opportunity_id)
@@ -239,27 +234,21 @@ class WriteBackWorkflow:
         :param read: reads the opportunity, once.
         """
         invitation_id = int(assessment.invitation_id or 0)
-        report = self._report(invitation_id)
+        report = self._writer.read(invitation_id)
         if report is None or not report.is_final:
             self._wait(item, assessment, invitation_id, report.status if report is not None else AttemptStatus.UNKNOWN)
             return
         if report.status is not assessment.status:
             self._ledger.invitations.set_status({invitation_id: report.status}, written_by=item)
         if not self._is_anonymized(assessment, read):
-            self._write_steps(item, assessment, invitation_id, report)
+            template = self._template(assessment)
+            self._writer.write(item, assessment, report, template, perform_as=self._resolved.perform_as)
         written.append(assessment)
 
     @staticmethod
     def _is_anonymized(assessment: Assessment, read: Callable[[], Opportunity]) -> bool:
         """Look at those who have left: only who was archived is anonymised (lever.md 12), and a read is a call."""
         return assessment.left_as is not None and bool(read().is_anonymized)
-
-    def _write_steps(self, item: WorkItem, assessment: Assessment, invitation_id: int, report: Report) -> None:
-        step = partial(self._step, item, assessment)
-        self._form(assessment, invitation_id, report, step)
-        self._file(assessment, invitation_id, report, step)
-        if self._settings.write_back.note:
-            self._note(assessment, invitation_id, step)
 
     def _wait(self, item: WorkItem, assessment: Assessment, invitation_id: int, status: AttemptStatus) -> None:
         """Record what a report that is not final says; the sweep looks soon at an attempt that has not ended."""
@@ -272,69 +261,30 @@ class WriteBackWorkflow:
             if not (status.is_ended or (assessment.status is not None and assessment.status.is_ended)):
                 self._ledger.invitations.recheck(invitation_id)
 
-    def _report(self, invitation_id: int) -> Report | None:
-        try:
-            return self._imocha.get_report(invitation_id)
-        except (NotFoundError, RequestRejectedError):
-            return None
+    def _write_again(self, item: WorkItem) -> str | None:
+        """Read reports again that a person has asked for; the stage is left as it is."""
+        asked = self._ledger.requests.begin(item.opportunity_id, Work.WRITE_AGAIN)
+        outcomes = list[str]()
+        raise_first(past_failures(asked, lambda request: outcomes.append(self._carry_out(item, request))))
+        return "; ".join(outcomes) or None
 
-    def _form(self, assessment: Assessment, invitation_id: int, report: Report, step: Step) -> None:
-        template = self._template(assessment)
-        fields = fill_form(template, report, invitation_id=invitation_id)
-
-        def find() -> str | None:
-            # A retake may have all the same values.
-            others = self._ledger.effects.created_ids(assessment.opportunity_id, "form")
-            forms = (form for form in self._lever.list_forms(assessment.opportunity_id) if form.id not in others)
-            return next((form.id for form in forms if is_same_form(form.fields, fields, invitation_id)), None)
-
-        def make() -> str:
-            try:
-                return self._create_form(assessment, template, fields)
-            except RequestRejectedError:
-                log.info("Lever refused the form; sending it again without its fields' ids")
-            # Whether a form's fields may carry the template's field ids is not documented, nor what Lever says when
-            # not; a refused form is not created (lever.md 7.3).
-            bare = [{key: value for key, value in field.items() if key != "id"} for field in fields]
-            return self._create_form(assessment, template, bare)
-
-        step("form", make, find)
-
-    def _create_form(self, assessment: Assessment, template: FormTemplate, fields: list[dict[str, object]]) -> str:
-        return self._lever.create_form(
-            assessment.opportunity_id,
-            template_id=template.id,
-            fields=fields,
-            secret=self._settings.write_back.secret,
-            perform_as=self._resolved.perform_as,
-        ).id
-
-    def _file(self, assessment: Assessment, invitation_id: int, report: Report, step: Step) -> None:
-        name = report_file_name(invitation_id)
-
-        def find() -> str | None:
-            files = self._lever.list_files(assessment.opportunity_id)
-            return next((file.id for file in files if file.name == name and file.status != "error"), None)
-
-        def make() -> str:
-            with self._imocha.open_report_pdf(invitation_id, report) as content:
-                return self._lever.upload_file(
-                    assessment.opportunity_id, name=name, content=content, perform_as=self._resolved.perform_as
-                ).id
-
-        step("file", make, find)
-
-    def _note(self, assessment: Assessment, invitation_id: int, step: Step) -> None:
-        text = f"The iMocha assessment has ended; its report is in the form and the file (invitation {invitation_id})."
-
-        def find() -> str | None:
-            notes = self._lever.list_notes(assessment.opportunity_id)
-            return next((note.id for note in notes if f"(invitation {invitation_id})" in note.value), None)
-
-        def make() -> str:
-            return self._lever.create_note(assessment.opportunity_id, text, perform_as=self._resolved.perform_as).id
-
-        step("note", make, find)
+    def _carry_out(self, item: WorkItem, request: Request) -> str:
+        assessments = self._ledger.assessments.of(item.opportunity_id)
+        known = next((known for known in assessments if known.test_id == request.test_id), None)
+        if known is None or not is_possible(request.act, known.status, written=known.written_at is not None):
+            outcome = "nothing done: its report is not in Lever yet"
+        elif self._lever.get_opportunity(item.opportunity_id).is_anonymized:  # a form cannot be deleted
+            outcome = "nothing done: the candidate was anonymised in Lever"
+        else:
+            outcome = self._writer.write_again(
+                item,
+                known,
+                self._template(known),
+                revision=self._ledger.requests.number(request) + 1,
+                perform_as=self._resolved.perform_as,
+            )
+        self._ledger.requests.finish(request, outcome=outcome)
+        return outcome
 
     def _move_on(self, item: WorkItem, written: list[Assessment]) -> str:
         """Tags, then the stage, once every assessment of the opportunity has ended and is written."""
@@ -402,18 +352,8 @@ class WriteBackWorkflow:
             self._lever.update_stage(opportunity_id, rule.completed_stage_id, perform_as=perform_as)
             return rule.completed_stage_id
 
-        self._effects.make(_step_of(assessment, "stage"), item, make, find)
-
-    def _step(
-        self,
-        item: WorkItem,
-        assessment: Assessment,
-        step: str,
-        make: Callable[[], str],
-        find: Callable[[], str | None],
-    ) -> None:
-        """Do a step once; an adopted attempt may have been written back before the ledger knew of it."""
-        self._effects.once(_step_of(assessment, step), item, make, find, look_first=assessment.adopted)
+        effect = Effect.of_invitation(opportunity_id, int(assessment.invitation_id or 0), "stage")
+        self._effects.make(effect, item, make, find)
 
     def _rule_now(self, assessment: Assessment, current: Opportunity) -> ResolvedRule:
         """Return the rule of where the candidate is: the one begun under, unless moved to another trigger stage since."""

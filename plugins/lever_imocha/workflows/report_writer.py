@@ -1,0 +1,165 @@
+"""Writes one report into Lever: form, PDF file and note, each once; and again when it was corrected."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lever_imocha.clients.imocha import ImochaClient
+from lever_imocha.clients.lever import LeverClient
+from lever_imocha.domain.forms import FormTemplate, fill_form, is_same_form, report_file_name, says_the_same
+from lever_imocha.domain.imocha import Report
+from lever_imocha.errors import NotFoundError, RequestRejectedError
+from lever_imocha.ledger.repository import Ledger
+from lever_imocha.ledger.values import Assessment, Effect, WorkItem
+from lever_imocha.settings import Settings
+from lever_imocha.workflows.effects import EffectMaker
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Writing:
+    """What is written: one report, or a corrected one.
+
+    :param revision: 1, or more when it is written again.
+    """
+
+    item: WorkItem
+    assessment: Assessment
+    perform_as: str
+    revision: int = 1
+
+    @property
+    def opportunity_id(self) -> str:
+        return self.assessment.opportunity_id
+
+    @property
+    def invitation_id(self) -> int:
+        return int(self.assessment.invitation_id or 0)
+
+    def effect(self, step: str) -> Effect:
+        return Effect.of_invitation(self.opportunity_id, self.invitation_id, step, revision=self.revision)
+
+    def is_form(self, existing: Sequence[Mapping[str, Any]], wanted: Sequence[Mapping[str, Any]]) -> bool:
+        return is_same_form(existing, wanted, self.invitation_id, revision=self.revision)
+
+
+class ReportWriter:
+    """Writes reports into Lever, under a work item that this worker holds."""
+
+    def __init__(
+        self, *, lever: LeverClient, imocha: ImochaClient, ledger: Ledger, settings: Settings, effects: EffectMaker
+    ) -> None:
+        self._lever, self._imocha, self._ledger, self._settings = lever, imocha, ledger, settings
+        self._effects = effects
+
+    def read(self, invitation_id: int) -> Report | None:
+        """Return a report; None when iMocha has none, or not yet."""
+        try:
+            return self._imocha.get_report(invitation_id)
+        except (NotFoundError, RequestRejectedError):
+            return None
+
+    def write(
+        self, item: WorkItem, assessment: Assessment, report: Report, template: FormTemplate, *, perform_as: str
+    ) -> None:
+        """Write the form, the file, and the note where the settings want one."""
+        writing = _Writing(item=item, assessment=assessment, perform_as=perform_as)
+        fields = fill_form(template, report, invitation_id=writing.invitation_id)
+        self._form(writing, template, fields)
+        self._file(writing, report)
+        if self._settings.write_back.note:
+            self._note(writing)
+
+    def write_again(
+        self, item: WorkItem, assessment: Assessment, template: FormTemplate, *, revision: int, perform_as: str
+    ) -> str:
+        """Write a form and a file anew if the report says something else than the form that was written last.
+
+        :param revision: the same for each try.
+        :return: what came of it.
+        """
+        writing = _Writing(item=item, assessment=assessment, perform_as=perform_as, revision=revision)
+        report = self.read(writing.invitation_id)
+        if report is None or not report.is_final:
+            return "nothing done: iMocha has no final report now"
+        fields = fill_form(template, report, invitation_id=writing.invitation_id, revision=revision)
+        is_begun = self._ledger.effects.state(writing.effect("form")) is not None
+        if not is_begun and self._is_in_lever(writing, fields):
+            return "nothing written: the report says what the form in Lever says"
+        self._form(writing, template, fields)
+        self._file(writing, report)
+        return "written again: there is a new form and a new file"
+
+    def _is_in_lever(self, writing: _Writing, fields: Sequence[Mapping[str, Any]]) -> bool:
+        """Tell whether the form that was written last is still there, and has the same result."""
+        first = Effect.of_invitation(writing.opportunity_id, writing.invitation_id, "form")
+        last = self._ledger.effects.last_made(first)
+        forms = (form for form in self._lever.list_forms(writing.opportunity_id) if form.deleted_at is None)
+        return any(form.id == last and says_the_same(form.fields, fields) for form in forms)
+
+    def _form(self, writing: _Writing, template: FormTemplate, fields: list[dict[str, Any]]) -> None:
+        opportunity_id = writing.opportunity_id
+
+        def find() -> str | None:
+            # A retake may have all the same values.
+            others = self._ledger.effects.created_ids(opportunity_id, "form")
+            forms = (form for form in self._lever.list_forms(opportunity_id) if form.id not in others)
+            return next((form.id for form in forms if writing.is_form(form.fields, fields)), None)
+
+        def make() -> str:
+            try:
+                return self._create_form(writing, template, fields)
+            except RequestRejectedError:
+                log.info("Lever refused the form; sending it again without its fields' ids")
+            # Whether a form's fields may carry the template's field ids is not documented, nor what Lever says when
+            # not; a refused form is not created (lever.md 7.3).
+            bare = [{key: value for key, value in field.items() if key != "id"} for field in fields]
+            return self._create_form(writing, template, bare)
+
+        self._once(writing, "form", make, find)
+
+    def _create_form(self, writing: _Writing, template: FormTemplate, fields: list[dict[str, Any]]) -> str:
+        return self._lever.create_form(
+            writing.opportunity_id,
+            template_id=template.id,
+            fields=fields,
+            secret=self._settings.write_back.secret,
+            perform_as=writing.perform_as,
+        ).id
+
+    def _file(self, writing: _Writing, report: Report) -> None:
+        name = report_file_name(writing.invitation_id, revision=writing.revision)
+
+        def find() -> str | None:
+            files = self._lever.list_files(writing.opportunity_id)
+            return next((file.id for file in files if file.name == name and file.status != "error"), None)
+
+        def make() -> str:
+            with self._imocha.open_report_pdf(writing.invitation_id, report) as content:
+                return self._lever.upload_file(
+                    writing.opportunity_id, name=name, content=content, perform_as=writing.perform_as
+                ).id
+
+        self._once(writing, "file", make, find)
+
+    def _note(self, writing: _Writing) -> None:
+        invitation_id = writing.invitation_id
+        text = f"The iMocha assessment has ended; its report is in the form and the file (invitation {invitation_id})."
+
+        def find() -> str | None:
+            notes = self._lever.list_notes(writing.opportunity_id)
+            return next((note.id for note in notes if f"(invitation {invitation_id})" in note.value), None)
+
+        def make() -> str:
+            return self._lever.create_note(writing.opportunity_id, text, perform_as=writing.perform_as).id
+
+        self._once(writing, "note", make, find)
+
+    def _once(self, writing: _Writing, step: str, make: Callable[[], str], find: Callable[[], str | None]) -> None:
+        """Do a step once; an adopted attempt may have been written back before the ledger knew of it."""
+        look_first = writing.assessment.adopted and writing.revision == 1
+        self._effects.once(writing.effect(step), writing.item, make, find, look_first=look_first)

@@ -53,6 +53,7 @@ def everywhere(world: World, ledger_url: str, told: Path, logged: str) -> dict[s
     }
 
 
+@pytest.mark.slow
 def test_names_addresses_scores_and_links_are_found_nowhere(
     dags: Any,
     world: World,

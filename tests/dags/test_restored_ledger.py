@@ -14,6 +14,8 @@ from dev import postgres
 from include.sandbox.world import World
 from tests.support import PYTHON
 
+pytestmark = pytest.mark.slow
+
 
 class Story:
     """One candidate, the two DAGs, and a backup of the ledger."""

@@ -36,6 +36,7 @@ def other_url() -> Iterator[str]:
         yield f"{url}/lever/v1"
 
 
+@pytest.mark.slow
 def test_a_wrong_key_for_days_cancels_and_forgets_nobody(stack: Stack, ledger_url: str, other_url: str) -> None:
     shift = timedelta(0)
     stack.clock = lambda: datetime.now(UTC) + shift

@@ -94,6 +94,7 @@ def test_nothing_wrong_is_activated(newcomer: Newcomer) -> None:
     assert newcomer.errors() == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mistake", MISTAKES)
 def test_a_planted_mistake_is_in_the_form_and_comes_back_or_is_mended(newcomer: Newcomer, mistake: str) -> None:
     spoil, check, parts = MISTAKES[mistake]

@@ -15,6 +15,7 @@ from lever_imocha.ledger.tables import metadata
 from sqlalchemy import select, text
 
 from include.sandbox.world import Fault, World
+from tests.airflow_versions import callbacks_know_the_error
 from tests.conftest import HOME
 from tests.support import PYTHON, SQL
 
@@ -53,6 +54,7 @@ def everywhere(world: World, ledger_url: str, told: Path, logged: str) -> dict[s
     }
 
 
+@callbacks_know_the_error
 @pytest.mark.slow
 def test_names_addresses_scores_and_links_are_found_nowhere(
     dags: Any,

@@ -19,7 +19,7 @@ else:
 if SINCE_3_3:
     from airflow.sdk.exceptions import TaskAwaitingInput as WaitsForAnswer
 else:
-    from airflow.sdk.exceptions import TaskDeferred as WaitsForAnswer
+    from airflow.exceptions import TaskDeferred as WaitsForAnswer
 
 __all__ = [
     "CallbackTrigger",

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, TextClause, func, literal_column, or_, select, text, true, update
+from sqlalchemy import Connection, TextClause, and_, func, literal_column, or_, select, text, true, update
 
 from lever_imocha.domain.arrivals import ArrivalFacts
 from lever_imocha.domain.decisions import Action, Outcome, OverLimit, Reason
@@ -199,12 +199,14 @@ class Entries(LedgerPart):
     def of_activation(self) -> Activation | None:
         """Return how far the work has come about those who were there before the activation; None when nobody waits."""
         c, activated = stage_entries.c, select(watermarks.c.at).where(watermarks.c.name == ACTIVATED).scalar_subquery()
+        waits = and_(c.decision == literal_column("'hold'"), c.reason == Reason.LIMIT)
+        were_there = select(func.count()).where(c.entered_at < activated)
+        (waiting,) = self._database.values(were_there.where(waits))
+        if not waiting:  # as nearly always: the index of who is held is enough to know it
+            return None
         sends = c.decision.in_([action for action in Action if action.sends])
-        sent = func.count().filter(or_(sends, c.reason == Reason.ALREADY_HANDLED))
-        waiting = func.count().filter(c.decision == Action.HOLD, c.reason == Reason.LIMIT)
-        query = select(sent.label("sent"), waiting.label("waiting")).where(c.entered_at < activated)
-        (row,) = self._database.rows(query)
-        return Activation(**row._mapping) if row.waiting else None
+        (sent,) = self._database.values(were_there.where(or_(sends, c.reason == Reason.ALREADY_HANDLED)))
+        return Activation(sent=sent, waiting=waiting)
 
     def settle_held(
         self, over_limit: OverLimit, reasons: Collection[Reason], *, opportunity_id: str | None = None

@@ -9,6 +9,8 @@ import pytest
 from fastapi import FastAPI
 from lever_imocha.airflow_compat import SINCE_3_2, SINCE_3_3, stats
 
+ROOT = Path(__file__).parents[1]
+
 if SINCE_3_2:
     from airflow.dag_processing.dagbag import DagBag, sync_bag_to_db
     from airflow.triggers.callback import CallbackTrigger
@@ -36,8 +38,8 @@ callbacks_know_the_error = pytest.mark.skipif(
 )
 
 
-def read_dags(folder: Path | str | None = None) -> Any:
-    """Read the DAG files of a folder; None for the one of the configuration."""
+def read_dags(folder: Path | str = ROOT / "dags") -> Any:
+    """Read the DAG files of a folder."""
     return DagBag(folder, bundle_name="dags-folder") if SINCE_3_2 else DagBag(folder)
 
 

@@ -13,9 +13,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psycopg
 import pytest
+from lever_imocha.errors import LedgerError
 from lever_imocha.ledger.database import engine_for, upgrade
 from lever_imocha.ledger.repository import Ledger
+from sqlalchemy import QueuePool
 
 from include.sandbox.app import create_app
 from include.sandbox.server import serve
@@ -26,11 +29,12 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[1]
 HOME = tempfile.mkdtemp(prefix="airflow")
+(Path(HOME) / "dags").mkdir()
 os.environ.update(  # Airflow reads these when it is imported
     AIRFLOW_HOME=HOME,
     AIRFLOW__CORE__UNIT_TEST_MODE="True",
     AIRFLOW__CORE__LOAD_EXAMPLES="False",
-    AIRFLOW__CORE__DAGS_FOLDER=str(ROOT / "dags"),
+    AIRFLOW__CORE__DAGS_FOLDER=f"{HOME}/dags",  # empty: each `dag.test()` reads and stores all DAGs that are there
     AIRFLOW__CORE__PLUGINS_FOLDER=str(ROOT / "plugins"),
     AIRFLOW__CORE__MIN_SERIALIZED_DAG_UPDATE_INTERVAL="0",  # what is parsed is stored, however often
     AIRFLOW__DATABASE__SQL_ALCHEMY_CONN=f"sqlite:///{HOME}/airflow.db",
@@ -40,9 +44,6 @@ os.environ.update(  # Airflow reads these when it is imported
 
 from dev import postgres
 from tests.support import empty_ledger
-
-if TYPE_CHECKING:
-    from playwright.sync_api import Browser
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -60,7 +61,12 @@ def postgres_url() -> Iterator[str]:
     directory = Path(tempfile.mkdtemp(prefix="pg")) / "d"
     command = [sys.executable, "-m", "dev.postgres", "guard", str(directory)]
     guard = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, start_new_session=True)
-    yield postgres.start(directory)
+    url = postgres.start(directory)
+    with psycopg.connect(url, autocommit=True) as connection:
+        for setting in ("fsync", "full_page_writes", "synchronous_commit"):  # no test outlives a crash of the machine
+            connection.execute(f"ALTER SYSTEM SET {setting} = off")
+        connection.execute("SELECT pg_reload_conf()")
+    yield url
     guard.communicate()
     shutil.rmtree(directory.parent, ignore_errors=True)
 
@@ -79,12 +85,16 @@ def _shared_ledger(postgres_url: str, ledger_template: str) -> str:
 
 
 @pytest.fixture
-def ledger_url(postgres_url: str, _shared_ledger: str) -> str:
-    """An empty ledger. Connections of earlier tests are ended: they may hold locks."""
-    postgres.disconnect(postgres_url, "ledger")
+def ledger_url(_shared_ledger: str) -> str:
+    """An empty ledger. A connection that the test before has left in order is used again."""
     engine = engine_for(_shared_ledger)
-    engine.dispose()
-    empty_ledger(engine)
+    assert isinstance(engine.pool, QueuePool)
+    if engine.pool.checkedin() > 1 or engine.pool.checkedout():
+        engine.dispose()
+    try:
+        empty_ledger(engine)
+    except LedgerError:  # that test has ended the connection
+        empty_ledger(engine)
     return _shared_ledger
 
 
@@ -146,7 +156,5 @@ def chromium() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def ledger(ledger_url: str) -> Iterator[Ledger]:
-    engine = engine_for(ledger_url)
-    yield Ledger(engine=engine)
-    engine.dispose()
+def ledger(ledger_url: str) -> Ledger:
+    return Ledger(engine=engine_for(ledger_url))

@@ -6,7 +6,6 @@ import json
 import time
 from typing import Any
 
-from fastapi.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from include.sandbox.world import Fault, World
@@ -57,19 +56,6 @@ class Faults:
         if self._vendor == "lever":
             return {"code": "Fault", "message": fault.message}
         return {"statusCode": fault.status, "message": fault.message}
-
-
-def too_many(world: World, body: dict[str, Any], *, seconds: int) -> Response:
-    """Make a 429.
-
-    Whether it has a Retry-After header and a JSON body are switches.
-
-    :param seconds: for Retry-After.
-    """
-    headers = {"Retry-After": str(seconds)} if world.switches["retry_after"] else {}
-    if not world.switches["error_json"]:
-        return Response(status_code=429, headers=headers)
-    return JSONResponse(body, 429, headers)
 
 
 def _transport_of(send: Any) -> Any:

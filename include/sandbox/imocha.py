@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 
 from include.sandbox.callbacks import ENDED, call_back, has_report
 from include.sandbox.errors import RefusedError, add_refusals
-from include.sandbox.faults import too_many
+from include.sandbox.gate import Gate, too_many
 from include.sandbox.pdf import report_pdf
 from include.sandbox.world import Invitation, World
 
@@ -44,8 +44,7 @@ def create_imocha(world: World) -> FastAPI:
     app = FastAPI(title="iMocha (sandbox)")
     _add_errors(app)
 
-    @app.middleware("http")
-    async def _check_request(request: Request, call_next: Any) -> Response:
+    def check(request: Request) -> Response | None:
         open_path = "/pdfreport/" in request.url.path
         key = request.headers.get("x-api-key", "")
         if not open_path and not secrets.compare_digest(key.encode(), world.imocha_key.encode()):
@@ -60,9 +59,9 @@ def create_imocha(world: World) -> FastAPI:
             text = f"Rate limit is exceeded. Try again in {seconds} seconds."
             return too_many(world, {"statusCode": 429, "message": text}, seconds=seconds)
         world.expire()
-        response: Response = await call_next(request)
-        return response
+        return None
 
+    app.add_middleware(Gate, check=check)
     _test_routes(app, world)
     _invitation_routes(app, world)
     _result_routes(app, world)

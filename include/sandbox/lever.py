@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import secrets
-from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -12,7 +11,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from include.sandbox.errors import add_refusals
-from include.sandbox.faults import too_many
+from include.sandbox.gate import Gate, too_many
 from include.sandbox.lever_opportunities import add_opportunity_routes
 from include.sandbox.lever_permissions import permission_for
 from include.sandbox.lever_profile import (
@@ -31,8 +30,7 @@ def create_lever(world: World) -> FastAPI:
     app = FastAPI(title="Lever (sandbox)")
     _add_errors(app)
 
-    @app.middleware("http")
-    async def _check_request(request: Request, call_next: Any) -> Response:
+    def check(request: Request) -> Response | None:
         if not _is_known(world, request):
             return JSONResponse({"code": "Unauthorized", "message": "Invalid API key"}, 401)
         if world.switches["rate_limit"] and not world.take_token("lever", a_second=10, burst=20):
@@ -40,9 +38,9 @@ def create_lever(world: World) -> FastAPI:
         path = request.url.path.removeprefix(request.scope.get("root_path", ""))
         if permission_for(request.method, path) in world.lacking_permissions:
             return JSONResponse({"code": "Forbidden", "message": "API key lacks permission"}, 403)
-        response: Response = await call_next(request)
-        return response
+        return None
 
+    app.add_middleware(Gate, check=check)
     add_opportunity_routes(app, world)
     add_template_routes(app, world)
     add_form_routes(app, world)

@@ -19,7 +19,7 @@ ROLES = {"ann": "VIEWER", "bob": "USER", "eve": "OP", "stranger": None}
 """Ann reads; Bob also acts; Eve also sees names; a stranger has an account and no rights."""
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def api_server() -> Iterator[TestClient]:
     from airflow.api_fastapi.app import create_app, purge_cached_app
     from airflow.utils.db import initdb
@@ -60,7 +60,7 @@ def stack(ledger: Ledger, sandbox_world: World, sandbox_url: str) -> Stack:
     )
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def address(api_server: TestClient) -> Iterator[str]:
     """Airflow's API server on a real port."""
     with serve(api_server.app) as url:

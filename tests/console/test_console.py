@@ -20,6 +20,7 @@ from lever_imocha.workflows.doctor.checkup import keep
 from lever_imocha.workflows.doctor.findings import Finding, Level
 from sqlalchemy import select, text
 
+from dev import postgres
 from tests.console.conftest import CONSOLE, LogIn
 from tests.support import PYTHON, SQL
 from tests.workflows.conftest import SETTINGS, Stack
@@ -542,13 +543,16 @@ def test_a_ledger_that_cannot_be_used_is_said_with_what_to_do(
             assert said in answer.text
 
 
-def test_a_ledger_that_takes_no_writes_can_still_be_read(login: LogIn, stack: Stack, ledger_url: str) -> None:
+def test_a_ledger_that_takes_no_writes_can_still_be_read(
+    login: LogIn, stack: Stack, ledger_url: str, postgres_url: str
+) -> None:
     opportunity = stack.candidate(PYTHON, emails=[])
     stack.run_invite()
     owner = engine_for(ledger_url)
     with owner.begin() as connection:
         connection.execute(text("ALTER DATABASE ledger SET default_transaction_read_only = on"))
     try:
+        postgres.disconnect(postgres_url, "ledger")  # only a new connection is read-only
         owner.dispose()
         browser = login("bob")
         assert browser.get(f"{CONSOLE}/people/{opportunity}").status_code == 200
@@ -559,3 +563,4 @@ def test_a_ledger_that_takes_no_writes_can_still_be_read(login: LogIn, stack: St
         with owner.begin() as connection:
             connection.execute(text("SET TRANSACTION READ WRITE"))
             connection.execute(text("ALTER DATABASE ledger RESET default_transaction_read_only"))
+        postgres.disconnect(postgres_url, "ledger")

@@ -43,7 +43,7 @@ os.environ.update(  # Airflow reads these when it is imported
 )
 
 from dev import postgres
-from tests.support import empty_ledger
+from tests.support import allow_turns_at_once, empty_ledger
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -81,7 +81,9 @@ def ledger_template(postgres_url: str) -> str:
 
 @pytest.fixture(scope="session")
 def _shared_ledger(postgres_url: str, ledger_template: str) -> str:
-    return postgres.create_database(postgres_url, "ledger", template=ledger_template)
+    url = postgres.create_database(postgres_url, "ledger", template=ledger_template)
+    allow_turns_at_once(engine_for(url))
+    return url
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import psycopg
-from lever_imocha.ledger.tables import metadata
+from lever_imocha.ledger.tables import SCHEMA, limits, metadata
 from sqlalchemy import Engine, delete, false, func, select, text
 from starlette.applications import Starlette
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -16,6 +16,16 @@ PYTHON, SQL = "iMocha: Python Developer [101]", "iMocha: SQL Basics [102]"
 
 def at_once(_seconds: float) -> None:
     """Wait for no time: what a workflow or a client is given in place of `time.sleep`."""
+
+
+class Unlimited:
+    """No rate limit: what a client is given in place of a limiter."""
+
+    def acquire(self) -> None:
+        """Wait for no turn."""
+
+    def slow_down(self) -> None:
+        """Stay as quick."""
 
 
 def empty_ledger(engine: Engine) -> None:
@@ -37,6 +47,29 @@ _NUMBERED = [(table, column) for table in metadata.sorted_tables for column in t
 _DELETE_ALL = select(
     *(func.setval(f"{table.fullname}_{column.name}_seq", 1, false()) for table, column in _NUMBERED)
 ).add_cte(*(delete(table).cte(table.name) for table in metadata.sorted_tables))
+
+
+TURNS_AT_ONCE = "options=-c%20tests.turns_at_once%3Don"
+"""To be added to the ledger's URL: for sessions of that URL the shared rate limit gives every turn at once."""
+
+
+def allow_turns_at_once(engine: Engine) -> None:
+    """Prepare a ledger for `TURNS_AT_ONCE`: whole DAGs are not tested to see how long they wait for turns."""
+    with engine.begin() as connection:
+        for statement in _TURNS_AT_ONCE:
+            connection.execute(text(statement))
+
+
+_TURNS_AT_ONCE = (
+    f"""
+    CREATE FUNCTION {SCHEMA}.turn_at_once() RETURNS trigger LANGUAGE plpgsql AS
+    $$ BEGIN NEW.turn_at := clock_timestamp() - interval '1 hour'; RETURN NEW; END $$
+    """,
+    f"""
+    CREATE TRIGGER turn_at_once BEFORE INSERT OR UPDATE ON {limits} FOR EACH ROW
+    WHEN (current_setting('tests.turns_at_once', true) = 'on') EXECUTE FUNCTION {SCHEMA}.turn_at_once()
+    """,
+)
 
 
 def end_session(connection: psycopg.Connection[Any], engine: Engine) -> None:

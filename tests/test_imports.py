@@ -6,6 +6,7 @@ import ast
 import re
 import sys
 import tomllib
+from functools import cache
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -35,7 +36,10 @@ def distribution(module: str) -> str:
     for prefix, name in AIRFLOW.items():
         if f"{module}.".startswith(f"{prefix}."):
             return name
-    return canonical(packages_distributions()[module.split(".")[0]][0])
+    return canonical(distributions()[module.split(".")[0]][0])
+
+
+distributions = cache(packages_distributions)  # it reads the metadata of everything that is installed
 
 
 def canonical(name: str) -> str:

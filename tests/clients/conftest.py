@@ -16,12 +16,13 @@ import requests
 from lever_imocha.clients import imocha, lever
 from lever_imocha.clients.imocha import ImochaClient
 from lever_imocha.clients.lever import LeverClient
-from lever_imocha.clients.limits import InProcessLimiter, Limiter
+from lever_imocha.clients.limits import Limiter
 from lever_imocha.clients.server_clock import ServerClock
 from lever_imocha.clients.transport import ApiClient
 from lever_imocha.domain.metrics import Metrics
 
 from include.sandbox.world import World
+from tests.support import Unlimited
 
 Answer = tuple[int, dict[str, str], str | bytes]
 
@@ -127,7 +128,7 @@ def api_client(
         vendor=vendor,
         base_url=base_url,
         session=session,
-        limiter=limiter or InProcessLimiter(1000),
+        limiter=limiter or Unlimited(),
         read_error={"Lever": lever.read_error, "iMocha": imocha.read_error}[vendor],
         sleep=lambda _: None,
         metrics=metrics,

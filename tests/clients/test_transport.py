@@ -32,7 +32,7 @@ from urllib3.connection import HTTPConnection
 from urllib3.exceptions import MaxRetryError, NameResolutionError, NewConnectionError, ProtocolError, ProxyError
 
 from tests.clients.conftest import Vendor
-from tests.support import at_once
+from tests.support import Unlimited, at_once
 
 
 class Thing(BaseModel):
@@ -41,7 +41,7 @@ class Thing(BaseModel):
 
 def client(vendor: Vendor, slept: list[float] | None = None) -> ApiClient:
     return ApiClient(
-        vendor="Lever", base_url=vendor.url, session=requests.Session(), limiter=InProcessLimiter(1000),
+        vendor="Lever", base_url=vendor.url, session=requests.Session(), limiter=Unlimited(),
         read_error=read_error, sleep=(slept if slept is not None else []).append,
     )  # fmt: skip
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from lever_imocha.ledger.database import engine_for
 
 from include.sandbox.world import World
 from tests.airflow_versions import read_dags, synced
+from tests.support import TURNS_AT_ONCE
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -26,12 +28,16 @@ def dags() -> Any:
 
 
 @pytest.fixture
-def world(ledger_url: str, sandbox_world: World, sandbox_url: str, monkeypatch: pytest.MonkeyPatch) -> World:
+def world(ledger_url: str, sandbox_world: World, sandbox_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    """The sandbox behind both connections, and a ledger that lets nobody wait for the rate limit, which neither has."""
     for vendor, path in (("lever", "lever/v1"), ("imocha", "imocha/v3")):
         connection = {"conn_type": vendor, "host": f"{sandbox_url}/{path}", "password": f"{vendor}-key"}
         monkeypatch.setenv(f"AIRFLOW_CONN_{vendor.upper()}_DEFAULT", json.dumps(connection))
-    monkeypatch.setenv("LEVER_IMOCHA_LEDGER", ledger_url)
-    return sandbox_world
+    url = f"{ledger_url}&{TURNS_AT_ONCE}"
+    monkeypatch.setenv("LEVER_IMOCHA_LEDGER", url)
+    sandbox_world.switches["rate_limit"] = False
+    yield sandbox_world
+    engine_for(url).dispose()
 
 
 @pytest.fixture

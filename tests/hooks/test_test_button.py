@@ -51,16 +51,24 @@ def test_airflows_list_of_providers_shows_this_one(api: TestClient) -> None:
     assert "docs" in ours["description"]
 
 
+FORMS = """
+import json
+from airflow.api_fastapi.core_api.services.ui.connections import HookMetaService
+
+print(json.dumps({one.connection_type: one.model_dump(mode="json") for one in HookMetaService.hook_meta_data()}))
+"""
+
+
+@pytest.fixture(scope="module")
+def forms() -> Any:
+    """Read in a process of its own: Airflow 3.1 knows no forms once its list of hooks was asked for something else."""
+    found = subprocess.run([sys.executable, "-c", FORMS], capture_output=True, text=True, check=True)
+    return json.loads(found.stdout.splitlines()[-1])
+
+
 @pytest.mark.parametrize(("vendor", "secret"), [("lever", "Webhook signature tokens"), ("imocha", "Callback secret")])
-def test_the_form_shows_the_port_and_says_why_and_has_the_extras(vendor: str, secret: str) -> None:
-    """A process of its own: Airflow 3.1 knows no forms once its list of hooks was asked for something else."""
-    code = (
-        "from airflow.api_fastapi.core_api.services.ui.connections import HookMetaService\n"
-        f"(form,) = [one for one in HookMetaService.hook_meta_data() if one.connection_type == '{vendor}']\n"
-        "print(form.model_dump_json())"
-    )
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    form = json.loads(found.stdout.splitlines()[-1])
+def test_the_form_shows_the_port_and_says_why_and_has_the_extras(forms: Any, vendor: str, secret: str) -> None:
+    form = forms[vendor]
     port = form["standard_fields"]["port"]
     assert not port["hidden"]
     assert "443" in port["title"]

@@ -37,7 +37,7 @@ from include.sandbox.app import create_app
 from include.sandbox.server import serve
 from include.sandbox.world import World
 from tests.model.model import Candidate, Model
-from tests.support import at_once, empty_ledger
+from tests.support import Unlimited, at_once, empty_ledger
 
 SETTINGS = """
 perform_as: people-ops@example.com
@@ -90,16 +90,6 @@ class InjectedFault:
             self.number -= 1
             if self.number == 0:
                 self.happen()
-
-
-class Unlimited:
-    """No rate limit: the sandbox has none here."""
-
-    def acquire(self) -> None:
-        """At once."""
-
-    def slow_down(self) -> None:
-        """Stay as quick."""
 
 
 class Wire(HTTPAdapter):

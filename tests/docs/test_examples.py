@@ -94,7 +94,10 @@ WAITS = [  # deferred: the first look of each sensor fails, and the triggerer lo
 
 @pytest.mark.parametrize(
     ("deferrable", "with_ledger"),
-    [(True, False), (False, True), *(pytest.param(same, same, marks=pytest.mark.slow) for same in (True, False))],
+    [
+        (False, True),
+        *(pytest.param(*both, marks=pytest.mark.slow) for both in ((True, False), (True, True), (False, False))),
+    ],
 )
 def test_every_operator_and_sensor(
     world: World, tmp_path: Path, ledger_url: str, monkeypatch: pytest.MonkeyPatch, deferrable: bool, with_ledger: bool

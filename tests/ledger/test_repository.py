@@ -286,11 +286,12 @@ def _claim_all(url: str, worker: str) -> list[str]:
     return [key for key in due(ledger) if ledger.queue.claim(key, CANDIDATE_WORK, worker=worker)]
 
 
-def test_several_processes_claim_each_opportunity_once(ledger: Ledger, ledger_url: str) -> None:
+@pytest.mark.parametrize("processes", [2, pytest.param(4, marks=pytest.mark.slow)])
+def test_several_processes_claim_each_opportunity_once(ledger: Ledger, ledger_url: str, processes: int) -> None:
     ledger.entries.record([arrival(f"op{n}") for n in range(50)], seen_by="sweep")
     waiting = due(ledger)
-    with ProcessPoolExecutor(4, mp_context=get_context("spawn")) as pool:
-        taken = [key for part in pool.map(_claim_all, [ledger_url] * 4, "abcd") for key in part]
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+        taken = [key for part in pool.map(_claim_all, [ledger_url] * processes, "abcd") for key in part]
     assert len(waiting) == 50
     assert sorted(taken) == sorted(waiting)
 

@@ -125,7 +125,9 @@ def test_what_the_set_up_has_stored_is_handed_over_by_variables(
     ("given", "line"),
     [
         ({"LEVER_IMOCHA_SETTINGS": "none.yaml"}, "none.yaml: cannot be read"),
-        ({"LEVER_IMOCHA_SETTINGS": "include/lever_imocha.yaml"}, "The ledger has no address"),
+        pytest.param(
+            {"LEVER_IMOCHA_SETTINGS": "include/lever_imocha.yaml"}, "The ledger has no address", marks=pytest.mark.slow
+        ),
     ],
 )
 def test_it_does_not_start_without_what_it_needs(given: dict[str, str], line: str, tmp_path: Path) -> None:

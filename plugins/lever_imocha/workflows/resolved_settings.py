@@ -180,9 +180,13 @@ class _Resolver:
 
 
 def _resolved_rule(key: str, rule: Rule, stages: _Names, postings: _Names, problems: list[str]) -> ResolvedRule:
+    trigger_stage_id = stages.one(rule.trigger_stage, f"{key}.trigger_stage", problems)
+    completed_stage_id = stages.one(rule.completed_stage, f"{key}.completed_stage", problems)
+    if trigger_stage_id and trigger_stage_id == completed_stage_id:
+        problems.append(f"{key}.completed_stage: is the trigger stage itself; write another one")
     return ResolvedRule(
-        trigger_stage_id=stages.one(rule.trigger_stage, f"{key}.trigger_stage", problems),
-        completed_stage_id=stages.one(rule.completed_stage, f"{key}.completed_stage", problems),
+        trigger_stage_id=trigger_stage_id,
+        completed_stage_id=completed_stage_id,
         form_template=rule.form_template,
         posting_ids=tuple(
             posting_id for name in rule.postings for posting_id in postings.all(name, f"{key}.postings", problems)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 
-from lever_imocha.domain.lever import User
+from lever_imocha.domain.lever import Posting, User
 from lever_imocha.domain.names import Named, ambiguous, ids_of, near_misses, not_there
+from lever_imocha.domain.written import plain
 from lever_imocha.errors import SettingsError
+from lever_imocha.settings import Rule
 from lever_imocha.workflows.doctor.facts import Facts
 from lever_imocha.workflows.doctor.findings import Finding, Level, error, ok, warning
 from lever_imocha.workflows.form_templates import FormTemplates
@@ -63,6 +65,45 @@ def check_names(facts: Facts) -> Iterator[Finding]:
             yield finding
     if good:
         yield ok(f"in Lever: {', '.join(good)}")
+    rules = facts.settings().rules
+    postings = facts.postings() if any(rule.postings for rule in rules) else []
+    yield from judged_rules(rules, facts.stages(), postings)
+
+
+def judged_rules(rules: Sequence[Rule], stages: Sequence[Named], postings: Sequence[Posting]) -> Iterator[Finding]:
+    """Say which rules lead nowhere: back to their own stage, to a closed posting, or nobody is left for them."""
+    matched = [
+        (
+            {*(ids_of(rule.trigger_stage, stages) or [rule.trigger_stage])},
+            {one for name in rule.postings for one in ids_of(name, postings) or [name]},
+            {*map(plain, rule.tags)},
+        )
+        for rule in rules
+    ]
+    for index, (rule, (stage, only, tags)) in enumerate(zip(rules, matched, strict=True)):
+        if stage.intersection(ids_of(rule.completed_stage, stages)):
+            yield error(
+                f"rules[{index}]: trigger_stage and completed_stage are the same stage: nobody gets any further",
+                f"{_FILE}: write another completed_stage",
+            )
+        if only and all(posting.state == "closed" for posting in postings if posting.id in only):
+            yield warning(
+                f"rules[{index}].postings: {', '.join(rule.postings)}: closed in Lever, nobody applies any more",
+                f"{_FILE}: write the posting that is open, or take the rule out",
+            )
+        for before, (its_stage, its_postings, its_tags) in enumerate(matched[:index]):
+            if its_stage == stage and _covers(its_postings, only) and _covers(its_tags, tags):
+                yield error(
+                    f"rules[{index}] never counts: the first rule that matches does, and rules[{before}] matches"
+                    " everybody whom it is about",
+                    f"{_FILE}: move it before rules[{before}], or take one of the two out",
+                )
+                break
+
+
+def _covers(wide: Collection[str], narrow: Collection[str]) -> bool:
+    """Return whether what one rule asks for includes what another does; one that asks for nothing includes all."""
+    return not wide or (bool(narrow) and set(narrow) <= set(wide))
 
 
 def _names(facts: Facts) -> Iterator[Finding]:

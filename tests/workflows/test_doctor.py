@@ -18,7 +18,7 @@ from lever_imocha.webhooks.context import ReceiverContext
 from lever_imocha.workflows.doctor.checkup import CHECKS
 from lever_imocha.workflows.doctor.findings import Level, of_level
 from lever_imocha.workflows.doctor.machine import judged_paused
-from lever_imocha.workflows.doctor.permissions import READS
+from lever_imocha.workflows.doctor.permissions import FOR_ALL, FOR_NOTES
 from lever_imocha.workflows.doctor.vendors import judged_clock
 from lever_imocha.workflows.doctor.writes import TAG
 from sqlalchemy import text
@@ -54,7 +54,7 @@ def test_nothing_is_wrong_with_a_good_account_and_nothing_is_written(account: Ac
     assert account.stack.ledger.cache.get(ACCOUNT) is None
 
 
-READ_LABELS = [read.permission.label for read in READS if read.permission.seen]
+READ_LABELS = [one.label for one in FOR_ALL + FOR_NOTES if one.attempt and one.seen]
 
 
 @pytest.mark.parametrize("label", READ_LABELS)

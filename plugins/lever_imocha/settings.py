@@ -6,9 +6,11 @@ Names only: stages, templates and users are given as recruiters know them and be
 from __future__ import annotations
 
 import difflib
+import json
 import os
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import urlsplit
@@ -277,6 +279,13 @@ class Settings(_Section):
     retention: RetentionSettings = RetentionSettings()
     alerts: AlertSettings = AlertSettings()
 
+    @property
+    def fingerprints(self) -> dict[str, str]:
+        """A short hash of what each part says, by its key; none of what may have addresses. Defaults count as not said."""
+        said = self.model_dump(mode="json", exclude={"perform_as", "alerts"}, exclude_defaults=True)
+        said |= {f"rules[{index}]": rule for index, rule in enumerate(said.pop("rules", ()))}
+        return {key: sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:12] for key, value in said.items()}
+
     @field_validator("public_url")
     @classmethod
     def _is_encrypted(cls, value: str | None) -> str | None:
@@ -401,6 +410,14 @@ def settings_path() -> Path:
         (p / "lever_imocha.yaml" for p in places if (p / "lever_imocha.yaml").is_file()),
         places[-1] / "lever_imocha.yaml",
     )
+
+
+def settings_changed(path: Path | None = None) -> datetime | None:
+    """Return when the settings file was changed last; None when there is none."""
+    try:
+        return datetime.fromtimestamp((path or settings_path()).stat().st_mtime, UTC)
+    except OSError:
+        return None
 
 
 def load_settings(path: Path | None = None) -> Settings:

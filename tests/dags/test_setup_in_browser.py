@@ -145,7 +145,7 @@ def answer(page: Page, airflow: Airflow, run: str, *, dag: str, task: str, butto
     """
     airflow.until_asked(dag, run, task)
     page.goto(f"{airflow.url}/dags/{dag}/runs/{run}/tasks/{task}/required_actions")
-    pressed = page.get_by_test_id(f"hitl-option-{button}")
+    pressed = page.get_by_role("button", name=button, exact=True)
     pressed.wait_for()
     for field, words in chosen.items():
         page.locator(f"#element_{field}").click()

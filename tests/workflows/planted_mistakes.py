@@ -73,6 +73,7 @@ class Account:
     def facts(self) -> Facts:
         sources = Sources(
             settings=lambda: parse_settings(self.text),
+            settings_changed=lambda: None,
             lever=lambda: self.stack.lever,
             imocha=lambda: self.stack.imocha,
             ledger=lambda: engine_for(self.url),
@@ -165,6 +166,11 @@ def _template_of_something_else(account: Account) -> None:
 def _other_callback_secret(account: Account) -> None:
     value = {"at": datetime.now(UTC).isoformat(), "why": "unknown callback token"}
     account.stack.ledger.cache.put("webhooks.refused.imocha", value)
+
+
+def _swept_with_other_settings(account: Account) -> None:
+    account.stack.settings = parse_settings(f"{account.text}limits: {{per_hour: 7}}\nrules: [{{delay: 60}}]\n")
+    account.stack.run_invite()
 
 
 def _fixed_link(account: Account) -> None:
@@ -473,6 +479,11 @@ MISTAKES: dict[str, tuple[Spoil, str, tuple[str, ...]]] = {
         lambda a: a.given.update(imocha=lambda: imocha_client(f"{a.sandbox_url}/imocha/v3/tests")),
         "iMocha key",
         ("what answers at the host of connection imocha_default is not iMocha's API", "https://apiv3.imocha.io/v3"),
+    ),
+    "another machine has another settings file": (
+        _swept_with_other_settings,
+        "settings file",
+        ("read another settings file than the one that is read here: it differs in limits and 1 more", "the same file"),
     ),
     "somebody else uses the key": (_slowed, "one key, one use", ("another installation or program", "key of its own")),
 }

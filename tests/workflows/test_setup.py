@@ -48,6 +48,7 @@ class Installation:
         return Facts(
             Sources(
                 settings=lambda: load_settings(self.path),
+                settings_changed=lambda: None,
                 lever=lambda: self.stack.lever,
                 imocha=lambda: self.stack.imocha,
                 ledger=self._ledger,

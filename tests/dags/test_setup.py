@@ -15,7 +15,7 @@ import pytest
 from airflow.providers.common.compat.sdk import DagRunTriggerException
 from airflow.sdk.execution_time.comms import CreateHITLDetailPayload
 from fastapi import FastAPI, Header, HTTPException
-from lever_imocha.airflow_compat import AirflowSkipException
+from lever_imocha.airflow_compat import SINCE_3_2, AirflowSkipException
 from lever_imocha.errors import SettingsError
 from lever_imocha.ledger.database import check_schema, engine_for
 from lever_imocha.operators.deactivation import (
@@ -133,6 +133,11 @@ def test_stop_changes_nothing(world: World, settings: Callable[[str], None]) -> 
 
 def again(answer: dict[str, Any]) -> LookAgainOperator:
     return LookAgainOperator(task_id="look_again", answer=answer, trigger_dag_id="lever_imocha_setup")
+
+
+def test_on_airflow_3_1_a_form_of_four_buttons_would_show_none() -> None:
+    buttons = ChooseOperator(task_id="choose").options
+    assert buttons == ([ACTIVATE, SAVE, AGAIN, STOP] if SINCE_3_2 else [ACTIVATE, SAVE, AGAIN])
 
 
 def test_look_again_starts_a_run_that_begins_with_the_same_answer(

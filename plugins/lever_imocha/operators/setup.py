@@ -9,7 +9,7 @@ from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOpe
 from airflow.sdk import Param
 from airflow.sdk.definitions.param import ParamsDict
 
-from lever_imocha.airflow_compat import AirflowSkipException
+from lever_imocha.airflow_compat import MOST_BUTTONS, AirflowSkipException
 from lever_imocha.errors import SettingsError, listed
 from lever_imocha.operators.assessment import AssessmentOperator
 from lever_imocha.operators.doctor import paused_in
@@ -37,7 +37,8 @@ class ChooseOperator(HITLOperator):
     def __init__(
         self, *, lever_conn_id: str = "lever_default", imocha_conn_id: str = "imocha_default", **kwargs: Any
     ) -> None:
-        super().__init__(subject="Set up Lever and iMocha", options=[ACTIVATE, SAVE, AGAIN, STOP], **kwargs)
+        buttons = [ACTIVATE, SAVE, AGAIN, STOP][:MOST_BUTTONS]
+        super().__init__(subject="Set up Lever and iMocha", options=buttons, **kwargs)
         self.lever_conn_id, self.imocha_conn_id = lever_conn_id, imocha_conn_id
 
     @without_traceback

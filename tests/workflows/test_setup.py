@@ -281,13 +281,15 @@ def test_a_new_rule_is_added_once_and_where_it_counts(new: Installation) -> None
     for _ in range(2):
         new.run(of_posting)
         assert load_settings(new.path).rules[1:] == (first,)
-    of_stage = new.answer(rule=NEW_RULE, trigger_stage="offer", form_template="new")
+    of_stage = new.answer(rule=NEW_RULE, trigger_stage="offer", only_posting=posting["id"])
     for _ in range(2):
         new.run(of_stage)
-        rules = load_settings(new.path).rules
-        assert [(rule.trigger_stage, rule.postings) for rule in rules] == [
-            ("Assessment", (posting["text"],)), ("Assessment", ()), ("Offer", ()),
-        ]  # fmt: skip
+    for_all = new.answer(rule=NEW_RULE, trigger_stage="offer")
+    for _ in range(2):
+        new.run(for_all)
+    assert [(rule.trigger_stage, rule.postings) for rule in load_settings(new.path).rules] == [
+        ("Assessment", (posting["text"],)), ("Assessment", ()), ("Offer", (posting["text"],)), ("Offer", ()),
+    ]  # fmt: skip
     assert [line for line in before.splitlines() if line not in new.path.read_text().splitlines()] == []
 
 

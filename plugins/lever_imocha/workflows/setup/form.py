@@ -135,8 +135,9 @@ def fields(facts: Facts, rule: str = FIRST_RULE) -> list[Dropdown]:
         ),
         Dropdown(
             "only_posting", "Only for posting", "Who did not apply to it is not invited by this rule",
-            {AS_IT_IS: f"as it is: {_postings_of(shown)}"} | ({EVERY: "all postings"} if shown.postings else {})
-            | _named(facts.postings()), AS_IT_IS,
+            ({AS_IT_IS: f"as it is: {_postings_of(shown)}"} if rule in rules else {})
+            | ({EVERY: "all postings"} if shown.postings or rule not in rules else {}) | _named(facts.postings()),
+            AS_IT_IS if rule in rules else EVERY,
         ),
         Dropdown(
             "acting_user", "Acting user", "In whose name is written to Lever",

@@ -291,7 +291,7 @@ class Settings(_Section):
     def _is_encrypted(cls, value: str | None) -> str | None:
         if value and not value.startswith("https://") and not is_loopback(urlsplit(value).hostname):
             raise ValueError("it must start with https://; http:// is for this machine alone")
-        if value and re.search(r"/lever-imocha\b|[?#]", value):
+        if value and re.search(r"/lever-imocha(/|$)|[?#]", value):
             raise ValueError("leave out what comes after the host: /lever-imocha/... is put behind it here")
         return value
 

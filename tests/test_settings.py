@@ -95,6 +95,15 @@ def test_the_public_url_is_encrypted_or_on_this_machine(url: str) -> None:
         ),
         (GOOD + "retention: {people: P7D}", "x.yaml: retention.people: 'P7D' cannot be used: Input should be greater"),
         ("a: [", "x.yaml line 1: is not YAML"),
+        ("a:\n\tb: 1", "x.yaml line 2: is not YAML"),
+        (GOOD + "poll: {}\nrules: []\npoll: {}", 'x.yaml line 4: "poll" is there twice; put what belongs to it'),
+        (GOOD + "poll: {schedule: '0 */5 * * * *'}", "x.yaml: poll.schedule: '0 */5 * * * *' cannot be used: write a"),
+        (GOOD + "write_back: {tags: ['imocha - done']}", "x.yaml: write_back.tags: 'imocha - done' asks for a test"),
+        (GOOD + "rules: [{tests: [Python]}]", "x.yaml: rules[0].tests[0]: 'Python' cannot be used: it must be a whole"),
+        (
+            GOOD + "public_url: https://x.example/lever-imocha/webhooks/lever",
+            "x.yaml: public_url: 'https://x.example/lever-imocha/webhooks/lever' cannot be used: leave out",
+        ),
         ("- a", "x.yaml: must be a list of `key: value`, starting with perform_as"),
     ],
 )
@@ -121,6 +130,15 @@ def test_the_variable_names_another_file_and_a_missing_one_says_so(
     assert schedule() == "*/5 * * * *"
     (tmp_path / "none.yaml").write_text(GOOD + "poll: {schedule: '*/2 * * * *'}")
     assert schedule() == "*/2 * * * *"
+
+
+def test_a_file_of_another_encoding_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "x.yaml"
+    path.write_text(GOOD, encoding="utf-16")
+    with pytest.raises(SettingsError, match="is not UTF-8; save it with this encoding"):
+        load_settings(path)
+    path.write_text(GOOD, encoding="utf-8-sig")
+    assert load_settings(path).perform_as == "ops@example.com"
 
 
 def test_without_the_variable_it_is_the_projects_file(monkeypatch: pytest.MonkeyPatch) -> None:

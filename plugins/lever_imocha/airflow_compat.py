@@ -46,7 +46,11 @@ else:
     else:
         from airflow.stats import Stats as stats  # noqa: N813
 
+MOST_BUTTONS = 4 if SINCE_3_2 else 3
+"""How many buttons a form may have: Airflow 3.1 shows none where there are four, and a list of all where there are more."""
+
 __all__ = [
+    "MOST_BUTTONS",
     "SINCE_3_2",
     "SINCE_3_3",
     "AirflowFailException",

@@ -6,20 +6,24 @@ Names only: stages, templates and users are given as recruiters know them and be
 from __future__ import annotations
 
 import difflib
+import json
 import os
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
-import yaml
 from croniter import CroniterBadDateError, croniter
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+from ruamel.yaml import YAML
+from ruamel.yaml.constructor import DuplicateKeyError
+from ruamel.yaml.error import YAMLError
 
 from lever_imocha.domain.hosts import is_loopback
 from lever_imocha.domain.lever import Origin
-from lever_imocha.domain.tags import is_status_tag
+from lever_imocha.domain.tags import TagScheme, is_status_tag, wanted_tests
 from lever_imocha.errors import SettingsError
 
 SETTINGS_VARIABLE = "LEVER_IMOCHA_SETTINGS"
@@ -173,7 +177,7 @@ class PollSettings(_Section):
     @field_validator("schedule")
     @classmethod
     def _cron(cls, value: str) -> str:
-        if not croniter.is_valid(value):
+        if not croniter.is_valid(value) or (len(value.split()) != 5 and not value.startswith("@")):
             raise ValueError("write a cron expression of five fields, e.g. '*/5 * * * *'")
         try:
             croniter(value).get_next()
@@ -275,11 +279,20 @@ class Settings(_Section):
     retention: RetentionSettings = RetentionSettings()
     alerts: AlertSettings = AlertSettings()
 
+    @property
+    def fingerprints(self) -> dict[str, str]:
+        """A short hash of what each part says, by its key; none of what may have addresses. Defaults count as not said."""
+        said = self.model_dump(mode="json", exclude={"perform_as", "alerts"}, exclude_defaults=True)
+        said |= {f"rules[{index}]": rule for index, rule in enumerate(said.pop("rules", ()))}
+        return {key: sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:12] for key, value in said.items()}
+
     @field_validator("public_url")
     @classmethod
     def _is_encrypted(cls, value: str | None) -> str | None:
         if value and not value.startswith("https://") and not is_loopback(urlsplit(value).hostname):
             raise ValueError("it must start with https://; http:// is for this machine alone")
+        if value and re.search(r"/lever-imocha(/|$)|[?#]", value):
+            raise ValueError("leave out what comes after the host: /lever-imocha/... is put behind it here")
         return value
 
     @model_validator(mode="after")
@@ -299,11 +312,16 @@ class Settings(_Section):
                 if is_status_tag(tag):
                     raise ValueError(f"{key}: {tag!r} is one of our own status tags; choose another tag")
         for tag in self.write_back.tags:
-            if tag in self.tags.map or tag.startswith(self.tags.prefix):
+            if wanted_tests([tag], TagScheme(prefix=self.tags.prefix, mapping=self.tags.map)):
                 raise ValueError(f"write_back.tags: {tag!r} asks for a test; choose a tag without the prefix")
         return self
 
 
+_MEANT = {
+    "string_too_short": "it must not be empty",
+    "tuple_type": "it must be a list, in brackets and with commas: [first, second]",
+    "int_parsing": "it must be a whole number; tests and time zones have iMocha's numbers",
+}
 _WANTED = {
     "perform_as": "it must be an e-mail address",
     "public_url": "it must be a web address, e.g. https://airflow.example.com",
@@ -324,10 +342,8 @@ def _known_keys(location: tuple[int | str, ...]) -> list[str]:
 
 
 def _wanted(error: Any) -> str:
-    if error["type"] == "string_too_short":
-        return "it must not be empty"
-    if error["type"] == "tuple_type":
-        return "it must be a list, in brackets and with commas: [first, second]"
+    if error["type"] in _MEANT:
+        return _MEANT[error["type"]]
     named = _WANTED.get(".".join(map(str, error["loc"]))) if error["type"] == "string_pattern_mismatch" else None
     return named or str(error["msg"]).removeprefix("Value error, ")
 
@@ -358,13 +374,15 @@ def parse_settings(text: str, *, source: str = "settings") -> Settings:
 
 def _mapping(text: str, source: str) -> dict[str, Any]:
     try:
-        data = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f" line {mark.line + 1}" if mark else ""
-        raise SettingsError(
-            [f"{source}{where}: is not YAML ({getattr(error, 'problem', 'unreadable')}); mend it"]
-        ) from None
+        data = YAML(typ="safe", pure=True).load(text)
+    except YAMLError as error:
+        mark, problem = getattr(error, "problem_mark", None), str(getattr(error, "problem", "unreadable"))
+        where = f"{source} line {mark.line + 1}" if mark else source
+        if isinstance(error, DuplicateKeyError):
+            key = problem.partition(" with value ")[0].removeprefix("found duplicate key ")
+            raise SettingsError([f"{where}: {key} is there twice; put what belongs to it in one place"]) from None
+        fix = "indent with blanks, not with tabs" if "\\t" in problem else "mend it"
+        raise SettingsError([f"{where}: is not YAML ({problem}); {fix}"]) from None
     if data is None:
         data = {}
     if not isinstance(data, dict):
@@ -394,6 +412,14 @@ def settings_path() -> Path:
     )
 
 
+def settings_changed(path: Path | None = None) -> datetime | None:
+    """Return when the settings file was changed last; None when there is none."""
+    try:
+        return datetime.fromtimestamp((path or settings_path()).stat().st_mtime, UTC)
+    except OSError:
+        return None
+
+
 def load_settings(path: Path | None = None) -> Settings:
     """Read and check the settings file.
 
@@ -415,7 +441,9 @@ def load_alerts(path: Path | None = None) -> AlertSettings:
 def _read(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError:
+        raise SettingsError([f"{path}: is not UTF-8; save it with this encoding"]) from None
+    except OSError as error:
         raise SettingsError(
             [f"{path}: cannot be read ({type(error).__name__}); write it, or let {SETTINGS_VARIABLE} name another file"]
         ) from None

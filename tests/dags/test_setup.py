@@ -15,7 +15,7 @@ import pytest
 from airflow.providers.common.compat.sdk import DagRunTriggerException
 from airflow.sdk.execution_time.comms import CreateHITLDetailPayload
 from fastapi import FastAPI, Header, HTTPException
-from lever_imocha.airflow_compat import AirflowSkipException
+from lever_imocha.airflow_compat import SINCE_3_2, AirflowSkipException
 from lever_imocha.errors import SettingsError
 from lever_imocha.ledger.database import check_schema, engine_for
 from lever_imocha.operators.deactivation import (
@@ -55,9 +55,13 @@ def callback_secret(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW_VAR_LEVER_IMOCHA_CALLBACK_SECRET", "the-callback-secret-of-before")
 
 
-def context(*, paused: bool = False) -> dict[str, Any]:
-    """What the tasks ask Airflow."""
-    return {"ti": SimpleNamespace(get_dag=lambda _dag: SimpleNamespace(is_paused=paused))}
+def context(*, paused: bool = False, before: dict[str, Any] | None = None) -> dict[str, Any]:
+    """What the tasks ask Airflow.
+
+    :param before: what was chosen in the run that has started this one.
+    """
+    run = SimpleNamespace(conf={"answer": before} if before else None)
+    return {"ti": SimpleNamespace(get_dag=lambda _dag: SimpleNamespace(is_paused=paused)), "dag_run": run}
 
 
 def pressed(world: World, button: str, **given: Any) -> dict[str, Any]:
@@ -114,8 +118,8 @@ def confirm(
     return shown.body, ConfirmOperator(task_id="confirm", answer=answer).execute_complete(task, event)
 
 
-def choose(event: dict[str, Any]) -> dict[str, Any]:
-    return ChooseOperator(task_id="choose").execute_complete(context(), event)
+def choose(event: dict[str, Any], before: dict[str, Any] | None = None) -> dict[str, Any]:
+    return ChooseOperator(task_id="choose").execute_complete(context(before=before), event)
 
 
 def test_stop_changes_nothing(world: World, settings: Callable[[str], None]) -> None:
@@ -129,6 +133,11 @@ def test_stop_changes_nothing(world: World, settings: Callable[[str], None]) -> 
 
 def again(answer: dict[str, Any]) -> LookAgainOperator:
     return LookAgainOperator(task_id="look_again", answer=answer, trigger_dag_id="lever_imocha_setup")
+
+
+def test_on_airflow_3_1_a_form_of_four_buttons_would_show_none() -> None:
+    buttons = ChooseOperator(task_id="choose").options
+    assert buttons == ([ACTIVATE, SAVE, AGAIN, STOP] if SINCE_3_2 else [ACTIVATE, SAVE, AGAIN])
 
 
 def test_look_again_starts_a_run_that_begins_with_the_same_answer(
@@ -145,6 +154,20 @@ def test_look_again_starts_a_run_that_begins_with_the_same_answer(
     fields = {field.name: field.default for field in form_of(facts_of(), before=answer).fields}
     assert fields["completed_stage"] == "offer"
     assert fields["trigger_stage"] == world.stage_id("Recruiter screen")
+
+
+def test_another_rule_is_shown_before_anything_is_done_about_it(world: World, settings: Callable[[str], None]) -> None:
+    world.switches["rate_limit"] = False
+    settings("perform_as: people-ops@example.com\nrules: [{}, {trigger_stage: Offer, tests: [101]}]\n")
+    other = choose(pressed(world, ACTIVATE, rule="1", told="note"))
+    assert (other["button"], other["rule"], other["told"]) == (AGAIN, "1", "note")
+    form = form_of(facts_of(), before=other)
+    assert form.text.startswith("Nothing was made: here are the lists of the rule that you chose.")
+    shown = {field.name: field.default for field in form.fields}
+    assert (shown["rule"], shown["trigger_stage"], shown["told"]) == ("1", world.stage_id("Offer"), "note")
+    answer = choose(pressed(world, SAVE, rule="1", trigger_stage=world.stage_id("Offer")), before=other)
+    assert (answer["button"], answer["rule"]) == (SAVE, "1")
+    assert choose(pressed(world, STOP, rule="0"), before=other)["button"] == STOP
 
 
 def test_an_answer_holds_ids_only(world: World, settings: Callable[[str], None]) -> None:
@@ -180,7 +203,7 @@ def test_the_form_shows_the_table_and_without_lever_offers_nothing(
     world.switches["rate_limit"] = False
     form = form_of(facts_of(), before={})
     assert "| warning tests without tag | 2 active tests have no tag in Lever" in form.text
-    assert len(form.fields) == 7
+    assert len(form.fields) == 9
     world.lever_key = "another"
     form = form_of(facts_of(), before={})
     assert "| **error** Lever key | Lever does not accept the API key" in form.text

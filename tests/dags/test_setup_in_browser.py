@@ -145,10 +145,10 @@ def answer(page: Page, airflow: Airflow, run: str, *, dag: str, task: str, butto
     """
     airflow.until_asked(dag, run, task)
     page.goto(f"{airflow.url}/dags/{dag}/runs/{run}/tasks/{task}/required_actions")
-    pressed = page.get_by_test_id(f"hitl-option-{button}")
+    pressed = page.get_by_role("button", name=button, exact=True)
     pressed.wait_for()
     for field, words in chosen.items():
-        page.locator(f"#element_{field}").click()
+        page.locator(f'#element_{field}, [id="select:element_{field}:trigger"]').first.click()  # the latter on 3.1
         page.get_by_role("option", name=words, exact=True).click()
     said = page.locator("body").inner_text()
     pressed.click()

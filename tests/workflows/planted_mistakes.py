@@ -22,12 +22,16 @@ from lever_imocha.workflows.doctor.facts import Facts, Sources
 from lever_imocha.workflows.doctor.findings import Finding, Level, of_level
 from sqlalchemy import delete
 
+from tests.clients.conftest import imocha_client, lever_client
 from tests.support import PYTHON, SQL
 from tests.workflows.conftest import Stack
 
 TOKEN = "0123456789abcdef0123"
 HOOKS = "http://127.0.0.1:9"
 ON = dict.fromkeys(("lever_imocha_invite", "lever_imocha_write_back"), False)
+
+
+Spoil = Callable[["Account"], Any]
 
 
 def raising(error: Exception) -> Callable[[], Any]:
@@ -45,6 +49,7 @@ class Account:
     sandbox_url: str
     url: str
     settings: str = ""
+    public_url: str = HOOKS
     given: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -63,11 +68,12 @@ class Account:
     @property
     def text(self) -> str:
         """The settings file's."""
-        return f"perform_as: people-ops@example.com\npublic_url: {HOOKS}\n{self.settings}"
+        return f"perform_as: people-ops@example.com\npublic_url: {self.public_url}\n{self.settings}"
 
     def facts(self) -> Facts:
         sources = Sources(
             settings=lambda: parse_settings(self.text),
+            settings_changed=lambda: None,
             lever=lambda: self.stack.lever,
             imocha=lambda: self.stack.imocha,
             ledger=lambda: engine_for(self.url),
@@ -135,6 +141,38 @@ def _other_address(account: Account) -> None:
     account.register("candidateStageChange", url="https://old.example.com/hook")
 
 
+def _also_at(url: str) -> Spoil:
+    return lambda account: account.register("candidateStageChange", url=url)
+
+
+def _rules(*rules: str) -> Spoil:
+    return lambda account: setattr(account, "settings", f"rules: [{', '.join(rules)}]\n")
+
+
+def _same_stage_by_id(account: Account) -> None:
+    _rules(f"{{completed_stage: {account.world.stage_id('Assessment')}}}")(account)
+
+
+def _posting_closed(account: Account) -> None:
+    account.world.postings[0]["state"] = "closed"
+    _rules("{postings: [Python Engineer]}")(account)
+
+
+def _template_of_something_else(account: Account) -> None:
+    (template,) = account.world.templates.values()
+    template["fields"] = [{"id": "f", "type": "text", "text": "Feedback", "required": False}]
+
+
+def _other_callback_secret(account: Account) -> None:
+    value = {"at": datetime.now(UTC).isoformat(), "why": "unknown callback token"}
+    account.stack.ledger.cache.put("webhooks.refused.imocha", value)
+
+
+def _swept_with_other_settings(account: Account) -> None:
+    account.stack.settings = parse_settings(f"{account.text}limits: {{per_hour: 7}}\nrules: [{{delay: 60}}]\n")
+    account.stack.run_invite()
+
+
 def _fixed_link(account: Account) -> None:
     account.world.links[101]["invitationSchedule"] = {
         "scheduleType": "fixed", "scheduleDetails": {"endDateTime": "2026-01-31T00:00:00Z"},
@@ -158,8 +196,6 @@ def _slowed(account: Account) -> None:
     limiter.acquire()
     limiter.slow_down()
 
-
-Spoil = Callable[[Account], Any]
 
 MISTAKES: dict[str, tuple[Spoil, str, tuple[str, ...]]] = {
     "wrong Lever key": (
@@ -347,6 +383,107 @@ MISTAKES: dict[str, tuple[Spoil, str, tuple[str, ...]]] = {
         lambda a: setattr(a, "settings", 'tags: {map: {"iMocha: complete": 101}}\n'),
         "settings file",
         ("is one of our own status tags",),
+    ),
+    "trigger stage is the completed stage, by its id": (
+        _same_stage_by_id,
+        "stages, postings",
+        ("rules[0]: trigger_stage and completed_stage are the same stage", "write another completed_stage"),
+    ),
+    "rule behind one that takes everybody": (
+        _rules("{}", "{postings: [Python Engineer], tests: [102]}"),
+        "stages, postings",
+        ("rules[1] never counts", "rules[0] matches everybody", "move it before rules[0]"),
+    ),
+    "rule behind one with its posting, and another": (
+        _rules("{postings: [Python Engineer]}", "{postings: [Python Engineer], tags: [Senior]}"),
+        "stages, postings",
+        ("rules[1] never counts", "move it before rules[0]"),
+    ),
+    "posting closed": (
+        _posting_closed,
+        "stages, postings",
+        ("rules[0].postings: Python Engineer: closed in Lever", "write the posting that is open"),
+    ),
+    "template of something else": (
+        _template_of_something_else,
+        "form template",
+        ("'iMocha Assessment' has none of our fields", "write_back.update_template: true", "add to it in Lever"),
+    ),
+    "webhook registered twice": (
+        _also_at(f"{HOOKS}/lever-imocha/webhooks/lever"),
+        "webhooks",
+        ("more than one webhook of Lever for Candidate stage change", "run lever_imocha_deactivate, then"),
+    ),
+    "webhook of an old address": (
+        _also_at("https://old.example.com/lever-imocha/webhooks/lever"),
+        "webhooks",
+        ("a webhook of Lever leads to old.example.com: an old address", "Webhooks: delete it"),
+    ),
+    "webhook of iMocha's own integration": (
+        _also_at("https://integration.imocha.io/lever/hook"),
+        "webhooks",
+        ("a webhook of Lever leads to iMocha's own integration", "which invites, too", "delete it"),
+    ),
+    "callback secret changed": (
+        _other_callback_secret,
+        "deliveries",
+        (
+            "deliveries in the name of iMocha are refused: unknown callback token",
+            "the secret that Airflow has",
+            "sweep",
+        ),
+    ),
+    "settings: whole address as public_url": (
+        lambda a: setattr(a, "public_url", f"{HOOKS}/lever-imocha/webhooks/lever"),
+        "settings file",
+        ("public_url: ", "leave out what comes after the host"),
+    ),
+    "settings: cron expression with seconds": (
+        lambda a: setattr(a, "settings", "poll: {schedule: '0 */5 * * * *'}\n"),
+        "settings file",
+        ("poll.schedule: '0 */5 * * * *' cannot be used: write a cron expression of five fields",),
+    ),
+    "settings: time zone by its name": (
+        lambda a: setattr(a, "settings", "rules: [{time_zone_id: Asia/Kolkata}]\n"),
+        "settings file",
+        (
+            "rules[0].time_zone_id: 'Asia/Kolkata' cannot be used: it must be a whole number; tests and time zones have iMocha's",
+        ),
+    ),
+    "settings: tag of the report asks for a test": (
+        lambda a: setattr(a, "settings", "write_back: {tags: ['imocha: done']}\n"),
+        "settings file",
+        ("write_back.tags: 'imocha: done' asks for a test",),
+    ),
+    "settings: indented with tabs": (
+        lambda a: setattr(a, "settings", "rules:\n\t- trigger_stage: Assessment\n"),
+        "settings file",
+        ("line 4: is not YAML", "indent with blanks, not with tabs"),
+    ),
+    "settings: a section twice": (
+        lambda a: setattr(a, "settings", "rules: [{tests: [101]}]\npoll: {}\nrules: [{tests: [102]}]\n"),
+        "settings file",
+        ('line 5: "rules" is there twice', "in one place"),
+    ),
+    "settings: two mistakes in one rule": (
+        _rules("{retake: twice, valdity_days: 7}"),
+        "settings file",
+        ("rules[0].valdity_days: there is no such setting; did you mean 'validity_days'?",),
+    ),
+    "host without its path": (
+        lambda a: a.given.update(lever=lambda: lever_client(f"{a.sandbox_url}/lever")),
+        "Lever key",
+        ("what answers at the host of connection lever_default is not Lever's API", "https://api.lever.co/v1"),
+    ),
+    "host with a path too many": (
+        lambda a: a.given.update(imocha=lambda: imocha_client(f"{a.sandbox_url}/imocha/v3/tests")),
+        "iMocha key",
+        ("what answers at the host of connection imocha_default is not iMocha's API", "https://apiv3.imocha.io/v3"),
+    ),
+    "another machine has another settings file": (
+        _swept_with_other_settings,
+        "settings file",
+        ("read another settings file than the one that is read here: it differs in limits and 1 more", "the same file"),
     ),
     "somebody else uses the key": (_slowed, "one key, one use", ("another installation or program", "key of its own")),
 }

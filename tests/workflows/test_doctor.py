@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -18,7 +18,7 @@ from lever_imocha.webhooks.context import ReceiverContext
 from lever_imocha.workflows.doctor.checkup import CHECKS
 from lever_imocha.workflows.doctor.findings import Level, of_level
 from lever_imocha.workflows.doctor.machine import judged_paused
-from lever_imocha.workflows.doctor.permissions import READS
+from lever_imocha.workflows.doctor.permissions import FOR_ALL, FOR_NOTES
 from lever_imocha.workflows.doctor.vendors import judged_clock
 from lever_imocha.workflows.doctor.writes import TAG
 from sqlalchemy import text
@@ -54,7 +54,7 @@ def test_nothing_is_wrong_with_a_good_account_and_nothing_is_written(account: Ac
     assert account.stack.ledger.cache.get(ACCOUNT) is None
 
 
-READ_LABELS = [read.permission.label for read in READS if read.permission.seen]
+READ_LABELS = [one.label for one in FOR_ALL + FOR_NOTES if one.attempt and one.seen]
 
 
 @pytest.mark.parametrize("label", READ_LABELS)
@@ -124,6 +124,20 @@ def test_a_planted_mistake_is_named_in_one_line_with_its_fix(account: Account, m
     spoil(account)
     found = [finding.line for finding in account.examine() if finding.check == check and finding.level != Level.OK]
     assert len(lines(found, *parts)) == 1, found
+
+
+def test_a_settings_file_that_was_changed_since_the_last_sweep_is_no_mistake(account: Account) -> None:
+    account.stack.settings = account.facts().settings()
+    account.stack.run_invite()
+    assert lines([one.line for one in account.examine()], "settings file: ") == [
+        "settings file: ok: the settings file can be used; 1 rules"
+    ]
+    account.settings = "rules: [{delay: 60}]\n"
+    account.given["settings_changed"] = lambda: datetime.now(UTC) + timedelta(seconds=1)
+    found = lines(
+        [one.line for one in account.examine()], "settings file: ok: the settings file was changed since the last"
+    )
+    assert lines(found, "(rules[0]); the next one reads it")
 
 
 def test_a_key_that_may_not_list_webhooks_is_no_mistake(account: Account) -> None:

@@ -17,7 +17,7 @@ from lever_imocha.workflows.doctor.checkup import examine
 from lever_imocha.workflows.doctor.facts import Facts, Sources, UnknownFactError
 from lever_imocha.workflows.doctor.findings import Level, of_level
 from lever_imocha.workflows.setup.deactivation import Deactivation
-from lever_imocha.workflows.setup.form import Answer, fields, other_rules
+from lever_imocha.workflows.setup.form import NEW_RULE, Answer, fields
 from lever_imocha.workflows.setup.settings_file import with_changes
 from lever_imocha.workflows.setup.steps import SetUp
 
@@ -48,6 +48,7 @@ class Installation:
         return Facts(
             Sources(
                 settings=lambda: load_settings(self.path),
+                settings_changed=lambda: None,
                 lever=lambda: self.stack.lever,
                 imocha=lambda: self.stack.imocha,
                 ledger=self._ledger,
@@ -65,7 +66,7 @@ class Installation:
         return engine
 
     def answer(self, **given: str) -> Answer:
-        chosen = {field.name: field.default for field in fields(self.facts())}
+        chosen = {field.name: field.default for field in fields(self.facts(), given.get("rule", "0"))}
         return Answer.read(chosen | given)
 
     def set_up(self) -> SetUp:
@@ -243,20 +244,58 @@ def test_whoever_has_had_no_e_mail_is_stopped_by_leaving_them_alone(
     assert new.stack.ledger.entries.of_activation() is None
 
 
-def test_of_several_rules_the_form_changes_the_first_and_says_so(new: Installation) -> None:
-    assert other_rules(new.facts()) == ""
-    second = "  - {trigger_stage: Offer, completed_stage: New lead, tests: [102], delay: 60}  # ours\n"
-    new.with_settings("\nwrite_back:", f"{second}\nwrite_back:")
-    said = other_rules(new.facts())
-    assert "rules[0], only" in said
-    assert "rules[1], 'Offer' to 'New lead'" in said
-    before = load_settings(new.path).rules
-    new.run(new.answer(trigger_stage=new.world.stage_id("Recruiter screen")))
-    rules = load_settings(new.path).rules
-    assert rules[0].trigger_stage == "Recruiter screen"
-    assert rules[1] == before[1]
-    assert second in new.path.read_text()
-    assert any("Offer" in line for line in lines_of(new, "stages, postings"))
+SECOND = "  - {trigger_stage: Offer, completed_stage: New lead, postings: [Python Engineer], delay: 60}  # ours\n"
+
+
+def lists(new: Installation, rule: str) -> dict[str, str | None]:
+    return {field.name: field.default for field in fields(new.facts(), rule)}
+
+
+def test_the_form_is_about_the_rule_that_was_chosen_and_changes_no_other(new: Installation) -> None:
+    new.with_settings("\nwrite_back:", f"{SECOND}\nwrite_back:")
+    offered = {field.name: field for field in fields(new.facts(), "1")}
+    assert offered["rule"].options == {
+        "0": "rules[0]: Assessment, all postings", "1": "rules[1]: Offer, Python Engineer", "new": "a new rule",
+    }  # fmt: skip
+    assert (offered["rule"].default, offered["trigger_stage"].default) == ("1", "offer")
+    assert offered["only_posting"].options["same"] == "as it is: Python Engineer"
+    assert lists(new, "0")["trigger_stage"] == new.world.stage_id("Assessment")
+    before = new.path.read_text().splitlines()
+    done = new.run(new.answer(rule="1", completed_stage="applicant-new", only_posting="all"))
+    assert {
+        "lever_imocha.yaml: rules[1].completed_stage: New applicant",
+        "lever_imocha.yaml: rules[1].postings: []",
+    } <= {*done}
+    after = new.path.read_text().splitlines()
+    assert [" ".join(now.split()) for old, now in zip(before, after, strict=True) if old != now] == [
+        "- {trigger_stage: Offer, completed_stage: New applicant, postings: [], delay: 60} # ours",
+    ]
+
+
+def test_a_new_rule_is_added_once_and_where_it_counts(new: Installation) -> None:
+    first, posting = load_settings(new.path).rules[0], new.world.postings[0]
+    before = new.path.read_text()
+    assert lists(new, NEW_RULE)["trigger_stage"] is None
+    of_posting = new.answer(rule=NEW_RULE, trigger_stage=new.world.stage_id("Assessment"), only_posting=posting["id"])
+    assert not [finding for finding in new.set_up().obstacles(of_posting) if finding.check == "stages, postings"]
+    for _ in range(2):
+        new.run(of_posting)
+        assert load_settings(new.path).rules[1:] == (first,)
+    of_stage = new.answer(rule=NEW_RULE, trigger_stage="offer", only_posting=posting["id"])
+    for _ in range(2):
+        new.run(of_stage)
+    for_all = new.answer(rule=NEW_RULE, trigger_stage="offer")
+    for _ in range(2):
+        new.run(for_all)
+    assert [(rule.trigger_stage, rule.postings) for rule in load_settings(new.path).rules] == [
+        ("Assessment", (posting["text"],)), ("Assessment", ()), ("Offer", (posting["text"],)), ("Offer", ()),
+    ]  # fmt: skip
+    assert [line for line in before.splitlines() if line not in new.path.read_text().splitlines()] == []
+
+
+def test_a_rule_that_is_gone_meanwhile_is_not_written(new: Installation) -> None:
+    with pytest.raises(SettingsError, match="is not in Lever any more"):
+        new.run(new.answer().model_copy(update={"rule": "1"}))
 
 
 def test_a_file_that_cannot_be_written_is_said_and_the_rest_is_made(new: Installation) -> None:
@@ -373,6 +412,17 @@ def test_deactivating_deletes_our_webhooks_only_and_names_whose_invitations_are_
 )
 def test_keys_that_are_missing_are_added(before: str, after: str) -> None:
     assert with_changes(before, {("perform_as",): "a@example.com", ("rules", 0, "trigger_stage"): "A"}) == after
+
+
+def test_beside_a_new_rule_the_one_of_the_defaults_stays() -> None:
+    after = with_changes("perform_as: a@example.com\n", {("rules", 1): {"trigger_stage": "A"}})
+    assert after == "perform_as: a@example.com\nrules:\n  - {}\n  - trigger_stage: A\n"
+
+
+def test_what_stands_behind_a_list_stays() -> None:
+    before = "perform_as: a@example.com\nrules:\n  - postings: []  # all\n    tags: []\n"
+    after = with_changes(before, {("rules", 0, "postings"): ["A, B"]})
+    assert after == before.replace("[]  # all", "    # all\n      - A, B")
 
 
 def test_a_posting_without_a_candidate_is_said_and_makes_no_tags(new: Installation) -> None:

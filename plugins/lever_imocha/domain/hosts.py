@@ -5,6 +5,8 @@ from __future__ import annotations
 import ipaddress
 from urllib.parse import quote, urlsplit
 
+LEVER_API, IMOCHA_API = "https://api.lever.co/v1", "https://apiv3.imocha.io/v3"
+
 
 def is_loopback(host: str | None) -> bool:
     """Return whether a host is this machine itself, which needs no encryption."""

@@ -10,6 +10,7 @@ import requests
 from lever_imocha.clients.imocha import ImochaClient, read_error
 from lever_imocha.clients.limits import Limiter
 from lever_imocha.clients.transport import VendorError
+from lever_imocha.domain.hosts import IMOCHA_API
 from lever_imocha.domain.metrics import Metrics
 from lever_imocha.hooks.base import VendorHook
 from lever_imocha.hooks.connections import secret_extra, session_for
@@ -36,7 +37,7 @@ class ImochaHook(VendorHook):
     conn_type = "imocha"
     hook_name = "iMocha"
     vendor = "iMocha"
-    default_url = "https://apiv3.imocha.io/v3"
+    default_url = IMOCHA_API
 
     def __init__(self, imocha_conn_id: str = default_conn_name, **kwargs: Any) -> None:
         super().__init__(imocha_conn_id, **kwargs)

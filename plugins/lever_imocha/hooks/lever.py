@@ -12,6 +12,7 @@ from requests.auth import HTTPBasicAuth
 from lever_imocha.clients.lever import LeverClient, read_error
 from lever_imocha.clients.limits import Limiter
 from lever_imocha.clients.transport import VendorError
+from lever_imocha.domain.hosts import LEVER_API
 from lever_imocha.domain.metrics import Metrics
 from lever_imocha.hooks.base import VendorHook
 from lever_imocha.hooks.connections import secret_extras
@@ -39,7 +40,7 @@ class LeverHook(VendorHook):
     conn_type = "lever"
     hook_name = "Lever"
     vendor = "Lever"
-    default_url = "https://api.lever.co/v1"
+    default_url = LEVER_API
 
     def __init__(self, lever_conn_id: str = default_conn_name, **kwargs: Any) -> None:
         super().__init__(lever_conn_id, **kwargs)

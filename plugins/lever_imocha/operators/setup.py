@@ -9,7 +9,7 @@ from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOpe
 from airflow.sdk import Param
 from airflow.sdk.definitions.param import ParamsDict
 
-from lever_imocha.airflow_compat import AirflowSkipException
+from lever_imocha.airflow_compat import MOST_BUTTONS, AirflowSkipException
 from lever_imocha.errors import SettingsError, listed
 from lever_imocha.operators.assessment import AssessmentOperator
 from lever_imocha.operators.doctor import paused_in
@@ -37,7 +37,8 @@ class ChooseOperator(HITLOperator):
     def __init__(
         self, *, lever_conn_id: str = "lever_default", imocha_conn_id: str = "imocha_default", **kwargs: Any
     ) -> None:
-        super().__init__(subject="Set up Lever and iMocha", options=[ACTIVATE, SAVE, AGAIN, STOP], **kwargs)
+        buttons = [ACTIVATE, SAVE, AGAIN, STOP][:MOST_BUTTONS]
+        super().__init__(subject="Set up Lever and iMocha", options=buttons, **kwargs)
         self.lever_conn_id, self.imocha_conn_id = lever_conn_id, imocha_conn_id
 
     @without_traceback
@@ -46,8 +47,8 @@ class ChooseOperator(HITLOperator):
         from lever_imocha.runtime.doctor import facts_of
         from lever_imocha.runtime.setup import form_of
 
-        before = (context["dag_run"].conf or {}).get("answer", {})
-        form = form_of(facts_of(lever_conn_id=self.lever_conn_id, imocha_conn_id=self.imocha_conn_id), before=before)
+        facts = facts_of(lever_conn_id=self.lever_conn_id, imocha_conn_id=self.imocha_conn_id)
+        form = form_of(facts, before=_answer_before(context))
         self.body = form.text
         self.params = ParamsDict(
             {
@@ -71,11 +72,15 @@ class ChooseOperator(HITLOperator):
         """Return what was chosen, ids only; `button` is *Look again*, and `why` says why, where it cannot be done yet."""
         from lever_imocha.runtime.doctor import log_findings
         from lever_imocha.runtime.setup import set_up
-        from lever_imocha.workflows.setup.form import Answer
+        from lever_imocha.workflows.setup.form import FIRST_RULE, OF_A_RULE, Answer
 
         given = super().execute_complete(context, event)
         (button,) = given["chosen_options"]
         chosen = {"button": button, "why": "", **given["params_input"]}
+        shown = _answer_before(context).get("rule", FIRST_RULE)
+        if button != STOP and chosen.get("rule", shown) != shown:
+            kept = {name: value for name, value in chosen.items() if name not in OF_A_RULE}
+            return kept | {"button": AGAIN, "why": "Nothing was made: here are the lists of the rule that you chose."}
         if button in (AGAIN, STOP):
             return chosen
         try:
@@ -89,6 +94,11 @@ class ChooseOperator(HITLOperator):
             lines = "\n".join(f"- {finding.line}" for finding in wrong)
             return chosen | {"button": AGAIN, "why": f"Not activated. Mend this first:\n\n{lines}"}
         return {"button": button, "why": "", **answer.model_dump()}
+
+
+def _answer_before(context: Any) -> dict[str, Any]:
+    """Return what was chosen in the run that has started this one; nothing when a person has."""
+    return dict((context["dag_run"].conf or {}).get("answer", {}))
 
 
 class ConfirmOperator(HITLOperator):

@@ -19,7 +19,7 @@ from lever_imocha.workflows.doctor.facts import Facts, UnknownFactError
 from lever_imocha.workflows.doctor.findings import Finding, Level, of_level
 from lever_imocha.workflows.doctor.machine import DAGS
 from lever_imocha.workflows.setup.activation_plan import ActivationPlan
-from lever_imocha.workflows.setup.form import Field, fields, other_rules
+from lever_imocha.workflows.setup.form import FIRST_RULE, Dropdown, fields
 from lever_imocha.workflows.setup.steps import SetUp
 
 _MARKS = {Level.ERROR: "**error**", Level.WARNING: "warning"}
@@ -34,7 +34,7 @@ class Form:
     """
 
     text: str
-    fields: list[Field]
+    fields: list[Dropdown]
 
 
 def form_of(facts: Facts, *, before: Mapping[str, Any]) -> Form:
@@ -42,9 +42,11 @@ def form_of(facts: Facts, *, before: Mapping[str, Any]) -> Form:
 
     :param before: what was chosen in the run before, and `why` it was not done.
     """
-    text = "\n\n".join(filter(None, (before.get("why"), other_rules(facts), _markdown(_examined(facts)))))
+    text = "\n\n".join(filter(None, (before.get("why"), _markdown(_examined(facts)))))
     try:
-        return Form(text, [_as_before(field, before.get(field.name)) for field in fields(facts)])
+        return Form(
+            text, [_as_before(field, before.get(field.name)) for field in fields(facts, before.get("rule", FIRST_RULE))]
+        )
     except UnknownFactError as problem:
         return Form(f"{text}\n\nThere is nothing to choose from yet: {problem.what} cannot be read.", [])
 
@@ -54,7 +56,7 @@ def _examined(facts: Facts) -> list[Finding]:
     return [finding for finding in examine(facts) if finding.check != "DAGs"]
 
 
-def _as_before(field: Field, chosen: str | None) -> Field:
+def _as_before(field: Dropdown, chosen: str | None) -> Dropdown:
     return replace(field, default=chosen) if chosen in field.options else field
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field
@@ -180,9 +180,13 @@ class _Resolver:
 
 
 def _resolved_rule(key: str, rule: Rule, stages: _Names, postings: _Names, problems: list[str]) -> ResolvedRule:
+    trigger_stage_id = stages.one(rule.trigger_stage, f"{key}.trigger_stage", problems)
+    completed_stage_id = stages.one(rule.completed_stage, f"{key}.completed_stage", problems)
+    if trigger_stage_id and trigger_stage_id == completed_stage_id:
+        problems.append(f"{key}.completed_stage: is the trigger stage itself; write another one")
     return ResolvedRule(
-        trigger_stage_id=stages.one(rule.trigger_stage, f"{key}.trigger_stage", problems),
-        completed_stage_id=stages.one(rule.completed_stage, f"{key}.completed_stage", problems),
+        trigger_stage_id=trigger_stage_id,
+        completed_stage_id=completed_stage_id,
         form_template=rule.form_template,
         posting_ids=tuple(
             posting_id for name in rule.postings for posting_id in postings.all(name, f"{key}.postings", problems)
@@ -275,7 +279,8 @@ def refresh_resolved(ledger: Ledger, lever: LeverClient, settings: Settings, *, 
         resolved = _with_templates(resolved, ledger, reader)
     elif not any(rule.usable for rule in resolved.rules):
         raise SettingsError(resolved.problems)
-    ledger.cache.put(_WITH_TEMPLATES if templates else SETTINGS, resolved.model_dump(mode="json"))
+    read = {"read": settings.fingerprints, "read_at": datetime.now(UTC).isoformat()}  # for the doctor
+    ledger.cache.put(_WITH_TEMPLATES if templates else SETTINGS, resolved.model_dump(mode="json") | read)
     return resolved
 
 

@@ -90,12 +90,14 @@ class Tests:
 class Sources:
     """Where facts come from; each raises an error of ours when it cannot be used.
 
+    :param settings_changed: when the settings file was changed last, where that is known.
     :param clocks: by how much each vendor's clock is ahead of ours, as far as answers said so.
     :param paused: whether each of our DAGs is paused; empty where Airflow cannot be asked.
     :param reach: asks an address from here; returns what is wrong with it, None if it answers as a receiver does.
     """
 
     settings: Callable[[], Settings]
+    settings_changed: Callable[[], datetime | None]
     lever: Callable[[], LeverClient]
     imocha: Callable[[], ImochaClient]
     ledger: Callable[[], Engine]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
@@ -17,6 +18,11 @@ from lever_imocha.workflows.doctor.permissions import known_or_none, tried
 _PAGE = "Lever, Settings > Integrations and API > Webhooks"
 _TOKENS = "Airflow, Connections > lever_default > Webhook signature tokens"
 _SECRET = "Airflow, Connections > imocha_default > Callback secret"
+_OTHER_SECRET = (
+    f"give the receivers the secret that Airflow has (docs/setup.md), which is in {_SECRET}, or else what lever_imocha_setup"
+    " has stored; if it was changed, nothing: the sweep finds how the invitations end that were open then"
+)
+_IMOCHA = ".imocha.io"
 _RECENT = timedelta(days=1)
 _SLOW = "candidates are invited minutes later, when the sweep finds them"
 
@@ -48,6 +54,32 @@ def judged_registered(webhooks: Sequence[Webhook], public_url: str | None, told:
         )
 
 
+def judged_others(webhooks: Sequence[Webhook], public_url: str | None) -> Iterator[Finding]:
+    """Say which webhooks let a move be acted on twice: one that is there twice, one of another installation."""
+    ours = webhook_url(public_url) if public_url else ""
+    counted = Counter(webhook.event for webhook in webhooks if webhook.url.rstrip("/") == ours)
+    twice = [WEBHOOK_EVENTS.get(event, event) for event, number in counted.items() if number > 1]
+    if twice:
+        yield warning(
+            f"more than one webhook of Lever for {', '.join(twice)} leads to {ours}: each move is told more than once",
+            "run lever_imocha_deactivate, then lever_imocha_setup, which makes one of each; those that were made on Lever's"
+            " page are deleted there",
+        )
+    own_path = urlsplit(webhook_url("")).path
+    for address in sorted({webhook.url.rstrip("/") for webhook in webhooks} - {ours}):
+        host, path = urlsplit(address).hostname or "", urlsplit(address).path
+        if host.endswith(_IMOCHA):
+            yield warning(
+                f"a webhook of Lever leads to iMocha's own integration ({host}), which invites, too",
+                f"{_PAGE}: delete it (docs/setup.md, Coming from iMocha's own integration)",
+            )
+        elif ours and path.endswith(own_path):
+            yield warning(
+                f"a webhook of Lever leads to {host}: an old address, or another installation that invites, too",
+                f"if nothing else is to use it, {_PAGE}: delete it",
+            )
+
+
 def judged_tokens(tokens: Collection[str], *, registered: bool) -> Finding:
     """Say whether deliveries can be checked: a token is shown once, when its webhook is made (lever.md 11.1)."""
     if tokens:
@@ -69,10 +101,10 @@ def judged_last(
     :param refused: when one was refused, and why.
     """
     if refused and now - refused[0] < _RECENT and (last is None or refused[0] > last):
-        remedy = _TOKENS if vendor == "Lever" else f"{_SECRET}, or what lever_imocha_setup has stored (docs/setup.md)"
+        remedy = f"{_TOKENS}: mend it" if vendor == "Lever" else _OTHER_SECRET
         since = f"the last good one came at {last:%Y-%m-%d %H:%M} UTC" if last else "none was ever accepted"
         # No more than a warning: whoever knows the address can send what is refused.
-        return warning(f"deliveries in the name of {vendor} are refused: {refused[1]}; {since}", f"{remedy}: mend it")
+        return warning(f"deliveries in the name of {vendor} are refused: {refused[1]}; {since}", remedy)
     if last is not None:
         return ok(f"the last delivery of {vendor} came at {last:%Y-%m-%d %H:%M} UTC")
     if not registered:
@@ -94,6 +126,7 @@ def check_webhooks(facts: Facts) -> Iterator[Finding]:
     last = known_or_none(lambda: facts.ledger().deliveries.last("lever"))
     told = last is not None and facts.now() - last < _RECENT
     yield from judged_registered(webhooks, settings.public_url, told)
+    yield from judged_others(webhooks, settings.public_url)
 
 
 def check_tokens(facts: Facts) -> Iterator[Finding]:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 
-from lever_imocha.domain.lever import User
+from lever_imocha.domain.lever import Posting, User
 from lever_imocha.domain.names import Named, ambiguous, ids_of, near_misses, not_there
+from lever_imocha.domain.written import plain
 from lever_imocha.errors import SettingsError
+from lever_imocha.ledger.cache import SETTINGS
+from lever_imocha.settings import Rule
 from lever_imocha.workflows.doctor.facts import Facts
 from lever_imocha.workflows.doctor.findings import Finding, Level, error, ok, warning
+from lever_imocha.workflows.doctor.permissions import known_or_none
 from lever_imocha.workflows.form_templates import FormTemplates
 
 _FILE = "include/lever_imocha.yaml"
@@ -23,6 +28,35 @@ def check_settings(facts: Facts) -> Iterator[Finding]:
         yield from (error(line, "correct the settings file") for line in problem.problems)
         return
     yield ok(f"the settings file can be used; {len(settings.rules)} rules")
+    ledger = known_or_none(facts.ledger)
+    last = (ledger.cache.get(SETTINGS) or {}) if ledger else {}
+    if "read" in last:
+        read_at, changed = datetime.fromisoformat(last["read_at"]), facts.sources.settings_changed()
+        yield from judged_read(settings.fingerprints, last["read"], read_at, changed)
+
+
+def judged_read(
+    here: Mapping[str, str], last: Mapping[str, str], read_at: datetime, changed: datetime | None
+) -> Iterator[Finding]:
+    """Say whether the last sweep read the settings that are read here.
+
+    :param here: the fingerprints of what is read here.
+    :param last: those of what the last sweep read.
+    :param changed: when the file that is read here was changed last.
+    """
+    other = [key for key in sorted({*here, *last}) if here.get(key) != last.get(key)]
+    if not other:
+        return
+    where = other[0] if len(other) == 1 else f"{other[0]} and {len(other) - 1} more"
+    if changed is not None and changed > read_at:
+        yield ok(f"the settings file was changed since the last sweep ({where}); the next one reads it")
+    else:
+        yield warning(
+            f"the last sweep, at {read_at:%Y-%m-%d %H:%M} UTC, read another settings file than the one that is read here:"
+            f" it differs in {where}",
+            "put the same file on each machine; python -m lever_imocha.settings_check FILE says whom of the last arrivals a"
+            " file treats otherwise",
+        )
 
 
 def judged_user(user: User | None) -> Finding:
@@ -63,6 +97,45 @@ def check_names(facts: Facts) -> Iterator[Finding]:
             yield finding
     if good:
         yield ok(f"in Lever: {', '.join(good)}")
+    rules = facts.settings().rules
+    postings = facts.postings() if any(rule.postings for rule in rules) else []
+    yield from judged_rules(rules, facts.stages(), postings)
+
+
+def judged_rules(rules: Sequence[Rule], stages: Sequence[Named], postings: Sequence[Posting]) -> Iterator[Finding]:
+    """Say which rules lead nowhere: back to their own stage, to a closed posting, or nobody is left for them."""
+    matched = [
+        (
+            {*(ids_of(rule.trigger_stage, stages) or [rule.trigger_stage])},
+            {one for name in rule.postings for one in ids_of(name, postings) or [name]},
+            {*map(plain, rule.tags)},
+        )
+        for rule in rules
+    ]
+    for index, (rule, (stage, only, tags)) in enumerate(zip(rules, matched, strict=True)):
+        if stage.intersection(ids_of(rule.completed_stage, stages)):
+            yield error(
+                f"rules[{index}]: trigger_stage and completed_stage are the same stage: nobody gets any further",
+                f"{_FILE}: write another completed_stage",
+            )
+        if only and all(posting.state == "closed" for posting in postings if posting.id in only):
+            yield warning(
+                f"rules[{index}].postings: {', '.join(rule.postings)}: closed in Lever, nobody applies any more",
+                f"{_FILE}: write the posting that is open, or take the rule out",
+            )
+        for before, (its_stage, its_postings, its_tags) in enumerate(matched[:index]):
+            if its_stage == stage and _covers(its_postings, only) and _covers(its_tags, tags):
+                yield error(
+                    f"rules[{index}] never counts: the first rule that matches does, and rules[{before}] matches"
+                    " everybody whom it is about",
+                    f"{_FILE}: move it before rules[{before}], or take one of the two out",
+                )
+                break
+
+
+def _covers(wide: Collection[str], narrow: Collection[str]) -> bool:
+    """Return whether what one rule asks for includes what another does; one that asks for nothing includes all."""
+    return not wide or (bool(narrow) and set(narrow) <= set(wide))
 
 
 def _names(facts: Facts) -> Iterator[Finding]:

@@ -10,7 +10,6 @@ from itertools import islice
 from typing import Any, TypeVar
 
 from lever_imocha.errors import CredentialsError, NotFoundError, NotPermittedError, as_ours
-from lever_imocha.settings import Settings
 from lever_imocha.workflows.doctor.facts import Facts, UnknownFactError
 from lever_imocha.workflows.doctor.findings import Finding, Level, error, ok, unknown, warning
 
@@ -26,12 +25,14 @@ class Permission:
     :param label: beside the box.
     :param group: under which the dialog has it.
     :param use: what is not possible without it.
+    :param attempt: reads something that needs it; None where no read does.
     :param seen: whether the label was seen; else it is a description.
     """
 
     label: str
     group: str
     use: str
+    attempt: Callable[[Facts], object] | None = None
     seen: bool = True
 
     @property
@@ -50,64 +51,6 @@ def missing(permission: Permission) -> Finding:
     )
 
 
-GET_OPPORTUNITY = Permission("Find an opportunity", "Read", "nobody is invited")
-GET_TEMPLATE = Permission("Find a form template", "Read", "a form template cannot be completed")
-GET_APPLICATION = Permission("Find an opportunity application", "Read", "rules with postings match nobody")
-LIST_OPPORTUNITIES = Permission("Find all opportunities", "List", "nobody is found in the trigger stage")
-LIST_STAGES = Permission("Find all stages", "List", "no stage is known, nobody is invited")
-LIST_TAGS = Permission("Find all tags", "List", "tags are not synced")
-LIST_USERS = Permission("Find all users", "List", "no acting user, nothing is written to Lever")
-LIST_POSTINGS = Permission("Find all postings", "List", "rules with postings and the tag sync do not work")
-LIST_TEMPLATES = Permission("Find all form templates", "List", "no report is written back")
-LIST_FORMS = Permission(
-    "Find all opportunity forms", "List", "after a lost answer nobody can look whether the form is there"
-)
-LIST_FILES = Permission(
-    "Find all opportunity files", "List", "after a lost answer nobody can look whether the file is there"
-)
-LIST_APPLICATIONS = Permission("Find all opportunity applications", "List", "rules with postings match nobody")
-LIST_DELETED = Permission(
-    "the box for listing deleted opportunities", "List", "invitations of the deleted stay open", seen=False
-)
-LIST_WEBHOOKS = Permission("the box for listing webhooks", "List", "webhooks are registered by hand", seen=False)
-UPDATE_STAGE = Permission("Update opportunity stage", "Write", "nobody is moved to the completed stage")
-ADD_TAGS = Permission("Add opportunity tag", "Write", "tags are not synced, and no status is shown")
-REMOVE_TAGS = Permission("Remove opportunities tag", "Write", "the tag sync leaves its tags on an opportunity")
-CREATE_FORM = Permission("Create an opportunity form", "Write", "no report is written back")
-UPLOAD_FILE = Permission("Upload an opportunities file", "Write", "no PDF is written back")
-CREATE_TEMPLATE = Permission("Create a form template", "Write", "a person makes the form template")
-UPDATE_TEMPLATE = Permission("Update a form template", "Write", "a person adds fields that a form template lacks")
-CREATE_WEBHOOK = Permission("the box for creating webhooks", "Write", "webhooks are registered by hand", seen=False)
-DELETE_WEBHOOK = Permission("the box for deleting webhooks", "Write", "webhooks are deleted by hand", seen=False)
-LIST_NOTES = Permission(
-    "Find all opportunity notes", "List", "after a lost answer nobody can look whether the note is there"
-)
-CREATE_NOTE = Permission("Create an opportunity note", "Write", "no note is written")
-UPDATE_NOTE = Permission("the box for updating notes", "Write", "each problem has a note of its own", seen=False)
-
-FOR_ALL = (
-    GET_OPPORTUNITY, GET_TEMPLATE, GET_APPLICATION,
-    LIST_OPPORTUNITIES, LIST_STAGES, LIST_TAGS, LIST_USERS, LIST_POSTINGS, LIST_TEMPLATES, LIST_FORMS, LIST_FILES,
-    LIST_APPLICATIONS, LIST_DELETED, LIST_WEBHOOKS,
-    UPDATE_STAGE, ADD_TAGS, REMOVE_TAGS, CREATE_FORM, UPLOAD_FILE, CREATE_TEMPLATE, UPDATE_TEMPLATE, CREATE_WEBHOOK,
-    DELETE_WEBHOOK,
-)  # fmt: skip
-FOR_NOTES = (LIST_NOTES, CREATE_NOTE, UPDATE_NOTE)
-"""What is needed in addition where the settings ask for notes."""
-
-
-@dataclass(frozen=True)
-class Read:
-    """How a permission for reading is tried.
-
-    :param where: whether the settings need it.
-    """
-
-    permission: Permission
-    attempt: Callable[[Facts], object]
-    where: Callable[[Settings], bool] = lambda _: True
-
-
 def _some_id(things: Iterable[Any], kind: str) -> str:
     found = next(iter(things), None)
     if found is None:
@@ -124,25 +67,67 @@ def _on_opportunity(call: str) -> Callable[[Facts], object]:
     return attempt
 
 
-READS = (
-    Read(LIST_STAGES, lambda facts: facts.stages.outcome()),
-    Read(LIST_OPPORTUNITIES, lambda facts: facts.opportunities.outcome()),
-    Read(GET_OPPORTUNITY, _on_opportunity("get_opportunity")),
-    Read(LIST_USERS, lambda facts: facts.user.outcome()),
-    Read(LIST_POSTINGS, lambda facts: facts.postings.outcome()),
-    Read(LIST_TAGS, lambda facts: facts.tags.outcome()),
-    Read(LIST_TEMPLATES, lambda facts: facts.templates.outcome()),
-    Read(GET_TEMPLATE, lambda facts: facts.lever().get_form_template(_some_id(facts.templates(), "a form template"))),
-    Read(LIST_FORMS, _on_opportunity("list_forms")),
-    Read(LIST_FILES, _on_opportunity("list_files")),
-    Read(
-        LIST_NOTES, _on_opportunity("list_notes"), lambda settings: settings.write_back.note or settings.explain.notes
+def _a_template(facts: Facts) -> object:
+    return facts.lever().get_form_template(_some_id(facts.templates(), "a form template"))
+
+
+def _deleted(facts: Facts) -> object:
+    return list(facts.lever().list_deleted_opportunities(deleted_at_start=facts.now() - timedelta(hours=1)))
+
+
+GET_APPLICATION = Permission("Find an opportunity application", "Read", "rules with postings match nobody")
+LIST_APPLICATIONS = Permission("Find all opportunity applications", "List", "rules with postings match nobody")
+UPDATE_STAGE = Permission("Update opportunity stage", "Write", "nobody is moved to the completed stage")
+ADD_TAGS = Permission("Add opportunity tag", "Write", "tags are not synced, and no status is shown")
+REMOVE_TAGS = Permission("Remove opportunities tag", "Write", "the tag sync leaves its tags on an opportunity")
+CREATE_FORM = Permission("Create an opportunity form", "Write", "no report is written back")
+UPLOAD_FILE = Permission("Upload an opportunities file", "Write", "no PDF is written back")
+CREATE_TEMPLATE = Permission("Create a form template", "Write", "a person makes the form template")
+UPDATE_TEMPLATE = Permission("Update a form template", "Write", "a person adds fields that a form template lacks")
+CREATE_NOTE = Permission("Create an opportunity note", "Write", "no note is written")
+
+FOR_ALL = (
+    Permission("Find all stages", "List", "no stage is known, nobody is invited", lambda facts: facts.stages.outcome()),
+    Permission(
+        "Find all opportunities", "List", "nobody is found in the trigger stage",
+        lambda facts: facts.opportunities.outcome(),
     ),
-    Read(
-        LIST_DELETED,
-        lambda facts: list(facts.lever().list_deleted_opportunities(deleted_at_start=facts.now() - timedelta(hours=1))),
+    Permission("Find an opportunity", "Read", "nobody is invited", _on_opportunity("get_opportunity")),
+    Permission("Find all users", "List", "no acting user, nothing is written to Lever", lambda facts: facts.user.outcome()),
+    Permission(
+        "Find all postings", "List", "rules with postings and the tag sync do not work",
+        lambda facts: facts.postings.outcome(),
     ),
-)
+    Permission("Find all tags", "List", "tags are not synced", lambda facts: facts.tags.outcome()),
+    Permission("Find all form templates", "List", "no report is written back", lambda facts: facts.templates.outcome()),
+    Permission("Find a form template", "Read", "a form template cannot be completed", _a_template),
+    Permission(
+        "Find all opportunity forms", "List", "after a lost answer nobody can look whether the form is there",
+        _on_opportunity("list_forms"),
+    ),
+    Permission(
+        "Find all opportunity files", "List", "after a lost answer nobody can look whether the file is there",
+        _on_opportunity("list_files"),
+    ),
+    Permission(
+        "the box for listing deleted opportunities", "List", "invitations of the deleted stay open",
+        _deleted, seen=False,
+    ),
+    GET_APPLICATION, LIST_APPLICATIONS, UPDATE_STAGE, ADD_TAGS, REMOVE_TAGS, CREATE_FORM, UPLOAD_FILE, CREATE_TEMPLATE,
+    UPDATE_TEMPLATE,
+    Permission("the box for listing webhooks", "List", "webhooks are registered by hand", seen=False),
+    Permission("the box for creating webhooks", "Write", "webhooks are registered by hand", seen=False),
+    Permission("the box for deleting webhooks", "Write", "webhooks are deleted by hand", seen=False),
+)  # fmt: skip
+FOR_NOTES = (
+    Permission(
+        "Find all opportunity notes", "List", "after a lost answer nobody can look whether the note is there",
+        _on_opportunity("list_notes"),
+    ),
+    CREATE_NOTE,
+    Permission("the box for updating notes", "Write", "each problem has a note of its own", seen=False),
+)  # fmt: skip
+"""What is needed in addition where the settings ask for notes."""
 
 
 def judged(permission: Permission, problem: Exception | None) -> Finding:
@@ -181,10 +166,11 @@ def summed_up(findings: Iterable[Finding]) -> Iterator[Finding]:
 def check_reads(facts: Facts) -> Iterator[Finding]:
     """Try each permission for reading that the settings need."""
     settings = known_or_none(facts.settings)
+    notes = settings is None or settings.write_back.note or settings.explain.notes
     yield from summed_up(
-        judged(read.permission, tried(partial(read.attempt, facts)))
-        for read in READS
-        if settings is None or read.where(settings)
+        judged(permission, tried(partial(permission.attempt, facts)))
+        for permission in FOR_ALL + (FOR_NOTES if notes else ())
+        if permission.attempt
     )
 
 

@@ -6,8 +6,15 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from typing import Any
 
+from lever_imocha.domain.hosts import IMOCHA_API, LEVER_API
 from lever_imocha.domain.lever import Opportunity
-from lever_imocha.errors import CredentialsError, LeverImochaError, NotPermittedError
+from lever_imocha.errors import (
+    CredentialsError,
+    LeverImochaError,
+    NotFoundError,
+    NotPermittedError,
+    UnexpectedAnswerError,
+)
 from lever_imocha.workflows.doctor.facts import Fact, Facts
 from lever_imocha.workflows.doctor.findings import Finding, error, ok, unknown, warning
 from lever_imocha.workflows.doctor.permissions import (
@@ -21,11 +28,12 @@ from lever_imocha.workflows.doctor.permissions import (
 _CLOCK = timedelta(minutes=1)
 
 
-def judged_key(vendor: str, problem: Exception | None, *, where: str) -> Finding:
+def judged_key(vendor: str, problem: Exception | None, *, where: str, address: str) -> Finding:
     """Say what the outcome of a small call means for a key.
 
     :param problem: what the call raised; None if nothing.
     :param where: keys are made.
+    :param address: of the vendor's API.
     """
     connection = f"connection {vendor.lower()}_default"
     if problem is None or isinstance(problem, NotPermittedError):
@@ -34,6 +42,11 @@ def judged_key(vendor: str, problem: Exception | None, *, where: str) -> Finding
         return error(
             f"{vendor} does not accept the API key of {connection}", f"{where}: copy the key into its password"
         )
+    if isinstance(problem, NotFoundError | UnexpectedAnswerError):
+        return error(
+            f"what answers at the host of {connection} is not {vendor}'s API",
+            f"Airflow, Connections > {vendor.lower()}_default: correct the host; it is {address}",
+        )
     if isinstance(problem, LeverImochaError):
         return error(problem.public_message, f"mend {connection}, or try again when {vendor} answers")
     raise problem
@@ -41,14 +54,13 @@ def judged_key(vendor: str, problem: Exception | None, *, where: str) -> Finding
 
 def check_lever_key(facts: Facts) -> Iterator[Finding]:
     """Try Lever's key."""
-    yield judged_key("Lever", _refused(facts.lever, lambda: facts.lever().check()), where=KEYS)
+    yield judged_key("Lever", _refused(facts.lever, lambda: facts.lever().check()), where=KEYS, address=LEVER_API)
 
 
 def check_imocha_key(facts: Facts) -> Iterator[Finding]:
     """Try iMocha's key."""
-    yield judged_key(
-        "iMocha", _refused(facts.imocha, lambda: facts.imocha().check()), where="iMocha, Integrations > API"
-    )
+    refused = _refused(facts.imocha, lambda: facts.imocha().check())
+    yield judged_key("iMocha", refused, where="iMocha, Integrations > API", address=IMOCHA_API)
 
 
 def _refused(client: Fact[Any], call: Callable[[], object]) -> Exception | None:

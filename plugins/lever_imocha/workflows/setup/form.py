@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from lever_imocha.domain.names import Named, ids_of
 from lever_imocha.errors import SettingsError
@@ -16,6 +16,9 @@ from lever_imocha.workflows.doctor.permissions import known_or_none
 
 NEW_TEMPLATE = "new"
 NOBODY = "none"
+NEW_RULE = "new"
+FIRST_RULE = "0"
+AS_IT_IS, EVERY = "same", "all"
 _EXISTING = {
     "leave": "leave them alone: no e-mail",
     "adopt": "adopt the invitations that another integration has sent: no e-mail",
@@ -34,7 +37,7 @@ _SWITCHES = {"both": (True, True), "tag": (True, False), "note": (False, True), 
 
 
 @dataclass(frozen=True)
-class Field:
+class Dropdown:
     """One drop-down list.
 
     :param options: value -> what is shown for it.
@@ -48,15 +51,24 @@ class Field:
     default: str | None
 
 
+OF_A_RULE = ("trigger_stage", "completed_stage", "form_template", "only_posting")
+"""The fields that are about the chosen rule; the others are about the whole workflow."""
+
+
 class Answer(BaseModel):
-    """What was chosen; ids."""
+    """What was chosen; ids.
+
+    :param rule: the place in the settings of the rule that it is about, or `NEW_RULE`.
+    """
 
     model_config = ConfigDict(extra="ignore")
 
+    rule: Annotated[str, Field(pattern=rf"^({NEW_RULE}|\d+)$")] = FIRST_RULE
     trigger_stage: str
     completed_stage: str
     form_template: str
     acting_user: str
+    only_posting: str = AS_IT_IS
     posting: str = NOBODY
     existing: Literal["leave", "adopt", "invite"] = "leave"
     told: Literal["both", "tag", "note", "nothing"] = "both"
@@ -89,66 +101,68 @@ def _named(things: Iterable[Named]) -> dict[str, str]:
     return {thing.id: thing.text if texts.count(thing.text) == 1 else f"{thing.text} [{thing.id}]" for thing in listed}
 
 
-def fields(facts: Facts) -> list[Field]:
+def fields(facts: Facts, rule: str = FIRST_RULE) -> list[Dropdown]:
     """Return the form's fields; as chosen at first, what the settings say now.
 
+    :param rule: the place of the rule that the form is about, or `NEW_RULE`.
     :raises UnknownFactError: Lever does not say what there is.
     """
     settings = known_or_none(facts.settings)
-    rule = settings.rules[0] if settings else Rule()
+    rules = {str(index): one for index, one in enumerate(settings.rules if settings else (Rule(),))}
+    shown = rules.get(rule) or rules[FIRST_RULE].model_copy(update={"postings": (), "trigger_stage": ""})
     stages, users, templates = facts.stages(), facts.users(), facts.templates()
     acting = settings.perform_as.casefold() if settings else ""
     created = {NEW_TEMPLATE: f"create: {Rule().form_template}"}
-    known_template = next(iter(ids_of(rule.form_template, templates)), None)
+    known_template = next(iter(ids_of(shown.form_template, templates)), None)
     return [
-        Field(
+        Dropdown(
+            "rule", "Rule", "The next four lists are about it; for those of another, choose it and press Look again",
+            {place: f"rules[{place}]: {one.trigger_stage}, {_postings_of(one)}" for place, one in rules.items()}
+            | {NEW_RULE: "a new rule"},
+            rule if rule in rules else NEW_RULE,
+        ),
+        Dropdown(
             "trigger_stage", "Trigger stage", "Who is moved here is invited", _named(stages),
-            next(iter(ids_of(rule.trigger_stage, stages)), None),
+            next(iter(ids_of(shown.trigger_stage, stages)), None),
         ),
-        Field(
+        Dropdown(
             "completed_stage", "Completed stage", "Where candidates go when all their tests have ended", _named(stages),
-            next(iter(ids_of(rule.completed_stage, stages)), None),
+            next(iter(ids_of(shown.completed_stage, stages)), None),
         ),
-        Field(
+        Dropdown(
             "form_template", "Form template", "What a report is written into", created | _named(templates),
             known_template or NEW_TEMPLATE,
         ),
-        Field(
+        Dropdown(
+            "only_posting", "Only for posting", "Who did not apply to it is not invited by this rule",
+            ({AS_IT_IS: f"as it is: {_postings_of(shown)}"} if rule in rules else {})
+            | ({EVERY: "all postings"} if shown.postings or rule not in rules else {}) | _named(facts.postings()),
+            AS_IT_IS if rule in rules else EVERY,
+        ),
+        Dropdown(
             "acting_user", "Acting user", "In whose name is written to Lever",
             {user.id: user.email or user.id for user in users if user.is_active},
             next((user.id for user in users if user.is_active and (user.email or "").casefold() == acting), None),
         ),
-        Field(
+        Dropdown(
             "posting", "Posting for new tags",
             "Lever makes a tag by adding it to a candidate: the first one of this posting carries new tags for a moment."
             " What the API key may write is tried there, too; nothing is left",
             {NOBODY: "make no tags now"} | _named(facts.postings()), NOBODY,
         ),
-        Field(
+        Dropdown(
             "existing", "Who is in the trigger stage already", "Counts for a new ledger's first sweep only", _EXISTING,
             settings.activation.existing if settings else "leave",
         ),
-        Field(
+        Dropdown(
             "told", "What recruiters see in Lever", "How each assessment stands; a note also says what a person has to mend",
             _TOLD, _told(settings),
         ),
     ]  # fmt: skip
 
 
-def other_rules(facts: Facts) -> str:
-    """Say which rule the form changes, and which ones stay as they are; empty when there is only one."""
-    settings = known_or_none(facts.settings)
-    if settings is None or len(settings.rules) == 1:
-        return ""
-    others = "; ".join(
-        f"rules[{index}], {rule.trigger_stage!r} to {rule.completed_stage!r}"
-        for index, rule in enumerate(settings.rules)
-        if index
-    )
-    return (
-        f"The settings have {len(settings.rules)} rules. This form changes the first one, rules[0], only. As they are stay:"
-        f" {others}. The checks, the plan and the activation are about all of them."
-    )
+def _postings_of(rule: Rule) -> str:
+    return ", ".join(rule.postings) or "all postings"
 
 
 def _told(settings: Settings | None) -> str:
@@ -164,18 +178,39 @@ def changes(answer: Answer, facts: Facts, settings: Settings | None) -> dict[tup
     :raises UnknownFactError: Lever does not say what there is.
     :raises KeyError: what was chosen is not there any more.
     """
-    stages, templates = _named(facts.stages()), _named(facts.templates())
+    rules, named = settings.rules if settings else (Rule(),), _named(facts.stages())
+    of_rule: dict[str, Any] = {
+        "trigger_stage": _written(named, answer.trigger_stage),
+        "completed_stage": _written(named, answer.completed_stage),
+        "form_template": Rule().form_template
+        if answer.form_template == NEW_TEMPLATE
+        else _written(_named(facts.templates()), answer.form_template),
+    }
+    if answer.only_posting == EVERY:
+        of_rule["postings"] = []
+    elif answer.only_posting != AS_IT_IS:
+        of_rule["postings"] = [_written(_named(facts.postings()), answer.only_posting)]
     wanted: dict[tuple[str | int, ...], Any] = {
         ("perform_as",): {user.id: user.email for user in facts.users()}[answer.acting_user],
-        ("rules", 0, "trigger_stage"): _written(stages, answer.trigger_stage),
-        ("rules", 0, "completed_stage"): _written(stages, answer.completed_stage),
-        ("rules", 0, "form_template"): Rule().form_template
-        if answer.form_template == NEW_TEMPLATE
-        else _written(templates, answer.form_template),
         ("activation", "existing"): answer.existing,
         **{("explain", key): value for key, value in answer.explain.items()},
     }
+    if answer.rule != NEW_RULE:
+        if int(answer.rule) >= len(rules):
+            raise KeyError(answer.rule)
+        wanted |= {("rules", int(answer.rule), key): value for key, value in of_rule.items()}
+    elif not any(all(_now(rule, (key,)) == value for key, value in of_rule.items()) for rule in rules):
+        wanted["rules", _place(rules, answer, facts)] = of_rule
     return {path: value for path, value in wanted.items() if settings is None or _now(settings, path) != value}
+
+
+def _place(rules: Sequence[Rule], answer: Answer, facts: Facts) -> int:
+    """Return where a new rule counts: one for a posting before the one for all postings of its stage."""
+    if answer.only_posting not in (AS_IT_IS, EVERY):
+        for index, rule in enumerate(rules):
+            if not rule.postings and answer.trigger_stage in ids_of(rule.trigger_stage, facts.stages()):
+                return index
+    return len(rules)
 
 
 def _written(named: Mapping[str, str], key: str) -> str:
@@ -183,8 +218,8 @@ def _written(named: Mapping[str, str], key: str) -> str:
     return key if name.endswith(f"[{key}]") else name
 
 
-def _now(settings: Settings, path: tuple[str | int, ...]) -> Any:
-    value: Any = settings
+def _now(section: Any, path: tuple[str | int, ...]) -> Any:
+    value = section
     for part in path:
-        value = value[part] if isinstance(part, int) else getattr(value, part)
-    return value
+        value = dict(enumerate(value)).get(part) if isinstance(part, int) else getattr(value, part)
+    return list(value) if isinstance(value, tuple) else value

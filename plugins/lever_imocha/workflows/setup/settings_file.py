@@ -20,7 +20,8 @@ Changes = Mapping[tuple[str | int, ...], Any]
 def with_changes(text: str, changes: Changes) -> str:
     """Return a settings file's text with some values changed.
 
-    :param changes: path -> value, such as ``("rules", 0, "trigger_stage")``.
+    :param changes: path -> value, such as ``("rules", 0, "trigger_stage")``. What a path such as ``("rules", 0)`` leads to is
+        new, and comes before what was there.
     :raises SettingsError: the text cannot be read, or could not be used afterwards.
     """
     if not changes:
@@ -44,13 +45,13 @@ def with_changes(text: str, changes: Changes) -> str:
 def _set(data: Any, path: tuple[str | int, ...], value: Any) -> None:
     *parents, last = path
     for part, following in zip(parents, path[1:], strict=True):
-        if isinstance(part, int):
-            while len(data) <= part:
-                data.append({})
-        elif data.get(part) is None:
-            data[part] = [] if isinstance(following, int) else {}
+        if not isinstance(part, int) and data.get(part) is None:
+            data[part] = [{}] if isinstance(following, int) else {}  # without a list of rules there is the default one
         data = data[part]
-    data[last] = value
+    if isinstance(last, int):
+        data.insert(last, value)
+    else:
+        data[last] = value
 
 
 def write(path: Path, text: str) -> bool:

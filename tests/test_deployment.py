@@ -59,6 +59,10 @@ def test_each_service_has_a_health_check_but_the_proxy() -> None:
     assert {name for name in STAY if not shape.service(name).health} == {"proxy"}
 
 
+def test_the_log_of_what_stays_does_not_grow_without_end() -> None:
+    assert {name for name in STAY if not SERVICES[name].get("logging", {}).get("options", {}).get("max-size")} == set()
+
+
 def test_no_secret_is_on_a_command_line() -> None:
     shape = compose.Compose(values(), {})
     for name in SERVICES:

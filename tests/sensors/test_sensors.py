@@ -6,10 +6,11 @@ import asyncio
 import json
 from datetime import UTC, datetime, timedelta
 from pkgutil import resolve_name
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from airflow.exceptions import AirflowSensorTimeout, AirflowSkipException, TaskDeferred
+from airflow.exceptions import AirflowRescheduleException, AirflowSensorTimeout, AirflowSkipException, TaskDeferred
 from lever_imocha.errors import (
     CredentialsError,
     LedgerError,
@@ -177,17 +178,32 @@ def test_what_passes_by_itself_is_waited_out() -> None:
     assert asyncio.run(fired(OutageTrigger(*outages))) == {"found": ["found"]}
 
 
-@pytest.mark.parametrize("deferrable", [True, False])
-def test_an_outage_does_not_end_the_wait(world: World, deferrable: bool) -> None:
+def asked_to_wait(world: World, seconds: float) -> None:
+    """Let Lever ask once for a longer wait than a client waits by itself: it gives up at once."""
+    world.faults.append(Fault(vendor="lever", path_contains="/opportunities", status=429, retry_after=seconds))
+
+
+def test_an_outage_does_not_end_the_wait_in_the_triggerer(world: World) -> None:
     there = world.add_opportunity(stage="Offer")
-    # Longer than a client waits by itself: it gives up at once.
-    world.faults.append(Fault(vendor="lever", path_contains="/opportunities", status=429, retry_after=40, times=1))
-    sensor = stage_sensor(deferrable=deferrable, stage="offer")
-    if deferrable:
-        assert rebuilt(deferred(sensor).trigger).look() == [there["id"]]
-    else:
-        assert sensor.execute(NOTHING) == [there["id"]]
+    asked_to_wait(world, 40)
+    assert rebuilt(deferred(stage_sensor(deferrable=True)).trigger).look() == [there["id"]]
     assert world.faults == []
+
+
+@pytest.mark.parametrize(("asked", "timeout", "waited"), [(600, 7200, 600), (3600, 7200, 3600), (3600, 300, 300)])
+def test_a_worker_does_not_look_again_before_the_vendor_wants_it_and_the_time_is_out(
+    world: World, asked: float, timeout: float, waited: float
+) -> None:
+    there = world.add_opportunity(stage="Offer")
+    asked_to_wait(world, asked)
+    sensor = stage_sensor(deferrable=False, mode="reschedule", timeout=timeout)
+    context: Any = {"ti": SimpleNamespace(get_first_reschedule_date=lambda context: None)}
+    with pytest.raises(AirflowRescheduleException) as caught:
+        sensor.execute(context)
+    wait = (caught.value.reschedule_date - datetime.now(UTC)).total_seconds()
+    assert waited - 60 < wait <= waited
+    assert sensor.execute(context) == [there["id"]]
+    assert sensor._get_next_poke_interval(0.0, lambda: 0.0, 1) == 0.05
 
 
 def test_what_a_person_must_mend_is_told_at_once(world: World) -> None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -38,7 +38,7 @@ class PollSensor(BaseSensorOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.deferrable = deferrable
+        self.deferrable, self._asked_to_wait = deferrable, 0.0
 
     @abstractmethod
     def make_trigger(self) -> PollTrigger:
@@ -50,19 +50,27 @@ class PollSensor(BaseSensorOperator):
 
     def _look(self) -> list[Any]:
         """Look once; what passes by itself, such as an outage of the vendor, is logged and waited out."""
-        trigger = self._trigger
+        trigger, self._asked_to_wait = self._trigger, 0.0
         try:
             return trigger.look()
         except LeverImochaError as error:
             if error.retry is not Retry.SOON:
                 raise
             self.log.warning("%s", error)
+            self._asked_to_wait = error.retry_after or 0.0
             return []
 
     def poke(self, context: Context) -> PokeReturnValue:
         """Look once."""
         found = self._look()
         return PokeReturnValue(is_done=bool(found), xcom_value=found)
+
+    def _get_next_poke_interval(
+        self, started_at: datetime | float, run_duration: Callable[[], float], poke_count: int
+    ) -> float:
+        """Wait as long as the vendor has asked for, but not after the time is out; Airflow asks after each poke."""
+        interval: float = super()._get_next_poke_interval(started_at, run_duration, poke_count)
+        return max(interval, min(self._asked_to_wait, self.timeout - run_duration()))
 
     @without_traceback
     def execute(self, context: Context) -> Any:

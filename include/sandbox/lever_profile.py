@@ -77,7 +77,7 @@ def add_template_routes(app: FastAPI, world: World) -> None:
             created_at = find("form_templates", world.templates.values(), key)["createdAt"]
             return _answer(world, save(key, body, {"createdAt": created_at, "updatedAt": world.now_ms()}))
 
-    @app.delete("/form_templates/{key}", status_code=204)
+    @app.delete("/form_templates/{key}", status_code=204, response_model=None)
     def delete_template(key: str) -> None:
         with world.lock:
             del world.templates[find("form_templates", world.templates.values(), key)["id"]]
@@ -198,7 +198,7 @@ def add_file_routes(app: FastAPI, world: World) -> None:
             raise refused(422, "UnprocessableEntity", "The file could not be processed")
         return Response(stored["content"], media_type="application/pdf")
 
-    @app.delete("/opportunities/{key}/files/{file}", status_code=204)
+    @app.delete("/opportunities/{key}/files/{file}", status_code=204, response_model=None)
     def delete_file(key: str, file: str, request: Request) -> None:
         with world.lock:
             stored = found(key, file)
@@ -266,7 +266,7 @@ def add_note_routes(app: FastAPI, world: World) -> None:
             opportunity["updatedAt"] = world.now_ms()
             return {"data": known}
 
-    @app.delete("/opportunities/{key}/notes/{note}", status_code=204)
+    @app.delete("/opportunities/{key}/notes/{note}", status_code=204, response_model=None)
     def delete_note(key: str, note: str) -> None:
         with world.lock:
             find("notes", world.notes.get(key, []), note)["deletedAt"] = world.now_ms()
@@ -327,7 +327,7 @@ def add_feedback_routes(app: FastAPI, world: World) -> None:
             known.update(fields=filled(known["fields"], body), updatedAt=world.now_ms())
             return {"data": known}
 
-    @app.delete("/opportunities/{key}/feedback/{feedback}", status_code=204)
+    @app.delete("/opportunities/{key}/feedback/{feedback}", status_code=204, response_model=None)
     def delete_feedback(key: str, feedback: str, request: Request) -> None:
         with world.lock:
             acting_user(world, request, required=True)

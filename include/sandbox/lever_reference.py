@@ -115,7 +115,7 @@ def add_webhook_routes(app: FastAPI, world: World) -> None:
                 changed.append(webhooks.shown(webhook))
             return {"data": changed}
 
-    @app.delete("/webhooks/{key}", status_code=204)
+    @app.delete("/webhooks/{key}", status_code=204, response_model=None)
     def delete_webhook(key: str) -> None:
         with world.lock:
             world.webhooks.entries.remove(find("webhooks", world.webhooks.entries, key))

@@ -212,7 +212,7 @@ class LimitSettings(_Section):
     per_hour: Annotated[int, Field(ge=1)] = 200
     """E-mails in any hour, to all candidates together; above it they go on in the next hours."""
     per_candidate: Annotated[int, Field(ge=1)] = 5
-    """E-mails to one candidate in seven days; above it a person decides."""
+    """E-mails to one person in seven days, about all their opportunities together; above it a person decides."""
     cancel_share: Annotated[float, Field(gt=0, le=1)] = 0.1
     """The share of the open invitations, but at least 5, that one sweep, or an hour, may cancel; above it a person
     decides."""

@@ -24,7 +24,7 @@ from lever_imocha.errors import (
 )
 
 from include.sandbox.world import Fault, new_id
-from tests.clients.conftest import Counts, Sandbox, Vendor, lever_client
+from tests.clients.conftest import Answer, Counts, Sandbox, Vendor, lever_client
 
 NOON = datetime(2026, 7, 2, 12, tzinfo=UTC)
 NOON_MS = "1782993600000"
@@ -76,6 +76,7 @@ CALLS = {
     "update_stage": Described(
         lambda api: api.update_stage("o1", "offer", perform_as="u1"),
         "PUT", "/opportunities/o1/stage?perform_as=u1", {"stage": "offer"}, repeatable=False,
+        answer={"id": "o1", "stage": "offer"},
     ),
     "add_tags": Described(
         lambda api: api.add_tags("o1", ("a", "b"), perform_as="u1"),
@@ -164,6 +165,53 @@ def test_a_call_whose_answer_is_lost_is_sent_again_only_where_that_does_no_harm(
         with pytest.raises(OutcomeUnknownError):
             call.run(lever_client(vendor.url))
     assert len(vendor.received) == (2 if call.repeatable else 1)
+
+
+UNREADABLE = pytest.mark.parametrize(
+    "answer",
+    [
+        (200, {}, ""),
+        (201, {}, "null"),
+        (200, {"Content-Type": "text/html"}, "<html>Welcome</html>"),
+        (200, {}, '{"data": {"id": "o1", "sta'),
+        (200, {}, '{"data": {"stage": []}}'),
+        (200, {"Content-Length": "500"}, '{"data": {"id": "o1"'),
+        (200, {"Content-Encoding": "gzip"}, "no gzip"),
+    ],
+    ids=["empty", "null", "HTML", "cut", "another shape", "broken off", "not unpacked"],
+)
+
+
+@UNREADABLE
+@pytest.mark.parametrize("name", ["add_tags", "remove_tags", "update_note", "delete_webhook"])
+def test_a_write_whose_answer_is_not_needed_is_done_whatever_the_answer_says(
+    vendor: Vendor, name: str, answer: Answer
+) -> None:
+    vendor.answers = [answer]
+    assert CALLS[name].run(lever_client(vendor.url)) is None
+    assert len(vendor.received) == 1
+
+
+@UNREADABLE
+@pytest.mark.parametrize(
+    "name", ["update_stage", "create_note", "create_form", "create_form_template", "create_webhook"]
+)
+def test_a_write_whose_answer_is_needed_and_cannot_be_read_is_looked_up(
+    vendor: Vendor, name: str, answer: Answer
+) -> None:
+    vendor.answers = [answer]
+    with pytest.raises(OutcomeUnknownError):
+        CALLS[name].run(lever_client(vendor.url))
+    assert len(vendor.received) == 1
+
+
+@UNREADABLE
+def test_a_form_template_that_was_changed_is_read_where_the_answer_cannot_be(vendor: Vendor, answer: Answer) -> None:
+    vendor.says({"data": {"text": "Ours"}})
+    vendor.answers.append(answer)
+    vendor.says({"data": {"id": "t1", "text": "Ours"}})
+    assert lever_client(vendor.url).update_form_template(TEMPLATE, fields=[]).id == "t1"
+    assert [one.method for one in vendor.received] == ["GET", "PUT", "GET"]
 
 
 def test_the_key_is_checked(sandbox: Sandbox) -> None:
@@ -432,8 +480,11 @@ def test_a_stage_is_changed_in_the_users_name(sandbox: Sandbox, ann: str, user: 
 
 
 def test_tags_are_added_and_removed(sandbox: Sandbox, ann: str, user: str) -> None:
-    assert sandbox.lever.add_tags(ann, ["b", "c"], perform_as=user).tags == ("a", "b", "c")
+    added = sandbox.lever.add_tags(ann, ["b", "c"], perform_as=user)
+    assert added is not None
+    assert added.tags == ("a", "b", "c")
     answer = sandbox.lever.remove_tags(ann, ["a", "c", "not there"], perform_as=user)
+    assert answer is not None
     assert answer.tags == ("b",)
     assert sandbox.world.opportunities[ann]["tags"] == ["b"]
     assert answer.email is None, "the answers of these writes hold no contact data (5.1)"
@@ -458,10 +509,8 @@ def test_a_created_note_may_be_named_by_note_id_only(vendor: Vendor) -> None:
 
 def test_a_note_shows_its_whole_thread(vendor: Vendor) -> None:
     fields = [{"type": "note", "value": "one"}, "odd", {"type": "note", "value": None}, {"value": "two"}]
-    vendor.says({"data": {"id": "n1", "fields": fields}}, {"data": [{"id": "n1", "fields": None}]})
-    lever = lever_client(vendor.url)
-    assert lever.update_note("o1", "n1", "one", perform_as="u1").value == "one\n\ntwo"
-    assert [note.value for note in lever.list_notes("o1")] == [""]
+    vendor.says({"data": [{"id": "n1", "fields": fields}, {"id": "n2", "fields": None}]})
+    assert [note.value for note in lever_client(vendor.url).list_notes("o1")] == ["one\n\ntwo", ""]
 
 
 # Forms and templates (7)

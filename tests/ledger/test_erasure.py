@@ -50,7 +50,7 @@ def invite(ledger: Ledger, opportunity_id: str, number: int, *, at: datetime = N
     (entry,) = ledger.entries.pending(opportunity_id)
     item = ledger.queue.claim(opportunity_id, [Work.INVITE], worker="w")[Work.INVITE]
     assessment = ledger.assessments.intend(1, item, entry_id=entry.id, rule_key=RULE)
-    ledger.mails.take(opportunity_id, 1, per_hour=None)
+    ledger.mails.take(opportunity_id, None, 1, per_hour=None)
     ledger.invitations.record(
         assessment, invitation_id=number, test_id=1, status=AttemptStatus.PENDING, entry_id=entry.id, refreshed=False
     )

@@ -22,8 +22,10 @@ def ledger(ledger_url: str, clock: Clock) -> Ledger:
     return Ledger(engine=engine_for(ledger_url), clock=clock)
 
 
-def send(ledger: Ledger, opportunity_id: str, *, test_id: int = 1, per_hour: int | None = None) -> bool:
-    taken = ledger.mails.take(opportunity_id, test_id, per_hour=per_hour)
+def send(
+    ledger: Ledger, opportunity_id: str, contact_id: str | None = None, *, test_id: int = 1, per_hour: int | None = None
+) -> bool:
+    taken = ledger.mails.take(opportunity_id, contact_id, test_id, per_hour=per_hour)
     if taken:
         ledger.mails.mark_sent(opportunity_id, test_id)
     return taken
@@ -31,9 +33,9 @@ def send(ledger: Ledger, opportunity_id: str, *, test_id: int = 1, per_hour: int
 
 def test_many_workers_at_once_send_no_more_than_the_limit(ledger: Ledger) -> None:
     with ThreadPoolExecutor(8) as pool:
-        taken = list(pool.map(lambda number: ledger.mails.take(f"op{number}", 1, per_hour=7), range(40)))
+        taken = list(pool.map(lambda number: ledger.mails.take(f"op{number}", None, 1, per_hour=7), range(40)))
     assert taken.count(True) == 7
-    assert ledger.mails.counts("nobody").last_hour == 7
+    assert ledger.mails.counts("nobody", None).last_hour == 7
 
 
 def test_any_sixty_minutes_count(ledger: Ledger, clock: Clock) -> None:
@@ -54,30 +56,42 @@ def test_a_week_counts_for_one_candidate_and_nothing_is_kept_for_longer(
     for _ in range(3):
         send(ledger, "a")
         clock.now += timedelta(days=2)
-    assert ledger.mails.counts("a") == MailCounts(last_hour=0, to_candidate=3)
-    assert ledger.mails.counts("b") == MailCounts(last_hour=0, to_candidate=0)
+    assert ledger.mails.counts("a", None) == MailCounts(last_hour=0, to_candidate=3)
+    assert ledger.mails.counts("b", None) == MailCounts(last_hour=0, to_candidate=0)
     clock.now = NOW + timedelta(days=7)
-    assert ledger.mails.counts("a").to_candidate == 2
+    assert ledger.mails.counts("a", None).to_candidate == 2
     clock.now += timedelta(days=7)
     ledger.mails.forget()
     with engine_for(ledger_url).connect() as connection:
         assert connection.scalar(select(func.count()).select_from(mails)) == 0
 
 
+def test_what_was_sent_to_another_opportunity_of_the_person_counts(ledger: Ledger) -> None:
+    send(ledger, "a", "ann")
+    send(ledger, "b", "ann", test_id=2)
+    send(ledger, "c", "ben")
+    send(ledger, "d")
+    assert ledger.mails.counts("a", "ann").to_candidate == 2
+    assert ledger.mails.counts("new", "ann").to_candidate == 2
+    assert ledger.mails.counts("new", None).to_candidate == 0
+    assert ledger.mails.take("a", "ann", 3, per_hour=None)
+    assert ledger.mails.counts("b", "ann").to_candidate == 3, "one that is under way counts for the others"
+
+
 def test_a_repetition_takes_the_place_of_what_was_not_answered(ledger: Ledger) -> None:
     for _ in range(3):
-        assert ledger.mails.take("a", 1, per_hour=1)
-    assert not ledger.mails.take("b", 1, per_hour=1)
-    assert ledger.mails.counts("b").last_hour == 1
+        assert ledger.mails.take("a", None, 1, per_hour=1)
+    assert not ledger.mails.take("b", None, 1, per_hour=1)
+    assert ledger.mails.counts("b", None).last_hour == 1
     ledger.mails.mark_sent("a", 1)
-    assert not ledger.mails.take("a", 1, per_hour=1)
-    assert ledger.mails.counts("a").to_candidate == 1
+    assert not ledger.mails.take("a", None, 1, per_hour=1)
+    assert ledger.mails.counts("a", None).to_candidate == 1
 
 
 def test_what_was_not_sent_is_given_back(ledger: Ledger) -> None:
-    assert ledger.mails.take("a", 1, per_hour=1)
+    assert ledger.mails.take("a", None, 1, per_hour=1)
     ledger.mails.give_back("a", 1)
-    assert ledger.mails.take("b", 1, per_hour=1)
+    assert ledger.mails.take("b", None, 1, per_hour=1)
 
 
 def test_what_was_sent_an_hour_ago_is_counted_no_more(ledger: Ledger, clock: Clock) -> None:

@@ -8,6 +8,7 @@ from functools import partial
 
 import pytest
 from lever_imocha.clients.imocha import ImochaClient
+from lever_imocha.domain.acts import Act
 from lever_imocha.domain.imocha import AttemptStatus
 from lever_imocha.domain.signatures import read_callback_token
 from lever_imocha.errors import (
@@ -602,3 +603,33 @@ def test_one_more_than_an_hour_may_cancel_goes_on_in_the_next(stack: Stack) -> N
     stack.run_invite(sweep=False)
     assert cancelled(stack) == 6
     assert stack.ledger.queue.listed() == []
+
+
+def ask_to_cancel(stack: Stack, opportunities: Iterable[str]) -> None:
+    shown = dict.fromkeys(opportunities, "invited")
+    stack.ledger.requests.add(Act.CANCEL, shown, reason="the job is filled", actor="bob", test_id=101)
+
+
+def test_what_a_person_has_cancelled_leaves_the_limit_to_those_who_left(stack: Stack) -> None:
+    candidates = [stack.candidate(PYTHON) for _ in range(20)]
+    stack.run_invite()
+    ask_to_cancel(stack, candidates[:12])
+    stack.run_invite(sweep=False)
+    assert cancelled(stack) == 12
+    archive(stack, candidates[12:16])
+    stack.run_invite(sweep=False)
+    assert cancelled(stack) == 16
+    archive(stack, candidates[16:])
+    stack.run_invite(sweep=False)
+    assert cancelled(stack) == 17, "five may leave in an hour"
+
+
+def test_a_limit_that_is_used_up_stops_nothing_that_a_person_asks_for(stack: Stack) -> None:
+    candidates = [stack.candidate(PYTHON) for _ in range(20)]
+    stack.run_invite()
+    archive(stack, candidates[:8])
+    stack.run_invite(sweep=False)
+    assert cancelled(stack) == 5
+    ask_to_cancel(stack, candidates[8:])
+    stack.run_invite(sweep=False)
+    assert cancelled(stack) == 17

@@ -192,6 +192,21 @@ def test_above_the_limit_of_one_candidate_a_person_decides(limited: Stack, later
     assert limited.run_invite(full=True) == ["refresh"]
 
 
+def test_the_limit_of_one_candidate_counts_all_the_persons_opportunities(limited: Stack) -> None:
+    """They share an invitation, and each of them has it mailed again."""
+    both = [limited.candidate(PYTHON, emails=["ann@example.com"], contact="ann") for _ in range(2)]
+    limited.settings = parse_settings(SETTINGS + "limits: {per_candidate: 3}")
+    assert set(map(str, limited.run_invite())) == {"invite"}
+    assert (len(limited.world.invitations), len(limited.world.mails)) == (1, 2)
+    for opportunity in both:
+        limited.again(opportunity)
+    assert sorted(map(str, limited.run_invite(full=True))) == [f"hold: {Reason.PER_CANDIDATE}", "refresh"]
+    limited.candidate(SQL, emails=["ann@example.com"], contact="ann")
+    limited.candidate(PYTHON, emails=["ben@example.com"])
+    assert sorted(map(str, limited.run_invite())) == [f"hold: {Reason.PER_CANDIDATE}", "invite"]
+    assert len([mail for mail in limited.world.mails if mail["to"] == "ann@example.com"]) == 3
+
+
 def test_an_invitation_that_imocha_refuses_uses_up_nothing(limited: Stack, later: Callable[[timedelta], None]) -> None:
     opportunity = limited.candidate(PYTHON)
     limited.fault(vendor="imocha", method="POST", path_contains="/invite", status=400, times=8)
@@ -199,9 +214,9 @@ def test_an_invitation_that_imocha_refuses_uses_up_nothing(limited: Stack, later
         limited.run_invite()
     for _ in range(7):
         assert limited.run_invite(force=True) == ["failed again: RequestRejectedError"]
-    assert limited.ledger.mails.counts(opportunity).to_candidate == 0
+    assert limited.ledger.mails.counts(opportunity, None).to_candidate == 0
     assert limited.run_invite(force=True) == ["invite"]
-    assert limited.ledger.mails.counts(opportunity).to_candidate == 1
+    assert limited.ledger.mails.counts(opportunity, None).to_candidate == 1
 
 
 def test_a_lost_answer_takes_one_e_mail_however_often_it_is_tried(limited: Stack) -> None:
@@ -211,7 +226,7 @@ def test_a_lost_answer_takes_one_e_mail_however_often_it_is_tried(limited: Stack
         limited.run_invite()
     assert limited.run_invite(force=True) == ["failed again: OutcomeUnknownError"]
     assert limited.run_invite(force=True) == ["invite"]
-    assert limited.ledger.mails.counts(opportunity).to_candidate == 1
+    assert limited.ledger.mails.counts(opportunity, None).to_candidate == 1
 
 
 def test_no_note_is_left_for_who_only_waits_for_the_hour(limited: Stack) -> None:

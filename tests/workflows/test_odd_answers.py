@@ -151,3 +151,37 @@ def test_a_retake_is_mailed_to_the_present_address(stack: Stack) -> None:
     stack.finish()
     assert stack.run_write_back() == ["written back and moved on"]
     assert len(stack.world.forms[opportunity]) == 2
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/addTags", "<html>"),
+        ("/addTags", {"data": {"id": "another", "stage": "offer"}}),
+        ("/addTags", {"data": {"tags": []}}),
+        ("/removeTags", "<html>"),
+        ("/notes", "<html>"),
+        ("/forms", "<html>"),
+        ("/files", "<html>"),
+        ("/stage", "<html>"),
+    ],
+    ids=str,
+)
+def test_a_write_that_was_done_is_not_done_again_because_its_answer_says_nothing(
+    stack: Stack, path: str, body: Any
+) -> None:
+    stack.settings = parse_settings(
+        f"{SETTINGS}explain: {{notes: true, status_tags: true}}\nwrite_back: {{note: true}}"
+    )
+    opportunity = stack.candidate(PYTHON)
+    for method in ("POST", "PUT"):
+        stack.fault(vendor="lever", method=method, path_contains=path, status=200, apply=True, body=body, times=1000)
+    assert stack.run_invite() == ["invite"]
+    stack.finish()
+    assert stack.run_write_back() == ["written back and moved on"]
+    assert stack.run_invite(full=True) == []
+    assert stack.ledger.queue.listed() == []
+    assert stack.stage(opportunity) == "Assessment Complete"
+    assert stack.world.opportunities[opportunity]["tags"] == [PYTHON, "iMocha: complete"]
+    made = stack.world.forms, stack.world.files, stack.world.notes
+    assert [len(of[opportunity]) for of in made] == [1, 1, 2]

@@ -277,11 +277,21 @@ class ImochaClient:
         body: Any,
         parse: Callable[[Any], Any],
         *,
+        answer_needed: bool = True,
         hidden: Sequence[str] = (),
         timeout: float | None = None,
     ) -> Any:
         return self._client.send(
-            Call(name=name, method="POST", path=path, json=body, parse=parse, hidden=hidden, timeout=timeout)
+            Call(
+                name=name,
+                method="POST",
+                path=path,
+                json=body,
+                parse=parse,
+                answer_needed=answer_needed,
+                hidden=hidden,
+                timeout=timeout,
+            )
         )
 
     # Tests and links (imocha.md 4)
@@ -497,9 +507,14 @@ class ImochaClient:
             window = [("startDate", _time(start_at)), ("endDate", _time(end_at))]
             page = [("PageNo", str(number)), ("PageSize", str(SMALLER_PAGE_SIZE)), ("includeSections", "false")]
             call: Call[_ReportsPage] = Call(
-                name="list_reports", method="GET", path="/reports", params=page + window, parse=_reports_page,
-                repeatable=True, timeout=60,
-            )  # fmt: skip
+                name="list_reports",
+                method="GET",
+                path="/reports",
+                params=page + window,
+                parse=_reports_page,
+                repeatable=True,
+                timeout=60,
+            )
             return self._client.send(call)
 
         return ListedReports(self._client, read_page)
@@ -510,7 +525,13 @@ class ImochaClient:
             batch = list(invitation_ids[start : start + CALLBACKS_AT_ONCE])
             while batch:
                 try:
-                    self._post("process_callbacks", "/callbacks/process", {"testinvitationIds": batch}, _inner)
+                    self._post(
+                        "process_callbacks",
+                        "/callbacks/process",
+                        {"testinvitationIds": batch},
+                        _inner,
+                        answer_needed=False,
+                    )
                     break
                 except RequestRejectedError as error:
                     refused = re.findall(r"\d+", error.detail)

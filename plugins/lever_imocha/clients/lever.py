@@ -29,6 +29,7 @@ from lever_imocha.domain.lever import (
 from lever_imocha.errors import NotFoundError, RequestRejectedError
 
 M = TypeVar("M", bound=BaseModel)
+T = TypeVar("T")
 Params = list[tuple[str, str]]
 
 PAGE_SIZE = 100
@@ -57,6 +58,24 @@ def _one(model: type[M]) -> Callable[[Any], M]:
         return model.model_validate(body)
 
     return parse
+
+
+def _opportunity(opportunity_id: str) -> Callable[[Any], Opportunity]:
+    """Make a parser for one opportunity; an answer that could be taken for another, or for one that has left, says nothing."""
+
+    def parse(body: Any) -> Opportunity:
+        opportunity = _one(Opportunity)(body)
+        if opportunity.id != opportunity_id:
+            raise NoFactError("the answer is about another opportunity")
+        if opportunity.stage is None:  # a part of an opportunity would look like one that has left, without tags
+            raise NoFactError("the answer names no stage")
+        return opportunity
+
+    return parse
+
+
+def _nothing(body: Any) -> None:
+    """Read an answer of which nothing is needed."""
 
 
 def _millis(moment: datetime) -> str:
@@ -198,16 +217,17 @@ class LeverClient:
         name: str,
         method: str,
         path: str,
-        model: type[M],
+        parse: Callable[[Any], T],
         *,
         json: Any = None,
         files: Any = None,
         perform_as: str | None = None,
         repeatable: bool = False,
+        answer_needed: bool = True,
         hidden: Sequence[str] = (),
         timeout: float | None = None,
         deadline: float | None = None,
-    ) -> M:
+    ) -> T:
         return self._client.send(
             Call(
                 name=name,
@@ -215,9 +235,10 @@ class LeverClient:
                 path=path,
                 json=json,
                 files=files,
-                parse=_one(model),
+                parse=parse,
                 params=[("perform_as", perform_as)] if perform_as else [],
                 repeatable=repeatable,
+                answer_needed=answer_needed,
                 hidden=hidden,
                 timeout=timeout,
                 deadline=deadline,
@@ -277,16 +298,11 @@ class LeverClient:
         :raises NotFoundError: it is unknown or deleted.
         :raises UnexpectedAnswerError: the answer is about another one, say from a cache on the way, or names no stage.
         """
-
-        def parse(body: Any) -> Opportunity:
-            opportunity = _one(Opportunity)(body)
-            if opportunity.id != opportunity_id:
-                raise NoFactError("the answer is about another opportunity")
-            if opportunity.stage is None:  # a part of an opportunity would look like one that has left, without tags
-                raise NoFactError("the answer names no stage")
-            return opportunity
-
-        path, params = _path("opportunities", opportunity_id), _many("expand", expand)
+        path, params, parse = (
+            _path("opportunities", opportunity_id),
+            _many("expand", expand),
+            _opportunity(opportunity_id),
+        )
         return self._client.send(
             Call(name="get_opportunity", method="GET", path=path, params=params, parse=parse, repeatable=True)
         )
@@ -294,29 +310,39 @@ class LeverClient:
     def update_stage(self, opportunity_id: str, stage_id: str, *, perform_as: str | None) -> Opportunity:
         """Move to a stage (lever.md 5.1).
 
-        Not sent again if the answer is lost: what a move to the same stage causes is not documented.
+        Not sent again if the answer is lost, or cannot be read: what a move to the same stage causes is not documented,
+        and only the candidate's stage proves the move.
         """
-        path = _path("opportunities", opportunity_id, "stage")
-        return self._write("update_stage", "PUT", path, Opportunity, json={"stage": stage_id}, perform_as=perform_as)
+        path, parse = _path("opportunities", opportunity_id, "stage"), _opportunity(opportunity_id)
+        return self._write("update_stage", "PUT", path, parse, json={"stage": stage_id}, perform_as=perform_as)
 
-    def add_tags(self, opportunity_id: str, tags: Sequence[str], *, perform_as: str | None) -> Opportunity:
-        """Add tags; Lever creates unknown ones (lever.md 5.2). The answer's contact data is blank (lever.md 5.1)."""
-        path = _path("opportunities", opportunity_id, "addTags")
-        return self._write(
-            "add_tags", "POST", path, Opportunity, json={"tags": list(tags)}, perform_as=perform_as, repeatable=True
-        )
+    def add_tags(self, opportunity_id: str, tags: Sequence[str], *, perform_as: str | None) -> Opportunity | None:
+        """Add tags; Lever creates unknown ones (lever.md 5.2).
 
-    def remove_tags(self, opportunity_id: str, tags: Sequence[str], *, perform_as: str | None) -> Opportunity:
-        """Remove tags (lever.md 5.2)."""
-        path = _path("opportunities", opportunity_id, "removeTags")
+        :return: without contact data, which are blank (lever.md 5.1); None when the answer cannot be read.
+        """
+        return self._change_tags("add_tags", "addTags", opportunity_id, tags, perform_as)
+
+    def remove_tags(self, opportunity_id: str, tags: Sequence[str], *, perform_as: str | None) -> Opportunity | None:
+        """Remove tags (lever.md 5.2).
+
+        :return: as of `add_tags`.
+        """
+        return self._change_tags("remove_tags", "removeTags", opportunity_id, tags, perform_as)
+
+    def _change_tags(
+        self, name: str, act: str, opportunity_id: str, tags: Sequence[str], perform_as: str | None
+    ) -> Opportunity | None:
+        path, parse = _path("opportunities", opportunity_id, act), _opportunity(opportunity_id)
         return self._write(
-            "remove_tags",
+            name,
             "POST",
             path,
-            Opportunity,
+            parse,
             json={"tags": list(tags)},
             perform_as=perform_as,
             repeatable=True,
+            answer_needed=False,
         )
 
     # Notes (lever.md 9)
@@ -333,21 +359,22 @@ class LeverClient:
         path = _path("opportunities", opportunity_id, "notes")
         body = {"value": value} | ({"secret": True} if secret else {})
         return self._write(
-            "create_note", "POST", path, Note, json=body, perform_as=perform_as, hidden=value.splitlines()
+            "create_note", "POST", path, _one(Note), json=body, perform_as=perform_as, hidden=value.splitlines()
         )
 
-    def update_note(self, opportunity_id: str, note_id: str, value: str, *, perform_as: str) -> Note:
+    def update_note(self, opportunity_id: str, note_id: str, value: str, *, perform_as: str) -> None:
         """Replace a note's whole thread by one text; only notes created through the API can be updated."""
         path = _path("opportunities", opportunity_id, "notes", note_id)
         body = {"values": [{"value": value}]}
-        return self._write(
+        self._write(
             "update_note",
             "PUT",
             path,
-            Note,
+            _nothing,
             json=body,
             perform_as=perform_as,
             repeatable=True,
+            answer_needed=False,
             hidden=value.splitlines(),
         )
 
@@ -365,7 +392,7 @@ class LeverClient:
     def create_form_template(self, *, text: str, fields: Sequence[dict[str, Any]]) -> FormTemplate:
         """Create a form template."""
         body = {"text": text, "instructions": "", "secretByDefault": False, "fields": list(fields)}
-        return self._write("create_form_template", "POST", "/form_templates", FormTemplate, json=body)
+        return self._write("create_form_template", "POST", "/form_templates", _one(FormTemplate), json=body)
 
     def update_form_template(self, template: FormTemplate, *, fields: Sequence[dict[str, Any]]) -> FormTemplate:
         """Replace a form template's fields.
@@ -376,7 +403,9 @@ class LeverClient:
         path = _path("form_templates", template.id)
         frame = self._get("get_form_template", path, TemplateFrame)
         body = frame.model_dump(by_alias=True, exclude_none=True) | {"fields": list(fields)}
-        return self._write("update_form_template", "PUT", path, FormTemplate, json=body, repeatable=True)
+        parse = _one(FormTemplate)
+        done = self._write("update_form_template", "PUT", path, parse, json=body, repeatable=True, answer_needed=False)
+        return done or self.get_form_template(template.id)
 
     def list_forms(self, opportunity_id: str) -> Iterator[ProfileForm]:
         """List the forms on an opportunity without the deleted ones, which Lever still returns."""
@@ -402,7 +431,9 @@ class LeverClient:
             body["secret"] = secret
         path = _path("opportunities", opportunity_id, "forms")
         values = [str(field["value"]) for field in fields if field.get("value") not in (None, "")]
-        return self._write("create_form", "POST", path, ProfileForm, json=body, hidden=values, perform_as=perform_as)
+        return self._write(
+            "create_form", "POST", path, _one(ProfileForm), json=body, hidden=values, perform_as=perform_as
+        )
 
     # Files (lever.md 8)
 
@@ -429,7 +460,7 @@ class LeverClient:
             "upload_file",
             "POST",
             path,
-            LeverFile,
+            _one(LeverFile),
             files=files,
             perform_as=perform_as,
             timeout=120,
@@ -480,12 +511,10 @@ class LeverClient:
 
     def create_webhook(self, *, url: str, event: str) -> Webhook:
         """Register a webhook; only this answer has its signature token (lever.md 11.1)."""
-        return self._write("create_webhook", "POST", "/webhooks", Webhook, json={"url": url, "event": event})
+        return self._write("create_webhook", "POST", "/webhooks", _one(Webhook), json={"url": url, "event": event})
 
     def delete_webhook(self, webhook_id: str) -> None:
         """Remove a webhook; it is no error if it does not exist, since a first try may have removed it."""
         path = _path("webhooks", webhook_id)
         with suppress(NotFoundError):
-            self._client.send(
-                Call(name="delete_webhook", method="DELETE", path=path, parse=lambda body: None, repeatable=True)
-            )
+            self._write("delete_webhook", "DELETE", path, _nothing, repeatable=True, answer_needed=False)

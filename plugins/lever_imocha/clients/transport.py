@@ -65,6 +65,8 @@ class Call(Generic[T]):
     :param path: below the base URL, starting with ``/``.
     :param parse: makes the result from the answer's JSON (None for an empty answer).
     :param repeatable: sending it twice has the effect of sending it once.
+    :param answer_needed: the answer says something that is needed: an id, or that it was done at all. Without it, 2xx is
+        success, and the result is None where the answer cannot be read.
     :param hidden: personal texts it sends, which a vendor's error may repeat and nobody shall read in a log.
     :param timeout: seconds, when the client's own is not enough.
     :param deadline: seconds in which the whole answer must be there; 60, or `timeout` if this is longer.
@@ -78,6 +80,7 @@ class Call(Generic[T]):
     json: Any = None
     files: Mapping[str, Any] | None = None
     repeatable: bool = False
+    answer_needed: bool = True
     hidden: Sequence[str] = field(default=(), repr=False)
     timeout: float | None = None
     deadline: float | None = None
@@ -243,6 +246,8 @@ class ApiClient:
             with ending_at(deadline), self._request(call) as response:
                 if not 200 <= response.status_code < 300:
                     raise self._error_of(call, response.status_code, _json(response), response.headers)
+                if not call.answer_needed:
+                    return self._if_readable(call, response)
                 content = read_body(response)
         except requests.RequestException as error:
             raise self._broken(call, error, deadline) from None
@@ -291,6 +296,13 @@ class ApiClient:
         except _MISFITS as error:
             detail = _misfit(error)
         raise self._failure(_lost(call), call, response.status_code, detail=detail)
+
+    def _if_readable(self, call: Call[T], response: requests.Response) -> T:
+        try:
+            return self._parsed(call, response, read_body(response))
+        except (ApiError, TooLargeError, requests.RequestException) as error:
+            log.info("%s, %s: done, but the answer cannot be read (%s)", self.vendor, call.name, type(error).__name__)
+            return None  # type: ignore[return-value]  # as the call says
 
     def parse_items(
         self, name: str, model: type[M], items: Iterable[Any], *, skipped: Callable[[Any], object] = lambda item: None

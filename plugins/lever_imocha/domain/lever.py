@@ -29,6 +29,7 @@ def _list_of(kind: type) -> BeforeValidator:
 
 _MENTIONABLE = re.compile(r"[\w.-]{1,60}")
 _OptionalId = Annotated[Id | None, BeforeValidator(_id_of)]
+_OptionalContact = Annotated[Id | None, BeforeValidator(_id_of), NONE_IF_INVALID]
 _Time = Annotated[Millis, NONE_IF_INVALID]
 _Text = Annotated[str | None, BeforeValidator(lambda value: value if isinstance(value, str) else None)]
 _Texts = Annotated[tuple[Name, ...], _list_of(str)]
@@ -98,6 +99,7 @@ class Opportunity(VendorModel):
     id: Id
     name: Annotated[Name | None, NONE_IF_INVALID] = None
     emails: _Texts = ()
+    contact: _OptionalContact = None
     stage: _OptionalId = None
     archived: Archived | None = None
     tags: _Texts = ()

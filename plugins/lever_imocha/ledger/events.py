@@ -100,9 +100,14 @@ class Events(LedgerPart):
         query = select(events.c.kind).where(events.c.opportunity_id == opportunity_id).order_by(events.c.id)
         return self._database.values(query)
 
-    def count(self, kind: str, *, since: datetime) -> int:
-        """Return to how many opportunities something happened since a time."""
-        query = select(func.count(events.c.opportunity_id.distinct())).where(events.c.at > since, events.c.kind == kind)
+    def count(self, kind: str, *, since: datetime, details: Collection[str]) -> int:
+        """Return to how many opportunities something happened since a time.
+
+        :param details: of the events that count.
+        """
+        query = select(func.count(events.c.opportunity_id.distinct())).where(
+            events.c.at > since, events.c.kind == kind, events.c.detail.in_(details)
+        )
         return int(self._database.value(query))
 
     def newest(self, opportunity_id: str, kinds: Collection[str]) -> list[Event]:

@@ -186,10 +186,12 @@ mails = Table(
     metadata,
     _id(),
     Column("opportunity_id", Text, nullable=False),
+    Column("contact_id", Text),
     Column("test_id", BigInteger, nullable=False),
     _at("at", nullable=False),
     _at("answered_at"),
     Index("ix_mails_at", "at"),
+    Index("ix_mails_contact_id", "contact_id"),
     Index("ix_mails_opportunity_id", "opportunity_id"),
     Index("uq_mails_unanswered", "opportunity_id", "test_id", unique=True, postgresql_where="answered_at IS NULL"),
 )

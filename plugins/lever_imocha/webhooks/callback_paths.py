@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _TOKEN = "lever_imocha.callback_token"
 _HIDDEN = "hidden"
@@ -17,7 +17,8 @@ class HideCallbackTokens:
     """ASGI middleware that moves the callback token from the path into the request's scope.
 
     Servers log the path of every request, whether it leads anywhere or not. So the token is taken out before anything
-    else looks at the path, whatever the method and however the path is written.
+    else looks at the path, whatever the method and however the path is written. A path that cannot lead here is left as
+    it is until it is answered, since it may mean something else to whom it leads; a proxy may have changed it on the way.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -25,16 +26,29 @@ class HideCallbackTokens:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Take the token out, and pass the request on."""
-        if scope["type"] in ("http", "websocket"):
+        if scope["type"] not in ("http", "websocket") or not _names_token(scope):
+            await self._app(scope, receive, send)
+            return
+
+        async def hide_and_send(message: Message) -> None:
             _hide(scope)
-        await self._app(scope, receive, send)
+            await send(message)
+
+        if "imocha" in scope["path"].lower():
+            _hide(scope)
+        try:
+            await self._app(scope, receive, hide_and_send)
+        finally:
+            _hide(scope)
+
+
+def _names_token(scope: Scope) -> bool:
+    return bool(_TEXT.search(scope["path"]) or _BYTES.search(scope["query_string"]))
 
 
 def _hide(scope: Scope) -> None:
     """Change the scope itself: whoever logs the request afterwards has no other."""
     path = scope["path"]
-    if "imocha" not in path.lower():
-        return
     if found := _TEXT.search(path):
         scope[_TOKEN] = found.group()
         scope["path"] = _TEXT.sub(_HIDDEN, path)

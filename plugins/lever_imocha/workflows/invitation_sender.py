@@ -107,7 +107,7 @@ class InvitationSender:
             self._ledger.assessments.intend, test_id, item, entry_id=entry.id, rule_key=rule.key, link_id=link_id
         )
         with self._ledger.transaction():
-            if not self._may_send(plan, opportunity.id, entry):
+            if not self._may_send(plan, opportunity, entry):
                 return Outcome(Action.HOLD, Reason.LIMIT)
             assessment_id = intend()
         if known is not None and known.intended_at is not None:
@@ -171,13 +171,13 @@ class InvitationSender:
         self._event("already_running", opportunity, test_id, None)
         return Outcome(Action.IGNORE, Reason.RUNNING)
 
-    def _may_send(self, plan: Plan, opportunity_id: str, entry: EntryFacts) -> bool:
+    def _may_send(self, plan: Plan, opportunity: Opportunity, entry: EntryFacts) -> bool:
         """Take one of the e-mails of this hour; several workers may have decided to send the last one."""
         if not plan.action.mails or plan.test_id is None:
             return True
         released = entry.over_limit is OverLimit.RELEASE
         per_hour = None if released else self._settings.limits.per_hour
-        return self._ledger.mails.take(opportunity_id, plan.test_id, per_hour=per_hour)
+        return self._ledger.mails.take(opportunity.id, opportunity.contact, plan.test_id, per_hour=per_hour)
 
     def recover_invitations(self, opportunity: Opportunity) -> None:
         """Learn of invitations whose answer was lost, without an e-mail: to cancel them, or to write their reports."""

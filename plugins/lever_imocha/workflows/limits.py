@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from lever_imocha.domain.decisions import CANCEL_SHARE, OverLimit, Reason, Situation, may_cancel_many
+from lever_imocha.domain.decisions import CANCEL_SHARE, Departure, OverLimit, Reason, Situation, may_cancel_many
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.values import WorkItem
 from lever_imocha.ledger.watermarks import CANCELLING_ALLOWED
@@ -31,7 +31,7 @@ class Limits:
 
     def applied(self, situation: Situation) -> Situation:
         """Complete a situation by how many e-mails may still be sent."""
-        sent = self._ledger.mails.counts(situation.opportunity.id)
+        sent = self._ledger.mails.counts(situation.opportunity.id, situation.opportunity.contact)
         return replace(
             situation,
             mails_left=self._settings.per_hour - sent.last_hour,
@@ -59,7 +59,9 @@ class Limits:
 
 
 class CancelLimit:
-    """The limit of cancelling in any hour, whoever asks for it: somebody may archive everybody by mistake.
+    """The limit of cancelling who has left in any hour: somebody may archive everybody by mistake.
+
+    What a person asks for on the console, with a reason, is neither limited nor counted.
 
     Who is above it waits, and goes on when no more wait than an hour may cancel, or when a person allows it. Workers that
     look at the same moment may each let one more through.
@@ -84,7 +86,7 @@ class CancelLimit:
         allowed = self._ledger.watermarks.get(CANCELLING_ALLOWED)
         if allowed is not None and allowed > since:
             return
-        cancelled = self._ledger.events.count("cancelled", since=since)
+        cancelled = self._ledger.events.count("cancelled", since=since, details=list(Departure))
         waiting = self._ledger.queue.count_waiting_for(CANCEL_SHARE) + (item.error != CANCEL_SHARE)
         if not may_cancel_many(cancelled + waiting, cancelled + self._ledger.assessments.count_open(), self._share):
             raise NotYet(CANCEL_SHARE, pause=_HOUR, failed=False)

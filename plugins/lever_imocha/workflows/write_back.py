@@ -311,6 +311,7 @@ class WriteBackWorkflow:
         if shown:
             try:
                 current = self._lever.add_tags(opportunity_id, [*tags, *shown], perform_as=perform_as)
+                current = current or self._lever.get_opportunity(opportunity_id, expand=("applications",))
                 self._explainer.clear(opportunity_id, current.tags, keep=shown, perform_as=perform_as)
             except VendorRefusedError as error:
                 log.warning("opportunity %s: its status is not shown in Lever: %s", opportunity_id, error)

@@ -130,6 +130,7 @@ class InviteWorkflow:
             imocha=imocha,
             ledger=ledger,
             settings=settings,
+            situations=self._situations,
             sender=self._sender,
             cancellation=self._cancellation,
             limits=self._limits,

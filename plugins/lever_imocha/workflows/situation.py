@@ -11,7 +11,7 @@ from lever_imocha.clients.imocha import ImochaClient
 from lever_imocha.domain.arrivals import ArrivalFacts
 from lever_imocha.domain.decisions import EntryFacts, KnownAssessment, OverLimit, Situation
 from lever_imocha.domain.lever import Opportunity
-from lever_imocha.domain.rules import select_rule
+from lever_imocha.domain.rules import ResolvedRule, select_rule
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.values import Assessment, NewEntry, StageEntry
 from lever_imocha.ledger.watermarks import ACTIVATED
@@ -90,6 +90,10 @@ class SituationReader:
             activated_at=None if self._was_announced(opportunity) else self.activated_at,
             existing=self._existing,
         )
+
+    def links_of(self, rule: ResolvedRule, test_id: int) -> dict[int, int]:
+        """Return the id of the link that a rule names, by its test; nothing where it names none, or the test has none."""
+        return self._links.of(rule, [test_id], fresh=False)
 
     def facts(self, situation: Situation, resolved: ResolvedSettings) -> ArrivalFacts:
         """Return what the settings were applied to, for the ledger."""

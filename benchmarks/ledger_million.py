@@ -650,6 +650,11 @@ class Cases:
             id=2**40, act=Act.LOOK_AGAIN, opportunity_id=self._key(rows.open, 1), test_id=101, reason="", actor="",
             shown="", asked_at=rows.now, begun_at=rows.now,
         )  # fmt: skip
+        yield Case(
+            "Erasure.remove_bulk_requests", "one of a hundred",
+            lambda _turn, _: self.ledger.erasure.remove_bulk_requests(before=rows.now + week, limit=50),
+            before=lambda turn: requests.stop(ask_bulk(turn), actor="ann"),
+        )  # fmt: skip
         yield Case("Requests.finish", "one", lambda _turn, _: requests.finish(asked, outcome="done"))
         yield Case("Requests.number", "one", lambda _turn, _: requests.number(asked))
 

@@ -177,6 +177,7 @@ class Cases:
         yield Case("Ledger.account_lock", "free", enter_lock)
         yield Case("WorkerLock.renew", "held", lambda _turn, _: self._lock.renew())
         yield Case("SharedLimiter.acquire", "free", lambda _turn, _: self._limiter.acquire())
+        yield Case("SharedLimiter.note_answer", "an answer", lambda _turn, _: self._limiter.note_answer("invite", 200))
         yield Case("SharedLimiter.slow_down", "after a 429", lambda _turn, _: self._limiter.slow_down())
         wait = timedelta(minutes=15)
         yield Case(

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 from lever_imocha.domain.acts import Act
+from lever_imocha.domain.imocha import AttemptStatus
 from lever_imocha.errors import OutcomeUnknownError, VendorDownError
 from lever_imocha.settings import parse_settings
 
@@ -383,7 +384,7 @@ def test_a_window_is_not_extended_at_another_address(stack: Stack, browser: Test
 
 
 def test_the_page_answers_who_says_that_no_e_mail_came(stack: Stack, browser: TestClient, ask: Ask) -> None:
-    opportunity = stack.candidate(PYTHON)
+    opportunity = stack.candidate(PYTHON, emails=["ann@example.com"])
     stack.run_invite()
     ask(opportunity, Act.SEND_AGAIN, None)
     stack.run_invite(sweep=False)
@@ -391,9 +392,15 @@ def test_the_page_answers_who_says_that_no_e_mail_came(stack: Stack, browser: Te
     (mail,) = answer.json()["mails"]
     assert (mail["test_id"], mail["count"], mail["says"], mail["unanswered"]) == (101, 2, "invited", False)
     assert mail["asked_at"] <= mail["accepted_at"]
+    assert mail["begun_at"] is None
     page = browser.get(f"{CONSOLE}/people/{opportunity}", headers={"Accept": "text/html"}).text
-    assert "iMocha has accepted 2 e-mails" in page
-    assert "@" not in page.split("If the candidate got no e-mail")[1].split("</section>")[0]
+    section = page.split("If the candidate got no e-mail")[1].split("</section>")[0]
+    assert "2 e-mails" in section
+    assert "@" not in section
+    stack.ledger.invitations.set_status({stack.invitation().id: AttemptStatus.IN_PROGRESS})
+    (mail,) = browser.get(f"{CONSOLE}/people/{opportunity}").json()["mails"]
+    assert (mail["says"], mail["begun_at"] is None) == ("has begun", False)
+
 
 # Under a rule that names a test link
 

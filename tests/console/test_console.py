@@ -459,6 +459,8 @@ def test_the_e_mail_is_sent_again_while_the_candidate_has_not_begun(login: LogIn
     assert browser.post(address, data=body, headers=OWN_PAGE).status_code == 202
     stack.invitation().state = "In Progress"
     assert stack.run_invite(sweep=False) == ["ignore: attempt in progress"]
+    why = browser.get(f"{CONSOLE}/people/{opportunity}").json()["person"]["why"]
+    assert why == "Not invited again: attempt in progress. Python Developer [101]: has begun."
     assert len(stack.world.mails) == 2
     assert browser.post(address, data=body, headers=OWN_PAGE).status_code == 409
 

@@ -177,6 +177,7 @@ class Cases:
         yield Case("Ledger.account_lock", "free", enter_lock)
         yield Case("WorkerLock.renew", "held", lambda _turn, _: self._lock.renew())
         yield Case("SharedLimiter.acquire", "free", lambda _turn, _: self._limiter.acquire())
+        yield Case("SharedLimiter.note_answer", "an answer", lambda _turn, _: self._limiter.note_answer("invite", 200))
         yield Case("SharedLimiter.slow_down", "after a 429", lambda _turn, _: self._limiter.slow_down())
         wait = timedelta(minutes=15)
         yield Case(
@@ -653,6 +654,11 @@ class Cases:
         asked = Request(
             id=2**40, act=Act.LOOK_AGAIN, opportunity_id=self._key(rows.open, 1), test_id=101, reason="", actor="",
             shown="", asked_at=rows.now, begun_at=rows.now,
+        )  # fmt: skip
+        yield Case(
+            "Erasure.remove_bulk_requests", "one of a hundred",
+            lambda _turn, _: self.ledger.erasure.remove_bulk_requests(before=rows.now + week, limit=50),
+            before=lambda turn: requests.stop(ask_bulk(turn), actor="ann"),
         )  # fmt: skip
         yield Case("Requests.finish", "one", lambda _turn, _: requests.finish(asked, outcome="done"))
         yield Case("Requests.number", "one", lambda _turn, _: requests.number(asked))

@@ -27,6 +27,9 @@ class Unlimited:
     def slow_down(self) -> None:
         """Stay as quick."""
 
+    def note_answer(self, call: str, status: int) -> None:
+        """Nobody looks."""
+
 
 def empty_ledger(engine: Engine) -> None:
     """Delete every row, and count from 1 again; open connections stay, since no table's files are new as by TRUNCATE.

@@ -226,7 +226,7 @@ class RetentionSettings(_Section):
     deliveries: Seconds = timedelta(days=7)
     """Webhooks and callbacks; not shorter than `webhooks.max_age`."""
     events: Seconds = timedelta(days=365)
-    """The timeline, and which alerts were sent."""
+    """The timeline, what was asked for about many at once, and which alerts were sent."""
     people: Annotated[timedelta, BeforeValidator(_seconds), Field(ge=timedelta(days=30))] = timedelta(days=730)
     """Everything about candidates whose assessments are over, after they were last seen in a trigger stage; at least 30
     days."""

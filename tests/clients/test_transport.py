@@ -68,6 +68,7 @@ def test_too_many_requests_is_always_tried_again_after_the_time_given(vendor: Ve
 class CountingLimiter:
     def __init__(self) -> None:
         self.turns = self.slowed = 0
+        self.answers: list[tuple[str, int]] = []
 
     def acquire(self) -> None:
         self.turns += 1
@@ -75,8 +76,11 @@ class CountingLimiter:
     def slow_down(self) -> None:
         self.slowed += 1
 
+    def note_answer(self, call: str, status: int) -> None:
+        self.answers.append((call, status))
 
-def test_the_limiter_hears_of_each_refusal_for_too_many_requests(vendor: Vendor) -> None:
+
+def test_the_limiter_hears_of_each_answer_and_of_each_refusal_for_too_many_requests(vendor: Vendor) -> None:
     vendor.answers = [error(429), error(500), error(429)]
     limiter = CountingLimiter()
     session = requests.Session()
@@ -85,6 +89,7 @@ def test_the_limiter_hears_of_each_refusal_for_too_many_requests(vendor: Vendor)
     )
     client.send(call(repeatable=True))
     assert (limiter.turns, limiter.slowed) == (4, 2)
+    assert limiter.answers == [("do_it", status) for status in (429, 500, 429, 200)]
 
 
 def test_a_long_wait_is_left_to_the_caller(vendor: Vendor) -> None:

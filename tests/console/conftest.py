@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 from fastapi.testclient import TestClient
@@ -13,7 +14,11 @@ from include.sandbox.world import World
 from tests.clients.conftest import imocha_client, lever_client
 from tests.workflows.conftest import Stack
 
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, ConsoleMessage, Frame, Page
+
 LogIn = Callable[[str], TestClient]
+OpenPage = Callable[..., "tuple[Page, Frame]"]
 CONSOLE = "/lever-imocha/console"
 ROLES = {"ann": "VIEWER", "bob": "USER", "eve": "OP", "stranger": None}
 """Ann reads; Bob also acts; Eve also sees names; a stranger has an account and no rights."""
@@ -65,3 +70,40 @@ def address(api_server: TestClient) -> Iterator[str]:
     """Airflow's API server on a real port."""
     with serve(api_server.app) as url:
         yield url
+
+
+@pytest.fixture
+def faults() -> list[str]:
+    """What a browser has complained about; each test ends with none."""
+    return []
+
+
+@pytest.fixture
+def open_page(chromium: Browser, address: str, login: LogIn, faults: list[str]) -> Iterator[OpenPage]:
+    """Open a page of the console in Airflow's frame, as a user."""
+    contexts = []
+
+    def note(message: ConsoleMessage) -> None:
+        if message.type == "error" and "lever-imocha" in message.location.get("url", ""):
+            faults.append(message.text)
+
+    def open_(user: str, page: str = "", **given: object) -> tuple[Page, Frame]:
+        context = chromium.new_context(**given)  # type: ignore[arg-type]
+        contexts.append(context)
+        context.add_cookies([{"name": "_token", "value": login(user).cookies["_token"], "url": address}])
+        tab = context.new_page()
+        tab.on("console", note)
+        tab.on("dialog", lambda dialog: faults.append(f"dialog: {dialog.message}"))
+        tab.goto(f"{address}/plugin/lever-imocha")
+        element = tab.wait_for_selector("iframe")
+        frame = element.content_frame() if element else None
+        assert frame is not None
+        if page:
+            frame.goto(f"{address}{CONSOLE}/{page}")
+        frame.wait_for_selector("h1")
+        return tab, frame
+
+    yield open_
+    for context in contexts:
+        context.close()
+    assert faults == []

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 from lever_imocha.domain.acts import Act
+from lever_imocha.domain.imocha import AttemptStatus
 from lever_imocha.errors import OutcomeUnknownError, VendorDownError
 from lever_imocha.settings import parse_settings
 
@@ -383,7 +384,7 @@ def test_a_window_is_not_extended_at_another_address(stack: Stack, browser: Test
 
 
 def test_the_page_answers_who_says_that_no_e_mail_came(stack: Stack, browser: TestClient, ask: Ask) -> None:
-    opportunity = stack.candidate(PYTHON)
+    opportunity = stack.candidate(PYTHON, emails=["ann@example.com"])
     stack.run_invite()
     ask(opportunity, Act.SEND_AGAIN, None)
     stack.run_invite(sweep=False)
@@ -391,9 +392,92 @@ def test_the_page_answers_who_says_that_no_e_mail_came(stack: Stack, browser: Te
     (mail,) = answer.json()["mails"]
     assert (mail["test_id"], mail["count"], mail["says"], mail["unanswered"]) == (101, 2, "invited", False)
     assert mail["asked_at"] <= mail["accepted_at"]
+    assert mail["begun_at"] is None
     page = browser.get(f"{CONSOLE}/people/{opportunity}", headers={"Accept": "text/html"}).text
-    assert "iMocha has accepted 2 e-mails" in page
-    assert "@" not in page.split("If the candidate got no e-mail")[1].split("</section>")[0]
+    section = page.split("If the candidate got no e-mail")[1].split("</section>")[0]
+    assert "2 e-mails" in section
+    assert "@" not in section
+    stack.ledger.invitations.set_status({stack.invitation().id: AttemptStatus.IN_PROGRESS})
+    (mail,) = browser.get(f"{CONSOLE}/people/{opportunity}").json()["mails"]
+    assert (mail["says"], mail["begun_at"] is None) == ("has begun", False)
+
+
+# Under a rule that names a test link
+
+
+PROCTORED, OTHER = 555, 556
+NAMED = parse_settings(SETTINGS + "rules: [{link: proctored}]")
+
+
+@pytest.fixture
+def linked(stack: Stack) -> str:
+    """A candidate who is invited through the link of the rule."""
+    for number, name in ((PROCTORED, "Proctored"), (OTHER, "Other")):
+        stack.world.other_links.append(stack.world.new_link(101, number, name))
+    stack.settings = NAMED
+    opportunity = stack.candidate(PYTHON, emails=["ann@example.com"])
+    stack.run_invite()
+    return opportunity
+
+
+def used(stack: Stack) -> list[tuple[int | None, str]]:
+    return [(one.link_id, one.state) for one in stack.world.invitations.values()]
+
+
+def without_link(stack: Stack) -> None:
+    """Delete the link that the rule names, at iMocha."""
+    stack.world.other_links = [link for link in stack.world.other_links if link["testLinkId"] != PROCTORED]
+    stack.ledger.cache.drop("imocha.links.101")
+
+
+@pytest.mark.parametrize("act", [Act.CANCEL, Act.EXTEND, Act.SEND_AGAIN])
+def test_what_is_open_keeps_to_the_link_of_its_rule(stack: Stack, ask: Ask, linked: str, act: Act) -> None:
+    assert ask(linked, act, 101 if act.is_of_test else None) == 202
+    stack.run_invite(sweep=False)
+    assert used(stack) == [(PROCTORED, "Cancelled" if act is Act.CANCEL else "Pending")]
+    assert len(to(stack)) == (2 if act is Act.SEND_AGAIN else 1)
+
+
+@pytest.mark.parametrize("has_left", [False, True])
+@pytest.mark.parametrize("has_tag", [True, False])
+def test_a_corrected_address_is_invited_through_the_link_of_the_rule(
+    stack: Stack, ask: Ask, linked: str, has_left: bool, has_tag: bool
+) -> None:
+    stack.world.opportunities[linked].update(emails=["new@example.com"], tags=[PYTHON] if has_tag else [])
+    if has_left:
+        stack.world.move(linked, "Offer")
+    ask(linked, Act.CORRECT_ADDRESS)
+    stack.run_invite(sweep=False)
+    assert used(stack) == [(PROCTORED, "Cancelled"), (PROCTORED, "Pending")]
+    assert to(stack) == ["ann@example.com", "new@example.com"]
+
+
+@pytest.mark.parametrize("address", ["ann@example.com", "new@example.com"])
+def test_another_attempt_goes_through_the_link_of_the_rule(stack: Stack, ask: Ask, linked: str, address: str) -> None:
+    stack.finish()
+    stack.run_write_back()
+    stack.world.opportunities[linked]["emails"] = [address]
+    ask(linked, Act.REATTEMPT)
+    stack.run_invite(sweep=False)
+    assert used(stack) == [(PROCTORED, "Complete"), (PROCTORED, "Pending")]
+    assert to(stack)[1:] == [address]
+
+
+@pytest.mark.parametrize("act", [Act.CORRECT_ADDRESS, Act.REATTEMPT])
+def test_nobody_is_invited_through_another_link_when_that_of_the_rule_is_gone(
+    stack: Stack, browser: TestClient, ask: Ask, linked: str, act: Act
+) -> None:
+    if act is Act.REATTEMPT:
+        stack.finish()
+        stack.run_write_back()
+    stack.world.opportunities[linked]["emails"] = ["new@example.com"]
+    before = used(stack)
+    ask(linked, act)
+    without_link(stack)
+    stack.run_invite(sweep=False)
+    assert used(stack) == before, "the former invitation is not cancelled either"
+    assert len(to(stack)) == 1
+    assert outcome(browser, linked) == "nothing done: no such test link"
 
 
 # About many

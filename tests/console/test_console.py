@@ -10,6 +10,7 @@ import pytest
 from fastapi.testclient import TestClient
 from lever_imocha.ledger.cache import POSTINGS, PROBLEMS
 from lever_imocha.ledger.database import engine_for
+from lever_imocha.ledger.limiter import SharedLimiter
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.tables import requests
 from lever_imocha.ledger.values import CANDIDATE_WORK, NewDelivery, Work
@@ -22,7 +23,7 @@ from sqlalchemy import select, text
 
 from dev import postgres
 from tests.console.conftest import CONSOLE, LogIn
-from tests.support import PYTHON, SQL
+from tests.support import PYTHON, SQL, at_once
 from tests.workflows.conftest import SETTINGS, Stack
 
 pytestmark = pytest.mark.xdist_group("airflow")
@@ -332,6 +333,17 @@ def test_traffic_says_what_the_vendors_have_sent_and_what_waits(login: LogIn, st
     assert [row["at"] is None for row in answer["last"]] == [False, True]
 
 
+def test_traffic_says_what_the_vendors_have_answered(login: LogIn, stack: Stack, ledger_url: str) -> None:
+    limiter = SharedLimiter(engine=engine_for(ledger_url), name="imocha", rate=10, sleep=at_once)
+    limiter.acquire()
+    limiter.note_answer("invite_by_link", 429)
+    limiter.slow_down()
+    limiter.acquire()
+    (row,) = login("ann").get(f"{CONSOLE}/traffic").json()["rates"]
+    assert (row["answered_call"], row["answer_status"], row["refused_today"]) == ("invite_by_link", 429, 1)
+    assert "invite_by_link" in login("ann").get(f"{CONSOLE}/traffic", headers=HTML).text
+
+
 def test_health_shows_what_the_last_sweep_and_the_last_check_have_found(login: LogIn, stack: Stack) -> None:
     browser = login("ann")
     empty = browser.get(f"{CONSOLE}/health").json()
@@ -447,6 +459,8 @@ def test_the_e_mail_is_sent_again_while_the_candidate_has_not_begun(login: LogIn
     assert browser.post(address, data=body, headers=OWN_PAGE).status_code == 202
     stack.invitation().state = "In Progress"
     assert stack.run_invite(sweep=False) == ["ignore: attempt in progress"]
+    why = browser.get(f"{CONSOLE}/people/{opportunity}").json()["person"]["why"]
+    assert why == "Not invited again: attempt in progress. Python Developer [101]: has begun."
     assert len(stack.world.mails) == 2
     assert browser.post(address, data=body, headers=OWN_PAGE).status_code == 409
 

@@ -12,7 +12,10 @@ import pytest
 from lever_imocha.errors import LedgerError, Retry
 from lever_imocha.ledger.database import engine_for
 from lever_imocha.ledger.limiter import SharedLimiter
-from sqlalchemy import event
+from lever_imocha.ledger.overview import Rate
+from lever_imocha.ledger.repository import Ledger
+from lever_imocha.ledger.tables import limits
+from sqlalchemy import event, select
 
 from dev import postgres
 
@@ -91,6 +94,44 @@ def test_several_refusals_within_a_second_count_once(turns: Turns) -> None:
     other.slow_down()
     turns.now += timedelta(seconds=10)
     assert turns.take(one, 2)[1] == pytest.approx(2 - 10.9 / 60)
+
+
+def rate(turns: Turns) -> Rate:
+    (rate,) = Ledger(engine=engine_for(turns.url)).overview.rates()
+    return rate
+
+
+def test_the_last_answer_is_told_with_the_next_turn_and_never_an_older_one(turns: Turns) -> None:
+    turns.now = datetime.now(UTC)
+    one, other = turns.limiter(), turns.limiter()
+    one.note_answer("invite", 200)
+    turns.take(other)
+    assert rate(turns).answered_at is None
+    turns.now += timedelta(seconds=1)
+    other.note_answer("list_tests", 503)
+    turns.take(other)
+    turns.take(one)  # what it was told comes before
+    found = rate(turns)
+    assert (found.answered_call, found.answer_status) == ("list_tests", 503)
+    assert found.answered_at is not None
+    assert abs(found.answered_at - turns.now) < timedelta(seconds=1)
+
+
+def test_refusals_are_counted_by_day(turns: Turns) -> None:
+    turns.now = datetime.now(UTC) - timedelta(days=1)
+    limiter = turns.limiter()
+    turns.take(limiter)
+    for _ in range(3):  # at once: each counts, and the gap grows once
+        limiter.slow_down()
+    assert (rate(turns).refused_today, rate(turns).refused_yesterday) == (0, 3)
+    turns.now += timedelta(days=1)
+    limiter.slow_down()
+    assert (rate(turns).refused_today, rate(turns).refused_yesterday) == (1, 3)
+    turns.now += timedelta(days=2)
+    limiter.slow_down()
+    with engine_for(turns.url).connect() as connection:
+        kept = connection.execute(select(limits.c.refused, limits.c.refused_before)).one()
+    assert tuple(kept) == (1, 0)
 
 
 def test_the_gap_grows_to_sixteen_times_at_most(turns: Turns) -> None:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 from lever_imocha.domain.acts import Act
 from lever_imocha.ledger.repository import Ledger
+from lever_imocha.ledger.tables import requests
 from lever_imocha.ledger.values import CANDIDATE_WORK, WRITE_BACK_WORK, Work
+from sqlalchemy import select
 
 
 def ask(ledger: Ledger, act: Act, *ids: str, test_id: int | None = None) -> int:
@@ -80,6 +84,21 @@ def test_stopping_withdraws_whose_turn_has_not_come(ledger: Ledger) -> None:
     assert ledger.requests.bulk(bulk_id + 99) is None
 
 
+def test_a_request_about_many_goes_when_it_is_old_and_done(ledger: Ledger) -> None:
+    done, still_open = ask_for_all(ledger, "a", "b"), ask_for_all(ledger, "c", "d")
+    ask(ledger, Act.CANCEL, "a", test_id=101)
+    for one in ("a", "b", "c"):
+        for request in ledger.requests.begin(one, Work.REQUEST):
+            ledger.requests.finish(request, outcome="read")
+    now = datetime.now(UTC)
+    assert ledger.erasure.remove_bulk_requests(before=now - timedelta(hours=1), limit=50) == 0
+    assert ledger.erasure.remove_bulk_requests(before=now + timedelta(hours=1), limit=50) == 1
+    assert (ledger.requests.bulk(done), ledger.requests.running()) == (None, [still_open])
+    with ledger.transaction() as connection:
+        left = connection.execute(select(requests.c.opportunity_id, requests.c.bulk_id).order_by(requests.c.id)).all()
+    assert [tuple(row) for row in left] == [("c", still_open), ("d", still_open), ("a", None)]
+
+
 def test_who_is_forgotten_keeps_no_request_about_many_open(ledger: Ledger) -> None:
     bulk_id = ask_for_all(ledger, "somebody", "somebody else")
     ledger.erasure.forget("somebody", even_if_open=True)
@@ -87,4 +106,6 @@ def test_who_is_forgotten_keeps_no_request_about_many_open(ledger: Ledger) -> No
     ledger.requests.finish(left, outcome="read")
     bulk = ledger.requests.bulk(bulk_id)
     assert bulk is not None
-    assert (bulk.asked, bulk.done, bulk.is_open) == (2, 1, False)
+    assert (bulk.asked, bulk.done, bulk.is_open) == (1, 1, False)
+    assert ledger.erasure.forget("somebody else", even_if_open=True)["bulk_requests"] == 1
+    assert ledger.requests.bulk(bulk_id) is None

@@ -14,6 +14,9 @@ class Limiter(Protocol):
     def slow_down(self) -> None:
         """Let requests through less often for a while, because the vendor answered 429."""
 
+    def note_answer(self, call: str, status: int) -> None:
+        """Remember what the vendor has answered last."""
+
 
 class InProcessLimiter:
     """For whoever works without a ledger, and for a connection test; with a ledger, its limiter is shared.
@@ -34,3 +37,6 @@ class InProcessLimiter:
 
     def slow_down(self) -> None:
         """Do nothing: one process sends slowly anyway, and each request waits as long as the vendor asks."""
+
+    def note_answer(self, call: str, status: int) -> None:
+        """Do nothing: nobody looks."""

@@ -204,6 +204,8 @@ class ApiClient:
                 )
         except (requests.RequestException, HTTPError, UnicodeError):
             raise self._failure(VendorDownError, call) from None
+        if session is None:
+            self._limiter.note_answer(call.name, response.status_code)
         if response.status_code >= 400:
             body = _json(response) if session is None else None
             response.close()
@@ -271,6 +273,7 @@ class ApiClient:
                 allow_redirects=False,
                 stream=True,
             )
+            self._limiter.note_answer(call.name, response.status_code)
             target = _moved_to(response)
             if call.method != "GET" or target is None:
                 break

@@ -16,11 +16,12 @@ from lever_imocha.console.acts import LABELS, REPLAY, Offer, offered, offered_fo
 from lever_imocha.console.words import Words
 from lever_imocha.domain.acts import Act
 from lever_imocha.domain.decisions import Reason
+from lever_imocha.domain.imocha import AttemptStatus
 from lever_imocha.domain.standing import Problem, Standing
 from lever_imocha.ledger.cache import COMPARISON, DOCTOR, NAMES, POSTINGS, PROBLEMS, TESTS
 from lever_imocha.ledger.database import HEAD
 from lever_imocha.ledger.events import SENT
-from lever_imocha.ledger.overview import AT_MOST, PAGE, Attention, Done, Moment, PeopleFilter, Person
+from lever_imocha.ledger.overview import AT_MOST, PAGE, Attention, Done, Moment, PeopleFilter, Person, Progress
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.values import BulkRequest
 from lever_imocha.ledger.watermarks import ACTIVATED
@@ -270,7 +271,7 @@ def person(ledger: Ledger, say: Words, opportunity_id: str) -> dict[str, Any] | 
             "decided_at": one.decided_at, "problem": one.problem, "parked": one.parked, "next_try": one.next_try,
         },
         "acts": [_offer(offer, say, named=len(one.tests) > 1) for offer in offered(one)],
-        "mails": [_mails(test.test_id, test.status, moments, say) for test in one.tests if test.invitation_id],
+        "mails": [_mails(test, moments, say) for test in one.tests if test.invitation_id],
         "replay": REPLAY,
         "timeline": [
             {
@@ -286,20 +287,23 @@ def person(ledger: Ledger, say: Words, opportunity_id: str) -> dict[str, Any] | 
 
 
 _ASKED_FOR = ("mail_accepted", "mail_unanswered")
+_BEGUN = f"status_{AttemptStatus.IN_PROGRESS}"
 
 
-def _mails(test_id: int, status: str | None, moments: list[Moment], say: Words) -> dict[str, Any]:
-    """Answer who says that no e-mail came: when it was asked for, whether iMocha has accepted it, and how often.
+def _mails(test: Progress, moments: list[Moment], say: Words) -> dict[str, Any]:
+    """Answer who says that no e-mail came: when it was asked for, whether iMocha has accepted it, and what came of it.
 
     E-mails are counted by what iMocha has accepted; when the last one was asked for is kept for a week.
     """
-    mine = [moment for moment in moments if moment.test_id == test_id]
+    mine = [moment for moment in moments if moment.test_id == test.test_id]
     accepted = [moment.at for moment in mine if moment.kind in SENT]
     asked = next((moment for moment in mine if moment.kind in _ASKED_FOR), None)
+    begun = (moment.at for moment in moments if (moment.kind, moment.invitation_id) == (_BEGUN, test.invitation_id))
     return {
-        "test_id": test_id, "test": say.test(test_id), "says": say.status(status), "count": len(accepted),
+        "test_id": test.test_id, "test": say.test(test.test_id), "says": say.status(test.status), "count": len(accepted),
         "accepted_at": accepted[0] if accepted else None, "age": say.age(accepted[0]) if accepted else "",
         "asked_at": asked.at if asked else None, "unanswered": asked is not None and asked.kind == "mail_unanswered",
+        "begun_at": next(begun, None),
     }  # fmt: skip
 
 
@@ -442,7 +446,7 @@ def traffic(ledger: Ledger, say: Words) -> dict[str, Any]:
             for row in ledger.overview.queued()
         ],
         "rates": [
-            {"api": row.name, "limit": row.limit, "this_minute": row.this_minute, "last_minute": row.last_minute, "backlog": row.backlog, "slowdown": row.slowdown, "slowed_at": row.slowed_at, "age": say.age(row.slowed_at)}
+            vars(row) | {"api": row.name, "age": say.age(row.slowed_at), "answered_age": say.age(row.answered_at)}
             for row in ledger.overview.rates()
         ],
     }  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path as FilePath
 from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import parse_qsl
@@ -111,6 +112,11 @@ def _context(request: Request) -> PageContext:
     return context
 
 
+def _opened(request: Request) -> tuple[Ledger, Words]:
+    """Open what a page is read from, and the words that it is said in."""
+    return _context(request).page(request.state.viewer)
+
+
 @router.get("/static/{name}")
 def static(name: str) -> FileResponse:
     """Send a script, a style or a picture."""
@@ -122,7 +128,7 @@ def static(name: str) -> FileResponse:
 @router.get("/")
 def attention(request: Request, kind: Problem | None = None, why: str = "", skip: pages.Count = 0) -> Response:
     """Show for whom something is in the way."""
-    ledger, words = _context(request).page(request.state.viewer)
+    ledger, words = _opened(request)
     return page(request, "attention.html", pages.attention(ledger, words, kind=kind, why=why, skip=skip))
 
 
@@ -140,14 +146,14 @@ def people(
     wanted = pages.Wanted(
         q=q, standing=standing, test=test, entered_from=entered_from, entered_to=entered_to, after=after
     )
-    ledger, words = _context(request).page(request.state.viewer)
+    ledger, words = _opened(request)
     return page(request, "people.html", pages.people(ledger, words, wanted), standings=list(Standing))
 
 
 @router.get("/people/{opportunity_id}")
 def person(request: Request, opportunity_id: str) -> Response:
     """Show everything about one person."""
-    ledger, words = _context(request).page(request.state.viewer)
+    ledger, words = _opened(request)
     data = pages.person(ledger, words, opportunity_id)
     if data is None:
         raise HTTPException(404, "Nobody with this id was ever seen in a trigger stage.")
@@ -157,7 +163,7 @@ def person(request: Request, opportunity_id: str) -> Response:
 @router.get("/people/{opportunity_id}/evidence")
 def evidence(request: Request, opportunity_id: str) -> Response:
     """Show why somebody was (not) invited, moved or archived, and whether what is written of it is unbroken."""
-    ledger, words = _context(request).page(request.state.viewer)
+    ledger, words = _opened(request)
     data = _evidence(ledger, opportunity_id)
     lines = pages.evidence_lines(data, words)
     return page(request, "evidence.html", data, lines=lines, lever=_context(request).lever_page(opportunity_id))
@@ -166,7 +172,7 @@ def evidence(request: Request, opportunity_id: str) -> Response:
 @router.get("/people/{opportunity_id}/evidence.json")
 def evidence_file(request: Request, opportunity_id: str) -> Response:
     """Send the same as a file."""
-    ledger, _ = _context(request).page(request.state.viewer)
+    ledger, _ = _opened(request)
     return Response(
         as_json(_evidence(ledger, opportunity_id)),
         media_type="application/json",
@@ -184,7 +190,7 @@ def _evidence(ledger: Ledger, opportunity_id: str) -> dict[str, Any]:
 @router.get("/run")
 def run(request: Request, dag_id: str, run_id: str, task_id: str = "", map_index: str = "") -> Response:
     """Show who was worked on in a run of a DAG, or in one of its tasks; for one candidate, everything about them."""
-    ledger, words = _context(request).page(request.state.viewer)
+    ledger, words = _opened(request)
     data = pages.run(ledger, words, dag_id=dag_id, run_id=run_id, task_id=task_id, map_index=map_index)
     if task_id and len(data["people"]) == 1:
         return person(request, data["people"][0]["opportunity_id"])
@@ -194,14 +200,14 @@ def run(request: Request, dag_id: str, run_id: str, task_id: str = "", map_index
 @router.get("/flow")
 def flow(request: Request, weeks: pages.Weeks = 12) -> Response:
     """Show how many come how far, and how long it takes."""
-    ledger, words = _context(request).page(request.state.viewer)
+    ledger, words = _opened(request)
     return page(request, "flow.html", pages.flow(ledger, words, weeks=weeks))
 
 
 @router.get("/flow.csv")
 def flow_csv(request: Request, weeks: pages.Weeks = 12) -> Response:
     """Send the same as a file."""
-    ledger, words = _context(request).page(request.state.viewer)
+    ledger, words = _opened(request)
     return Response(
         pages.flow_csv(pages.flow(ledger, words, weeks=weeks)),
         media_type="text/csv; charset=utf-8",
@@ -212,41 +218,33 @@ def flow_csv(request: Request, weeks: pages.Weeks = 12) -> Response:
 @router.get("/traffic")
 def traffic(request: Request) -> Response:
     """Show what the vendors send, what is queued, how the rate limits stand."""
-    ledger, words = _context(request).page(request.state.viewer)
+    ledger, words = _opened(request)
     return page(request, "traffic.html", pages.traffic(ledger, words))
 
 
 @router.get("/health")
 def health(request: Request) -> Response:
     """Show what the last check and the last runs have found."""
-    ledger, words = _context(request).page(request.state.viewer)
+    ledger, words = _opened(request)
     return page(request, "health.html", pages.health(ledger, words))
 
 
 @router.post("/requests")
 async def ask_for_all(request: Request) -> Response:
     """Ask for something about all who have the same problem."""
-    who: Viewer = request.state.viewer
-    require_own_page(request, who)
-    asked = await _read(request, AskedForAll)
-    data = await run_in_threadpool(_ask_for_all, _context(request), who, asked)
-    return page(request, "asked.html", data, status=200 if asked.dry_run else 202)
+    return await _answered(request, AskedForAll, _ask_for_all)
 
 
 @router.post("/people/requests")
 async def ask_for_listed(request: Request) -> Response:
     """Ask for something about all whom a filter lists."""
-    who: Viewer = request.state.viewer
-    require_own_page(request, who)
-    asked = await _read(request, AskedForListed)
-    data = await run_in_threadpool(_ask_for_listed, _context(request), who, asked)
-    return page(request, "asked.html", data, status=200 if asked.dry_run else 202)
+    return await _answered(request, AskedForListed, _ask_for_listed)
 
 
 @router.get("/requests/{bulk_id}")
 def progress(request: Request, bulk_id: BulkId) -> Response:
     """Show how far a request about many is."""
-    ledger, words = _context(request).page(request.state.viewer)
+    ledger, words = _opened(request)
     return page(request, "progress.html", _found(pages.progress(ledger, words, bulk_id)))
 
 
@@ -272,24 +270,30 @@ def _found(data: dict[str, Any] | None) -> dict[str, Any]:
 @router.post("/people/{opportunity_id}/requests")
 async def ask(request: Request, opportunity_id: str) -> Response:
     """Ask for something about one person."""
-    who: Viewer = request.state.viewer
-    require_own_page(request, who)
-    asked = await _read(request, AskedForOne)
-    data = await run_in_threadpool(_ask, _context(request), who, opportunity_id, asked)
-    return page(request, "asked.html", data, status=200 if asked.dry_run else 202)
+    return await _answered(request, AskedForOne, partial(_ask, opportunity_id))
 
 
 @router.post("/deliveries/{delivery_id}/requests")
 async def ask_again(request: Request, delivery_id: int) -> Response:
     """Ask for what a stored delivery asked for to be done again."""
+    return await _answered(request, AskedAgain, partial(_ask_again, delivery_id))
+
+
+async def _answered(
+    request: Request, kind: type[A], record: Callable[[PageContext, Viewer, A], dict[str, Any]]
+) -> Response:
+    """Have what was posted recorded, if its sender may act; answer what will happen.
+
+    :param record: records it, unless the person only wants to know what would happen; returns the page's data.
+    """
     who: Viewer = request.state.viewer
     require_own_page(request, who)
-    asked = await _read(request, AskedAgain)
-    data = await run_in_threadpool(_ask_again, _context(request), who, delivery_id, asked)
+    asked = await _read(request, kind)
+    data = await run_in_threadpool(record, _context(request), who, asked)
     return page(request, "asked.html", data, status=200 if asked.dry_run else 202)
 
 
-def _ask_again(context: PageContext, who: Viewer, delivery_id: int, asked: AskedAgain) -> dict[str, Any]:
+def _ask_again(delivery_id: int, context: PageContext, who: Viewer, asked: AskedAgain) -> dict[str, Any]:
     """Record a request for each opportunity that a delivery is about; return what will happen.
 
     :raises HTTPException: 409 when it is about none that is known, or not stored any more.
@@ -339,7 +343,7 @@ def _add_bulk(
     return plan | (pages.progress(ledger, words, bulk_id) or {})
 
 
-def _ask(context: PageContext, who: Viewer, opportunity_id: str, asked: AskedForOne) -> dict[str, Any]:
+def _ask(opportunity_id: str, context: PageContext, who: Viewer, asked: AskedForOne) -> dict[str, Any]:
     """Record a request, if it is possible now; return what will happen.
 
     :raises HTTPException: 404 for nobody we know, 409 for what is not possible now.

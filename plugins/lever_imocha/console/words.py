@@ -245,16 +245,19 @@ class Words:
         if person.decided_at is None:
             return "Not decided yet: a run will read the candidate."
         if person.decision == Action.IGNORE:
-            return f"Not invited: {person.reason}{f' ({person.detail})' if person.detail else ''}."
+            reason = f"{person.reason}{f' ({person.detail})' if person.detail else ''}."
+            invited = any(test.invitation_id for test in person.tests)
+            return f"Not invited again: {reason} {self._progress(person)}" if invited else f"Not invited: {reason}"
         if person.standing is Standing.WORKING:
             return "Decided; work for the candidate is in the queue."
-        return (
-            "; ".join(
-                f"{self.test(test.test_id)}: {self.status(test.status)}{', report in Lever' if test.written_at else ''}"
-                for test in person.tests
-            )
-            + "."
+        return self._progress(person)
+
+    def _progress(self, person: Person) -> str:
+        said = (
+            f"{self.test(test.test_id)}: {self.status(test.status)}{', report in Lever' if test.written_at else ''}"
+            for test in person.tests
         )
+        return f"{'; '.join(said)}."
 
     @staticmethod
     def fix(person: Person) -> str:

@@ -41,6 +41,7 @@ from lever_imocha.ledger.tables import (
     alerts,
     assessment_invitations,
     assessments,
+    bulk_requests,
     deliveries,
     event_chains,
     events,
@@ -220,6 +221,18 @@ class Erasure(LedgerPart):
         counts = delete(refusals).where(refusals.c.day < before.date()).cte("counts")
         return self._count(delete(deliveries).where(deliveries.c.id.in_(old.limit(limit))).add_cte(counts))
 
+    def remove_bulk_requests(self, *, before: datetime, limit: int) -> int:
+        """Remove some of the requests about many that were asked for before a time and are done; return how many.
+
+        What each of them asked for about one person goes with it.
+        """
+        c = bulk_requests.c
+        is_open = _any(requests.c.bulk_id == c.id, requests.c.done_at.is_(None))
+        with self._database.transaction() as connection:
+            old = self._database.values(select(c.id).where(c.asked_at < before, ~is_open).order_by(c.id).limit(limit))
+            connection.execute(delete(requests).where(requests.c.bulk_id.in_(old)))
+            return int(connection.execute(delete(bulk_requests).where(c.id.in_(old))).rowcount)
+
     def remove_alerts(self, *, before: datetime, limit: int) -> int:
         """Remove some of the alerts sent before a time, so that what lasts is told again; return how many."""
         old = select(alerts.c.key).where(alerts.c.told_at < before).order_by(alerts.c.told_at)
@@ -246,10 +259,22 @@ class Erasure(LedgerPart):
             *((table, delete(table).where(_about(table, keys))) for table in _ABOUT_SOMEBODY),
             (invitations, delete(invitations).where(invitations.c.id.in_(own))),
         ]
+        of_many = select(requests.c.bulk_id).where(_about(requests, keys), requests.c.bulk_id.is_not(None)).distinct()
+        bulk_ids = connection.execute(of_many).scalars().all()
         rows = Counter[str]()
         for table, statement in statements:
             rows[table.name] += connection.execute(statement).rowcount
+        if bulk_ids:
+            rows[bulk_requests.name] = _take_out_of_bulks(connection, bulk_ids)
         return dict(rows)
+
+
+def _take_out_of_bulks(connection: Connection, bulk_ids: Sequence[int]) -> int:
+    """Count anew who is asked about in requests about many; remove those that are about nobody, and return how many."""
+    c, concerned = bulk_requests.c, bulk_requests.c.id.in_(bulk_ids)
+    left = select(func.count()).where(requests.c.bulk_id == c.id).scalar_subquery()
+    connection.execute(update(bulk_requests).where(concerned).values(asked=left))
+    return int(connection.execute(delete(bulk_requests).where(concerned, c.asked == 0)).rowcount)
 
 
 def _about(table: Table, keys: Sequence[str]) -> ColumnElement[bool]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 
 from sqlalchemy import Engine, select
 
@@ -12,10 +13,12 @@ from lever_imocha.ledger.tables import limits
 
 _NOW = "coalesce(%(now)s::timestamptz, clock_timestamp())"
 _FACTOR = "greatest(1, limits.slowdown - coalesce(extract(epoch FROM {now} - limits.slowed_at), 0) / 60)"
+_JUST_SLOWED = f"slowed_at > {_NOW} - interval '1 second'"
+_TODAY = f"({_NOW} AT TIME ZONE 'UTC')::date"
 
 _TAKE_TURN = f"""
-    INSERT INTO {limits} AS limits (name, turn_at, gap, minute_at, taken)
-    VALUES (%(name)s, {_NOW}, %(gap)s, date_trunc('minute', {_NOW}), 1)
+    INSERT INTO {limits} AS limits (name, turn_at, gap, minute_at, taken, answered)
+    VALUES (%(name)s, {_NOW}, %(gap)s, date_trunc('minute', {_NOW}), 1, %(answered)s)
     ON CONFLICT (name) DO UPDATE SET turn_at = greatest(
             excluded.turn_at,
             limits.turn_at + %(gap)s * interval '1 second' * {_FACTOR.format(now="excluded.turn_at")}
@@ -25,13 +28,19 @@ _TAKE_TURN = f"""
         taken_before = CASE limits.minute_at
             WHEN excluded.minute_at THEN limits.taken_before
             WHEN excluded.minute_at - interval '1 minute' THEN limits.taken
-            ELSE 0 END
+            ELSE 0 END,
+        answered = greatest(limits.answered, excluded.answered)
     RETURNING greatest(0, extract(epoch FROM turn_at - {_NOW}))::float8
 """  # noqa: S608 - constants
 
 _SLOW_DOWN = f"""
-    UPDATE {limits} AS limits SET slowdown = least(16, 2 * {_FACTOR.format(now=_NOW)}), slowed_at = {_NOW}
-    WHERE name = %(name)s AND (slowed_at IS NULL OR slowed_at <= {_NOW} - interval '1 second')
+    UPDATE {limits} AS limits SET
+        slowdown = CASE WHEN {_JUST_SLOWED} THEN slowdown ELSE least(16, 2 * {_FACTOR.format(now=_NOW)}) END,
+        slowed_at = CASE WHEN {_JUST_SLOWED} THEN slowed_at ELSE {_NOW} END,
+        refused_on = {_TODAY},
+        refused = CASE WHEN refused_on = {_TODAY} THEN refused ELSE 0 END + 1,
+        refused_before = CASE refused_on WHEN {_TODAY} THEN refused_before WHEN {_TODAY} - 1 THEN refused ELSE 0 END
+    WHERE name = %(name)s
 """  # noqa: S608 - constants
 
 
@@ -53,7 +62,9 @@ class SharedLimiter:
     After a 429 the gap doubles, up to 16 times the one that `rate` asks for, and then shrinks by one such gap a minute.
     Several 429s within a second count once: they answer requests that were on their way together.
 
-    The same statement counts the turns of this minute and of the one before, for the console.
+    The same statements count, for the console, the turns of this minute and of the one before, and the 429s of today and of
+    yesterday (UTC), and keep the last answer: `[time, call, status]`, of which the later is the greater. It is told with the
+    next turn, so that it costs no statement of its own.
 
     :param name: of the API whose key is shared, a word.
     :param rate: requests a second. Processes with different rates share the turns; each keeps its own gap.
@@ -73,15 +84,22 @@ class SharedLimiter:
         # Without a transaction there is no BEGIN and no COMMIT to wait for.
         self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
         self._name, self._gap, self._sleep, self._clock = name, 1 / rate, sleep, clock
+        self._answered: str | None = None
 
     def acquire(self) -> None:
         """Wait until one more request may be sent.
 
         :raises LedgerError: the ledger cannot be used.
         """
+        given = self._given(gap=self._gap, answered=self._answered)
         with self._engine.connect() as connection:
-            wait: float = connection.exec_driver_sql(_TAKE_TURN, self._given(gap=self._gap)).scalar_one()
+            wait: float = connection.exec_driver_sql(_TAKE_TURN, given).scalar_one()
         self._sleep(wait)
+
+    def note_answer(self, call: str, status: int) -> None:
+        """Remember what the vendor has answered, for the console; the next turn tells it."""
+        now = self._clock() if self._clock else datetime.now(UTC)
+        self._answered = json.dumps([now.isoformat(timespec="milliseconds"), call, status])
 
     def slow_down(self) -> None:
         """Make the turns of all processes rarer for a while, because the vendor answered 429.
@@ -91,5 +109,5 @@ class SharedLimiter:
         with self._engine.connect() as connection:
             connection.exec_driver_sql(_SLOW_DOWN, self._given())
 
-    def _given(self, **values: float) -> dict[str, object]:
+    def _given(self, **values: object) -> dict[str, object]:
         return {"name": self._name, "now": self._clock and self._clock(), **values}

@@ -399,6 +399,8 @@ class Rate:
     :param limit: requests a second, as the settings of who asked last say; None while nobody has.
     :param this_minute: requests since the minute began.
     :param last_minute: requests in the whole minute before.
+    :param answered_call: which call the last answer known was to, by its name; its status is ``answer_status``.
+    :param refused_today: how often it has answered 429 since the day (UTC) began.
     """
 
     name: str
@@ -408,6 +410,11 @@ class Rate:
     backlog: float
     slowdown: float
     slowed_at: datetime | None
+    answered_at: datetime | None
+    answered_call: str | None
+    answer_status: int | None
+    refused_today: int
+    refused_yesterday: int
 
 
 def _quantiles(begin: str, end: str) -> str:
@@ -516,8 +523,15 @@ class Overview(LedgerPart):
                                   WHEN minute - interval '1 minute' THEN taken ELSE 0 END AS last_minute,
                    greatest(0, extract(epoch FROM turn_at - clock_timestamp()))::float8 AS backlog, slowed_at,
                    greatest(1, slowdown - coalesce(extract(epoch FROM clock_timestamp() - slowed_at), 0) / 60)::float8
-                   AS slowdown
-            FROM lever_imocha.limits, date_trunc('minute', clock_timestamp()) AS minute ORDER BY name
+                   AS slowdown,
+                   CAST(answered ->> 0 AS timestamptz) AS answered_at, answered ->> 1 AS answered_call,
+                   CAST(answered ->> 2 AS int) AS answer_status,
+                   CASE refused_on WHEN today THEN refused ELSE 0 END AS refused_today,
+                   CASE refused_on WHEN today THEN refused_before
+                                   WHEN today - 1 THEN refused ELSE 0 END AS refused_yesterday
+            FROM lever_imocha.limits, date_trunc('minute', clock_timestamp()) AS minute,
+                 CAST(clock_timestamp() AT TIME ZONE 'UTC' AS date) AS today
+            ORDER BY name
             """
         )
         return [Rate(**row._mapping) for row in self._database.rows(query)]

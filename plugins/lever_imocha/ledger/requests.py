@@ -60,7 +60,7 @@ _WITHDRAW = text(
 
 
 class Requests(LedgerPart):
-    """Keeps requests, with who asked and why, for good. Each makes work due in the transaction that records it."""
+    """Keeps requests, with who asked and why. Each makes work due in the transaction that records it."""
 
     def __init__(self, database: Database) -> None:
         super().__init__(database)

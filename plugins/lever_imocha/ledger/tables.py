@@ -341,6 +341,10 @@ limits = Table(
     _at("minute_at"),
     Column("taken", Integer, nullable=False, server_default="0"),
     Column("taken_before", Integer, nullable=False, server_default="0"),
+    Column("answered", JSONB),
+    Column("refused_on", Date),
+    Column("refused", Integer, nullable=False, server_default="0"),
+    Column("refused_before", Integer, nullable=False, server_default="0"),
     # Lost in a crash of the server, which does no harm, and no turn waits for the disk.
     prefixes=["UNLOGGED"],
 )

@@ -224,10 +224,10 @@ class BulkRequest:
     """What a person asked for about many at once, and how far it is.
 
     :param about: which group it was, in words.
-    :param asked: about how many.
+    :param asked: about how many; who is forgotten is counted no more.
     :param done: how many of them are done, or were withdrawn.
     :param withdrawn: how many were withdrawn when a person stopped it.
-    :param left: how many are still to be done. Who is forgotten meanwhile is neither done nor left.
+    :param left: how many are still to be done.
     :param outcomes: what came of those that are done, with how many each.
     :param stopped_by: who has stopped it.
     """

@@ -28,11 +28,9 @@ from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.values import Work
 from lever_imocha.ledger.watermarks import SWEEP
 from lever_imocha.settings import Settings
-from lever_imocha.workflows.active_tests import ActiveTests
 from lever_imocha.workflows.listed_attempts import list_attempts
 from lever_imocha.workflows.resolved_settings import ResolvedSettings, resolve
 from lever_imocha.workflows.situation import SituationReader
-from lever_imocha.workflows.test_links import NamedLinks
 from lever_imocha.workflows.work import past_failures
 
 log = logging.getLogger(__name__)
@@ -110,13 +108,7 @@ class CompareWorkflow:
     ) -> None:
         self._lever, self._imocha, self._ledger = lever, imocha, ledger
         self._settings, self._clock = settings, clock
-        self._situations = SituationReader(
-            ledger=ledger,
-            settings=settings,
-            tests=ActiveTests(imocha=imocha, ledger=ledger, clock=clock),
-            links=NamedLinks(imocha=imocha, ledger=ledger),
-            first=lambda name: ledger.watermarks.get(name) or clock(),
-        )
+        self._situations = SituationReader(imocha=imocha, ledger=ledger, settings=settings, clock=clock)
         self.failures: list[LeverImochaError] = []
         """Why a list could not be read to its end."""
 

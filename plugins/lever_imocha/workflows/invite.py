@@ -33,7 +33,6 @@ from lever_imocha.errors import LeverImochaError, NotFoundError, Scope, as_ours,
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.values import CANDIDATE_WORK, Assessment, Request, StageEntry, Work, WorkItem
 from lever_imocha.settings import Settings
-from lever_imocha.workflows.active_tests import ActiveTests
 from lever_imocha.workflows.cancellation import Cancellation
 from lever_imocha.workflows.clocks import first_time
 from lever_imocha.workflows.deletion import NOT_FOUND, DeletionEvidence
@@ -53,7 +52,6 @@ from lever_imocha.workflows.resolved_settings import (
 )
 from lever_imocha.workflows.situation import SituationReader, facts_of, with_entry
 from lever_imocha.workflows.stage_sweep import StageSweep
-from lever_imocha.workflows.test_links import NamedLinks
 from lever_imocha.workflows.vendor_lists import ListRead
 from lever_imocha.workflows.work import NotYet, Result, WorkRunner, past_failures, raise_first
 
@@ -91,11 +89,7 @@ class InviteWorkflow:
         self._worker, self._clock = worker, clock
         self._metrics = metrics or NoMetrics()
         self._situations = SituationReader(
-            ledger=ledger,
-            settings=settings,
-            tests=ActiveTests(imocha=imocha, ledger=ledger, clock=clock),
-            links=NamedLinks(imocha=imocha, ledger=ledger),
-            first=first_time(ledger, lever),
+            imocha=imocha, ledger=ledger, settings=settings, clock=clock, first=first_time(ledger, lever)
         )
         self._sender = InvitationSender(
             imocha=imocha,
@@ -136,6 +130,7 @@ class InviteWorkflow:
             imocha=imocha,
             ledger=ledger,
             settings=settings,
+            situations=self._situations,
             sender=self._sender,
             cancellation=self._cancellation,
             limits=self._limits,

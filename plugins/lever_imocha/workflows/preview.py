@@ -13,11 +13,9 @@ from lever_imocha.domain.decisions import EntryFacts, Plan, Situation, decide
 from lever_imocha.domain.lever import Opportunity
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.settings import Settings
-from lever_imocha.workflows.active_tests import ActiveTests
 from lever_imocha.workflows.limits import Limits
 from lever_imocha.workflows.resolved_settings import resolve
 from lever_imocha.workflows.situation import SituationReader, facts_of, with_entry
-from lever_imocha.workflows.test_links import NamedLinks
 
 
 @dataclass(frozen=True)
@@ -60,13 +58,7 @@ class Preview:
         self._lever, self._ledger, self._settings, self._clock = lever, ledger, settings, clock
         self._hourly = hourly
         self._limits = Limits(ledger=ledger, settings=settings.limits)
-        self._situations = SituationReader(
-            ledger=ledger,
-            settings=settings,
-            tests=ActiveTests(imocha=imocha, ledger=ledger, clock=clock),
-            links=NamedLinks(imocha=imocha, ledger=ledger),
-            first=lambda name: ledger.watermarks.get(name) or clock(),
-        )
+        self._situations = SituationReader(imocha=imocha, ledger=ledger, settings=settings, clock=clock)
         self._mails = 0
         self.problems: tuple[str, ...] = ()
         """What is wrong with the settings, one line each; known after `expected`."""

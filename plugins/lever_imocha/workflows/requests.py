@@ -26,7 +26,7 @@ from lever_imocha.workflows.cancellation import Cancellation, cancelled_when
 from lever_imocha.workflows.explain import told_why
 from lever_imocha.workflows.invitation_sender import InvitationSender
 from lever_imocha.workflows.limits import Limits
-from lever_imocha.workflows.situation import facts_of
+from lever_imocha.workflows.situation import SituationReader, facts_of
 from lever_imocha.workflows.work import NotYet, past_failures, raise_first
 
 log = logging.getLogger(__name__)
@@ -67,12 +67,13 @@ class RequestedActs:
         imocha: ImochaClient,
         ledger: Ledger,
         settings: Settings,
+        situations: SituationReader,
         sender: InvitationSender,
         cancellation: Cancellation,
         limits: Limits,
         invited: list[str],
     ) -> None:
-        self._imocha, self._ledger, self._sender = imocha, ledger, sender
+        self._imocha, self._ledger, self._situations, self._sender = imocha, ledger, situations, sender
         self._cancellation, self._limits, self._invited = cancellation, limits, invited
         self._cancel_when, self._shows_status = cancelled_when(settings), settings.explain.is_on
         self._of_ledger: dict[Act, Callable[[Request], str]] = {
@@ -191,8 +192,6 @@ class RequestedActs:
             status = self._sender.status_now(known)
         self._check(request, status, known)
         situation = self._may_mail(turn, known)
-        if situation.lacks_link(known.test_id):
-            raise NotDone(Reason.NO_LINK)
         if status is not None and status.can_begin:
             self._check_address(situation, known)
             self._withdraw(known, why="the address was corrected")
@@ -225,18 +224,20 @@ class RequestedActs:
         entry = self._ledger.entries.last(known.opportunity_id)
         if entry is None or turn.situation is None:
             raise NotDone("the candidate is not known any more")
-        situation = self._limits.applied(turn.situation)
-        if situation.rule is None:  # who has left the stage is invited as before, through the same link
-            links = {} if known.link_id is None else {known.test_id: known.link_id}
-            situation = replace(situation, rule=turn.rule_of(known.rule_key), links=links)
-        if situation.rule is None:
+        rule = turn.situation.rule or turn.rule_of(known.rule_key)
+        if rule is None:
             raise NotDone("the rule of this test is no longer in the settings")
-        return replace(situation, entry=facts_of(entry))
+        links = self._situations.links_of(rule, known.test_id)
+        if rule.link is None and turn.situation.rule is None and known.link_id is not None:
+            links = {known.test_id: known.link_id}  # who has left the stage is invited as before
+        return replace(self._limits.applied(turn.situation), rule=rule, links=links, entry=facts_of(entry))
 
     def _may_mail(self, turn: Turn, known: Assessment) -> Situation:
         situation = self._situation(turn, known)
         if why := against_inviting(situation, turn.departure, self._cancel_when):
             raise NotDone(why)
+        if situation.lacks_link(known.test_id):
+            raise NotDone(Reason.NO_LINK)
         if situation.mails_left is not None and situation.mails_left <= 0:
             raise NotYet(Reason.LIMIT, pause=LONGEST, failed=False)
         return situation

@@ -44,6 +44,7 @@ class Retention:
         removed = {
             "deliveries": _all(partial(erasure.remove_deliveries, before=now - keep.deliveries)),
             "events": _all(partial(erasure.remove_events, before=now - keep.events)),
+            "bulk_requests": _all(partial(erasure.remove_bulk_requests, before=now - keep.events)),
             "alerts": _all(partial(erasure.remove_alerts, before=now - keep.events)),
         }
         swept = self._ledger.watermarks.past(FULL_SWEEP, now)

@@ -7,10 +7,11 @@ from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
 
+from lever_imocha.clients.imocha import ImochaClient
 from lever_imocha.domain.arrivals import ArrivalFacts
 from lever_imocha.domain.decisions import EntryFacts, KnownAssessment, OverLimit, Situation
 from lever_imocha.domain.lever import Opportunity
-from lever_imocha.domain.rules import select_rule
+from lever_imocha.domain.rules import ResolvedRule, select_rule
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.values import Assessment, NewEntry, StageEntry
 from lever_imocha.ledger.watermarks import ACTIVATED
@@ -26,21 +27,26 @@ from lever_imocha.workflows.test_links import NamedLinks
 class SituationReader:
     """Reads what can be known of an opportunity without asking iMocha about its attempts.
 
-    :param tests: iMocha's active tests, read at most once a run.
-    :param links: likewise their links, for the rules that name one.
-    :param first: returns the time kept under a name, as `first_time` does.
+    iMocha's lists of tests, and of the links of those whose rule names one, are read at most once a run.
+
+    :param first: returns the time kept under a name, as `first_time` does; None for who only looks: nothing is kept, and
+        what was never kept begins now.
+    :param clock: aware UTC now.
     """
 
     def __init__(
         self,
         *,
+        imocha: ImochaClient,
         ledger: Ledger,
         settings: Settings,
-        tests: ActiveTests,
-        links: NamedLinks,
-        first: Callable[[str], datetime],
+        clock: Callable[[], datetime],
+        first: Callable[[str], datetime] | None = None,
     ) -> None:
-        self._ledger, self._tests, self._links, self._first = ledger, tests, links, first
+        self._ledger = ledger
+        self._tests = ActiveTests(imocha=imocha, ledger=ledger, clock=clock)
+        self._links = NamedLinks(imocha=imocha, ledger=ledger)
+        self._first = first or (lambda name: ledger.watermarks.get(name) or clock())
         self._asked = AskedTests(settings=settings, first=self._first)
         self._existing, self._scheme = settings.activation.existing, tag_scheme(settings)
 
@@ -84,6 +90,10 @@ class SituationReader:
             activated_at=None if self._was_announced(opportunity) else self.activated_at,
             existing=self._existing,
         )
+
+    def links_of(self, rule: ResolvedRule, test_id: int) -> dict[int, int]:
+        """Return the id of the link that a rule names, by its test; nothing where it names none, or the test has none."""
+        return self._links.of(rule, [test_id], fresh=False)
 
     def facts(self, situation: Situation, resolved: ResolvedSettings) -> ArrivalFacts:
         """Return what the settings were applied to, for the ledger."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from lever_imocha.errors import SettingsError, UnexpectedAnswerError
+from lever_imocha.errors import AssessmentError, SettingsError, UnexpectedAnswerError
 from lever_imocha.settings import parse_settings
 
 from tests.support import PYTHON
@@ -136,6 +136,23 @@ def test_who_was_anonymised_after_the_test_gets_no_report(stack: Stack) -> None:
     assert stack.run_write_back() == []
     stack.run_invite(full=True)
     assert stack.due(waiting=True) == []
+
+
+def test_nobody_gets_the_report_of_another_whose_number_an_answer_named(stack: Stack) -> None:
+    ann = stack.candidate(PYTHON, emails=["ann@example.com"])
+    stack.run_invite()
+    (number,) = stack.world.invitations
+    bob = stack.candidate(PYTHON, emails=["bob@example.com"])
+    body = {"testInvitationId": number, "testUrl": "https://test.imocha.io/x"}
+    stack.fault(vendor="imocha", method="POST", path_contains="invite", status=200, apply=True, body=body)
+    stack.run_invite()
+    stack.finish()
+    with pytest.raises(AssessmentError, match="somebody else"):
+        stack.run_write_back()
+    assert list(stack.world.forms) == list(stack.world.files) == [ann]
+    assert (stack.stage(ann), stack.stage(bob)) == ("Assessment Complete", "Assessment")
+    stack.world.opportunities[bob]["emails"].append("Ann@example.com")
+    assert stack.run_write_back(force=True) == ["written back and moved on"]
 
 
 def test_a_retake_is_mailed_to_the_present_address(stack: Stack) -> None:

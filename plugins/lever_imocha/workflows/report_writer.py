@@ -9,9 +9,11 @@ from typing import Any
 
 from lever_imocha.clients.imocha import ImochaClient
 from lever_imocha.clients.lever import LeverClient
+from lever_imocha.domain.acts import same_address
 from lever_imocha.domain.forms import FormTemplate, fill_form, is_same_form, report_file_name, says_the_same
 from lever_imocha.domain.imocha import Report
-from lever_imocha.errors import NotFoundError, RequestRejectedError
+from lever_imocha.domain.lever import Opportunity
+from lever_imocha.errors import AssessmentError, NotFoundError, RequestRejectedError
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.values import Assessment, Effect, WorkItem
 from lever_imocha.settings import Settings
@@ -64,9 +66,21 @@ class ReportWriter:
             return None
 
     def write(
-        self, item: WorkItem, assessment: Assessment, report: Report, template: FormTemplate, *, perform_as: str
+        self,
+        item: WorkItem,
+        assessment: Assessment,
+        report: Report,
+        template: FormTemplate,
+        *,
+        read: Callable[[], Opportunity],
+        perform_as: str,
     ) -> None:
-        """Write the form, the file, and the note where the settings want one."""
+        """Write the form, the file, and the note where the settings want one.
+
+        :param read: reads the opportunity.
+        :raises AssessmentError: it is the report of somebody else.
+        """
+        self._check_person(assessment, report, read)
         writing = _Writing(item=item, assessment=assessment, perform_as=perform_as)
         fields = fill_form(template, report, invitation_id=writing.invitation_id)
         self._form(writing, template, fields)
@@ -75,17 +89,27 @@ class ReportWriter:
             self._note(writing)
 
     def write_again(
-        self, item: WorkItem, assessment: Assessment, template: FormTemplate, *, revision: int, perform_as: str
+        self,
+        item: WorkItem,
+        assessment: Assessment,
+        template: FormTemplate,
+        *,
+        read: Callable[[], Opportunity],
+        revision: int,
+        perform_as: str,
     ) -> str:
         """Write a form and a file anew if the report says something else than the form that was written last.
 
+        :param read: reads the opportunity.
         :param revision: the same for each try.
         :return: what came of it.
+        :raises AssessmentError: it is the report of somebody else.
         """
         writing = _Writing(item=item, assessment=assessment, perform_as=perform_as, revision=revision)
         report = self.read(writing.invitation_id)
         if report is None or not report.is_final:
             return "nothing done: iMocha has no final report now"
+        self._check_person(assessment, report, read)
         fields = fill_form(template, report, invitation_id=writing.invitation_id, revision=revision)
         is_begun = self._ledger.effects.state(writing.effect("form")) is not None
         if not is_begun and self._is_in_lever(writing, fields):
@@ -93,6 +117,21 @@ class ReportWriter:
         self._form(writing, template, fields)
         self._file(writing, report)
         return "written again: there is a new form and a new file"
+
+    def _check_person(self, assessment: Assessment, report: Report, read: Callable[[], Opportunity]) -> None:
+        """Compare addresses where two opportunities have one invitation: one person's, unless an answer named a wrong one.
+
+        :raises AssessmentError: the address is none of the candidate's. A form cannot be deleted (lever.md 7.3).
+        """
+        number, email = int(assessment.invitation_id or 0), report.candidate_email
+        if email is None or len(self._ledger.invitations.belongs_to(number)) < 2:
+            return
+        if not any(same_address(email, own) for own in read().emails):
+            raise AssessmentError(
+                f"iMocha's invitation {number} is one of somebody else, too, and its report has an e-mail address that"
+                " this candidate does not have in Lever. If it is the same person, add the address to the candidate in"
+                " Lever; if not, cancel on the candidate's page of the console and invite again."
+            )
 
     def _is_in_lever(self, writing: _Writing, fields: Sequence[Mapping[str, Any]]) -> bool:
         """Tell whether the form that was written last is still there, and has the same result."""

@@ -242,7 +242,7 @@ class WriteBackWorkflow:
             self._ledger.invitations.set_status({invitation_id: report.status}, written_by=item)
         if not self._is_anonymized(assessment, read):
             template = self._template(assessment)
-            self._writer.write(item, assessment, report, template, perform_as=self._resolved.perform_as)
+            self._writer.write(item, assessment, report, template, read=read, perform_as=self._resolved.perform_as)
         written.append(assessment)
 
     @staticmethod
@@ -273,13 +273,15 @@ class WriteBackWorkflow:
         known = next((known for known in assessments if known.test_id == request.test_id), None)
         if known is None or not is_possible(request.act, known.status, written=known.written_at is not None):
             outcome = "nothing done: its report is not in Lever yet"
-        elif self._lever.get_opportunity(item.opportunity_id).is_anonymized:  # a form cannot be deleted
+        elif (read := cache(partial(self._lever.get_opportunity, item.opportunity_id)))().is_anonymized:
+            # A form cannot be deleted.
             outcome = "nothing done: the candidate was anonymised in Lever"
         else:
             outcome = self._writer.write_again(
                 item,
                 known,
                 self._template(known),
+                read=read,
                 revision=self._ledger.requests.number(request) + 1,
                 perform_as=self._resolved.perform_as,
             )

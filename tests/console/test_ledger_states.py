@@ -111,6 +111,7 @@ def test_a_server_that_does_not_answer_is_given_up_within_five_seconds(
     assert "that the server runs" in answer.text
 
 
+@pytest.mark.slow
 def test_a_page_is_given_up_within_five_seconds_whatever_hangs() -> None:
     ends = Event()
 
@@ -130,6 +131,7 @@ def test_a_page_is_given_up_within_five_seconds_whatever_hangs() -> None:
     assert "has not answered within 5 s" in answer.json()["said"]
 
 
+@pytest.mark.slow
 def test_a_table_that_is_locked_is_waited_for_five_seconds_at_most(login: LogIn, ledger_url: str) -> None:
     browser = login("ann")
     assert browser.get(f"{CONSOLE}/people").status_code == 200

@@ -56,6 +56,7 @@ def test_only_what_changed_is_told_and_that_it_is_well_again(
     assert (Ledger(engine=engine_for(ledger_url)).cache.get(POSTINGS) or {})["names"] == postings
 
 
+@pytest.mark.slow
 def test_the_command_prints_the_table_and_says_by_its_exit_code_whether_all_is_well(
     world: World, settings: Callable[[str], None]
 ) -> None:

@@ -122,6 +122,7 @@ def test_retrieve_invites_is_compared_where_reports_are_not_listed(stack: Stack)
     assert stack.due(Work.WRITE_BACK) == [opportunity]
 
 
+@pytest.mark.slow
 def test_reports_are_read_page_by_page(stack: Stack) -> None:
     for _ in range(120):
         stack.candidate(PYTHON)

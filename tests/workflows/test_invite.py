@@ -143,6 +143,7 @@ def test_a_lost_answer_makes_no_second_invitation(stack: Stack, mode: str) -> No
     assert len(stack.world.mails) == 2
 
 
+@pytest.mark.slow
 def test_all_are_found_page_by_page_with_one_read_each(stack: Stack) -> None:
     for _ in range(120):
         stack.candidate(PYTHON)

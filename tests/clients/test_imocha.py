@@ -435,6 +435,7 @@ def test_smaller_pages_are_asked_for_when_a_hundred_are_refused(vendor: Vendor) 
     assert asked == [("1", "100"), ("1", "50"), ("2", "50"), ("3", "50")]
 
 
+@pytest.mark.slow
 def test_a_list_of_tests_that_never_ends_is_ended_with_an_error(vendor: Vendor) -> None:
     vendor.says(*[{"tests": [{"testId": number}]} for number in range(MAX_PAGES + 1)])
     with pytest.raises(UnexpectedAnswerError, match=f"more than {MAX_PAGES} pages"):

@@ -326,6 +326,7 @@ def test_pages_that_lead_in_a_circle_end_with_an_error(vendor: Vendor) -> None:
     assert len(vendor.received) == 4
 
 
+@pytest.mark.slow
 def test_a_list_that_never_ends_is_ended_with_an_error(vendor: Vendor) -> None:
     pages = [{"data": [{"id": "a"}], "next": f"t{number}", "hasNext": True} for number in range(MAX_PAGES + 1)]
     vendor.says(*pages)

@@ -212,6 +212,7 @@ def test_nobody_is_held_who_has_left_the_stage(login: LogIn, stack: Stack) -> No
     assert "moved on" in login("ann").get(f"{CONSOLE}/people/{opportunity}").json()["person"]["why"]
 
 
+@pytest.mark.slow
 def test_pages_follow_each_other_and_leave_nobody_out(login: LogIn, stack: Stack) -> None:
     everybody = {stack.candidate() for _ in range(120)}
     stack.run_invite()

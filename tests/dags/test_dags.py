@@ -90,6 +90,7 @@ def test_a_dry_run_tells_what_would_be_done_and_does_nothing(
     assert len(world.mails) == 1
 
 
+@pytest.mark.slow
 def test_a_limit_holds_until_a_person_releases_or_drops(
     dags: Any, world: World, settings: Callable[[str], None], caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,9 +86,10 @@ class Airflow:
 
 
 @pytest.fixture
-def airflow(tmp_path: Path, sandbox_world: World, sandbox_url: str) -> Iterator[Airflow]:
+def airflow(sandbox_world: World, sandbox_url: str) -> Iterator[Airflow]:
     """A new Airflow of its own, whose connections a person has made, and whose settings file is as it comes."""
-    run, settings = tmp_path / "run", tmp_path / "lever_imocha.yaml"
+    home = Path(tempfile.mkdtemp(prefix="setup"))  # another pytest closes the folder of `tmp_path` to PostgreSQL's user
+    run, settings = home / "run", home / "lever_imocha.yaml"
     shutil.copy(ROOT / "include" / "lever_imocha.yaml", settings)
     inherited = {key: value for key, value in os.environ.items() if not key.startswith(("AIRFLOW", "LEVER_IMOCHA"))}
     environment = inherited | {"LEVER_IMOCHA_RUN": str(run), "LEVER_IMOCHA_SETTINGS": str(settings)}
@@ -111,6 +113,7 @@ def airflow(tmp_path: Path, sandbox_world: World, sandbox_url: str) -> Iterator[
         yield made
     finally:
         services("down")
+        shutil.rmtree(home)
 
 
 def _connect(airflow: Airflow, sandbox_url: str) -> None:

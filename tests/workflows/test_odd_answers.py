@@ -138,7 +138,8 @@ def test_who_was_anonymised_after_the_test_gets_no_report(stack: Stack) -> None:
     assert stack.due(waiting=True) == []
 
 
-def test_nobody_gets_the_report_of_another_whose_number_an_answer_named(stack: Stack) -> None:
+@pytest.mark.parametrize("same_person", [True, False])
+def test_nobody_gets_the_report_of_another_whose_number_an_answer_named(stack: Stack, same_person: bool) -> None:
     ann = stack.candidate(PYTHON, emails=["ann@example.com"])
     stack.run_invite()
     (number,) = stack.world.invitations
@@ -152,8 +153,15 @@ def test_nobody_gets_the_report_of_another_whose_number_an_answer_named(stack: S
     stack.run_write_back()  # of the other, if that one had not had its turn
     assert list(stack.world.forms) == list(stack.world.files) == [ann]
     assert (stack.stage(ann), stack.stage(bob)) == ("Assessment Complete", "Assessment")
-    stack.world.opportunities[bob]["emails"].append("Ann@example.com")
+    if same_person:
+        stack.world.opportunities[bob]["emails"].append("Ann@example.com")
+    else:
+        stack.ledger.erasure.forget(bob, even_if_open=True)
+        stack.again(bob)
+        stack.run_invite()
     assert stack.run_write_back(force=True) == ["written back and moved on"]
+    written = {str(form["fields"]) for form in stack.world.forms[bob]}
+    assert any(str(number) in form for form in written) is same_person
 
 
 def test_a_retake_is_mailed_to_the_present_address(stack: Stack) -> None:

@@ -130,7 +130,8 @@ class ReportWriter:
             raise AssessmentError(
                 f"iMocha's invitation {number} is one of somebody else, too, and its report has an e-mail address that"
                 " this candidate does not have in Lever. If it is the same person, add the address to the candidate in"
-                " Lever; if not, cancel on the candidate's page of the console and invite again."
+                " Lever. If not, run: python -m lever_imocha.ledger forget"
+                f" {assessment.opportunity_id} --even-if-open; then move the candidate out of the stage and in again."
             )
 
     def _is_in_lever(self, writing: _Writing, fields: Sequence[Mapping[str, Any]]) -> bool:

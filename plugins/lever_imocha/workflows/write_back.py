@@ -273,7 +273,7 @@ class WriteBackWorkflow:
         known = next((known for known in assessments if known.test_id == request.test_id), None)
         if known is None or not is_possible(request.act, known.status, written=known.written_at is not None):
             outcome = "nothing done: its report is not in Lever yet"
-        elif (read := cache(partial(self._lever.get_opportunity, item.opportunity_id)))().is_anonymized:
+        elif (opportunity := self._lever.get_opportunity(item.opportunity_id)).is_anonymized:
             # A form cannot be deleted.
             outcome = "nothing done: the candidate was anonymised in Lever"
         else:
@@ -281,7 +281,7 @@ class WriteBackWorkflow:
                 item,
                 known,
                 self._template(known),
-                read=read,
+                read=lambda: opportunity,
                 revision=self._ledger.requests.number(request) + 1,
                 perform_as=self._resolved.perform_as,
             )

@@ -176,6 +176,8 @@ def _upsert(world: World, test_id: int, link: dict[str, Any], body: dict[str, An
     """Invite; a repeated invite on one link returns the same invitation, pending again unless started (imocha.md 5.3)."""
     given = _lower(body)
     email, name = _candidate(given)
+    if (status := world.switches["refused_mail"]) and given.get("sendemail") == "yes":
+        raise RefusedError(status, {"errors": ["the e-mail is refused"]})
     key = (test_id, link["testLinkId"], email)
     known = [one for one in world.invitations.values() if (one.test_id, one.link_id, one.email) == key]
     invitation = known[-1] if known else Invitation(0, test_id, email, name, link_id=link["testLinkId"])

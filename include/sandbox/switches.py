@@ -39,6 +39,7 @@ SWITCHES: dict[str, Any] = {
     "pdf_as": "url",  # or bytes: what the PDF endpoint answers
     "numbers_as_text": False,  # ids and scores are text
     "scores_as_floats": False,  # 34.0 instead of 34
+    "refused_mail": 0,  # the status that an invite with an e-mail is refused with, and one without is not; 0 = none
     "invite_says_pending": False,  # an invite of a finished attempt says Pending
     "link_invite_takes_settings": True,  # an invite by link takes window and proctoring; else the link's count
     "strict_reattempt": False,  # older servers refuse a reattempt of an open invitation

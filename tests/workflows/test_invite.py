@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from lever_imocha.errors import OutcomeUnknownError, RequestRejectedError
+from lever_imocha.errors import ApiError, OutcomeUnknownError, RequestRejectedError
 from lever_imocha.ledger.database import engine_for
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.settings import parse_settings
@@ -182,6 +183,20 @@ def test_an_invite_that_is_refused_stops_no_other_test_of_the_candidate(stack: S
     assert stack.run_invite(force=True) == ["invite"]
     assert {mail["invitation"] for mail in stack.world.mails} == set(stack.world.invitations)
     assert len(stack.world.mails) == 2, "one each"
+
+
+@pytest.mark.parametrize("refusal", [400, 403, 429])
+def test_who_was_refused_the_e_mail_again_and_again_gets_it_when_it_is_accepted(stack: Stack, refusal: int) -> None:
+    """Without an e-mail iMocha accepts the invitation all along."""
+    stack.candidate(PYTHON)
+    stack.world.switches["refused_mail"] = refusal
+    for _ in range(4):
+        with suppress(ApiError):
+            stack.run_invite(force=True)
+    assert stack.world.mails == []
+    stack.world.switches["refused_mail"] = 0
+    assert stack.run_invite(force=True) == ["invite"]
+    assert len(stack.world.mails) == 1
 
 
 def test_three_days_of_trouble_at_imocha_leave_nobody_behind(stack: Stack, ledger_url: str) -> None:

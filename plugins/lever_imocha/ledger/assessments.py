@@ -90,13 +90,13 @@ class Assessments(LedgerPart):
             raise ClaimLostError(item.opportunity_id)
         return int(found)
 
-    def count_mail(self, assessment_id: int) -> None:
-        """Record that iMocha is about to be asked for an e-mail; the count is forgotten when it answers."""
-        self._database.execute(
-            update(assessments)
-            .where(assessments.c.id == assessment_id)
-            .values(mails_tried=assessments.c.mails_tried + 1)
-        )
+    def count_mail(self, assessment_id: int, number: int = 1) -> None:
+        """Record that iMocha is about to be asked for an e-mail; the count is forgotten when it answers.
+
+        :param number: -1 takes one back that was not sent.
+        """
+        tried = func.greatest(assessments.c.mails_tried + number, 0)
+        self._database.execute(update(assessments).where(assessments.c.id == assessment_id).values(mails_tried=tried))
 
     def mark_handled(self, assessment_id: int, entry_id: int) -> None:
         """Record that an arrival asked nothing more of an assessment."""

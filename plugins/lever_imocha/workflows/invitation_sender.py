@@ -25,7 +25,7 @@ from lever_imocha.domain.lever import Opportunity
 from lever_imocha.domain.metrics import Metrics
 from lever_imocha.domain.rules import ResolvedRule
 from lever_imocha.domain.signatures import callback_url
-from lever_imocha.errors import OutcomeUnknownError, ReattemptNotAllowedError, VendorRefusedError
+from lever_imocha.errors import LeverImochaError, OutcomeUnknownError, ReattemptNotAllowedError, VendorRefusedError
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.values import Assessment, WorkItem
 from lever_imocha.settings import Settings
@@ -286,7 +286,13 @@ class InvitationSender:
 
     def _send_mail(self, send: Callable[[bool], Invitation], assessment_id: int) -> Invitation:
         self._ledger.assessments.count_mail(assessment_id)
-        return send(True)
+        try:
+            return send(True)
+        except OutcomeUnknownError:
+            raise
+        except LeverImochaError:  # refused, or not sent at all: that was no e-mail
+            self._ledger.assessments.count_mail(assessment_id, -1)
+            raise
 
     def _reattempt(
         self, invitation_id: int, callback: str | None, settings: InviteSettings, send_email: bool

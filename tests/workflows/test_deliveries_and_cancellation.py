@@ -8,6 +8,7 @@ from functools import partial
 
 import pytest
 from lever_imocha.clients.imocha import ImochaClient
+from lever_imocha.clients.transport import TRIES
 from lever_imocha.domain.acts import Act
 from lever_imocha.domain.imocha import AttemptStatus
 from lever_imocha.domain.signatures import read_callback_token
@@ -15,6 +16,7 @@ from lever_imocha.errors import (
     ApiError,
     OutcomeUnknownError,
     RequestRejectedError,
+    UnexpectedAnswerError,
     VendorDownError,
     VendorRefusedError,
     WorkFailedError,
@@ -457,13 +459,41 @@ def test_a_list_of_tests_that_cannot_be_read_stops_only_who_is_to_take_a_new_one
     stack.candidate(PYTHON)
     stack.run_invite()
     stack.world.add_test(104, "New")
-    stack.candidate("iMocha: New [104]")
+    new = stack.candidate("iMocha: New [104]")
     stack.candidate(PYTHON)
     stack.fault(vendor="imocha", method="GET", path_contains="/tests", status=500, times=12)
-    assert stack.run_invite() == ["invite"]
+    workflow = stack.invite_workflow()
+    with pytest.raises(WorkFailedError) as caught:
+        run_batch(workflow.collect(), workflow.act)
+    assert list(caught.value.failures) == [new]
     assert [mail["to"] for mail in stack.world.mails] == ["ann0@example.com", "ann2@example.com"]
     stack.world.faults.clear()
     assert stack.run_invite() == ["invite"], "the new one is known now"
+
+
+def test_a_test_that_is_not_known_for_sure_stops_no_other_part_of_the_sweep(stack: Stack) -> None:
+    leaves = stack.candidate(PYTHON)
+    stack.run_invite()
+    stack.world.add_test(999, "Odd")
+    stack.world.tests[999]["testId"] = "none"  # so that no list is complete
+    asks = stack.candidate("iMocha: Gone [998]")
+    stack.world.archive(leaves, stack.world.archive_reasons[1]["id"])
+    workflow = stack.invite_workflow()
+    assert set(workflow.collect()) == {asks, leaves}
+    with pytest.raises(UnexpectedAnswerError, match="not complete"):
+        workflow.act(asks)
+    workflow.act(leaves)
+    assert stack.invitation().state == "Cancelled"
+    (waiting,) = stack.ledger.queue.listed()
+    assert (waiting.opportunity_id, waiting.kind, waiting.tries) == (asks, Work.INVITE, 1)
+
+
+def test_a_list_that_cannot_be_read_is_asked_for_once_in_a_sweep(stack: Stack) -> None:
+    for _ in range(3):
+        stack.candidate(PYTHON)
+    stack.fault(vendor="imocha", method="GET", path_contains="/tests", status=500, times=1000)
+    assert len(stack.invite_workflow().collect()) == 3
+    assert sum(call["path"].startswith("/tests") for call in stack.world.calls) == TRIES
 
 
 def test_a_bug_about_one_candidate_stops_only_that_one(stack: Stack) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from lever_imocha.clients.transport import TRIES
 from lever_imocha.domain.decisions import Reason
-from lever_imocha.errors import OutcomeUnknownError
+from lever_imocha.errors import OutcomeUnknownError, WorkFailedError
+from lever_imocha.runtime.batch_run import run_batch
 from lever_imocha.settings import parse_settings
 
 from tests.support import PYTHON, SQL
@@ -64,6 +66,23 @@ def test_a_test_without_the_link_is_held_until_it_has_one(linked: Stack) -> None
     assert sorted(used(linked)) == [(PROCTORED, "Pending"), (777, "Pending"), (777, "Pending")]
     assert len(linked.world.mails) == 3
     assert both
+
+
+def test_links_that_cannot_be_read_are_those_known_before_and_stop_only_who_needs_others(linked: Stack) -> None:
+    linked.candidate(PYTHON)
+    assert linked.run_invite() == ["invite"]
+    known, unknown = linked.candidate(PYTHON), [linked.candidate(SQL), linked.candidate(SQL)]
+    linked.world.calls.clear()
+    linked.fault(vendor="imocha", method="GET", path_contains="/testlinks", status=500, times=1000)
+    workflow = linked.invite_workflow()
+    due = workflow.collect()
+    assert sorted(due) == sorted([known, *unknown])
+    with pytest.raises(WorkFailedError) as caught:
+        run_batch(due, workflow.act)
+    assert sorted(caught.value.failures) == sorted(unknown)
+    assert used(linked) == [(PROCTORED, "Pending")] * 2
+    asked = [call["path"] for call in linked.world.calls if "/testlinks" in call["path"] and call["method"] == "GET"]
+    assert len(asked) == 2 * TRIES, "once for each test"
 
 
 def test_an_inactive_link_is_none(linked: Stack) -> None:

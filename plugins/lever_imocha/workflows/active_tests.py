@@ -56,7 +56,7 @@ class ActiveTests:
         try:
             self._known, complete = self._learned(known)
         except ApiError as error:
-            if error.scope is Scope.ACCOUNT or not known.active:
+            if error.scope is Scope.ACCOUNT:
                 raise
             log.warning("iMocha's list of tests cannot be read, the tests known before count: %s", error)
             self._unread, self._fresh = error, True

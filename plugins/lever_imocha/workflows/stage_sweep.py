@@ -13,7 +13,7 @@ from more_itertools import chunked
 from lever_imocha.clients.lever import LeverClient
 from lever_imocha.domain.decisions import may_cancel_many
 from lever_imocha.domain.lever import Opportunity
-from lever_imocha.errors import BugError, LeverImochaError, Scope, as_ours
+from lever_imocha.errors import Scope, as_ours
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.values import NewEntry, Work
 from lever_imocha.ledger.watermarks import FULL_SWEEP, SWEEP
@@ -22,7 +22,7 @@ from lever_imocha.workflows.resolved_settings import ResolvedSettings
 from lever_imocha.workflows.situation import SituationReader
 from lever_imocha.workflows.temporary_tags import TemporaryTags
 from lever_imocha.workflows.vendor_lists import STAGES, ListRead
-from lever_imocha.workflows.work import past_failures, raise_first
+from lever_imocha.workflows.work import past_failures
 
 log = logging.getLogger(__name__)
 
@@ -126,24 +126,20 @@ class StageSweep:
         return last - self._settings.poll.overlap
 
     def _record_entries(self, resolved: ResolvedSettings, since: datetime | None) -> set[str]:
-        """Record who is in a trigger stage; return their ids.
-
-        :raises LeverImochaError: of some it could not be told what they wait for; the others are recorded.
-        """
+        """Record who is in a trigger stage; return their ids."""
         seen_ids: set[str] = set()
         unreadable: set[str] = set()
-        failures = list[tuple[Opportunity, LeverImochaError]]()
         before = self._situations.before()
         for page in chunked(self._in_stages(resolved.trigger_stages, since, seen_ids, unreadable), _PAGE):
             entries = list[NewEntry]()
-            failures += past_failures(page, lambda item: entries.append(self._entry(item, resolved, before)))  # noqa: B023
+            failures = past_failures(page, lambda item: entries.append(self._entry(item, resolved, before)))  # noqa: B023
             self._ledger.entries.record(entries, seen_by="sweep")
+            for opportunity, error in failures:
+                log.error("opportunity %s was left out of the sweep, and is read alone: %s", opportunity.id, error)
+                unreadable.add(opportunity.id)
         # Reading each of them alone tells what is wrong, and that somebody waits.
         self._ledger.queue.enqueue(unreadable, Work.INVITE, news=False)
-        for opportunity, error in failures:
-            log.error("opportunity %s was left out of the sweep: %s", opportunity.id, error)
-        raise_first(failure for failure in failures if not isinstance(failure[1], BugError))
-        return seen_ids
+        return seen_ids | unreadable
 
     def _entry(self, opportunity: Opportunity, resolved: ResolvedSettings, before: TemporaryTags | None) -> NewEntry:
         situation = self._situations.read(opportunity, resolved, before=before, fresh_tests=True)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
 
 from lever_imocha.clients.imocha import ImochaClient
 from lever_imocha.domain.imocha import named_links
 from lever_imocha.domain.rules import ResolvedRule
+from lever_imocha.errors import ApiError, Scope
 from lever_imocha.ledger.cache import LINKS
 from lever_imocha.ledger.repository import Ledger
+
+log = logging.getLogger(__name__)
 
 _YOUNG = timedelta(minutes=4)
 
@@ -19,7 +23,7 @@ class NamedLinks:
 
     def __init__(self, *, imocha: ImochaClient, ledger: Ledger) -> None:
         self._imocha, self._ledger = imocha, ledger
-        self._known: dict[int, Mapping[str, int]] = {}
+        self._known: dict[int, Mapping[str, int] | ApiError] = {}
 
     def of(self, rule: ResolvedRule | None, tests: Iterable[int], *, fresh: bool) -> dict[int, int]:
         """Return by test the id of its link that has the name that the rule says; tests without one are left out.
@@ -34,12 +38,23 @@ class NamedLinks:
 
     def _links(self, test_id: int, *, fresh: bool) -> Mapping[str, int]:
         if test_id not in self._known:
-            key = f"{LINKS}.{test_id}"
-            kept = None if fresh else self._ledger.cache.get(key, younger_than=_YOUNG)
-            self._known[test_id] = self._read(test_id, key) if kept is None else kept
-        return self._known[test_id]
+            self._known[test_id] = self._read(test_id, fresh=fresh)
+        if isinstance(found := self._known[test_id], ApiError):
+            raise found
+        return found
 
-    def _read(self, test_id: int, key: str) -> Mapping[str, int]:
-        found = {name: link.id for name, link in named_links(self._imocha.list_test_links(test_id)).items()}
+    def _read(self, test_id: int, *, fresh: bool) -> Mapping[str, int] | ApiError:
+        """Read a test's links; where they cannot be read, those known before count. Else the error is kept for the next."""
+        key = f"{LINKS}.{test_id}"
+        if not fresh and (kept := self._ledger.cache.get(key, younger_than=_YOUNG)) is not None:
+            return kept
+        try:
+            listed = self._imocha.list_test_links(test_id)
+        except ApiError as error:
+            if error.scope is Scope.ACCOUNT:
+                raise
+            log.warning("iMocha's links of test %s cannot be read, those known before count: %s", test_id, error)
+            return self._ledger.cache.get(key) or error
+        found = {name: link.id for name, link in named_links(listed).items()}
         self._ledger.cache.put(key, found)
         return found

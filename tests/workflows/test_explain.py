@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import timedelta
 
 import pytest
 from lever_imocha.domain.tags import STATUS_TAGS
-from lever_imocha.errors import ApiError, LeverImochaError, ReportFileError
+from lever_imocha.errors import ApiError, LeverImochaError, OutcomeUnknownError, ReportFileError
 from lever_imocha.ledger.values import Work
 from lever_imocha.settings import parse_settings
 
-from tests.support import PYTHON
+from tests.support import PYTHON, SQL
 from tests.workflows.conftest import SETTINGS, Stack
 
 GONE = "iMocha: Gone [999]"
@@ -77,6 +78,23 @@ def test_only_the_latest_status_is_shown_from_the_invitation_to_the_report(telli
     telling.run_invite(full=True)
     telling.run_write_back()
     assert telling.writes() == []
+
+
+@pytest.mark.parametrize("hour", [1, 200])
+def test_who_is_invited_to_one_test_is_shown_and_announced_while_the_other_waits(telling: Stack, hour: int) -> None:
+    telling.settings = parse_settings(
+        SETTINGS + f"explain: {{status_tags: true, notes: true}}\nlimits: {{per_hour: {hour}}}"
+    )
+    opportunity = telling.candidate(PYTHON, SQL)
+    telling.fault(vendor="imocha", path_contains="/tests/102/invite", status=503, times=1000)
+    workflow = telling.invite_workflow()
+    workflow.collect()
+    with suppress(OutcomeUnknownError):
+        workflow.act(opportunity)
+    assert workflow.invited == [opportunity]
+    assert shown(telling, opportunity) == ["iMocha: invited"]
+    (note,) = notes(telling, opportunity)
+    assert f"{PYTHON}: invited on" in note
 
 
 def test_an_expired_invitation_is_shown_as_such_and_revived_by_moving_back(telling: Stack) -> None:

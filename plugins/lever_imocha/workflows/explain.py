@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from lever_imocha.clients.lever import LeverClient
-from lever_imocha.domain.decisions import Action, Reason
+from lever_imocha.domain.decisions import GOES_ON, Action
 from lever_imocha.domain.explanations import (
     Problem,
     ShownTest,
@@ -19,6 +19,7 @@ from lever_imocha.domain.explanations import (
 )
 from lever_imocha.domain.imocha import AttemptStatus
 from lever_imocha.domain.lever import Opportunity
+from lever_imocha.domain.standing import LEFT_ALONE
 from lever_imocha.domain.tags import STATUS_TAGS, wanted_tests
 from lever_imocha.errors import AssessmentError, LeverImochaError, ReportFileError, Retry, VendorRefusedError, redact
 from lever_imocha.ledger.events import SENT
@@ -39,7 +40,7 @@ def expanded(settings: Settings) -> tuple[str, ...]:
     return ("applications", "owner") if settings.explain.notes else ("applications",)
 
 
-def concerns_recruiters(error: LeverImochaError) -> bool:
+def concerns_recruiters(error: Exception) -> bool:
     """Tell whether an error is about one candidate, and not an outage or a mistake that concerns everybody."""
     if isinstance(error, AssessmentError):
         return not error.by_settings
@@ -69,9 +70,9 @@ class _Facts:
 
     @property
     def hold(self) -> StageEntry | None:
-        """The stage entry if it is on hold, and not for being older than the activation."""
+        """The stage entry if it is on hold, and waits for a person."""
         entry = self.entry
-        held = entry is not None and entry.decision is Action.HOLD and entry.reason is not Reason.BEFORE_ACTIVATION
+        held = entry is not None and entry.decision is Action.HOLD and entry.reason not in (*LEFT_ALONE, *GOES_ON)
         return entry if held and not self.has_left else None
 
     @property

@@ -274,14 +274,13 @@ class InviteWorkflow:
 
     def _invite(self, item: WorkItem, situation: Situation | None, items: dict[Work, WorkItem]) -> Outcome:
         """Decide about the stage entries; then claim what follows from it."""
+        invited_before = len(self.invited)
         try:
             outcome = self._ignore_entries(item) if situation is None else self._decide_entries(item, situation)
-        except LeverImochaError as error:
-            if concerns_recruiters(error):
+        except (LeverImochaError, NotYet) as error:
+            if len(self.invited) > invited_before or concerns_recruiters(error):  # to one test, and another one waits
                 self._have_shown(item, items)
             raise
-        if outcome.action.mails:
-            self.invited.append(item.opportunity_id)
         if not outcome.action.sends:
             items |= self._record_departure(item, self._departure(situation))
         self._have_shown(item, items)
@@ -384,7 +383,11 @@ class InviteWorkflow:
         def perform(plan: Plan) -> None:
             outcomes.append(self._perform(plan, situation, assessments, item))
 
-        raise_first(past_failures(plans, perform))
+        try:
+            raise_first(past_failures(plans, perform))
+        finally:
+            if any(outcome.action.mails for outcome in outcomes):
+                self.invited.append(item.opportunity_id)
         return outcomes
 
     def _perform(

@@ -159,6 +159,21 @@ def test_a_claim_that_is_being_taken_over_is_waited_for(ledger: Ledger, ledger_u
     assert ledger.effects.state(FORM) is None
 
 
+def test_two_sweeps_that_see_the_same_in_another_order_lock_in_one_order(ledger: Ledger, ledger_url: str) -> None:
+    """Else each could wait for the other."""
+    ledger.entries.record([arrival("a"), arrival("b")], seen_by="sweep")
+    blocked = text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+    lock = "SELECT FROM lever_imocha.stage_entries WHERE opportunity_id = :key FOR UPDATE NOWAIT"
+    with ThreadPoolExecutor(1) as pool:
+        with engine_for(ledger_url).begin() as other:
+            other.execute(text(lock), {"key": "a"})
+            recorded = pool.submit(ledger.entries.record, [arrival("b"), arrival("a")], seen_by="sweep")
+            while not recorded.done() and not other.execute(blocked).scalar_one():
+                other.execute(text("SELECT pg_stat_clear_snapshot()"))
+            other.execute(text(lock), {"key": "b"})
+        recorded.result()
+
+
 @pytest.mark.usefixtures("alive")
 def test_what_failed_waits_its_time_unless_a_person_asks_for_it(ledger: Ledger) -> None:
     ledger.entries.record([arrival()], seen_by="sweep")

@@ -26,6 +26,7 @@ _PUT_NAMES = text(
     SELECT given.*, CAST(:now AS timestamptz)
     FROM unnest(CAST(:ids AS text[]), CAST(:names AS text[])) AS given (id, name)
     WHERE EXISTS (SELECT FROM {stage_entries} WHERE opportunity_id = given.id)
+    ORDER BY given.id  -- two at once lock in the same order
     ON CONFLICT (opportunity_id) DO UPDATE
         SET name = excluded.name, seen_at = excluded.seen_at, missing_since = NULL
         WHERE known.name IS DISTINCT FROM excluded.name OR known.missing_since IS NOT NULL
@@ -49,6 +50,7 @@ _PUT_ENTRIES = text(
         SELECT true FROM {stage_entries} AS old
         WHERE old.opportunity_id = given.id AND old.stage_id = given.stage AND old.entered_at = given.entered
     )
+    ORDER BY given.id, given.entered  -- two at once lock in the same order
     ON CONFLICT (opportunity_id, stage_id, entered_at) DO UPDATE
         SET eligibility = excluded.eligibility, facts = excluded.facts, pending_since = excluded.pending_since,
             decided_at = NULL
@@ -132,8 +134,7 @@ class Entries(LedgerPart):
         }  # fmt: skip
         changed = list(connection.execute(_PUT_ENTRIES, values).scalars())
         names = {entry.opportunity_id: entry.name for entry in entries}
-        ids = sorted(names)  # two at once lock in the same order
-        connection.execute(_PUT_NAMES, {"ids": ids, "names": [names[key] for key in ids], "now": self._database.now()})
+        connection.execute(_PUT_NAMES, {"ids": list(names), "names": list(names.values()), "now": values["now"]})
         return changed
 
     def was_removed(self, opportunity_id: str, entered_at: datetime) -> bool:

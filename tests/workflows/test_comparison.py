@@ -8,11 +8,12 @@ import pytest
 from lever_imocha.ledger.cache import COMPARISON
 from lever_imocha.ledger.tables import assessments, stage_entries, work_items
 from lever_imocha.ledger.values import Work
+from lever_imocha.settings import parse_settings
 from lever_imocha.workflows.comparison import Compared, CompareWorkflow, kept_comparison, told_unexplained
 from sqlalchemy import delete, update
 
 from tests.support import PYTHON, SQL
-from tests.workflows.conftest import Stack
+from tests.workflows.conftest import SETTINGS, Stack
 
 LATER = timedelta(hours=3)
 
@@ -168,6 +169,15 @@ def test_a_list_that_cannot_be_read_stops_not_the_other(stack: Stack, vendor: st
     (other,) = found.values()
     assert (other.unknown, other.read) == ("", 1)
     assert (stack.due(Work.WRITE_BACK) == [opportunity]) == (vendor == "lever")
+
+
+def test_without_a_known_trigger_stage_there_is_no_verdict(stack: Stack) -> None:
+    stack.candidate(PYTHON)
+    stack.settings = parse_settings(SETTINGS + "rules: [{trigger_stage: Nowhere}]")
+    lever, imocha = compared(stack)
+    assert "'Nowhere' does not exist in Lever" in lever.unknown
+    assert imocha.unknown == ""
+    assert not any(call["path"].startswith("/opportunities") for call in stack.world.calls)
 
 
 def test_who_was_forgotten_is_not_named_any_more(stack: Stack) -> None:

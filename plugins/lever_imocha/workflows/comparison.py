@@ -22,7 +22,7 @@ from lever_imocha.domain.comparison import Judgement, Verdict, judge_arrival, ju
 from lever_imocha.domain.decisions import Situation
 from lever_imocha.domain.imocha import AttemptStatus
 from lever_imocha.domain.lever import Opportunity
-from lever_imocha.errors import LeverImochaError, VendorRefusedError, as_ours
+from lever_imocha.errors import LeverImochaError, SettingsError, VendorRefusedError, as_ours
 from lever_imocha.ledger.cache import COMPARISON
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.values import Work
@@ -133,6 +133,8 @@ class CompareWorkflow:
 
     def _compare_arrivals(self, result: Compared) -> None:
         resolved = resolve(self._ledger, self._lever, self._settings)
+        if not resolved.trigger_stages:  # without any, Lever would list everybody
+            raise SettingsError(resolved.problems)
         swept = self._ledger.watermarks.past(SWEEP, self._clock())
         new_since = swept - self._settings.poll.overlap if swept is not None else None
         before = self._situations.before()

@@ -48,6 +48,18 @@ def test_a_changed_address_gets_an_invitation_and_the_old_one_is_withdrawn(stack
     stack.again(opportunity)
     assert stack.run_invite() == ["refresh"]
     assert [invitation.state for invitation in stack.world.invitations.values()] == ["Cancelled", "Pending"]
+    _old, new = stack.world.invitations
+    assert stack.ledger.invitations.to_check(older_than=timedelta(0), limit=9) == [new], "the old one is over"
+
+
+def test_a_lost_answer_to_the_withdrawal_of_the_old_one_sends_no_second_e_mail(stack: Stack) -> None:
+    opportunity = stack.candidate(PYTHON)
+    stack.run_invite()
+    stack.world.opportunities[opportunity]["emails"] = ["new@example.com"]
+    stack.again(opportunity)
+    stack.fault(vendor="imocha", path_contains="/cancel", mode="drop", apply=True)
+    assert stack.run_invite() == ["refresh"]
+    assert [mail["to"] for mail in stack.world.mails] == ["ann0@example.com", "new@example.com"]
 
 
 def test_a_changed_address_leaves_an_invitation_that_is_shared(stack: Stack) -> None:

@@ -370,9 +370,12 @@ class InvitationSender:
         if self._ledger.assessments.sharing(old) != [opportunity.id]:
             return
         try:
-            self._imocha.cancel(old)
+            send_until_answered(partial(self._imocha.cancel, old), sleep=self._sleep)
         except VendorRefusedError:
+            self._ledger.invitations.recheck(old)
             log.info("invitation %s could not be withdrawn: it is no longer pending", old)
+        else:
+            self._ledger.invitations.set_status({old: AttemptStatus.CANCELLED})
 
     def _event(
         self,

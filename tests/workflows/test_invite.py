@@ -185,6 +185,15 @@ def test_an_invite_that_is_refused_stops_no_other_test_of_the_candidate(stack: S
     assert len(stack.world.mails) == 2, "one each"
 
 
+def test_of_two_tests_that_fail_both_are_told(stack: Stack, caplog: pytest.LogCaptureFixture) -> None:
+    stack.candidate(PYTHON, SQL)
+    for test, status in ((101, 400), (102, 404)):
+        stack.fault(vendor="imocha", method="POST", path_contains=f"/tests/{test}/invite", status=status)
+    with pytest.raises(RequestRejectedError):
+        stack.run_invite()
+    assert "failed as well: iMocha answered 404 to invite" in caplog.text
+
+
 @pytest.mark.parametrize("refusal", [400, 403, 429])
 def test_who_was_refused_the_e_mail_again_and_again_gets_it_when_it_is_accepted(stack: Stack, refusal: int) -> None:
     """Without an e-mail iMocha accepts the invitation all along."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, TypeVar
@@ -63,9 +63,11 @@ def past_failures(things: Iterable[T], work: Callable[[T], object]) -> list[tupl
     return failures
 
 
-def raise_first(failures: Iterable[tuple[Any, LeverImochaError]]) -> None:
-    """Raise the error of what failed first, if anything did."""
-    for _, error in failures:
+def raise_first(failures: Sequence[tuple[Any, LeverImochaError]]) -> None:
+    """Raise the error of what failed first, if anything did; log the others, of which nobody else tells."""
+    for _, error in failures[1:]:
+        log.error("failed as well: %s", error)
+    for _, error in failures[:1]:
         raise error
 
 
@@ -107,18 +109,18 @@ class WorkRunner:
         :return: what came of the first that had something to do.
         :raises LeverImochaError: what failed first, and had not failed with the same error before.
         """
-        outcomes, failures = list[Result](), list[LeverImochaError]()
+        outcomes, failures = list[Result](), list[tuple[Work, LeverImochaError]]()
         for kind, work in steps.items():
             if (item := items.pop(kind, None)) is not None:
                 try:
                     outcomes.append(self.do(item, partial(work, item, *given)))
                 except LeverImochaError as error:
                     if error.scope is not Scope.CANDIDATE:
-                        self.release_all(items.values())
+                        for other in items.values():
+                            self._queue.release(other)
                         raise
-                    failures.append(error)
-        if failures:
-            raise failures[0]
+                    failures.append((kind, error))
+        raise_first(failures)
         return next((outcome for outcome in outcomes if outcome is not None), None)
 
     def wait(self, item: WorkItem, wait: NotYet) -> str:
@@ -162,11 +164,6 @@ class WorkRunner:
         if raised is not None:
             raise raised
         return outcome
-
-    def release_all(self, items: Iterable[WorkItem]) -> None:
-        """Give items back as they were."""
-        for item in items:
-            self._queue.release(item)
 
     def _give_back(self, item: WorkItem, reason: str, pause: timedelta | None, *, failed: bool = True) -> None:
         not_before = None if pause is None else self._clock() + pause

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from lever_imocha.clients.lever import LeverClient
+from lever_imocha.clients.transport import TRIES
 from lever_imocha.errors import AssessmentError, SettingsError
 from lever_imocha.ledger.values import Work
 from lever_imocha.settings import parse_settings
@@ -230,9 +231,12 @@ def test_templates_are_listed_once_in_a_while_as_long_as_they_are_fine(stack: St
 
 @pytest.mark.parametrize("status", [403, 500])
 def test_that_templates_cannot_be_listed_stops_no_invitation(stack: Stack, status: int) -> None:
-    stack.fault(vendor="lever", path_contains="/form_templates", status=status, times=10)
+    use(stack, "rules: [{}, {trigger_stage: Offer}, {trigger_stage: New lead}]")
+    stack.fault(vendor="lever", path_contains="/form_templates", status=status, times=1000)
     stack.candidate(PYTHON)
     assert stack.run_invite() == ["invite"]
+    asked = sum("/form_templates" in call["path"] for call in stack.world.calls)
+    assert asked == (1 if status == 403 else TRIES), "once, however many rules there are"
 
 
 class SlowLists(HTTPAdapter):

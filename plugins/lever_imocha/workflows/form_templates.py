@@ -28,6 +28,7 @@ class FormTemplates:
     ) -> None:
         self._lever, self._settings, self._known = lever, settings, known or {}
         self.problems: dict[str, str] = {}
+        self._answers = True
 
     def problem_with(self, name: str) -> str | None:
         """Return what is wrong with a template; None when nothing is, or Lever does not answer. Changes nothing.
@@ -35,11 +36,13 @@ class FormTemplates:
         This is a check ahead of time: that it cannot be made stops nobody.
         """
         try:
-            self._usable(name)
+            if self._answers:
+                self._usable(name)
         except SettingsError as error:
             self.problems[name] = str(error)
         except ApiError as error:
-            log.warning("the form template is not checked before inviting: %s", error)
+            self._answers = False  # the other names would each wait as long
+            log.warning("form templates are not checked before inviting: %s", error)
         return self.problems.get(name)
 
     def prepare(self, names: Iterable[str]) -> dict[str, FormTemplate]:

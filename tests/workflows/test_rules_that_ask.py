@@ -5,7 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from lever_imocha.domain.decisions import Reason
 from lever_imocha.ledger.tables import events
+from lever_imocha.ledger.values import NewDelivery
 from lever_imocha.ledger.watermarks import ACTIVATED
 from lever_imocha.settings import Settings, parse_settings
 from sqlalchemy import select
@@ -40,6 +42,16 @@ def running(stack: Stack) -> Stack:
     stack.run_invite()
     stack.ledger.watermarks.put(ACTIVATED, datetime.now(UTC) - timedelta(hours=1))
     return stack
+
+
+def test_a_changed_rule_counts_at_once_also_where_no_sweep_comes_first(running: Stack) -> None:
+    running.settings = rules("delay: 3600")
+    opportunity = running.candidate(PYTHON)
+    running.ledger.deliveries.record(
+        NewDelivery(vendor="lever", key="t", event="candidateStageChange", opportunity_id=opportunity)
+    )
+    assert running.run_invite(sweep=False) == [f"waits: {Reason.DELAY}"]
+    assert invited_to(running) == []
 
 
 def test_a_rule_asks_for_its_test_without_any_tag(stack: Stack) -> None:

@@ -279,7 +279,7 @@ def refresh_resolved(ledger: Ledger, lever: LeverClient, settings: Settings, *, 
         resolved = _with_templates(resolved, ledger, reader)
     elif not any(rule.usable for rule in resolved.rules):
         raise SettingsError(resolved.problems)
-    read = {"read": settings.fingerprints, "read_at": datetime.now(UTC).isoformat()}  # for the doctor
+    read = {"read": settings.fingerprints, "read_at": datetime.now(UTC).isoformat()}  # the time is for the doctor
     ledger.cache.put(_WITH_TEMPLATES if templates else SETTINGS, resolved.model_dump(mode="json") | read)
     return resolved
 
@@ -323,12 +323,12 @@ def keep_problems(ledger: Ledger, problems: Sequence[str]) -> None:
 
 
 def current_resolved(ledger: Ledger, lever: LeverClient, settings: Settings) -> ResolvedSettings:
-    """Return the names as a run of the last minutes resolved them, or resolve them anew.
+    """Return the names as a run of the last minutes resolved them, or resolve them anew, as when the settings have changed.
 
     :raises SettingsError: no rule can be used.
     """
     found = ledger.cache.get(SETTINGS, younger_than=_FRESH)
-    if found is not None:
+    if found is not None and found.get("read", settings.fingerprints) == settings.fingerprints:
         return ResolvedSettings.model_validate(found)
     return refresh_resolved(ledger, lever, settings, templates=False)
 

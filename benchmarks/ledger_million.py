@@ -453,7 +453,7 @@ class Cases:
         )  # fmt: skip
         yield Case(
             "Effects.finish", "one",
-            lambda turn, _: effects.finish(effect(rows.to_write, turn), vendor_id="form-id", invitation_id=turn),
+            lambda turn, _: effects.finish(effect(rows.to_write, turn), vendor_id="form-id"),
         )  # fmt: skip
 
     def _deliveries(self) -> Iterator[Case]:

@@ -412,10 +412,10 @@ def settings_path() -> Path:
     )
 
 
-def settings_changed(path: Path | None = None) -> datetime | None:
+def settings_changed() -> datetime | None:
     """Return when the settings file was changed last; None when there is none."""
     try:
-        return datetime.fromtimestamp((path or settings_path()).stat().st_mtime, UTC)
+        return datetime.fromtimestamp(settings_path().stat().st_mtime, UTC)
     except OSError:
         return None
 
@@ -429,12 +429,12 @@ def load_settings(path: Path | None = None) -> Settings:
     return parse_settings(_read(path), source=path.name)
 
 
-def load_alerts(path: Path | None = None) -> AlertSettings:
+def load_alerts() -> AlertSettings:
     """Read the section `alerts` alone, so that a mistake elsewhere in the file can still be told to somebody.
 
     :raises SettingsError: the file cannot be read, or this section is wrong.
     """
-    path = path or settings_path()
+    path = settings_path()
     return _validated(_OnlyAlerts, _mapping(_read(path), path.name), path.name).alerts
 
 
@@ -449,20 +449,20 @@ def _read(path: Path) -> str:
         ) from None
 
 
-def schedule(path: Path | None = None) -> str:
+def schedule() -> str:
     """Return the cron schedule for the DAG file; the default if the settings are wrong, which tasks then report."""
     try:
-        return load_settings(path).poll.schedule
+        return load_settings().poll.schedule
     except SettingsError:
         return PollSettings().schedule
 
 
-def longest_run(path: Path | None = None) -> timedelta:
+def longest_run() -> timedelta:
     """Return how long a run of `lever_imocha_write_back` may take: its wait, and one hour for the work.
 
     Uses the default, like `schedule`, if the settings are wrong.
     """
     try:
-        return load_settings(path).poll.wait + timedelta(hours=1)
+        return load_settings().poll.wait + timedelta(hours=1)
     except SettingsError:
         return PollSettings().wait + timedelta(hours=1)

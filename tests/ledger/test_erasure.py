@@ -70,7 +70,7 @@ def write(ledger: Ledger, opportunity_id: str, number: int) -> None:
     item = ledger.queue.claim(opportunity_id, [Work.WRITE_BACK], worker="w")[Work.WRITE_BACK]
     effect = Effect.of_invitation(opportunity_id, number, "form")
     ledger.effects.start(effect, item)
-    ledger.effects.finish(effect, vendor_id="form-1", invitation_id=number)
+    ledger.effects.finish(effect, vendor_id="form-1")
     ledger.assessments.mark_written([known.id for known in ledger.assessments.of(opportunity_id)])
     ledger.queue.finish(item)
 

@@ -1,4 +1,4 @@
-"""iMocha's REST API v3: every call that the workflow needs, described once."""
+"""iMocha's REST API v3: every call that the workflow, or a DAG of your own, needs, described once."""
 
 from __future__ import annotations
 
@@ -39,6 +39,7 @@ from lever_imocha.errors import (
 )
 
 M = TypeVar("M", bound=BaseModel)
+T = TypeVar("T")
 
 PAGE_SIZE = 100
 SMALLER_PAGE_SIZE = 50
@@ -132,10 +133,6 @@ _INVITE_SECONDS = 60.0
 def _personal(email: str, name: str) -> list[str]:
     """Return what an error may not repeat: also parts of a name, unless these are also parts of other words."""
     return [email, name, *(part for part in name.split() if len(part) > 2)]
-
-
-def _accepted(body: Any) -> None:
-    _check_errors(body)
 
 
 def _said_count(body: Any) -> int:
@@ -265,22 +262,20 @@ class ImochaClient:
         except VendorRefusedError:
             self._tests_page(1, 1)
 
-    def _get(self, name: str, path: str, parse: Callable[[Any], Any], timeout: float | None = None) -> Any:
-        return self._client.send(
-            Call(name=name, method="GET", path=path, parse=parse, repeatable=True, timeout=timeout)
-        )
+    def _get(self, name: str, path: str, parse: Callable[[Any], T]) -> T:
+        return self._client.send(Call(name=name, method="GET", path=path, parse=parse, repeatable=True))
 
     def _post(
         self,
         name: str,
         path: str,
         body: Any,
-        parse: Callable[[Any], Any],
+        parse: Callable[[Any], T],
         *,
         answer_needed: bool = True,
         hidden: Sequence[str] = (),
         timeout: float | None = None,
-    ) -> Any:
+    ) -> T:
         return self._client.send(
             Call(
                 name=name,
@@ -344,12 +339,7 @@ class ImochaClient:
         :param callback_url: where iMocha posts when the attempt starts or ends.
         :param settings: None leaves all to the link.
         """
-        body = self._candidate(email, name, send_email, callback_url) | _settings_body(settings or InviteSettings())
-        path, parse = f"/tests/{test_id}/invite", _one(Invitation)
-        invitation: Invitation = self._post(
-            "invite", path, body, parse, hidden=_personal(email, name), timeout=_INVITE_SECONDS
-        )
-        return invitation
+        return self._invite("invite", f"/tests/{test_id}", email, name, send_email, callback_url, settings)
 
     def invite_by_link(
         self,
@@ -366,17 +356,24 @@ class ImochaClient:
 
         :param settings: iMocha may ignore them here and use the link's: only a program is known that sends them.
         """
-        path = f"/tests/{test_id}/testlinks/{link_id}/invite"
-        body = self._candidate(email, name, send_email, callback_url) | _settings_body(settings or InviteSettings())
-        invitation: Invitation = self._post(
-            "invite_by_link", path, body, _one(Invitation), hidden=_personal(email, name), timeout=_INVITE_SECONDS
-        )
-        return invitation
+        link = f"/tests/{test_id}/testlinks/{link_id}"
+        return self._invite("invite_by_link", link, email, name, send_email, callback_url, settings)
 
-    @staticmethod
-    def _candidate(email: str, name: str, send_email: bool, callback_url: str | None) -> dict[str, Any]:
+    def _invite(
+        self,
+        call: str,
+        path: str,
+        email: str,
+        name: str,
+        send_email: bool,
+        callback_url: str | None,
+        settings: InviteSettings | None,
+    ) -> Invitation:
         body = {"email": email, "name": name, "sendEmail": "yes" if send_email else "no"}
-        return body | ({"callbackUrl": callback_url} if callback_url else {})
+        body |= {"callbackUrl": callback_url} if callback_url else {}
+        body |= _settings_body(settings or InviteSettings())
+        hidden = _personal(email, name)
+        return self._post(call, f"{path}/invite", body, _one(Invitation), hidden=hidden, timeout=_INVITE_SECONDS)
 
     def reattempt(
         self,
@@ -405,7 +402,7 @@ class ImochaClient:
         if callback_url:
             body["CallbackUrl"] = callback_url
         try:
-            invitation: Invitation = self._post(
+            return self._post(
                 "reattempt", f"/invitations/{invitation_id}/reattempt", body, _one(Invitation), timeout=_INVITE_SECONDS
             )
         except VendorRefusedError as error:
@@ -414,14 +411,13 @@ class ImochaClient:
             raise ReattemptNotAllowedError(
                 vendor=error.vendor, call=error.call, status=error.status, code=error.code, detail=error.detail
             ) from None
-        return invitation
 
     def cancel(self, invitation_id: int) -> None:
         """Cancel a pending invitation (imocha.md 5.5).
 
         :raises RequestRejectedError: the invitation is not pending.
         """
-        self._post("cancel", f"/invitations/{invitation_id}/cancel", None, _accepted)
+        self._post("cancel", f"/invitations/{invitation_id}/cancel", None, _check_errors)
 
     # Results (imocha.md 6, 7)
 
@@ -439,8 +435,7 @@ class ImochaClient:
                 raise NoFactError("the answer is the report of another attempt")
             return report
 
-        report: Report = self._get("get_report", f"/reports/{invitation_id}", parse)
-        return report
+        return self._get("get_report", f"/reports/{invitation_id}", parse)
 
     def open_report_pdf(self, invitation_id: int, report: Report, *, max_bytes: int = MAX_PDF_BYTES) -> BinaryIO:
         """Download the report as PDF, from the report's link or else the PDF endpoint (imocha.md 7.2).
@@ -458,7 +453,9 @@ class ImochaClient:
         try:
             response = self._client.open(pdf_call(f"/reports/{invitation_id}/pdf"))
             if response.is_redirect or "json" in response.headers.get("Content-Type", ""):
-                return self._files.download(_pdf_link(response), max_bytes)
+                with response:
+                    link = _pdf_link(response)
+                return self._files.download(link, max_bytes)
             return spool(response, max_bytes)
         except VendorRefusedError as error:
             raise ReportFileError(
@@ -484,7 +481,7 @@ class ImochaClient:
             timeout=60,
         )
         try:
-            items: list[Any] = self._client.send(call)
+            items = self._client.send(call)
         except NotFoundError:
             return []
         except RequestRejectedError:
@@ -553,7 +550,7 @@ class ImochaClient:
         if invitation_id is not None:
             body["testinvitationId"] = invitation_id
         try:
-            self._post("create_gdpr_request", "/gdpr/requests", body, _accepted, hidden=(email,))
+            self._post("create_gdpr_request", "/gdpr/requests", body, _check_errors, hidden=(email,))
         except RequestRejectedError as error:
             if "no records found" not in error.detail.casefold():
                 raise
@@ -562,8 +559,7 @@ class ImochaClient:
 
     def list_business_units(self) -> list[Any]:
         """List the account's business units (imocha.md 8)."""
-        units: list[Any] = self._get("list_business_units", "/accounts/business-units", _items("businessUnits"))
-        return units
+        return self._get("list_business_units", "/accounts/business-units", _items("businessUnits"))
 
 
 def _settings_body(settings: InviteSettings) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Lever's Data API v1: every call that the workflow needs, described once."""
+"""Lever's Data API v1: every call that the workflow, or a DAG of your own, needs, described once."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, suppress
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, BinaryIO, Protocol, TypeVar
+from typing import Any, BinaryIO, TypeVar
 from urllib.parse import quote
 
 from pydantic import BaseModel
@@ -31,6 +31,7 @@ from lever_imocha.errors import NotFoundError, RequestRejectedError
 M = TypeVar("M", bound=BaseModel)
 T = TypeVar("T")
 Params = list[tuple[str, str]]
+Key = Callable[[Any], str]
 
 PAGE_SIZE = 100
 _RESTARTS = 3
@@ -43,10 +44,6 @@ def read_error(_status: int, body: Any) -> VendorError:
     if not isinstance(body, dict):
         return VendorError()
     return VendorError(code=str(body.get("code") or ""), message=str(body.get("message") or ""))
-
-
-class _HasKey(Protocol):
-    def __call__(self, item: Any, /) -> str: ...
 
 
 def _one(model: type[M]) -> Callable[[Any], M]:
@@ -162,7 +159,7 @@ class LeverClient:
         )
 
     def _list(
-        self, name: str, path: str, model: type[M], *, params: Params | None = None, key: _HasKey = lambda item: item.id
+        self, name: str, path: str, model: type[M], *, params: Params | None = None, key: Key = lambda item: item.id
     ) -> Listed[M]:
         """Read a list page by page; return each item once.
 
@@ -172,7 +169,7 @@ class LeverClient:
         return Listed(partial(self._read_list, name, path, model, params or [], key))
 
     def _read_list(
-        self, name: str, path: str, model: type[M], params: Params, key: _HasKey, listed: Listed[M]
+        self, name: str, path: str, model: type[M], params: Params, key: Key, listed: Listed[M]
     ) -> Iterator[M]:
         seen: set[str] = set()
         tokens: set[str] = set()
@@ -207,10 +204,8 @@ class LeverClient:
             tokens.add(token)
         raise self._client.unexpected(name, f"the list has more than {MAX_PAGES} pages")
 
-    def _get(self, name: str, path: str, model: type[M], params: Params | None = None) -> M:
-        return self._client.send(
-            Call(name=name, method="GET", path=path, params=params or [], parse=_one(model), repeatable=True)
-        )
+    def _get(self, name: str, path: str, model: type[M]) -> M:
+        return self._client.send(Call(name=name, method="GET", path=path, parse=_one(model), repeatable=True))
 
     def _write(
         self,

@@ -42,6 +42,8 @@ T = TypeVar("T")
 M = TypeVar("M", bound=BaseModel)
 
 TRIES = 6
+_MAX_WAIT = 30
+"""Seconds before a retry in this process; when a vendor asks for more, `RateLimitedError` tells to come back later."""
 MAX_PAGES = 1000
 """More pages than any list has: a list that goes on is one that never ends."""
 MAX_ANSWER_BYTES = 16 * 1024 * 1024
@@ -120,8 +122,6 @@ class ApiClient:
     :param limiter: asked before every request, retries included.
     :param timeout: seconds to wait for a connection and for each part of an answer.
     :param sleep: waits between tries.
-    :param max_wait: the longest wait, in seconds, before a retry in this process; when a vendor asks for more,
-        `RateLimitedError` tells the caller to come back later.
     :param metrics: told of every request, every 429 and every record that is skipped.
     :param clock: measures how long an answer takes, in seconds.
     :param tries: how often a call is sent at most.
@@ -138,7 +138,6 @@ class ApiClient:
         read_error: Callable[[int, Any], VendorError],
         timeout: float = 20,
         sleep: Callable[[float], None] = time.sleep,
-        max_wait: float = 30,
         metrics: Metrics | None = None,
         clock: Callable[[], float] = time.monotonic,
         tries: int = TRIES,
@@ -152,7 +151,7 @@ class ApiClient:
         self.server_clock = server_clock or ServerClock()
         self.server_clock.watch(session)
         self._read_error = read_error
-        self._limiter, self._timeout, self._sleep, self._max_wait = limiter, timeout, sleep, max_wait
+        self._limiter, self._timeout, self._sleep = limiter, timeout, sleep
         self._guard: Callable[[], object] | None = None
 
     @contextmanager
@@ -229,13 +228,13 @@ class ApiClient:
         return Deadline(call.deadline or max(_DEADLINE, call.timeout or self._timeout), self._clock)
 
     def _may_retry(self, error: BaseException) -> bool:
-        return isinstance(error, ApiError) and error.may_be_resent and (error.retry_after or 0) <= self._max_wait
+        return isinstance(error, ApiError) and error.may_be_resent and (error.retry_after or 0) <= _MAX_WAIT
 
     def _wait(self, state: RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None
         if isinstance(error, ApiError) and error.retry_after is not None:
             return error.retry_after
-        return float(wait_random_exponential(multiplier=1, max=self._max_wait)(state))
+        return float(wait_random_exponential(multiplier=1, max=_MAX_WAIT)(state))
 
     def _send_once(self, call: Call[T]) -> T:
         for part in (call.files or {}).values():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import uuid
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -21,6 +22,14 @@ class Named(Protocol):
     @property
     def text(self) -> str:
         """Its name, which people can change."""
+
+
+def is_uuid(name: str) -> bool:
+    """Tell whether a name is an id in Lever's usual form; words such as ``lead-new`` are ids, too (lever.md 6.1)."""
+    try:
+        return str(uuid.UUID(name)) == name.lower()
+    except ValueError:
+        return False
 
 
 def ids_of(name: str, known: Sequence[Named]) -> list[str]:

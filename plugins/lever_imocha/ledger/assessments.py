@@ -30,6 +30,7 @@ _ASSESSMENTS = select(
 ).select_from(assessments.outerjoin(invitations, assessments.c.invitation_id == invitations.c.id))
 
 ENDED = [status for status in AttemptStatus if status.is_ended]
+OPEN = [status for status in AttemptStatus if status.is_open]
 CAN_BEGIN = [status for status in AttemptStatus if status.can_begin]
 WITHDRAWN = [AttemptStatus.CANCELLED, AttemptStatus.EXPIRED]
 

@@ -77,14 +77,11 @@ class Effects(LedgerPart):
         if not self._database.value(select(func.count()).select_from(held).add_cte(started)):
             raise ClaimLostError(item.opportunity_id)
 
-    def finish(self, effect: Effect, *, vendor_id: str | None, invitation_id: int | None = None) -> None:
-        """Record that an effect is there, with the id of what was made; also when it was found and not made.
-
-        :param invitation_id: for the timeline.
-        """
+    def finish(self, effect: Effect, *, vendor_id: str | None) -> None:
+        """Record that an effect is there, with the id of what was made; also when it was found and not made."""
         said = {
             "now": self._database.now(), "kind": f"{effect.step}_done", **vars(effect), "vendor_id": vendor_id,
-            "invitation_id": invitation_id, "test_id": None, "detail": vendor_id, "facts": None,
+            "invitation_id": None, "test_id": None, "detail": vendor_id, "facts": None,
         }  # fmt: skip
         self._database.execute(_FINISH, said | vars(self._database.origin))
 

@@ -30,9 +30,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.orm import aliased
 
-from lever_imocha.domain.imocha import AttemptStatus
 from lever_imocha.errors import StillOpenError
-from lever_imocha.ledger.assessments import ENDED
+from lever_imocha.ledger.assessments import ENDED, OPEN
 from lever_imocha.ledger.base import LedgerPart
 from lever_imocha.ledger.cache import TEMPORARY_TAGS
 from lever_imocha.ledger.events import ABOUT, about_invitation
@@ -60,7 +59,6 @@ from lever_imocha.ledger.values import Work
 from lever_imocha.ledger.watermarks import REMOVED
 from lever_imocha.ledger.work_queue import is_dropped, unclaimed
 
-_OPEN = [status for status in AttemptStatus if status.is_open]
 _ALONE = text(f"LOCK TABLE {stage_entries} IN SHARE ROW EXCLUSIVE MODE")
 """Waits for whoever records arrivals at this moment, and makes the next wait: or they would record whom we remove, by a
 statement that cannot see it yet. It comes first, when we hold nothing that others wait for."""
@@ -309,7 +307,7 @@ def _has_open_invitation() -> ColumnElement[bool]:
     return _any(
         assessment_invitations.c.assessment_id == assessments.c.id,
         invitations.c.id == assessment_invitations.c.invitation_id,
-        invitations.c.status.in_(_OPEN),
+        invitations.c.status.in_(OPEN),
     )
 
 

@@ -10,14 +10,13 @@ from sqlalchemy import and_, case, func, null, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
 from lever_imocha.domain.imocha import AttemptStatus
-from lever_imocha.ledger.assessments import ENDED, WITHDRAWN
+from lever_imocha.ledger.assessments import ENDED, OPEN, WITHDRAWN
 from lever_imocha.ledger.base import Database, LedgerPart
 from lever_imocha.ledger.events import GIVEN, UTC, appended
 from lever_imocha.ledger.tables import assessment_invitations, assessments, events, invitations
 from lever_imocha.ledger.values import Work, WorkItem
 from lever_imocha.ledger.work_queue import WorkQueue
 
-_OPEN = [status for status in AttemptStatus if status.is_open]
 _ENDED_WORDS, _WITHDRAWN_WORDS = (", ".join(f"'{word.value}'" for word in words) for words in (ENDED, WITHDRAWN))
 _CHANGED = f"""
     SELECT CAST(:now AS timestamptz), status, CAST(NULL AS text), id, CAST(NULL AS bigint), CAST(NULL AS text),
@@ -204,7 +203,7 @@ class Invitations(LedgerPart):
                 invitations.c.invited_at,
                 invitations.c.ended_at,
                 last,
-                case((invitations.c.status.in_(_OPEN), self._database.now()), else_=null()),
+                case((invitations.c.status.in_(OPEN), self._database.now()), else_=null()),
             ).label("last"),
         )
         (row,) = self._database.rows(query.where(invitations.c.id == invitation_id))
@@ -223,7 +222,7 @@ class Invitations(LedgerPart):
         query = (
             select(invitations.c.id)
             .where(
-                invitations.c.status.in_(_OPEN),
+                invitations.c.status.in_(OPEN),
                 or_(
                     invitations.c.checked_at.is_(None),
                     invitations.c.checked_at < self._database.now() - older_than,

@@ -44,6 +44,8 @@ from lever_imocha.ledger.values import WRITE_BACK_WORK, QueuedWork, Work, WorkIt
 from lever_imocha.ledger.worker_locks import is_alive
 
 _ITEM = work_items.c
+_AT_ONCE = 5000
+"""So many opportunities are worked on in one run; the others are due in the next."""
 
 
 def channel(kind: Work) -> str:
@@ -126,7 +128,7 @@ class WorkQueue(LedgerPart):
             self.enqueue([opportunity_id], kind, news=news)
             return self.claim(opportunity_id, [kind], worker=worker)
 
-    def due(self, kinds: Collection[Work], *, limit: int = 5000, waiting: bool = False) -> list[str]:
+    def due(self, kinds: Collection[Work], *, waiting: bool = False) -> list[str]:
         """Return the opportunities with work that is due, longest waiting first.
 
         :param waiting: also those whose next try is set for later; a person has asked for it.
@@ -136,7 +138,7 @@ class WorkQueue(LedgerPart):
             .where(_ITEM.kind.in_(kinds), _ITEM.parked_at.is_(None), unclaimed(), self._in_time(or_earlier=waiting))
             .group_by(_ITEM.opportunity_id)
             .order_by(func.min(_ITEM.queued_at), _ITEM.opportunity_id)
-            .limit(limit)
+            .limit(_AT_ONCE)
         )
         return self._database.values(query)
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 
+from lever_imocha.domain.names import is_uuid
 from lever_imocha.errors import SettingsError
 from lever_imocha.ledger.cache import ACCOUNT
 from lever_imocha.ledger.repository import Ledger
-
-_UUID = re.compile(r"[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE)
 
 
 def check_account(ledger: Ledger, stage_ids: Iterable[str], *, remember: bool = True) -> None:
@@ -21,7 +19,7 @@ def check_account(ledger: Ledger, stage_ids: Iterable[str], *, remember: bool = 
     :param remember: take these stages for the account's from now on.
     :raises SettingsError: none of the known ones is there.
     """
-    own = {stage_id for stage_id in stage_ids if _UUID.fullmatch(stage_id)}
+    own = {stage_id for stage_id in stage_ids if is_uuid(stage_id)}
     known = set((ledger.cache.get(ACCOUNT) or {}).get("stages", ()))
     if known and own.isdisjoint(known):
         raise SettingsError(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 
 from lever_imocha.clients.lever import LeverClient
 from lever_imocha.domain.decisions import GOES_ON, Action
@@ -26,13 +25,13 @@ from lever_imocha.ledger.events import SENT
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.values import Assessment, Event, StageEntry, WorkItem
 from lever_imocha.settings import Settings
+from lever_imocha.workflows.clocks import CLOCKS_DIFFER
 from lever_imocha.workflows.effects import EffectMaker
 from lever_imocha.workflows.resolved_settings import tag_scheme
 from lever_imocha.workflows.stay_note import StayNotes
 
 INVITE_REFUSED, REPORT_MISSING, NOT_MOVED_ON = "invite_refused", "report_missing", "not_moved_on"
 """Events about problems of one candidate that the recruiter is told of; the detail says why, as a sentence."""
-_CLOCKS_DIFFER = timedelta(minutes=5)
 
 
 def expanded(settings: Settings) -> tuple[str, ...]:
@@ -91,7 +90,7 @@ class _Facts:
             and any(
                 event.kind == INVITE_REFUSED
                 and event.test_id == known.test_id
-                and event.at >= entry.entered_at - _CLOCKS_DIFFER
+                and event.at >= entry.entered_at - CLOCKS_DIFFER
                 for event in self.events
             )
         )

@@ -5,11 +5,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Mapping
 from functools import cached_property
-from uuid import UUID
 
 from lever_imocha.clients.lever import LeverClient
 from lever_imocha.domain.forms import FormTemplate, check_template, merged_fields, missing_fields, our_fields
-from lever_imocha.domain.names import ambiguous, ids_of, not_there
+from lever_imocha.domain.names import ambiguous, ids_of, is_uuid, not_there
 from lever_imocha.errors import ApiError, NotFoundError, SettingsError
 from lever_imocha.settings import WriteBackSettings
 
@@ -72,7 +71,7 @@ class FormTemplates:
             raise SettingsError([ambiguous(name, ids)])
         found = next((item for item in self._listed if item.id in ids), None) or self._unlisted(name)
         if found is None:
-            if self._settings.create_template and not _is_id(name):
+            if self._settings.create_template and not is_uuid(name):
                 return None
             raise SettingsError([f"{not_there(name, self._listed)}; or set write_back.create_template: true"])
         template = found if found.fields else self._lever.get_form_template(found.id)
@@ -106,11 +105,3 @@ class FormTemplates:
         if missing_fields(template) and self._settings.update_template:
             return self._lever.update_form_template(template, fields=merged_fields(template))
         return template
-
-
-def _is_id(name: str) -> bool:
-    try:
-        UUID(name)
-    except ValueError:
-        return False
-    return True

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from lever_imocha.clients.imocha import ImochaClient
 from lever_imocha.domain.imocha import Attempt
 from lever_imocha.errors import RequestRejectedError
-
-_AHEAD = timedelta(minutes=5)
-"""How far a window reaches ahead, for clocks that differ."""
+from lever_imocha.workflows.clocks import CLOCKS_DIFFER
 
 
 def list_attempts(
@@ -19,7 +17,7 @@ def list_attempts(
 
     :param until: the window's end, where it is to be earlier.
     """
-    ahead = now + _AHEAD
+    ahead = now + CLOCKS_DIFFER
     end = min(until, ahead) if until is not None else ahead
     try:
         return list(imocha.list_attempts(state=state, start_at=start, end_at=end))

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable, Iterable
 
 from lever_imocha.clients.lever import LeverClient
 from lever_imocha.domain.forms import FormTemplate
-from lever_imocha.domain.names import Named, find_id
+from lever_imocha.domain.names import Named, find_id, is_uuid
 from lever_imocha.errors import SettingsError
 
 
@@ -56,11 +55,3 @@ class LeverNames:
     @staticmethod
     def _found(name: str, read: Callable[[], Iterable[Named]], key: str) -> str:
         return name if is_uuid(name) else find_id(name, list(read()), key=key)
-
-
-def is_uuid(name: str) -> bool:
-    """Tell whether a name is an id in Lever's usual form."""
-    try:
-        return str(uuid.UUID(name)) == name
-    except ValueError:
-        return False

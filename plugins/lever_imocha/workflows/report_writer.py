@@ -138,7 +138,7 @@ class ReportWriter:
         """Tell whether the form that was written last is still there, and has the same result."""
         first = Effect.of_invitation(writing.opportunity_id, writing.invitation_id, "form")
         last = self._ledger.effects.last_made(first)
-        forms = (form for form in self._lever.list_forms(writing.opportunity_id) if form.deleted_at is None)
+        forms = self._lever.list_forms(writing.opportunity_id)
         return any(form.id == last and says_the_same(form.fields, fields) for form in forms)
 
     def _form(self, writing: _Writing, template: FormTemplate, fields: list[dict[str, Any]]) -> None:

@@ -8,7 +8,7 @@ or posting was renamed in Lever.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -18,7 +18,7 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 from lever_imocha.clients.lever import LeverClient
 from lever_imocha.domain.forms import FormTemplate
 from lever_imocha.domain.lever import Stage
-from lever_imocha.domain.names import Named, ambiguous, ids_of, not_there
+from lever_imocha.domain.names import Named, ambiguous, ids_of, is_uuid, not_there
 from lever_imocha.domain.rules import ResolvedRule, RuleKey
 from lever_imocha.domain.tags import TagScheme
 from lever_imocha.errors import LedgerError, SettingsError, VendorRefusedError
@@ -27,7 +27,6 @@ from lever_imocha.ledger.repository import Ledger
 from lever_imocha.settings import Rule, Settings
 from lever_imocha.workflows.account import check_account
 from lever_imocha.workflows.form_templates import FormTemplates
-from lever_imocha.workflows.names import is_uuid
 
 log = logging.getLogger(__name__)
 
@@ -161,10 +160,14 @@ class _Resolver:
         self.known = {"stages": stages.known, "postings": postings.known}
         return tuple(rules)
 
-    def _postings(self) -> list[Any] | None:
+    def _postings(self) -> Sequence[Named] | None:
         if not any(rule.postings for rule in self._settings.rules):
             return []
-        return _unless_refused(lambda: list(self._lever.list_postings()))
+        try:
+            return list(self._lever.list_postings())
+        except VendorRefusedError as error:
+            log.warning("%s", error)
+            return None
 
     def user_id(self) -> str | None:
         """Return the id of the acting user."""
@@ -229,14 +232,6 @@ def known_rules(ledger: Ledger, settings: Settings) -> tuple[tuple[ResolvedRule,
         _resolved_rule(f"rules[{index}]", rule, stages, postings, problems) for index, rule in enumerate(settings.rules)
     )
     return rules, [line for line in problems if ".completed_stage: " not in line]  # who is invited, it does not say
-
-
-def _unless_refused(read: Callable[[], list[Any]]) -> list[Any] | None:
-    try:
-        return read()
-    except VendorRefusedError as error:
-        log.warning("%s", error)
-        return None
 
 
 def resolve(

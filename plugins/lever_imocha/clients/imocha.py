@@ -43,10 +43,11 @@ T = TypeVar("T")
 
 PAGE_SIZE = 100
 SMALLER_PAGE_SIZE = 50
-"""iMocha refuses more at one of its lists."""
+"""iMocha refuses more at one of its lists (imocha.md 2.2)."""
 QUOTA_PAUSE = 900
 """Seconds to wait when a quota is spent and iMocha does not say for how long."""
 MAX_PDF_BYTES = 30 * 1024 * 1024
+"""Lever takes no larger file (lever.md 8)."""
 CALLBACKS_AT_ONCE = 100
 _SMALLEST_WINDOW = timedelta(hours=1)
 

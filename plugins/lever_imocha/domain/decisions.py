@@ -435,7 +435,7 @@ class Departure(StrEnum):
 
 
 def departed(opportunity: Opportunity, trigger_stages: Collection[str]) -> Departure | None:
-    """Return how an opportunity has left where assessments are taken, or None; hired ones are archived (lever.md 5)."""
+    """Return how an opportunity has left where assessments are taken, or None; hired ones are archived (lever.md 5.1)."""
     if opportunity.is_anonymized:  # as good as deleted: nothing personal is left
         return Departure.DELETED
     if opportunity.archived is not None:

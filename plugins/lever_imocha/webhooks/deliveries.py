@@ -87,7 +87,7 @@ def _problem(webhook: _LeverWebhook) -> str | None:
     data = webhook.data
     if not isinstance(data, dict):
         return "the delivery has no data"
-    if data and webhook.event in WEBHOOK_EVENTS:  # a test request has no data (lever.md 11.5)
+    if data and webhook.event in WEBHOOK_EVENTS:  # a test request has no data (lever.md 11.3)
         if _id(data, "opportunityId") is None:
             return "the delivery names no opportunity"
         if data.get("toStageId") is not None and _id(data, "toStageId") is None:

@@ -4,7 +4,8 @@
 
     LeverImochaError
     ├── SettingsError              the settings file, or a name in it that the vendor does not know
-    ├── LedgerError                the ledger's database: not reachable, or not migrated
+    ├── LedgerError                the ledger's database cannot be used; carries whether that passes
+    │   └── LedgerVersionError         it has no tables yet, or those of another version
     ├── ClockError                 our clock is wrong: nothing is done that a wrong time makes wrong for good
     ├── ApiError                   a vendor call failed; carries vendor, call, status, code
     │   ├── CredentialsError       the key is wrong (401)
@@ -175,15 +176,15 @@ class LedgerError(LeverImochaError):
         super().__init__(message)
 
 
+class LedgerVersionError(LedgerError):
+    """The ledger has no tables yet, or those of another version."""
+
+
 class ClockError(LeverImochaError):
     """Our clock and another differ by so much that nothing may be done that a wrong time makes wrong for good."""
 
     retry = Retry.NEVER
     scope = Scope.ACCOUNT
-
-
-class LedgerVersionError(LedgerError):
-    """The ledger has no tables yet, or those of another version."""
 
 
 class ApiError(LeverImochaError):
@@ -363,7 +364,7 @@ class Witnesses:
         return error.scope is Scope.ACCOUNT or (before and self._unclear)
 
     def is_well(self) -> None:
-        """Another candidate's work was done."""
+        """Tell it that another candidate's work was done."""
         self._unclear = False
 
 

@@ -347,6 +347,7 @@ class ApiClient:
         if status == 429 or said.kind is RateLimitedError:
             self._limiter.slow_down()
             self._metrics.count(f"rate_limited.{self.vendor.lower()}")
+            asked = _retry_after(headers.get("Retry-After"))
             return RateLimitedError(
                 vendor=self.vendor,
                 call=call.name,
@@ -354,7 +355,7 @@ class ApiClient:
                 code=code,
                 detail=detail,
                 advice=said.advice,
-                retry_after=_first(_retry_after(headers.get("Retry-After")), said.retry_after),
+                retry_after=said.retry_after if asked is None else asked,
             )
         if status >= 500 or status in _TOO_SLOW:
             return self._failure(
@@ -436,10 +437,6 @@ def _moved_to(response: requests.Response) -> str | None:
         return target if urlsplit(target)[:2] == urlsplit(response.url)[:2] else None
     except ValueError:
         return None
-
-
-def _first(*values: float | None) -> float | None:
-    return next((value for value in values if value is not None), None)
 
 
 def _nothing_sent(error: requests.RequestException) -> bool:

@@ -31,8 +31,10 @@ ok                                           complete, left, terminated ignore: 
 
 Last, what would send an e-mail waits as long after the move as its rule says, and is held when a limit is reached: that
 of the candidate (a person decides), or that of the hour (it goes on by itself). A person may release or drop what a
-limit holds. Who was there before the activation
-is held before anything else that needs a person: nothing a recruiter could correct would lead to an invitation.
+limit holds.
+
+Who was there before the activation is held before anything else that needs a person: nothing a recruiter could correct
+would lead to an invitation.
 """
 
 from __future__ import annotations
@@ -214,7 +216,7 @@ class Situation:
 
     @property
     def is_existing(self) -> bool:
-        """It was in the stage before the activation."""
+        """Whether it was in the stage before the activation."""
         return self.activated_at is not None and self.opportunity.entered_stage_at < self.activated_at
 
     @property
@@ -224,7 +226,7 @@ class Situation:
 
     @property
     def is_left_alone(self) -> bool:
-        """It was in the stage before the activation, and is to be left as it is."""
+        """Whether it was in the stage before the activation, and is to be left as it is."""
         invited = any(known.status is not None for known in self.known.values())
         return self.for_existing == "leave" and not invited
 
@@ -267,7 +269,7 @@ class Situation:
 
     @property
     def is_superseded(self) -> bool:
-        """The opportunity has entered the stage again, or another one, since this entry."""
+        """Whether the opportunity has entered the stage again, or another one, since this entry."""
         entry, now = self.entry, self.opportunity
         return entry is not None and (now.stage != entry.stage_id or now.entered_stage_at != entry.entered_at)
 
@@ -417,9 +419,6 @@ def frees_stage(situation: Situation, outcome: Outcome) -> bool:
     return waited and outcome.action is Action.IGNORE and situation.rule is not None
 
 
-_ALWAYS = 5
-
-
 class Departure(StrEnum):
     """How an opportunity left; the words are keys of the settings' `cancel_when`."""
 
@@ -454,6 +453,7 @@ def may_cancel(departures: Collection[Departure | None], cancel_when: Collection
 
 CANCEL_SHARE = "limits.cancel_share"
 """Why invitations wait to be cancelled."""
+_ALWAYS = 5
 
 
 def may_cancel_many(leaving: int, open_invitations: int, share: float) -> bool:

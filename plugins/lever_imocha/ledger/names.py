@@ -14,7 +14,7 @@ from lever_imocha.ledger.tables import assessments, opportunities
 
 
 class Names(LedgerPart):
-    """Erases display names, and lists who is not forgotten yet."""
+    """Display names, and since when somebody is missing."""
 
     def erase(self, opportunity_id: str) -> None:
         """Forget a candidate's name."""

@@ -15,8 +15,8 @@ from lever_imocha.settings import RetentionSettings
 log = logging.getLogger(__name__)
 
 _BATCH, _MOST_BATCHES = 50, 10_000
-_CLOCKS_DIFFER = timedelta(days=1)
-"""Less changes little: the shortest time for which something is kept is days."""
+_MOST_AHEAD = timedelta(days=1)
+"""By so much our clock may be ahead: it changes little, as the shortest time for which something is kept is days."""
 
 
 class Retention:
@@ -36,7 +36,7 @@ class Retention:
         :raises ClockError: our clock is days ahead of the database's; nothing is removed.
         """
         erasure, keep, now = self._ledger.erasure, self._settings, self._clock()
-        if (ahead := now - self._ledger.watermarks.database_time()) > _CLOCKS_DIFFER:
+        if (ahead := now - self._ledger.watermarks.database_time()) > _MOST_AHEAD:
             raise ClockError(
                 f"Our clock is {ahead.days} days ahead of the database's, so that nothing is removed. Set the clocks of"
                 " Airflow's and the database's machines by a time server (NTP)."

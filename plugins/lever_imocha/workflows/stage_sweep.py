@@ -95,15 +95,12 @@ class StageSweep:
         }
         if since is None:
             lists["anonymized"] = self._anonymized
-        found = {name: self._read_since_last(name, last, read, now) for name, read in lists.items()}
-        left = (
-            [key for key, as_ in pending.items() if key not in in_stage and (full or as_ is None)]
-            if since is None
-            else []
-        )
-        leaving = {key for ids in found.values() for key in ids or ()}
-        if self._settings.cancel_when.stage_left:
-            leaving.update(left)
+        tried = {name: self._read_since_last(name, last, read, now) for name, read in lists.items()}
+        found = {name: ids for name, ids in tried.items() if ids is not None}
+        left = list[str]()
+        if since is None:
+            left = [key for key, as_ in pending.items() if key not in in_stage and (full or as_ is None)]
+        leaving = {*chain(*found.values(), left if self._settings.cancel_when.stage_left else ())}
         if not self._allow_cancelling and not may_cancel_many(
             len(leaving), len(pending), self._settings.limits.cancel_share
         ):
@@ -111,11 +108,10 @@ class StageSweep:
             return
         self._ledger.queue.enqueue(left, Work.INVITE, news=False)
         # News also for who waits or is parked because of an invite that fails: other invitations may be open.
-        self._ledger.queue.enqueue({*(found["moved"] or ()), *(found["archived"] or ())}, Work.INVITE)
-        self._ledger.queue.enqueue(
-            {*(found["deleted"] or ()), *(found.get("anonymized") or ())}, Work.CANCEL, news=False
-        )
-        for name in (name for name, ids in found.items() if ids is not None):
+        self._ledger.queue.enqueue([*found.get("moved", ()), *found.get("archived", ())], Work.INVITE)
+        gone = [*found.get("deleted", ()), *found.get("anonymized", ())]
+        self._ledger.queue.enqueue(gone, Work.CANCEL, news=False)
+        for name in found:
             self._ledger.watermarks.put(f"lever.{name}", now)
 
     def _narrowed_since(self, now: datetime, *, full: bool) -> datetime | None:

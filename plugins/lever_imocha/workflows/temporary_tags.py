@@ -36,7 +36,7 @@ def remember(ledger: Ledger, opportunity_id: str, tags: Sequence[str]) -> None:
 
 
 def mark_off(ledger: Ledger, temporary: TemporaryTags) -> None:
-    """They are off."""
+    """Record that they are off."""
     _put(ledger, replace(temporary, are_off=True))
 
 

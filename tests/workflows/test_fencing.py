@@ -194,6 +194,27 @@ def test_one_e_mail_whichever_turn_a_worker_loses_its_claim_in(
     assert len(stack.world.mails) == 1
 
 
+def test_who_came_back_is_not_cancelled_by_a_worker_that_lost_its_claim(
+    stack: Stack, workers: tuple[Worker, Worker]
+) -> None:
+    slow, quick = workers
+    opportunity = stack.candidate(PYTHON)
+    stack.run_invite()
+    stack.world.archive(opportunity, "Withdrew")
+    tell(stack, opportunity)
+
+    def another_takes_over() -> None:
+        slow.cut_off()
+        until_free(stack.due)
+        stack.world.opportunities[opportunity]["archived"] = None
+        quick.invite(opportunity)
+
+    slow.turns.number, slow.turns.happen = 2, another_takes_over  # the first is to read, the second to cancel
+    slow.invite(opportunity)
+    assert slow.turns.given == 2
+    assert stack.invitation().state == "Pending"
+
+
 def tell(stack: Stack, opportunity_id: str) -> None:
     stack.ledger.deliveries.record(
         NewDelivery(vendor="lever", key="t", event="candidateStageChange", opportunity_id=opportunity_id)

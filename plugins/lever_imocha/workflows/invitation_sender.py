@@ -144,22 +144,20 @@ class InvitationSender:
             count(opportunity.id, test_id)
             return outcome
 
-    def extend(self, opportunity: Opportunity, rule: ResolvedRule, known: Assessment, item: WorkItem) -> bool:
+    def extend(self, opportunity: Opportunity, rule: ResolvedRule, known: Assessment) -> bool:
         """Give an open invitation the window that a new one would have, without an e-mail.
 
         :param rule: says how long, where its link does not.
         :return: False when the address in Lever is another one by now: then nothing is changed.
-        :raises ClaimLostError: another worker has taken the item over; nothing was sent.
         """
         settings = self._link_settings(Action.REFRESH, rule, known.test_id, known.link_id)
         callback = self._callback(known.id)
         invite = partial(self._invite, opportunity, known.test_id, callback, settings, known.link_id, send_email=False)
-        with self._imocha.guarded(partial(self._ledger.queue.check_claim, item)):
-            invitation = send_until_answered(invite, sleep=self._sleep)
-            if invitation.id != known.invitation_id:
-                if self._ledger.invitations.status(invitation.id) is None:  # nobody was told of it
-                    self._imocha.cancel(invitation.id)
-                return False
+        invitation = send_until_answered(invite, sleep=self._sleep)
+        if invitation.id != known.invitation_id:
+            if self._ledger.invitations.status(invitation.id) is None:  # nobody was told of it
+                self._imocha.cancel(invitation.id)
+            return False
         with self._ledger.transaction():
             self._ledger.invitations.set_window(invitation.id, expires_at=settings.end_at)
             self._event("extended", opportunity, known.test_id, invitation.id)

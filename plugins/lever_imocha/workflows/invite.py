@@ -122,7 +122,7 @@ class InviteWorkflow:
         effects = EffectMaker(lever=lever, ledger=ledger, sleep=sleep)
         self._explainer = Explainer(lever=lever, ledger=ledger, settings=settings, effects=effects)
         self._limits = Limits(ledger=ledger, settings=settings.limits)
-        self._runner = WorkRunner(queue=ledger.queue, clock=clock)
+        self._runner = WorkRunner(queue=ledger.queue, vendors=(lever, imocha), clock=clock)
         self._known_resolved: ResolvedSettings | None = None
         self.invited: list[str] = []
         """The opportunities whose candidates were invited, or invited again, by this workflow."""

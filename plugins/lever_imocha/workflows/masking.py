@@ -100,8 +100,7 @@ class Masking:
         for email in (own,) if own else dict.fromkeys(filter(None, emails.values())):
             ask = partial(self._imocha.create_gdpr_request, email, invitation_id=number)
             try:
-                with self._imocha.guarded(partial(self._ledger.queue.check_claim, item)):
-                    has_records = send_until_answered(ask, sleep=self._sleep)
+                has_records = send_until_answered(ask, sleep=self._sleep)
             except VendorRefusedError as error:
                 log.warning("invitation %s: iMocha refuses to mask it: %s", number, error)
                 return False

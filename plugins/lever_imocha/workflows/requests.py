@@ -180,7 +180,7 @@ class RequestedActs:
         situation = self._situation(turn, known)
         if why := against_inviting(situation, turn.departure, self._cancel_when):
             raise NotDone(why)
-        if situation.rule is None or not self._sender.extend(situation.opportunity, situation.rule, known, turn.item):
+        if situation.rule is None or not self._sender.extend(situation.opportunity, situation.rule, known):
             raise NotDone("the address in Lever is another one: invite at the corrected address")
         return "a new window, without an e-mail"
 

@@ -139,12 +139,11 @@ class StayNotes:
     def _change(self, note: _Note, said: _Said) -> VendorRefusedError | None:
         """Change the note; return Lever's refusal to do so."""
         text = note.text_of(_mark(note.entry, said.number))
-        with self._lever.guarded(partial(self._ledger.queue.check_claim, note.item)):
-            try:
-                self._lever.update_note(note.opportunity_id, str(said.note_id), text, perform_as=note.perform_as)
-            except VendorRefusedError as error:
-                log.warning("opportunity %s: the note cannot be changed: %s", note.opportunity_id, error)
-                return error
+        try:
+            self._lever.update_note(note.opportunity_id, str(said.note_id), text, perform_as=note.perform_as)
+        except VendorRefusedError as error:
+            log.warning("opportunity %s: the note cannot be changed: %s", note.opportunity_id, error)
+            return error
         return None
 
     def _remember(self, entry: StageEntry, said: _Said) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from lever_imocha.domain.decisions import Outcome
 from lever_imocha.domain.pauses import pause_after_failure
@@ -71,14 +72,22 @@ def raise_first(failures: Sequence[tuple[Any, LeverImochaError]]) -> None:
         raise error
 
 
+class Vendor(Protocol):
+    """A client that writes to a vendor."""
+
+    def guarded(self, guard: Callable[[], object]) -> AbstractContextManager[None]:
+        """Call `guard` before every write inside; see `ApiClient.guarded`."""
+
+
 class WorkRunner:
     """Does one work item after another, each for itself.
 
+    :param vendors: before each write to one of them the worker makes sure that it still holds the item.
     :param clock: aware UTC now.
     """
 
-    def __init__(self, *, queue: WorkQueue, clock: Callable[[], datetime]) -> None:
-        self._queue, self._clock = queue, clock
+    def __init__(self, *, queue: WorkQueue, vendors: Collection[Vendor], clock: Callable[[], datetime]) -> None:
+        self._queue, self._vendors, self._clock = queue, vendors, clock
 
     def do(self, item: WorkItem, work: Callable[[], Result]) -> Result:
         """Do the work of one item.
@@ -88,7 +97,10 @@ class WorkRunner:
         :raises LeverImochaError: it failed, and had not failed with the same error before.
         """
         try:
-            result = work()
+            with ExitStack() as guards:
+                for vendor in self._vendors:
+                    guards.enter_context(vendor.guarded(partial(self._queue.check_claim, item)))
+                result = work()
         except ClaimLostError as error:
             log.warning("%s", error)
             return None

@@ -75,7 +75,7 @@ class WriteBackWorkflow:
         self._writer = ReportWriter(lever=lever, imocha=imocha, ledger=ledger, settings=settings, effects=self._effects)
         self._explainer = Explainer(lever=lever, ledger=ledger, settings=settings, effects=self._effects)
         self._deletion = DeletionEvidence(lever=lever, ledger=ledger, clock=clock)
-        self._runner = WorkRunner(queue=ledger.queue, clock=clock)
+        self._runner = WorkRunner(queue=ledger.queue, vendors=(lever, imocha), clock=clock)
         self._known_resolved: ResolvedSettings | None = None
         self.written: list[str] = []
         """The opportunities whose reports were written back by this workflow."""
@@ -294,8 +294,7 @@ class WriteBackWorkflow:
         perform_as = self._resolved.perform_as
         shown = self._explainer.tag(first.opportunity_id, written=[assessment.id for assessment in written])
         before = temporary_tags(self._ledger)
-        with self._lever.guarded(partial(self._ledger.queue.check_claim, item)):
-            current = self._tag(first.opportunity_id, shown, perform_as)
+        current = self._tag(first.opportunity_id, shown, perform_as)
         current = current or self._lever.get_opportunity(first.opportunity_id, expand=("applications",))
         rule = self._rule_now(first, current)
         if may_move_on(current, rule):

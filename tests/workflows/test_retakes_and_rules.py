@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from lever_imocha.errors import SettingsError
+from lever_imocha.errors import OutcomeUnknownError, SettingsError
 from lever_imocha.ledger.values import Work
 from lever_imocha.settings import Settings, parse_settings
 
@@ -125,6 +125,25 @@ def test_two_stages_of_one_name_must_be_told_apart(stack: Stack) -> None:
     stack.settings = rules("trigger_stage: twin")
     stack.candidate(PYTHON, stage="twin")
     assert stack.run_invite() == ["invite"]
+
+
+def test_a_retake_whose_answer_was_lost_and_that_runs_by_then_is_written_back(stack: Stack) -> None:
+    stack.settings = rules("retake: reattempt")
+    opportunity = stack.candidate(PYTHON)
+    stack.run_invite()
+    stack.finish()
+    stack.run_write_back()
+    stack.again(opportunity)
+    stack.fault(vendor="imocha", path_contains="/reattempt", mode="drop", apply=True, times=4)
+    with pytest.raises(OutcomeUnknownError):
+        stack.run_invite()
+    _first, second = stack.world.invitations.values()
+    second.state = "In Progress"
+    assert stack.run_invite(force=True) == ["ignore: attempt in progress"]
+    stack.finish()
+    assert stack.run_write_back() == ["written back and moved on"]
+    assert len(stack.world.forms[opportunity]) == 2
+    assert len(stack.world.mails) == 2
 
 
 @pytest.mark.parametrize("status", [403, 400])

@@ -250,7 +250,17 @@ class InvitationSender:
             send = partial(self._invite, opportunity, test_id, callback, settings, link_id)
         if plan.action is Action.ADOPT:
             return self._as_reported(send_until_answered(partial(send, False), sleep=self._sleep))
-        return self._mail(send, plan, assessment_id, tried=known.mails_tried if known is not None else 0)
+        try:
+            return self._mail(send, plan, assessment_id, tried=known.mails_tried if known is not None else 0)
+        except ReattemptNotAllowedError:
+            if known is None or known.intended_at is None:
+                raise
+            # An answer was lost before: what runs may be ours. A repeated invite names it, and changes nothing (imocha.md 5.3).
+            invite = partial(self._invite, opportunity, test_id, callback, settings, link_id, send_email=False)
+            running = send_until_answered(invite, sleep=self._sleep)
+            if running.id == before:
+                raise
+            return running
 
     def _is_addressed(self, invitation_id: int, opportunity: Opportunity) -> bool:
         """Tell whether an attempt is under the candidate's present address: iMocha mails a reattempt to the attempt's own."""

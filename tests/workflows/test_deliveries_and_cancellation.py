@@ -481,11 +481,20 @@ def test_a_test_that_is_not_known_for_sure_stops_no_other_part_of_the_sweep(stac
     workflow = stack.invite_workflow()
     assert set(workflow.collect()) == {asks, leaves}
     with pytest.raises(UnexpectedAnswerError, match="not complete"):
-        workflow.act(asks)
+        stack.invite_workflow().act(asks)  # by another task, which finds the list in the ledger
     workflow.act(leaves)
     assert stack.invitation().state == "Cancelled"
     (waiting,) = stack.ledger.queue.listed()
     assert (waiting.opportunity_id, waiting.kind, waiting.tries) == (asks, Work.INVITE, 1)
+
+
+def test_a_list_that_is_not_complete_is_read_once_in_a_sweep(stack: Stack) -> None:
+    for _ in range(3):
+        stack.candidate(PYTHON)
+    stack.world.add_test(999, "Odd")
+    stack.world.tests[999]["testId"] = "none"
+    assert len(stack.invite_workflow().collect()) == 3
+    assert sum(call["path"].startswith("/tests") for call in stack.world.calls) == 2, "its pages"
 
 
 def test_a_list_that_cannot_be_read_is_asked_for_once_in_a_sweep(stack: Stack) -> None:

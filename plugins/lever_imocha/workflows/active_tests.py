@@ -45,6 +45,8 @@ class ActiveTests:
             young = self._ledger.cache.get(TESTS, younger_than=_YOUNG)
             self._known = _read(young or self._ledger.cache.get(TESTS) or {})
             self._fresh = young is not None and not fresh
+            if young is not None and not young.get("complete", True):
+                self._unread = _incomplete()
         if not self._fresh and (fresh or not ids <= self._known.active):
             self._read_list(self._known)
         if self._unread is not None and not ids <= self._known.active:
@@ -53,17 +55,16 @@ class ActiveTests:
 
     def _read_list(self, known: KnownTests) -> None:
         """Learn from one more list; one that cannot be read stops only who is to take a test that is not known."""
+        self._fresh = True  # whatever comes of it: the list is slow
         try:
             self._known, complete = self._learned(known)
         except ApiError as error:
             if error.scope is Scope.ACCOUNT:
                 raise
             log.warning("iMocha's list of tests cannot be read, the tests known before count: %s", error)
-            self._unread, self._fresh = error, True
-            return
-        self._fresh = complete
-        incomplete = UnexpectedAnswerError(vendor="iMocha", call="list_tests", detail="the list is not complete")
-        self._unread = None if complete else incomplete
+            self._unread = error
+        else:
+            self._unread = None if complete else _incomplete()
 
     def _learned(self, known: KnownTests) -> tuple[KnownTests, bool]:
         """Return what is known after one more list, and whether the list was complete."""
@@ -81,10 +82,15 @@ class ActiveTests:
         learned = learn(known, listed, self._clock(), complete=tests.complete)
         absent = {str(test_id): since.isoformat() for test_id, since in learned.absent_since.items()}
         names = {str(test.id): test.name for test in listed if test.name}
-        self._ledger.cache.put(TESTS, {"active": sorted(learned.active), "absent_since": absent, "names": names})
+        kept = {"active": sorted(learned.active), "absent_since": absent, "names": names, "complete": tests.complete}
+        self._ledger.cache.put(TESTS, kept)
         return learned, tests.complete
 
 
 def _read(stored: Mapping[str, Any]) -> KnownTests:
     absent = {int(key): datetime.fromisoformat(since) for key, since in stored.get("absent_since", {}).items()}
     return KnownTests(frozenset(stored.get("active", ())), absent)
+
+
+def _incomplete() -> UnexpectedAnswerError:
+    return UnexpectedAnswerError(vendor="iMocha", call="list_tests", detail="the list is not complete")

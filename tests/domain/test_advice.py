@@ -8,7 +8,7 @@ from lever_imocha.domain.advice import fix_of_hold, words_of_problem
 from lever_imocha.domain.decisions import Reason
 
 HOLDS = [
-    Reason.UNKNOWN_TEST, Reason.NO_EMAIL, Reason.MAY_NOT_CONTACT, Reason.BEFORE_ACTIVATION, Reason.DELAY, Reason.LIMIT,
+    Reason.UNKNOWN_TEST, Reason.NO_LINK, Reason.NO_EMAIL, Reason.MAY_NOT_CONTACT, Reason.BEFORE_ACTIVATION, Reason.DELAY, Reason.LIMIT,
     Reason.PER_CANDIDATE,
 ]  # fmt: skip
 NEVER_IN_THE_QUEUE = {

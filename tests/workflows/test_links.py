@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from lever_imocha.clients.transport import TRIES
 from lever_imocha.domain.decisions import Reason
-from lever_imocha.errors import OutcomeUnknownError, WorkFailedError
+from lever_imocha.errors import OutcomeUnknownError, VendorDownError, WorkFailedError
 from lever_imocha.runtime.batch_run import run_batch
 from lever_imocha.settings import parse_settings
 
@@ -83,6 +83,18 @@ def test_links_that_cannot_be_read_are_those_known_before_and_stop_only_who_need
     assert used(linked) == [(PROCTORED, "Pending")] * 2
     asked = [call["path"] for call in linked.world.calls if "/testlinks" in call["path"] and call["method"] == "GET"]
     assert len(asked) == 2 * TRIES, "once for each test"
+
+
+def test_that_links_cannot_be_read_is_no_reason_for_a_hold(linked: Stack) -> None:
+    linked.candidate(PYTHON)
+    linked.run_invite()
+    linked.settings = parse_settings(SETTINGS + "rules: [{link: new one}]")
+    linked.fault(vendor="imocha", method="GET", path_contains="/testlinks", status=500, times=1000)
+    waits = linked.candidate(PYTHON)
+    with pytest.raises(VendorDownError):
+        linked.run_invite()
+    assert waits in linked.due(waiting=True)
+    assert linked.ledger.entries.held([Reason.NO_LINK]) == {}
 
 
 def test_an_inactive_link_is_none(linked: Stack) -> None:

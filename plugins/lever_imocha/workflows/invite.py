@@ -278,7 +278,9 @@ class InviteWorkflow:
         try:
             outcome = self._ignore_entries(item) if situation is None else self._decide_entries(item, situation)
         except (LeverImochaError, NotYet) as error:
-            if len(self.invited) > invited_before or concerns_recruiters(error):  # to one test, and another one waits
+            if len(self.invited) > invited_before or concerns_recruiters(
+                error
+            ):  # invited to one test, and not to another
                 self._have_shown(item, items)
             raise
         if not outcome.action.sends:

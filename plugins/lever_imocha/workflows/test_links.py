@@ -23,7 +23,8 @@ class NamedLinks:
 
     def __init__(self, *, imocha: ImochaClient, ledger: Ledger) -> None:
         self._imocha, self._ledger = imocha, ledger
-        self._known: dict[int, Mapping[str, int] | ApiError] = {}
+        self._known: dict[int, Mapping[str, int]] = {}
+        self._unread: dict[int, ApiError] = {}
 
     def of(self, rule: ResolvedRule | None, tests: Iterable[int], *, fresh: bool) -> dict[int, int]:
         """Return by test the id of its link that has the name that the rule says; tests without one are left out.
@@ -33,18 +34,22 @@ class NamedLinks:
         """
         if rule is None or rule.link is None:
             return {}
-        name = rule.link.strip().casefold()
-        return {test_id: links[name] for test_id in tests if name in (links := self._links(test_id, fresh=fresh))}
+        name, found = rule.link.strip().casefold(), dict[int, int]()
+        for test_id in tests:
+            links = self._links(test_id, fresh=fresh)
+            if name in links:
+                found[test_id] = links[name]
+            elif test_id in self._unread:
+                raise self._unread[test_id]
+        return found
 
     def _links(self, test_id: int, *, fresh: bool) -> Mapping[str, int]:
         if test_id not in self._known:
             self._known[test_id] = self._read(test_id, fresh=fresh)
-        if isinstance(found := self._known[test_id], ApiError):
-            raise found
-        return found
+        return self._known[test_id]
 
-    def _read(self, test_id: int, *, fresh: bool) -> Mapping[str, int] | ApiError:
-        """Read a test's links; where they cannot be read, those known before count. Else the error is kept for the next."""
+    def _read(self, test_id: int, *, fresh: bool) -> Mapping[str, int]:
+        """Read a test's links; where they cannot be read, those known before count."""
         key = f"{LINKS}.{test_id}"
         if not fresh and (kept := self._ledger.cache.get(key, younger_than=_YOUNG)) is not None:
             return kept
@@ -54,7 +59,8 @@ class NamedLinks:
             if error.scope is Scope.ACCOUNT:
                 raise
             log.warning("iMocha's links of test %s cannot be read, those known before count: %s", test_id, error)
-            return self._ledger.cache.get(key) or error
+            self._unread[test_id] = error
+            return self._ledger.cache.get(key) or {}
         found = {name: link.id for name, link in named_links(listed).items()}
         self._ledger.cache.put(key, found)
         return found

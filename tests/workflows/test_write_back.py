@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from lever_imocha.domain.imocha import AttemptStatus
 from lever_imocha.errors import AssessmentError, NotPermittedError, RequestRejectedError, SettingsError, VendorDownError
 from lever_imocha.ledger.values import Work
 from lever_imocha.settings import parse_settings
@@ -295,6 +296,17 @@ def test_an_invitation_that_expired_long_before_the_first_look_is_noticed(stack:
     invitation.state, invitation.changed_at = "Expired", stack.world.now() - timedelta(days=3)
     stack.run_write_back()
     assert stack.ledger.invitations.status(invitation.id) == "expired"
+
+
+def test_a_word_of_a_list_that_is_not_known_is_no_news(stack: Stack) -> None:
+    stack.candidate(PYTHON)
+    stack.run_invite()
+    number = stack.invitation().id
+    stack.ledger.invitations.set_status({number: AttemptStatus.IN_PROGRESS})
+    body = {"result": {"testAttempts": [{"testInvitationId": number, "testStatus": "Evaluated"}]}, "errors": None}
+    stack.fault(vendor="imocha", path_contains="testattempts?state=completed", status=200, body=body)
+    assert stack.run_write_back() == []
+    assert stack.ledger.invitations.status(number) is AttemptStatus.IN_PROGRESS
 
 
 def test_a_report_that_cannot_be_read_holds_up_no_other_of_the_candidate(stack: Stack) -> None:

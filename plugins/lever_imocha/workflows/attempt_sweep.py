@@ -99,7 +99,7 @@ class AttemptSweep:
         except VendorRefusedError:
             log.debug("invitation %s has no report yet", invitation_id)
         else:
-            if report.status not in (AttemptStatus.PENDING, AttemptStatus.UNKNOWN):
+            if not report.status.can_begin:
                 self._record({invitation_id: report.status})
         self._ledger.invitations.mark_checked(invitation_id)
 
@@ -116,4 +116,5 @@ class AttemptSweep:
 
 
 def _statuses(attempts: Iterable[Attempt]) -> dict[int, AttemptStatus]:
-    return {attempt.test_invitation_id: attempt.status for attempt in attempts}
+    """Return what became of the attempts; a word that is not known says nothing."""
+    return {attempt.test_invitation_id: attempt.status for attempt in attempts if not attempt.status.can_begin}

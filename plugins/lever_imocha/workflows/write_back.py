@@ -254,7 +254,7 @@ class WriteBackWorkflow:
         """Record what a report that is not final says; the sweep looks soon at an attempt that has not ended."""
         with self._ledger.transaction():
             self._ledger.invitations.mark_answered(invitation_id, assessment.called_back_at)
-            if status not in (AttemptStatus.PENDING, AttemptStatus.UNKNOWN):
+            if not status.can_begin:
                 self._ledger.invitations.set_status(
                     {invitation_id: status}, show=self._settings.explain.is_on, written_by=item
                 )

@@ -437,6 +437,20 @@ def test_an_older_row_of_a_revived_invitation_counts_no_more(stack: Stack) -> No
     assert stack.ledger.invitations.status(stack.invitation().id) is AttemptStatus.CANCELLED, "we did it ourselves"
 
 
+def test_a_revived_invitation_that_expires_again_is_noticed_by_the_list_when_its_window_has_ended(stack: Stack) -> None:
+    stack.world.switches["report_not_ready"] = 404
+    opportunity = stack.candidate(PYTHON)
+    stack.run_invite()
+    for again in (True, False):
+        stack.invitation().state, stack.invitation().changed_at = "Expired", stack.world.now()
+        stack.ledger.invitations.set_window(stack.invitation().id, expires_at=stack.world.now())
+        stack.run_write_back()
+        assert stack.ledger.invitations.status(stack.invitation().id) is AttemptStatus.EXPIRED
+        if again:
+            stack.again(opportunity)
+            assert stack.run_invite() == ["refresh"]
+
+
 @pytest.mark.parametrize("path", ["/opportunities/deleted", "archived_at_start", "updated_at_start"])
 def test_a_list_that_only_serves_forgetting_stops_nobody(stack: Stack, path: str) -> None:
     stack.run_invite()

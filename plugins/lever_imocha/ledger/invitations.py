@@ -30,8 +30,9 @@ _CHANGE = text(
     ), found AS (
         SELECT known.id, said.status FROM {invitations} AS known JOIN said ON said.id = known.id
         WHERE known.status != said.status AND known.status NOT IN ({_ENDED_WORDS})
-            -- a list may say what an invitation was before it was revived
-            AND NOT (:listed AND known.revived_at IS NOT NULL AND said.status IN ({_WITHDRAWN_WORDS}))
+            -- a list may say what an invitation was before it was revived; when its window has ended, it is over anyhow
+            AND NOT (:listed AND known.revived_at IS NOT NULL AND said.status IN ({_WITHDRAWN_WORDS})
+                AND coalesce(known.expires_at > :now, true))
         ORDER BY known.id  -- two sweeps at once lock in the same order
         FOR UPDATE OF known
     ), changed AS (
@@ -141,7 +142,7 @@ class Invitations(LedgerPart):
         Unknown ids are not ours, and an ended attempt stays ended.
 
         :param listed: read from a list, which may have an older row too (imocha.md 6.4): that an invitation is
-            cancelled or expired counts only while it was never revived.
+            cancelled or expired counts only while it was never revived, and again when its window has ended.
         :param show: enqueue that Lever shows it.
         :param written_by: the work item under which the report is being written now: it need not be enqueued again.
         :return: the ids whose status changed.

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -158,8 +158,12 @@ def connect(address: str) -> socket.socket:
 
 
 def rest(connection: socket.socket) -> bytes:
-    """What is answered until the server closes the connection."""
-    return b"".join(iter(lambda: connection.recv(65536), b""))
+    """What is answered until the server closes the connection, or resets it: it was sent more than it read."""
+    answer = b""
+    with suppress(ConnectionError):
+        while part := connection.recv(65536):
+            answer += part
+    return answer
 
 
 @pytest.mark.parametrize("sent", [b"", b"POST /lever-imocha/webh", HEAD, HEAD + b"\r\n", HEAD + b'\r\n{"token": "'])
@@ -182,10 +186,11 @@ def test_a_body_that_trickles_is_ended(alone: str) -> None:
     with connect(alone) as connection, selectors.DefaultSelector() as selector:
         connection.sendall(HEAD + b"\r\n")
         selector.register(connection, selectors.EVENT_READ)
-        began = time.monotonic()
-        while not selector.select(timeout=0.1):
-            connection.sendall(b" ")
-            assert time.monotonic() - began < 15
+        for _ in range(150):
+            if selector.select(timeout=0.1):
+                break
+            with suppress(ConnectionError):
+                connection.sendall(b" ")
         assert rest(connection).startswith(b"HTTP/1.1 408")
 
 

@@ -12,18 +12,23 @@ UV_VERSION := 0.13.9
 RELEASED_BEFORE := 2026-09-18
 unexport PYTHONDONTWRITEBYTECODE
 
+# What an environment is made from, as a part of the stamp's name: a file's time says nothing after a merge.
+stamp = $(1)/.ready-$(shell cat $(2) pyproject.toml | cksum | cut -d ' ' -f 1)
+READY := $(call stamp,$(VENV),$(LOCK))
+
 .PHONY: help setup fix check test test-all lint docs lock
 .DEFAULT_GOAL := setup
 
 help: ## This list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | sed 's/[$$][$$]/$$/g' | awk -F'|' '{printf "%-11s %s\n", $$1, $$2}'
 
-setup: $(VENV)/.ready ## Everything installed in .venv
+setup: $(READY) ## Everything installed in .venv
 
-$(VENV)/.ready: $(LOCK) pyproject.toml
+$(READY):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=python3.12"; exit 1; }
 	@test -x $(VENV)/bin/pip || $(PYTHON) -m venv $(VENV) || { echo "python3 lacks venv: install python3-venv, or name another: make PYTHON=..."; exit 1; }
 	@$(VENV)/bin/pip install --quiet --disable-pip-version-check "uv==$(UV_VERSION)"
+	@rm -f $(VENV)/.ready*
 	@$(call install,$(VENV),$(LOCK))
 	@touch $@
 
@@ -75,12 +80,14 @@ demo: setup ## The story with real Airflow and the sandbox; KEEP=1 leaves it run
 	@$(VENV)/bin/python -m dev.demo $(if $(KEEP),--keep)
 
 CELERY := .venv-celery
+CELERY_READY := $(call stamp,$(CELERY),requirements-celery.lock)
 CANDIDATES := 60
-demo-celery: $(CELERY)/.ready ## The services of compose.yaml without Docker, and a worker killed; CANDIDATES=200
+demo-celery: $(CELERY_READY) ## The services of compose.yaml without Docker, and a worker killed; CANDIDATES=200
 	@$(CELERY)/bin/python -m dev.demo_celery --candidates $(CANDIDATES) $(if $(KEEP),--keep)
 
-$(CELERY)/.ready: $(VENV)/.ready requirements-celery.lock
+$(CELERY_READY): | $(READY)
 	@test -x $(CELERY)/bin/python || $(PYTHON) -m venv --without-pip $(CELERY)
+	@rm -f $(CELERY)/.ready*
 	@$(call install,$(CELERY),requirements-celery.lock)
 	@touch $@
 

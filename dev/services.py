@@ -119,11 +119,12 @@ def main() -> None:
     """Run ``python -m dev.services up | down``."""
     parser = argparse.ArgumentParser(prog="python -m dev.services", description=__doc__)
     parser.add_argument("command", choices=["up", "down"])
-    if parser.parse_args().command == "down":
-        stop()
-        return
+    parser.add_argument("--port", type=int, default=18080, help="of the API server, where it is free; 0: any")
+    options = parser.parse_args()
     stop()
-    environment = prepare(port=free_port(18080))
+    if options.command == "down":
+        return
+    environment = prepare(port=free_port(options.port))
     start_airflow(environment)
     user, password = login()
     sys.stdout.write(f"Airflow is up: {environment['AIRFLOW__API__BASE_URL']}  login {user} / {password}\n")

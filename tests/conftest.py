@@ -46,9 +46,8 @@ from dev import postgres
 from tests.support import allow_turns_at_once, empty_ledger
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _airflow_home() -> Iterator[None]:
-    yield
+def pytest_unconfigure() -> None:
+    """Also in the process that only hands the tests out."""
     shutil.rmtree(HOME, ignore_errors=True)
 
 
@@ -57,8 +56,8 @@ _numbers = itertools.count()
 
 @pytest.fixture(scope="session")
 def postgres_url() -> Iterator[str]:
-    """The server's address. A process beside this one stops the server, also when this one is killed."""
-    directory = Path(tempfile.mkdtemp(prefix="pg")) / "d"
+    """The server's address. A process beside this one removes the server when this one has ended, or was killed."""
+    directory = Path(tempfile.mkdtemp(prefix="pg"))
     command = [sys.executable, "-m", "dev.postgres", "guard", str(directory)]
     guard = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, start_new_session=True)
     url = postgres.start(directory)
@@ -68,7 +67,6 @@ def postgres_url() -> Iterator[str]:
         connection.execute("SELECT pg_reload_conf()")
     yield url
     guard.communicate()
-    shutil.rmtree(directory.parent, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

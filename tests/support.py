@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import psycopg
@@ -82,6 +86,27 @@ def end_session(connection: psycopg.Connection[Any], engine: Engine) -> None:
     with engine.connect() as other:
         assert other.scalar(text("SELECT pg_terminate_backend(:pid, 10000)"), {"pid": connection.info.backend_pid})
     connection.close()
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Answers one request, without a line on the console."""
+
+    def read_body(self) -> bytes:
+        """Return what was sent."""
+        return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+
+    def log_message(self, *_: Any) -> None:
+        """Quiet."""
+
+
+@contextmanager
+def handled_by(handler: type[Handler]) -> Iterator[str]:
+    """Serve on a free port in a thread; give the address."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
 
 
 class AppServer:

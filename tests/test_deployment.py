@@ -139,7 +139,7 @@ def test_every_pin_has_its_hashes_and_the_locks_agree() -> None:
 def databases(tmp_path: Path) -> Iterator[str]:
     """A server of its own, on which deploy/databases.sql ran twice, as at two starts."""
     with tempfile.TemporaryDirectory(prefix="pg") as directory:
-        data, port = Path(directory) / "d", free_port(15433)
+        data, port = Path(directory) / "d", free_port(0)
         postgres.start_with_passwords(data, port=port, password="p")
         service = compose.Compose(values(), {"@postgres/": f"@127.0.0.1:{port}/"})
         environment = service.service("databases").environment | {

@@ -54,7 +54,7 @@ def test_the_public_url_is_encrypted_or_on_this_machine(url: str) -> None:
         (GOOD + "rules: []", "x.yaml: rules: '[]' cannot be used: Tuple should have at least 1 item"),
         (
             GOOD + "rules: [{trigger_stage: A, completed_stage: A}]",
-            "x.yaml: rules[0]: \"{'trigger_stage': 'A', 'completed_stage': 'A'}\" cannot be used: completed",
+            "x.yaml: rules[0]: \"{'trigger_stage': 'A', 'completed_stage': 'A'}\" cannot be used: the completed",
         ),
         (GOOD + "rules: [{retake: maybe}]", "x.yaml: rules[0].retake: 'maybe' cannot be used: Input should be 'never'"),
         (GOOD + "poll: {lease: -3}", "x.yaml: poll.lease: '-3' cannot be used: Input should be greater than"),

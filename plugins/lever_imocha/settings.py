@@ -23,6 +23,7 @@ from ruamel.yaml.error import YAMLError
 
 from lever_imocha.domain.hosts import is_loopback
 from lever_imocha.domain.lever import Origin
+from lever_imocha.domain.rules import goes_nowhere
 from lever_imocha.domain.tags import TagScheme, is_status_tag, wanted_tests
 from lever_imocha.errors import SettingsError
 
@@ -85,8 +86,8 @@ class Rule(_Section):
 
     @model_validator(mode="after")
     def _leads_somewhere(self) -> Rule:
-        if self.trigger_stage == self.completed_stage:
-            raise ValueError("completed_stage must differ from trigger_stage, or candidates would go round in circles")
+        if problem := goes_nowhere([self.trigger_stage], [self.completed_stage]):
+            raise ValueError(problem)
         return self
 
 

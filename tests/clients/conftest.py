@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -22,7 +20,7 @@ from lever_imocha.clients.transport import ApiClient
 from lever_imocha.domain.metrics import Metrics
 
 from include.sandbox.world import World
-from tests.support import Unlimited
+from tests.support import Handler, Unlimited, handled_by
 
 Answer = tuple[int, dict[str, str], str | bytes]
 
@@ -73,9 +71,9 @@ def elsewhere() -> Iterator[Vendor]:
 def serve_answers() -> Iterator[Vendor]:
     state = Vendor()
 
-    class Handler(BaseHTTPRequestHandler):
+    class Told(Handler):
         def answer(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            body = self.read_body()
             headers = {key.lower(): value for key, value in self.headers.items()}
             state.received.append(Received(self.command, self.path, headers, body))
             answer = state.answers.pop(0) if state.answers else (200, {}, '{"id": "1"}')
@@ -92,15 +90,8 @@ def serve_answers() -> Iterator[Vendor]:
 
         do_GET = do_POST = do_PUT = do_DELETE = answer
 
-        def log_message(self, *_: Any) -> None:
-            """Quiet."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-    state.url = f"http://127.0.0.1:{server.server_port}"
-    yield state
-    server.shutdown()
-    server.server_close()
+    with handled_by(Told) as state.url:
+        yield state
 
 
 @dataclass
@@ -124,6 +115,7 @@ def api_client(
     metrics: Metrics | None = None,
     server_clock: ServerClock | None = None,
 ) -> ApiClient:
+    session.trust_env = False  # nothing of the environment counts here, and each call would look through all of it
     return ApiClient(
         vendor=vendor,
         base_url=base_url,

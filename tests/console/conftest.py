@@ -11,8 +11,7 @@ from lever_imocha.ledger.repository import Ledger
 
 from include.sandbox.server import serve
 from include.sandbox.world import World
-from tests.clients.conftest import imocha_client, lever_client
-from tests.workflows.conftest import Stack
+from tests.workflows.conftest import Stack, make_stack
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, ConsoleMessage, Frame, Page
@@ -56,13 +55,7 @@ def login(
 
 @pytest.fixture
 def stack(ledger: Ledger, sandbox_world: World, sandbox_url: str) -> Stack:
-    sandbox_world.switches["rate_limit"] = False
-    return Stack(
-        world=sandbox_world,
-        ledger=ledger,
-        lever=lever_client(f"{sandbox_url}/lever/v1"),
-        imocha=imocha_client(f"{sandbox_url}/imocha/v3"),
-    )
+    return make_stack(ledger, sandbox_world, sandbox_url)
 
 
 @pytest.fixture(scope="package")

@@ -186,7 +186,7 @@ def test_the_requests_of_a_minute_are_told_beside_the_limit(login: LogIn, ledger
     for _ in range(3):
         limiter.acquire()
     (row,) = login("ann").get(f"{CONSOLE}/traffic").json()["rates"]
-    assert (row["api"], row["limit"]) == ("lever", 8)
+    assert (row["name"], row["limit"]) == ("lever", 8)
     assert row["this_minute"] + row["last_minute"] == 3
 
 

@@ -46,7 +46,7 @@ from dev import postgres
 from include.sandbox.server import serve
 from include.sandbox.world import World
 from tests.airflow_versions import WaitsForAnswer
-from tests.support import PYTHON
+from tests.support import PYTHON, TURNS_AT_ONCE, allow_turns_at_once
 
 
 @pytest.fixture(autouse=True)
@@ -220,10 +220,11 @@ def test_from_an_empty_database_to_everything_switched_on(
 ) -> None:
     world.switches["rate_limit"] = False
     url = postgres.create_database(postgres_url, "empty_setup")
-    monkeypatch.setenv("LEVER_IMOCHA_LEDGER", url)
+    monkeypatch.setenv("LEVER_IMOCHA_LEDGER", f"{url}&{TURNS_AT_ONCE}")
     answer = choose(pressed(world, ACTIVATE))
     done = SetUpOperator(task_id="do", answer=answer).execute(context())
     check_schema(engine_for(url))
+    allow_turns_at_once(engine_for(url))
     assert load_settings().rules[0].trigger_stage == "Recruiter screen"
     assert "form template 'iMocha Assessment' is made" in done
     report = CheckSetUpOperator(task_id="check", answer=answer, done=done).execute(context())

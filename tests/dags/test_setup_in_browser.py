@@ -96,7 +96,7 @@ def airflow(sandbox_world: World, sandbox_url: str) -> Iterator[Airflow]:
 
     def services(command: str) -> str:
         done = subprocess.run(
-            [sys.executable, "-m", "dev.services", command],
+            [sys.executable, "-m", "dev.services", command, "--port", "0"],
             cwd=ROOT, env=environment, check=True, stdout=subprocess.PIPE, text=True, timeout=240,
         )  # fmt: skip
         return done.stdout

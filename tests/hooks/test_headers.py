@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-import threading
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import urlencode
 
@@ -25,6 +23,8 @@ from lever_imocha.hooks.imocha import ImochaHook
 from lever_imocha.hooks.lever import LeverHook
 from lever_imocha.ledger.limiter import SharedLimiter
 
+from tests.support import Handler, handled_by
+
 EXTRA = {
     "webhook_tokens": "tok-s3cret-of-16-letters",
     "callback_secret": "cb-s3cret-of-16-letters",
@@ -38,14 +38,16 @@ KEYS = {"lever": ("authorization", "Basic azN5Og=="), "imocha": ("x-api-key", "k
 class Echo:
     """A server that keeps what it is sent, and answers as told."""
 
+    url = ""
+
     def __init__(self) -> None:
         self.requests: list[tuple[str, str, dict[str, str], bytes]] = []
         self.status, self.headers, self.body = 200, {"Content-Type": "application/json"}, b"{}"
         echo = self
 
-        class Handler(BaseHTTPRequestHandler):
+        class Answer(Handler):
             def answer(self) -> None:
-                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                body = self.read_body()
                 headers = {name.lower(): value for name, value in self.headers.items()}
                 echo.requests.append((self.command, self.path, headers, body))
                 self.send_response(echo.status)
@@ -56,29 +58,18 @@ class Echo:
 
             do_GET = do_POST = do_PUT = answer
 
-            def log_message(self, *_: Any) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
-        self._thread.start()
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        self.handler = Answer
 
 
 @pytest.fixture
 def echo(monkeypatch: pytest.MonkeyPatch) -> Iterator[Echo]:
     monkeypatch.delenv("LEVER_IMOCHA_LEDGER", raising=False)
     server = Echo()
-    for vendor in KEYS:
-        connection = {"conn_type": vendor, "host": f"{server.url}/v9", "password": "k3y", "extra": EXTRA}
-        monkeypatch.setenv(f"AIRFLOW_CONN_{vendor.upper()}_DEFAULT", json.dumps(connection))
-    yield server
-    server.close()
+    with handled_by(server.handler) as server.url:
+        for vendor in KEYS:
+            connection = {"conn_type": vendor, "host": f"{server.url}/v9", "password": "k3y", "extra": EXTRA}
+            monkeypatch.setenv(f"AIRFLOW_CONN_{vendor.upper()}_DEFAULT", json.dumps(connection))
+        yield server
 
 
 def check(echo: Echo, vendor: str, method: str, path: str) -> dict[str, str]:
@@ -162,14 +153,12 @@ def test_however_the_connection_is_written(echo: Echo, vendor: str, way: str, mo
 @pytest.mark.parametrize("vendor", KEYS)
 def test_a_redirect_to_another_host_takes_no_key_along(echo: Echo, vendor: str) -> None:
     other = Echo()
-    try:
-        echo.status, echo.headers = 302, {"Location": other.url.replace("127.0.0.1", "localhost") + "/elsewhere"}
+    with handled_by(other.handler) as url:
+        echo.status, echo.headers = 302, {"Location": url.replace("127.0.0.1", "localhost") + "/elsewhere"}
         hook_of(vendor, method="GET").run("stages")
-        ((_, path, headers, _),) = other.requests
-        assert path == "/elsewhere"
-        assert KEYS[vendor][0] not in headers
-    finally:
-        other.close()
+    ((_, path, headers, _),) = other.requests
+    assert path == "/elsewhere"
+    assert KEYS[vendor][0] not in headers
 
 
 def test_run_raises_our_errors_and_logs_no_answer(echo: Echo, capfd: pytest.CaptureFixture[str]) -> None:

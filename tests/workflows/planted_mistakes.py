@@ -387,7 +387,7 @@ MISTAKES: dict[str, tuple[Spoil, str, tuple[str, ...]]] = {
     "trigger stage is the completed stage, by its id": (
         _same_stage_by_id,
         "stages, postings",
-        ("rules[0]: trigger_stage and completed_stage are the same stage", "write another completed_stage"),
+        ("rules[0].completed_stage: the completed stage must differ from the trigger stage", "write another one"),
     ),
     "rule behind one that takes everybody": (
         _rules("{}", "{postings: [Python Engineer], tests: [102]}"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from threading import Thread
+from typing import Any
 
 import pytest
 from lever_imocha.clients import imocha, lever
@@ -79,32 +80,26 @@ class Worker:
 
     def invite(self, opportunity_id: str) -> Result:
         """Work on one candidate."""
-        return InviteWorkflow(
-            lever=LeverClient(self._lever),
-            imocha=ImochaClient(self._imocha, self._imocha.session),
-            ledger=self.stack.ledger,
-            settings=self.stack.settings,
-            worker=self.name,
-            sleep=at_once,
-        ).act(opportunity_id)
+        return InviteWorkflow(**self._parts).act(opportunity_id)
 
     def prepare(self) -> None:
         """Look up the names of the settings, and create the form template."""
-        self._write_back().prepare()
+        WriteBackWorkflow(**self._parts).prepare()
 
     def write_back(self, opportunity_id: str) -> Result:
         """Write back what is due of one candidate."""
-        return self._write_back().write_back(opportunity_id)
+        return WriteBackWorkflow(**self._parts).write_back(opportunity_id)
 
-    def _write_back(self) -> WriteBackWorkflow:
-        return WriteBackWorkflow(
-            lever=LeverClient(self._lever),
-            imocha=ImochaClient(self._imocha, self._imocha.session),
-            ledger=self.stack.ledger,
-            settings=self.stack.settings,
-            worker=self.name,
-            sleep=at_once,
-        )
+    @property
+    def _parts(self) -> dict[str, Any]:
+        return {
+            "lever": LeverClient(self._lever),
+            "imocha": ImochaClient(self._imocha, self._imocha.session),
+            "ledger": self.stack.ledger,
+            "settings": self.stack.settings,
+            "worker": self.name,
+            "sleep": at_once,
+        }
 
 
 @pytest.fixture

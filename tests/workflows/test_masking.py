@@ -113,15 +113,21 @@ def test_a_person_can_stop_it_and_change_their_mind(masking: Stack) -> None:
     assert masking.run_invite() == ["masked 1 at iMocha"]
 
 
+def found_again(stack: Stack) -> str:
+    """A candidate who was invited, whom Lever said once to be deleted, and who is there all the same."""
+    opportunity = stack.candidate(PYTHON)
+    stack.run_invite()
+    record = stack.world.opportunities[opportunity]
+    stack.world.delete(opportunity)
+    stack.run_invite()
+    stack.world.opportunities[opportunity] = record
+    stack.world.deleted.clear()
+    return opportunity
+
+
 def test_who_is_found_again_within_the_day_is_not_masked(masking: Stack) -> None:
     """Lever may list and not find by mistake: a record put back, or another account's answers."""
-    opportunity = masking.candidate(PYTHON)
-    masking.run_invite()
-    record = masking.world.opportunities[opportunity]
-    masking.world.delete(opportunity)
-    masking.run_invite()
-    masking.world.opportunities[opportunity] = record
-    masking.world.deleted.clear()
+    found_again(masking)
     a_day_passes(masking)
     assert masking.run_invite() == ["refresh"], "its invitation was cancelled"
     assert asked(masking) == []
@@ -129,13 +135,7 @@ def test_who_is_found_again_within_the_day_is_not_masked(masking: Stack) -> None
 
 
 def test_who_was_found_in_between_is_not_masked_for_a_later_answer(masking: Stack) -> None:
-    opportunity = masking.candidate(PYTHON)
-    masking.run_invite()
-    record = masking.world.opportunities[opportunity]
-    masking.world.delete(opportunity)
-    masking.run_invite()
-    masking.world.opportunities[opportunity] = record
-    masking.world.deleted.clear()
+    opportunity = found_again(masking)
     masking.run_invite(full=True)
     masking.fault(vendor="lever", method="GET", path_contains=f"opportunities/{opportunity}", status=404, times=20)
     a_day_passes(masking)
@@ -144,12 +144,7 @@ def test_who_was_found_in_between_is_not_masked_for_a_later_answer(masking: Stac
 
 
 def test_who_was_found_in_between_and_then_deleted_waits_another_day(masking: Stack) -> None:
-    opportunity = masking.candidate(PYTHON)
-    masking.run_invite()
-    record = masking.world.opportunities[opportunity]
-    masking.world.delete(opportunity)
-    masking.run_invite()
-    masking.world.opportunities[opportunity] = record
+    opportunity = found_again(masking)
     masking.run_invite(full=True)
     masking.finish()
     masking.world.delete(opportunity)

@@ -171,7 +171,10 @@ def test_a_template_that_cannot_be_filled_is_found_before_anyone_is_invited(stac
     stack.lever.create_form_template(text="iMocha Assessment", fields=[SCORE, REQUIRED])
     stack.world.calls.clear()
     stack.candidate(PYTHON)
-    for run in (stack.run_invite, lambda: refresh_resolved(stack.ledger, stack.lever, stack.settings, templates=True)):
+    for run in (
+        stack.run_invite,
+        lambda: refresh_resolved(stack.ledger, stack.lever, stack.settings, now=stack.clock(), templates=True),
+    ):
         with pytest.raises(SettingsError, match="required field 'Salary' cannot be filled"):
             run()
     assert stack.writes() == []
@@ -259,7 +262,7 @@ def test_two_write_backs_that_begin_together_create_one_template(stack: Stack, s
         return slow
 
     def prepare() -> None:
-        refresh_resolved(stack.ledger, client(), stack.settings, templates=True)
+        refresh_resolved(stack.ledger, client(), stack.settings, now=stack.clock(), templates=True)
 
     threads = [Thread(target=prepare) for _ in range(2)]
     for thread in threads:

@@ -323,7 +323,7 @@ def test_a_file_with_mistakes_is_not_touched(new: Installation) -> None:
 def test_what_was_not_chosen_is_named() -> None:
     with pytest.raises(SettingsError, match="choose a value for: trigger_stage, acting_user"):
         Answer.read({"trigger_stage": None, "completed_stage": "offer", "form_template": "new"})
-    with pytest.raises(SettingsError, match="must differ"):
+    with pytest.raises(SettingsError, match="the completed stage must differ"):
         Answer.read(dict.fromkeys(("trigger_stage", "completed_stage", "form_template", "acting_user"), "x"))
 
 

@@ -183,7 +183,7 @@ def test_unknown_names_are_one_line_and_nothing_is_written(stack: Stack, setting
 def test_an_unknown_user_is_one_line(stack: Stack) -> None:
     stack.settings = parse_settings("perform_as: nobody@example.com")
     with pytest.raises(SettingsError, match="no active Lever user") as caught:
-        refresh_resolved(stack.ledger, stack.lever, stack.settings, templates=True)
+        refresh_resolved(stack.ledger, stack.lever, stack.settings, now=stack.clock(), templates=True)
     assert "nobody@" not in str(caught.value)
     assert stack.writes() == []
 

@@ -446,7 +446,7 @@ def traffic(ledger: Ledger, say: Words) -> dict[str, Any]:
             for row in ledger.overview.queued()
         ],
         "rates": [
-            vars(row) | {"api": row.name, "age": say.age(row.slowed_at), "answered_age": say.age(row.answered_at)}
+            vars(row) | {"age": say.age(row.slowed_at), "answered_age": say.age(row.answered_at)}
             for row in ledger.overview.rates()
         ],
     }  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields
 from datetime import timedelta
 from hashlib import sha256
@@ -70,6 +70,16 @@ class ResolvedRule:
             and (not self.posting_ids or bool(set(self.posting_ids) & set(opportunity.posting_ids)))
             and (not self.tags or not {plain(tag) for tag in self.tags}.isdisjoint(map(plain, opportunity.tags)))
         )
+
+
+def goes_nowhere(trigger_stage_ids: Collection[str], completed_stage_ids: Collection[str]) -> str | None:
+    """Say that a rule's two stages are the same; None when they are not.
+
+    :param trigger_stage_ids: all that the stage's name may mean, or only the name.
+    """
+    if set(trigger_stage_ids).isdisjoint(completed_stage_ids):
+        return None
+    return "the completed stage must differ from the trigger stage, or nobody gets any further"
 
 
 def select_rule(opportunity: Opportunity, rules: Sequence[ResolvedRule]) -> ResolvedRule | None:

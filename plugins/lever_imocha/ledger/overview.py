@@ -212,8 +212,18 @@ _AMONG = {
     Standing.WAITING: _INVITED,
 }
 """Where the few are looked for, so that not everybody's standing is found out."""
-_MAY_BE_DONE = f"e.decided_at IS NOT NULL AND (e.decision IS DISTINCT FROM 'hold' OR e.reason IN ({_NOBODY_NEEDED}))"
-"""Leaves out at once, of the latest, most of those who are not done."""
+_MAY_BE_DONE = f"""
+    e.decided_at IS NOT NULL AND (e.decision IS DISTINCT FROM 'hold' OR e.reason IN ({_NOBODY_NEEDED}))
+    AND NOT EXISTS (
+        SELECT 1 FROM lever_imocha.work_items w
+        WHERE w.opportunity_id = e.opportunity_id AND w.error IS DISTINCT FROM '{DROPPED}' OFFSET 0
+    )
+    AND NOT EXISTS (
+        SELECT 1 FROM lever_imocha.assessments a JOIN lever_imocha.invitations i ON i.id = a.invitation_id
+        WHERE a.opportunity_id = e.opportunity_id AND i.status IN ({_OPEN}) OFFSET 0
+    )
+"""  # noqa: S608 - constants
+"""Leaves out at once, of the latest, those who are not done; with OFFSET, each is looked up before all else is."""
 
 _ATTENTION = f"""
 WITH found AS (

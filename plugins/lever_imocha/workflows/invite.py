@@ -176,7 +176,9 @@ class InviteWorkflow:
     def _sweep(self, *, full: bool, allow_cancelling: bool) -> LeverImochaError | None:
         """Sweep the trigger stages; return why that failed."""
         failure: LeverImochaError | None = None
-        self._known_resolved = refresh_resolved(self._ledger, self._lever, self._settings, templates=False)
+        self._known_resolved = refresh_resolved(
+            self._ledger, self._lever, self._settings, now=self._clock(), templates=False
+        )
         before, now = problems_of_last_sweep(self._ledger), self._resolved.problems
         if before and before != now:
             # Who waited for the settings is tried again, and who came unseen is looked for.
@@ -445,5 +447,5 @@ class InviteWorkflow:
     @property
     def _resolved(self) -> ResolvedSettings:
         if self._known_resolved is None:
-            self._known_resolved = current_resolved(self._ledger, self._lever, self._settings)
+            self._known_resolved = current_resolved(self._ledger, self._lever, self._settings, now=self._clock())
         return self._known_resolved

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field
@@ -19,7 +19,7 @@ from lever_imocha.clients.lever import LeverClient
 from lever_imocha.domain.forms import FormTemplate
 from lever_imocha.domain.lever import Stage
 from lever_imocha.domain.names import Named, ambiguous, ids_of, is_uuid, not_there
-from lever_imocha.domain.rules import ResolvedRule, RuleKey
+from lever_imocha.domain.rules import ResolvedRule, RuleKey, goes_nowhere
 from lever_imocha.domain.tags import TagScheme
 from lever_imocha.errors import LedgerError, SettingsError, VendorRefusedError
 from lever_imocha.ledger.cache import NAMES, PROBLEMS, SETTINGS
@@ -185,8 +185,8 @@ class _Resolver:
 def _resolved_rule(key: str, rule: Rule, stages: _Names, postings: _Names, problems: list[str]) -> ResolvedRule:
     trigger_stage_id = stages.one(rule.trigger_stage, f"{key}.trigger_stage", problems)
     completed_stage_id = stages.one(rule.completed_stage, f"{key}.completed_stage", problems)
-    if trigger_stage_id and trigger_stage_id == completed_stage_id:
-        problems.append(f"{key}.completed_stage: is the trigger stage itself; write another one")
+    if problem := goes_nowhere({trigger_stage_id} - {""}, {completed_stage_id}):
+        problems.append(f"{key}.completed_stage: {problem}")
     return ResolvedRule(
         trigger_stage_id=trigger_stage_id,
         completed_stage_id=completed_stage_id,
@@ -257,7 +257,9 @@ def resolve(
     return ResolvedSettings(user_id=user_id, rules=rules, problems=tuple(resolver.problems))
 
 
-def refresh_resolved(ledger: Ledger, lever: LeverClient, settings: Settings, *, templates: bool) -> ResolvedSettings:
+def refresh_resolved(
+    ledger: Ledger, lever: LeverClient, settings: Settings, *, now: datetime, templates: bool
+) -> ResolvedSettings:
     """Resolve the names anew and keep them for the run's other tasks.
 
     :param templates: for writing back: also make the form templates ready, created or completed as the settings
@@ -274,7 +276,7 @@ def refresh_resolved(ledger: Ledger, lever: LeverClient, settings: Settings, *, 
         resolved = _with_templates(resolved, ledger, reader)
     elif not any(rule.usable for rule in resolved.rules):
         raise SettingsError(resolved.problems)
-    read = {"read": settings.fingerprints, "read_at": datetime.now(UTC).isoformat()}  # the time is for the doctor
+    read = {"read": settings.fingerprints, "read_at": now.isoformat()}  # for the doctor
     ledger.cache.put(_WITH_TEMPLATES if templates else SETTINGS, resolved.model_dump(mode="json") | read)
     return resolved
 
@@ -317,7 +319,7 @@ def keep_problems(ledger: Ledger, problems: Sequence[str]) -> None:
     ledger.cache.put(PROBLEMS, {"lines": list(problems)})
 
 
-def current_resolved(ledger: Ledger, lever: LeverClient, settings: Settings) -> ResolvedSettings:
+def current_resolved(ledger: Ledger, lever: LeverClient, settings: Settings, *, now: datetime) -> ResolvedSettings:
     """Return the names as a run of the last minutes resolved them, or resolve them anew, as when the settings have changed.
 
     :raises SettingsError: no rule can be used.
@@ -325,7 +327,7 @@ def current_resolved(ledger: Ledger, lever: LeverClient, settings: Settings) -> 
     found = ledger.cache.get(SETTINGS, younger_than=_FRESH)
     if found is not None and found.get("read", settings.fingerprints) == settings.fingerprints:
         return ResolvedSettings.model_validate(found)
-    return refresh_resolved(ledger, lever, settings, templates=False)
+    return refresh_resolved(ledger, lever, settings, now=now, templates=False)
 
 
 def stored_resolved(ledger: Ledger, *, templates: bool) -> ResolvedSettings:

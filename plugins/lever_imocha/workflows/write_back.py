@@ -85,7 +85,9 @@ class WriteBackWorkflow:
 
         :raises SettingsError: nothing can be written back as the settings are; nothing was changed.
         """
-        self._known_resolved = refresh_resolved(self._ledger, self._lever, self._settings, templates=True)
+        self._known_resolved = refresh_resolved(
+            self._ledger, self._lever, self._settings, now=self._clock(), templates=True
+        )
 
     def newest(self, since: datetime) -> str | None:
         """Return who was called back about last, after a time: so that one who comes alone overtakes a burst."""

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from lever_imocha.domain.lever import Posting, User
 from lever_imocha.domain.names import Named, ambiguous, ids_of, near_misses, not_there
+from lever_imocha.domain.rules import goes_nowhere
 from lever_imocha.domain.written import plain
 from lever_imocha.errors import SettingsError
 from lever_imocha.ledger.cache import SETTINGS
@@ -113,11 +114,8 @@ def judged_rules(rules: Sequence[Rule], stages: Sequence[Named], postings: Seque
         for rule in rules
     ]
     for index, (rule, (stage, only, tags)) in enumerate(zip(rules, matched, strict=True)):
-        if stage.intersection(ids_of(rule.completed_stage, stages)):
-            yield error(
-                f"rules[{index}]: trigger_stage and completed_stage are the same stage: nobody gets any further",
-                f"{_FILE}: write another completed_stage",
-            )
+        if problem := goes_nowhere(stage, ids_of(rule.completed_stage, stages)):
+            yield error(f"rules[{index}].completed_stage: {problem}", f"{_FILE}: write another one")
         if only and all(posting.state == "closed" for posting in postings if posting.id in only):
             yield warning(
                 f"rules[{index}].postings: {', '.join(rule.postings)}: closed in Lever, nobody applies any more",

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from lever_imocha.domain.names import Named, ids_of
+from lever_imocha.domain.rules import goes_nowhere
 from lever_imocha.errors import SettingsError
 from lever_imocha.settings import Rule, Settings
 from lever_imocha.workflows.doctor.facts import Facts
@@ -89,8 +90,8 @@ class Answer(BaseModel):
         except ValidationError as error:
             empty = ", ".join(str(item["loc"][0]) for item in error.errors(include_input=False))
             raise SettingsError([f"choose a value for: {empty}"]) from None
-        if answer.trigger_stage == answer.completed_stage:
-            raise SettingsError(["the completed stage must differ from the trigger stage"])
+        if problem := goes_nowhere([answer.trigger_stage], [answer.completed_stage]):
+            raise SettingsError([problem])
         return answer
 
 

@@ -660,6 +660,31 @@ class Cases:
             lambda _turn, _: self.ledger.erasure.remove_bulk_requests(before=rows.now + week, limit=50),
             before=lambda turn: requests.stop(ask_bulk(turn), actor="ann"),
         )  # fmt: skip
+        links, key = self.ledger.sealed_links, self._key(rows.open, 1)
+
+        def ask_for_link(_turn: int, _: object = None) -> int:
+            return links.ask(key, [101], public_key="a key", shown="", reason="a reason", actor="ann") or 0
+
+        def sealed(turn: int) -> int:
+            request_id = ask_for_link(turn)
+            links.put(request_id, 101, "sealed")
+            return request_id
+
+        yield Case("SealedLinks.ask", "one", ask_for_link)
+        yield Case("SealedLinks.waiting", "one", lambda _turn, _: links.waiting(key, 101), before=ask_for_link)
+        yield Case("SealedLinks.put", "one", lambda _turn, asked: links.put(asked, 101, "sealed"), before=ask_for_link)
+        yield Case(
+            "SealedLinks.is_coming", "one",
+            lambda _turn, asked: links.is_coming(asked, 101, opportunity_id=key, actor="ann"), before=ask_for_link,
+        )  # fmt: skip
+        yield Case(
+            "SealedLinks.take", "one", lambda _turn, asked: links.take(asked, 101, opportunity_id=key, actor="ann"),
+            before=sealed,
+        )  # fmt: skip
+        yield Case(
+            "Erasure.remove_sealed_links", "one",
+            lambda _turn, _: self.ledger.erasure.remove_sealed_links(before=rows.now + week, limit=50), before=sealed,
+        )  # fmt: skip
         yield Case("Requests.finish", "one", lambda _turn, _: requests.finish(asked, outcome="done"))
         yield Case("Requests.number", "one", lambda _turn, _: requests.number(asked))
 

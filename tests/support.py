@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import threading
+from base64 import b64decode, b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import psycopg
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric.padding import MGF1, OAEP
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from lever_imocha.ledger.tables import SCHEMA, limits, metadata
 from sqlalchemy import Engine, delete, false, func, select, text
 from starlette.applications import Starlette
@@ -118,3 +123,21 @@ class AppServer:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on to the application of the moment."""
         await self.app(scope, receive, send)
+
+
+def in_base64(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey) -> str:
+    """Return the public key that belongs to a private one, as browsers export it."""
+    return b64encode(key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).decode()
+
+
+class KeyPair:
+    """A browser's key pair; opens what was sealed for it."""
+
+    def __init__(self, bits: int) -> None:
+        self._private = rsa.generate_private_key(65537, bits)
+        self.public = in_base64(self._private)
+
+    def open(self, sealed: str) -> str:
+        """Return the link; raise ValueError when it was sealed for another one."""
+        padding = OAEP(mgf=MGF1(SHA256()), algorithm=SHA256(), label=None)
+        return self._private.decrypt(b64decode(sealed), padding).decode()

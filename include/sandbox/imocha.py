@@ -156,7 +156,7 @@ def _invited(world: World, invitation: Invitation) -> dict[str, Any]:
     finished = invitation.state in ENDED and world.switches["invite_says_pending"]
     return {
         "testInvitationId": _number(world, invitation.id),
-        "testUrl": f"https://test.imocha.io/IMInstructions?{secrets.token_hex(8)}",
+        "testUrl": invitation.url,
         "status": "Pending" if finished else invitation.state,
     }
 

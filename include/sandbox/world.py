@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import threading
 import uuid
 from dataclasses import dataclass, field
@@ -53,6 +54,7 @@ class Invitation:
     link_id: int | None = None
     redirect_url: str | None = None
     attempts: int = 0
+    url: str = field(default_factory=lambda: f"https://test.imocha.io/IMInstructions?{secrets.token_hex(8)}")
     said: dict[str, Any] = field(default_factory=dict)  # what its report says otherwise
 
 

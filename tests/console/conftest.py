@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 LogIn = Callable[[str], TestClient]
 OpenPage = Callable[..., "tuple[Page, Frame]"]
 CONSOLE = "/lever-imocha/console"
-ROLES = {"ann": "VIEWER", "bob": "USER", "eve": "OP", "stranger": None}
-"""Ann reads; Bob also acts; Eve also sees names; a stranger has an account and no rights."""
+ROLES = {"ann": "VIEWER", "bob": "USER", "eve": "OP", "eva": "OP", "stranger": None}
+"""Ann reads; Bob also acts; Eve and Eva also see names; a stranger has an account and no rights."""
 
 
 @pytest.fixture(scope="package")

@@ -6,6 +6,7 @@ import gzip
 from pathlib import Path
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 from lever_imocha.airflow_compat import SINCE_3_3
 from lever_imocha.console import app as console
 from lever_imocha.ledger.base import Origin
@@ -13,8 +14,8 @@ from lever_imocha.ledger.database import engine_for
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.values import CANDIDATE_WORK, NewDelivery
 from lever_imocha.settings import parse_settings
+from playwright.sync_api import Browser, Frame, Locator, Page, expect
 from playwright.sync_api import Error as PlaywrightError
-from playwright.sync_api import Frame, Locator, Page, expect
 from sqlalchemy import text
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -223,6 +224,53 @@ def test_a_run_and_a_task_of_it_have_a_tab_for_candidates(
         tab.goto(f"{address}/dags/lever_imocha_invite/runs/manual__1{page}")
         tab.get_by_role("link", name="Candidates").click()
         expect(tab.frame_locator("iframe").locator("h1")).to_contain_text(title)
+
+
+def test_a_test_link_is_shown_once_and_is_gone_with_the_page(open_page: OpenPage, stack: Stack, address: str) -> None:
+    opportunity = stack.candidate(PYTHON, name="Ada Lovelace")
+    stack.run_invite()
+    tab, frame = open_page("eve", f"people/{opportunity}", viewport={"width": 375, "height": 900})
+    tab.context.grant_permissions(["clipboard-read", "clipboard-write"], origin=address)
+    act = frame.locator("details.act", has=frame.locator("summary", has_text="Send the e-mail again"))
+    act.locator("summary").click()
+    expect(act.locator("p.fix")).to_be_hidden()
+    act.locator("input[name=reason]").fill("she says that none came")
+    act.locator("input[type=checkbox]").check()
+    act.locator("button").first.click()
+    link = frame.locator(".link")
+    expect(link.locator("[role=status]")).to_contain_text("work for the candidate is in the queue")
+    expect(link.locator("input")).to_be_hidden()
+    stack.run_invite(sweep=False)
+    expect(link.locator("input")).to_have_value(stack.invitation().url)
+    link.locator("button").click()
+    expect(link.locator("[role=status]")).to_have_text("Copied.")
+    assert tab.evaluate("navigator.clipboard.readText()") == stack.invitation().url
+    assert frame.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    frame.goto(frame.url)
+    expect(frame.locator(".link")).to_have_count(0)
+    expect(frame.locator(".timeline")).to_contain_text("was shown to who had asked for it")
+    assert stack.invitation().url not in frame.content()
+
+
+def test_without_https_the_test_link_is_not_offered(
+    chromium: Browser, stack: Stack, address: str, login: LogIn
+) -> None:
+    opportunity, insecure = stack.candidate(PYTHON), "http://console.example"
+    stack.run_invite()
+    context = chromium.new_context()
+    context.add_cookies([{"name": "_token", "value": login("eve").cookies["_token"], "url": address}])
+    context.route(
+        f"{insecure}/**",
+        lambda route: route.fulfill(response=route.fetch(url=route.request.url.replace(insecure, address))),
+    )
+    tab = context.new_page()
+    tab.goto(f"{insecure}{CONSOLE}/people/{opportunity}")
+    assert tab.evaluate("window.isSecureContext") is False
+    tab.locator("summary", has_text="Send the e-mail again").click()
+    expect(tab.get_by_label("Show me the test link, too")).to_be_disabled()
+    expect(tab.locator(".check + .fix")).to_contain_text("it takes https")
+    assert Axe().run(tab).response["violations"] == []
+    context.close()
 
 
 def test_scripts_and_styles_are_small() -> None:

@@ -80,3 +80,20 @@ def test_the_pictures_of_the_pages_are_small_and_nothing_sticks_out(
     expect(frame.locator("html")).to_have_attribute("data-theme", "dark")
     expect(frame.locator("section", has_text="If the candidate got no e-mail")).to_contain_text("2 e-mails")
     take(tab, frame, "person", tmp_path)
+
+
+def test_the_picture_of_a_test_link(open_page: OpenPage, stack: Stack, tmp_path: Path) -> None:
+    opportunity = stack.candidate(PYTHON, name="Robin Rivera")
+    stack.run_invite()
+    stack.invitation().url = "https://test.imocha.io/IMInstructions?sandbox"
+    tab, frame = open_page("eve", f"people/{opportunity}", viewport={"width": 1080, "height": 560})
+    act = frame.locator("details.act", has=frame.locator("summary", has_text="Send the e-mail again"))
+    act.locator("summary").click()
+    act.locator("input[name=reason]").fill("no e-mail came")
+    act.locator("input[type=checkbox]").check()
+    act.locator("button").first.click()
+    expect(frame.locator(".link [role=status]")).not_to_be_empty()
+    stack.run_invite(sweep=False)
+    expect(frame.locator(".link input")).to_be_visible()
+    act.evaluate("element => element.scrollIntoView()")
+    take(tab, frame, "link", tmp_path)

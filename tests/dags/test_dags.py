@@ -156,7 +156,7 @@ def test_old_data_is_removed_each_night(dags: Any, world: World, settings: Calla
     run = dags.dags["lever_imocha_retention"].test()
     assert state(run) == "success"
     assert run.get_task_instance("remove_old_data").xcom_pull("remove_old_data") == {
-        "alerts": 0, "bulk_requests": 0, "deliveries": 0, "events": 0,
+        "alerts": 0, "bulk_requests": 0, "deliveries": 0, "events": 0, "sealed_links": 0,
     }  # fmt: skip
 
 

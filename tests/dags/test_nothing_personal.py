@@ -17,7 +17,7 @@ from sqlalchemy import select, text
 from include.sandbox.world import Fault, World
 from tests.airflow_versions import callbacks_know_the_error
 from tests.conftest import HOME
-from tests.support import PYTHON, SQL
+from tests.support import PYTHON, SQL, KeyPair
 
 POINTS, TOTAL = 34567.17, 50432.29
 PERSONAL = (
@@ -96,6 +96,15 @@ def test_names_addresses_scores_and_links_are_found_nowhere(
     world.faults.append(Fault(vendor="imocha", method="POST", path_contains="/101/invite", status=400, message=said))
     run("invite", "failed")
     assert len(world.mails) == 2
+    links, keys = Ledger(engine=engine_for(ledger_url)).sealed_links, KeyPair(3072)
+    asked = links.ask(written, [102], public_key=keys.public, shown="", reason="no e-mail came", actor="eve")
+    assert asked is not None
+    run("invite", "success", sweep=False)
+    assert len(world.mails) == 3
+    sealed = links.take(asked, 102, opportunity_id=written, actor="eve")
+    assert keys.open(str(sealed)) in [invitation.url for invitation in world.invitations.values()]
+    links.ask(written, [102], public_key=keys.public, shown="", reason="it was not seen", actor="eve")
+    run("invite", "success", sweep=False)
     for invitation in world.invitations.values():
         world.finish(invitation, points=POINTS, total=TOTAL)
     world.faults.append(

@@ -71,13 +71,18 @@ def offered(person: Person) -> Iterator[Offer]:
     yield Offer(Act.LOOK_AGAIN)
     if person.decision == Action.HOLD and person.reason in _LIMITS:
         yield from (Offer(Act.RELEASE), Offer(Act.DROP))
-    if any(test.status in _NOT_BEGUN for test in person.tests):
+    if sent_again(person):
         yield Offer(Act.SEND_AGAIN)
     for test in person.tests:
         status = read_status(test.status) if test.status else None
         for act in Act:
             if act.is_of_test and is_possible(act, status, written=test.written_at is not None):
                 yield Offer(act, test.test_id)
+
+
+def sent_again(person: Person) -> list[int]:
+    """Return the tests whose invitations *Send the e-mail again* sends."""
+    return [test.test_id for test in person.tests if test.status in _NOT_BEGUN]
 
 
 def offered_for_all(why: str) -> list[Offer]:

@@ -45,6 +45,7 @@ _TITLES = {
     403: "You may not see or do this",
     404: "There is no such page",
     409: "This is not possible any more",
+    410: "It is gone",
     422: "This cannot be asked",
     503: "The ledger cannot be used",
 }

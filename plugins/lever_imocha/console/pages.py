@@ -12,7 +12,7 @@ from urllib.parse import quote, urlencode
 
 from fastapi import HTTPException, Query
 
-from lever_imocha.console.acts import LABELS, REPLAY, Offer, offered, offered_for_all, offered_for_listed
+from lever_imocha.console.acts import LABELS, REPLAY, Offer, offered, offered_for_all, offered_for_listed, sent_again
 from lever_imocha.console.words import Words
 from lever_imocha.domain.acts import Act
 from lever_imocha.domain.decisions import Reason
@@ -270,7 +270,11 @@ def person(ledger: Ledger, say: Words, opportunity_id: str) -> dict[str, Any] | 
             "decision": one.decision, "reason": one.reason, "detail": one.detail, "facts": one.facts,
             "decided_at": one.decided_at, "problem": one.problem, "parked": one.parked, "next_try": one.next_try,
         },
-        "acts": [_offer(offer, say, named=len(one.tests) > 1) for offer in offered(one)],
+        "acts": [
+            _offer(offer, say, named=len(one.tests) > 1)
+            | {"links_of": sent_again(one) if say.full_names and offer.act is Act.SEND_AGAIN else []}
+            for offer in offered(one)
+        ],
         "mails": [_mails(test, moments, say) for test in one.tests if test.invitation_id],
         "replay": REPLAY,
         "timeline": [
@@ -284,6 +288,12 @@ def person(ledger: Ledger, say: Words, opportunity_id: str) -> dict[str, Any] | 
             for moment in moments
         ],
     }  # fmt: skip
+
+
+def stands(ledger: Ledger, say: Words, opportunity_id: str) -> str:
+    """Answer in one sentence why somebody stands where they stand."""
+    found = ledger.overview.people(PeopleFilter(opportunity_id=opportunity_id), limit=1)
+    return say.why(found[0]) if found else ""
 
 
 _ASKED_FOR = ("mail_accepted", "mail_unanswered")

@@ -8,25 +8,27 @@ from datetime import datetime
 from functools import partial
 from pathlib import Path as FilePath
 from typing import Annotated, Any, Literal, TypeVar
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, quote
 
 from fastapi import APIRouter, HTTPException, Path, Request, Response
-from fastapi.responses import FileResponse
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from fastapi.responses import FileResponse, JSONResponse
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 from starlette.concurrency import run_in_threadpool
 
 from lever_imocha.console import pages
 from lever_imocha.console.acts import REPLAY
 from lever_imocha.console.rendering import page
-from lever_imocha.console.rights import Viewer, require_own_page
+from lever_imocha.console.rights import CONNECTION, Viewer, require_own_page
 from lever_imocha.console.words import Words
 from lever_imocha.domain.acts import Act
+from lever_imocha.domain.sealing import checked_key
 from lever_imocha.domain.standing import Problem, Standing
 from lever_imocha.ledger.evidence import as_json
 from lever_imocha.ledger.repository import Ledger
+from lever_imocha.ledger.sealed_links import KEPT_FOR
 
 router = APIRouter()
-BulkId = Annotated[int, Path(gt=0, lt=2**63)]
+Id = Annotated[int, Path(gt=0, lt=2**63)]
 _STATIC = FilePath(__file__).parent / "static"
 _FILES = frozenset(path.name for path in _STATIC.iterdir())
 _MAX_BODY = 8 * 1024
@@ -63,9 +65,11 @@ class AskedForOne(Asked):
     """What a person asks for about one candidate.
 
     :param test_id: about which test, where the act is about one.
+    :param public_key: show the test links, too, sealed with this key: see `domain.sealing`.
     """
 
     test_id: Annotated[int, Field(gt=0, lt=2**63)] | None = None
+    public_key: Annotated[str, AfterValidator(checked_key)] | None = None
 
 
 class AskedForAll(Asked):
@@ -242,14 +246,14 @@ async def ask_for_listed(request: Request) -> Response:
 
 
 @router.get("/requests/{bulk_id}")
-def progress(request: Request, bulk_id: BulkId) -> Response:
+def progress(request: Request, bulk_id: Id) -> Response:
     """Show how far a request about many is."""
     ledger, words = _opened(request)
     return page(request, "progress.html", _found(pages.progress(ledger, words, bulk_id)))
 
 
 @router.post("/requests/{bulk_id}/stop")
-def stop(request: Request, bulk_id: BulkId) -> Response:
+def stop(request: Request, bulk_id: Id) -> Response:
     """Withdraw what is left of a request about many."""
     who: Viewer = request.state.viewer
     require_own_page(request, who)
@@ -271,6 +275,24 @@ def _found(data: dict[str, Any] | None) -> dict[str, Any]:
 async def ask(request: Request, opportunity_id: str) -> Response:
     """Ask for something about one person."""
     return await _answered(request, AskedForOne, partial(_ask, opportunity_id))
+
+
+@router.post("/people/{opportunity_id}/links/{request_id}/{test_id}")
+def take_link(request: Request, opportunity_id: str, request_id: Id, test_id: Id) -> Response:
+    """Hand out a sealed test link to who has asked for it, once: it is removed as it is read."""
+    who: Viewer = request.state.viewer
+    require_own_page(request, who)
+    _require_names(who)
+    context, mine = _context(request), {"opportunity_id": opportunity_id, "actor": who.name}
+    ledger, words = context.page(who)
+    if (sealed := context.open_ledger(write=True).sealed_links.take(request_id, test_id, **mine)) is not None:
+        return JSONResponse({"sealed": sealed})
+    if not ledger.sealed_links.is_coming(request_id, test_id, **mine):
+        minutes = KEPT_FOR.seconds // 60
+        why = f"it was shown already, {minutes} minutes are over, or the timeline says why"
+        raise HTTPException(410, f"There is no link: {why}. Ask for it again.")
+    said = f"The link is shown here when the e-mail is sent. {pages.stands(ledger, words, opportunity_id)}"
+    return JSONResponse({"said": said}, status_code=202)
 
 
 @router.post("/deliveries/{delivery_id}/requests")
@@ -353,17 +375,51 @@ def _ask(opportunity_id: str, context: PageContext, who: Viewer, asked: AskedFor
     if person is None:
         raise HTTPException(404, "Nobody with this id was ever seen in a trigger stage.")
     wanted = (asked.act, asked.test_id)
-    will = next((act["will"] for act in person["acts"] if (act["act"], act["test_id"]) == wanted), None)
-    if will is None:
+    offer = next((act for act in person["acts"] if (act["act"], act["test_id"]) == wanted), None)
+    if offer is None:
         raise HTTPException(409, f"{asked.act} is not possible for this candidate now: {person['person']['why']}")
+    if asked.public_key is not None and not offer["links_of"]:
+        _require_names(who)
+        raise HTTPException(409, f"{asked.act} shows no test link: {Act.SEND_AGAIN} does.")
+    links: list[dict[str, Any]] = []
     if not asked.dry_run:
-        shown = f"{person['person']['standing']}: {person['person']['why']}"
-        ledger = context.open_ledger(write=True)
-        ledger.requests.add(
-            asked.act, {opportunity_id: shown}, reason=asked.reason, actor=who.name, test_id=asked.test_id
+        ledger, shown = context.open_ledger(write=True), f"{person['person']['standing']}: {person['person']['why']}"
+        if asked.public_key is None:
+            ledger.requests.add(
+                asked.act, {opportunity_id: shown}, reason=asked.reason, actor=who.name, test_id=asked.test_id
+            )
+        else:
+            links = _ask_for_links(ledger, opportunity_id, offer["links_of"], words, shown, asked, who)
+    about = {"act": asked.act, "test_id": asked.test_id, "will": offer["will"], "dry_run": asked.dry_run}
+    return about | {"count": 1, "total": 1, "sample": [], "bulk": None, "links": links}
+
+
+def _ask_for_links(
+    ledger: Ledger, opportunity_id: str, test_ids: list[int], words: Words, shown: str, asked: AskedForOne, who: Viewer
+) -> list[dict[str, Any]]:
+    """Record a request whose test links are to be shown; return where each is to be had.
+
+    :raises HTTPException: 409 when the same is asked for already.
+    """
+    request_id = ledger.sealed_links.ask(
+        opportunity_id,
+        test_ids,
+        public_key=str(asked.public_key),
+        shown=shown,
+        reason=asked.reason,
+        actor=who.name,
+    )
+    if request_id is None:
+        raise HTTPException(409, "It is asked for already. When that is done, ask for it again, with the link.")
+    path = f"/people/{quote(opportunity_id, safe='')}/links/{request_id}"
+    return [{"test_id": test_id, "test": words.test(test_id), "path": f"{path}/{test_id}"} for test_id in test_ids]
+
+
+def _require_names(who: Viewer) -> None:
+    if not who.may_see_names:
+        raise HTTPException(
+            403, f"You may not see test links: that takes the right to read the connection {CONNECTION}."
         )
-    about = {"act": asked.act, "test_id": asked.test_id, "will": will, "dry_run": asked.dry_run}
-    return about | {"count": 1, "total": 1, "sample": [], "bulk": None}
 
 
 async def _read(request: Request, kind: type[A]) -> A:

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, SecretStr, model_validator
 
 from lever_imocha.domain.types import NONE_IF_INVALID, NameText, Number, Utc, VendorModel, fold_key
 
@@ -208,10 +208,14 @@ _InvitationId = Annotated[int, BeforeValidator(_number), Field(alias="testInvita
 
 
 class Invitation(ImochaModel):
-    """The answer to an invite or a reattempt; the candidate's personal test URL is not read."""
+    """The answer to an invite or a reattempt.
+
+    :param test_url: the candidate's personal test link, for who asked for it: never shown, dumped or compared.
+    """
 
     id: _InvitationId
     status: Status = AttemptStatus.UNKNOWN
+    test_url: Annotated[SecretStr | None, NONE_IF_INVALID] = Field(alias="testUrl", default=None, exclude=True)
 
 
 class Attempt(ImochaModel):

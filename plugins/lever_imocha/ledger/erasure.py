@@ -51,6 +51,7 @@ from lever_imocha.ledger.tables import (
     reference,
     refusals,
     requests,
+    sealed_links,
     stage_entries,
     watermarks,
     work_items,
@@ -230,6 +231,12 @@ class Erasure(LedgerPart):
             old = self._database.values(select(c.id).where(c.asked_at < before, ~is_open).order_by(c.id).limit(limit))
             connection.execute(delete(requests).where(requests.c.bulk_id.in_(old)))
             return int(connection.execute(delete(bulk_requests).where(c.id.in_(old))).rowcount)
+
+    def remove_sealed_links(self, *, before: datetime, limit: int) -> int:
+        """Remove some of the test links that were asked for before a time, sealed or not; return how many."""
+        c = sealed_links.c
+        old = select(c.request_id).where(c.asked_at < before).order_by(c.request_id).limit(limit)
+        return self._count(delete(sealed_links).where(c.request_id.in_(old)))
 
     def remove_alerts(self, *, before: datetime, limit: int) -> int:
         """Remove some of the alerts sent before a time, so that what lasts is told again; return how many."""

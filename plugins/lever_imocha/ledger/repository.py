@@ -24,6 +24,7 @@ from lever_imocha.ledger.names import Names
 from lever_imocha.ledger.overview import Overview
 from lever_imocha.ledger.requests import Requests
 from lever_imocha.ledger.restore import RestoreDetection
+from lever_imocha.ledger.sealed_links import SealedLinks
 from lever_imocha.ledger.watermarks import Watermarks
 from lever_imocha.ledger.work_queue import WorkQueue
 
@@ -59,6 +60,7 @@ class Ledger:
         self.names = Names(database)
         self.erasure = Erasure(database)
         self.requests = Requests(database)
+        self.sealed_links = SealedLinks(database)
         self.overview = Overview(database)
         self.comparison = Comparison(database)
         self.evidence = Evidence(database)

@@ -302,6 +302,19 @@ requests = Table(
     Index("ix_requests_open", "id", postgresql_where="done_at IS NULL"),
 )
 
+sealed_links = Table(
+    "sealed_links",
+    metadata,
+    Column("request_id", BigInteger, ForeignKey(requests.c.id, ondelete="CASCADE"), primary_key=True),
+    Column("test_id", BigInteger, primary_key=True),
+    Column("opportunity_id", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    _at("asked_at", nullable=False),
+    Column("public_key", Text, nullable=False),
+    Column("sealed", Text),
+    Index("ix_sealed_links_opportunity_id", "opportunity_id"),
+)
+
 DIGEST = "encode(sha256(convert_to({}, 'UTF8')), 'hex')"
 """SQL: what is kept of the id of a forgotten opportunity."""
 

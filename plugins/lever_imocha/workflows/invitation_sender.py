@@ -24,6 +24,7 @@ from lever_imocha.domain.imocha import (
 from lever_imocha.domain.lever import Opportunity
 from lever_imocha.domain.metrics import Metrics
 from lever_imocha.domain.rules import ResolvedRule
+from lever_imocha.domain.sealing import seal
 from lever_imocha.domain.signatures import callback_url
 from lever_imocha.errors import LeverImochaError, OutcomeUnknownError, ReattemptNotAllowedError, VendorRefusedError
 from lever_imocha.ledger.repository import Ledger
@@ -142,7 +143,22 @@ class InvitationSender:
             outcome = self._outcome(plan.action, situation, test_id, invitation, recorded, invite)
             count = self._ledger.mails.mark_sent if outcome.action.mails else self._ledger.mails.give_back
             count(opportunity.id, test_id)
-            return outcome
+        self._seal_link(outcome, opportunity, test_id, invitation)
+        return outcome
+
+    def _seal_link(self, outcome: Outcome, opportunity: Opportunity, test_id: int, invitation: Invitation) -> None:
+        """Keep the test link of an invitation sent again for who has asked for it, so that only their browser opens it."""
+        if outcome.action is not Action.REFRESH:
+            return
+        for request_id, public_key in self._ledger.sealed_links.waiting(opportunity.id, test_id).items():
+            sealed = None
+            if invitation.test_url:
+                with suppress(ValueError):
+                    sealed = seal(invitation.test_url.get_secret_value(), public_key)
+            if sealed is None:
+                why = "it is longer than the key takes" if invitation.test_url else "iMocha's answer has none"
+                self._event("link_not_shown", opportunity, test_id, invitation.id, why)
+            self._ledger.sealed_links.put(request_id, test_id, sealed)
 
     def extend(self, opportunity: Opportunity, rule: ResolvedRule, known: Assessment) -> bool:
         """Give an open invitation the window that a new one would have, without an e-mail.

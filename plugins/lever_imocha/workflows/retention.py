@@ -9,6 +9,7 @@ from functools import partial
 
 from lever_imocha.errors import ClockError
 from lever_imocha.ledger.repository import Ledger
+from lever_imocha.ledger.sealed_links import KEPT_FOR
 from lever_imocha.ledger.watermarks import FULL_SWEEP
 from lever_imocha.settings import RetentionSettings
 
@@ -45,6 +46,7 @@ class Retention:
             "deliveries": _all(partial(erasure.remove_deliveries, before=now - keep.deliveries)),
             "events": _all(partial(erasure.remove_events, before=now - keep.events)),
             "bulk_requests": _all(partial(erasure.remove_bulk_requests, before=now - keep.events)),
+            "sealed_links": _all(partial(erasure.remove_sealed_links, before=now - KEPT_FOR)),
             "alerts": _all(partial(erasure.remove_alerts, before=now - keep.events)),
         }
         swept = self._ledger.watermarks.past(FULL_SWEEP, now)

@@ -412,7 +412,10 @@ MISTAKES: dict[str, tuple[Spoil, str, tuple[str, ...]]] = {
     "webhook registered twice": (
         _also_at(f"{HOOKS}/lever-imocha/webhooks/lever"),
         "webhooks",
-        ("more than one webhook of Lever for Candidate stage change", "run lever_imocha_deactivate, then"),
+        (
+            "more than one webhook of Lever for Candidate stage change",
+            "keeps the one whose signature token it has stored",
+        ),
     ),
     "webhook of an old address": (
         _also_at("https://old.example.com/lever-imocha/webhooks/lever"),

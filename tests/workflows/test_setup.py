@@ -12,6 +12,7 @@ from lever_imocha.domain.decisions import Action, Reason
 from lever_imocha.errors import SettingsError
 from lever_imocha.ledger.database import check_schema, engine_for
 from lever_imocha.ledger.repository import Ledger
+from lever_imocha.ledger.values import NewDelivery
 from lever_imocha.settings import load_settings
 from lever_imocha.workflows.doctor.checkup import examine
 from lever_imocha.workflows.doctor.facts import Facts, Sources, UnknownFactError
@@ -22,6 +23,7 @@ from lever_imocha.workflows.setup.settings_file import with_changes
 from lever_imocha.workflows.setup.steps import SetUp
 
 from dev import postgres
+from include.sandbox.world import Fault
 from tests.support import PYTHON
 from tests.workflows.conftest import Stack
 
@@ -341,6 +343,68 @@ def test_a_webhook_whose_token_was_lost_is_made_anew(new: Installation) -> None:
     assert [webhook["id"] for webhook in new.world.webhooks.entries if webhook["id"] in ids] == ids[1:]
     assert len(new.world.webhooks.entries) == 4
     assert {webhook["id"] for webhook in new.world.webhooks.entries} <= set(new.tokens)
+
+
+OURS = {"event": "candidateHired", "url": f"{HOOKS}/lever-imocha/webhooks/lever"}
+
+
+def twice(new: Installation) -> tuple[list[str], list[str]]:
+    """Have one of our webhooks there three times; return the ids of all others, and of the surplus ones."""
+    new.run(new.answer())
+    for other in (
+        OURS | {"url": "https://else.example.com/lever-imocha/webhooks/lever"},
+        OURS | {"event": "contactCreated"},
+    ):
+        new.world.webhooks.register(other, token="t" * 20)
+    kept = [webhook["id"] for webhook in new.world.webhooks.entries]
+    surplus = [new.world.webhooks.register(OURS, token="t" * 20)["id"] for _ in range(2)]
+    return kept, surplus
+
+
+def accepted(new: Installation, *, ago: timedelta) -> None:
+    ledger = Ledger(engine=engine_for(new.url), clock=lambda: datetime.now(UTC) - ago)
+    ledger.deliveries.record(NewDelivery(vendor="lever", key="1", event="candidateHired", handled=True))
+
+
+def ids(new: Installation) -> list[str]:
+    return [webhook["id"] for webhook in new.world.webhooks.entries]
+
+
+def test_a_webhook_that_is_there_twice_is_deleted_but_for_the_one_that_works(new: Installation) -> None:
+    kept, surplus = twice(new)
+    new.other_tokens = True
+    accepted(new, ago=timedelta(hours=1))
+    assert "lever_imocha_setup, Save only or Activate" in "".join(lines_of(new, "webhooks: warning"))
+    tokens = dict(new.tokens)
+    done = new.run(new.answer())
+    assert [line for line in done if "was there twice" in line] == [
+        "the webhook 'Candidate hired' was there twice: the one whose signature token is stored stays,"
+        f" {webhook_id} is deleted"
+        for webhook_id in surplus
+    ]
+    assert (ids(new), new.tokens) == (kept, tokens)
+    assert "twice" not in str(new.run(new.answer()))
+
+
+@pytest.mark.parametrize("why", ["nothing came lately", "two tokens are stored", "no token is stored"])
+def test_where_it_is_not_clear_which_webhook_works_all_are_left(new: Installation, why: str) -> None:
+    kept, surplus = twice(new)
+    new.other_tokens = True
+    accepted(new, ago=timedelta(days=2) if why == "nothing came lately" else timedelta(hours=1))
+    if why == "two tokens are stored":
+        new.tokens[surplus[0]] = "t" * 20
+    if why == "no token is stored":
+        new.tokens.clear()
+    new.run(new.answer())
+    assert ids(new) == [*kept, *surplus]
+
+
+def test_a_surplus_webhook_that_was_made_on_lever_s_page_is_left_to_a_person(new: Installation) -> None:
+    kept, surplus = twice(new)
+    accepted(new, ago=timedelta(hours=1))
+    new.world.faults.append(Fault(vendor="lever", method="DELETE", path_contains=surplus[0], status=403))
+    assert "by hand: the webhook 'Candidate hired' is there twice" in "\n".join(new.run(new.answer()))
+    assert ids(new) == [*kept, surplus[0]]
 
 
 def test_webhooks_whose_tokens_are_stored_elsewhere_and_those_of_others_are_left_alone(new: Installation) -> None:

@@ -62,8 +62,9 @@ def judged_others(webhooks: Sequence[Webhook], public_url: str | None) -> Iterat
     if twice:
         yield warning(
             f"more than one webhook of Lever for {', '.join(twice)} leads to {ours}: each move is told more than once",
-            "run lever_imocha_deactivate, then lever_imocha_setup, which makes one of each; those that were made on Lever's"
-            " page are deleted there",
+            "lever_imocha_setup, Save only or Activate, keeps the one whose signature token it has stored and deletes the others;"
+            " those that were made on Lever's page are deleted there; where it has no token, or two, run"
+            " lever_imocha_deactivate first",
         )
     own_path = urlsplit(webhook_url("")).path
     for address in sorted({webhook.url.rstrip("/") for webhook in webhooks} - {ours}):
@@ -78,6 +79,11 @@ def judged_others(webhooks: Sequence[Webhook], public_url: str | None) -> Iterat
                 f"a webhook of Lever leads to {host}: an old address, or another installation that invites, too",
                 f"if nothing else is to use it, {_PAGE}: delete it",
             )
+
+
+def is_recent(at: datetime | None, now: datetime) -> bool:
+    """Tell whether something happened in the last day."""
+    return at is not None and now - at < _RECENT
 
 
 def judged_tokens(tokens: Collection[str], *, registered: bool) -> Finding:
@@ -124,7 +130,7 @@ def check_webhooks(facts: Facts) -> Iterator[Finding]:
         return
     settings, webhooks = facts.settings(), facts.webhooks()
     last = known_or_none(lambda: facts.ledger().deliveries.last("lever"))
-    told = last is not None and facts.now() - last < _RECENT
+    told = is_recent(last, facts.now())
     yield from judged_registered(webhooks, settings.public_url, told)
     yield from judged_others(webhooks, settings.public_url)
 

@@ -15,6 +15,7 @@ from lever_imocha.settings import Settings, parse_settings
 from lever_imocha.workflows.doctor.checkup import examine
 from lever_imocha.workflows.doctor.facts import Facts, UnknownFactError
 from lever_imocha.workflows.doctor.findings import Finding, Level, of_level
+from lever_imocha.workflows.doctor.messages import is_recent
 from lever_imocha.workflows.doctor.permissions import CREATE_TEMPLATE, UPDATE_TEMPLATE, known_or_none, missing, tried
 from lever_imocha.workflows.doctor.writes import trigger_stages
 from lever_imocha.workflows.form_templates import FormTemplates
@@ -141,6 +142,7 @@ class SetUp:
                 stored=self.stored_tokens(),
                 others=self.other_tokens(),
                 store=self.store_tokens,
+                works=is_recent(Ledger(engine=self.engine()).deliveries.last("lever"), self.facts.now()),
             )
         except NotPermittedError:
             yield (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from lever_imocha.clients.lever import LeverClient
 from lever_imocha.domain.lever import WEBHOOK_EVENTS, Webhook
@@ -17,14 +17,17 @@ def register_webhooks(
     stored: Mapping[str, str],
     others: bool,
     store: Callable[[dict[str, str]], None],
+    works: bool = False,
 ) -> Iterator[str]:
-    """Make sure that Lever sends each event that is acted on, and that its signature token is stored.
+    """Make sure that Lever sends each event that is acted on, once, and that its signature token is stored.
 
     A token is shown once, when the webhook is made (lever.md 11.1). A webhook of ours without one is made anew, unless
-    tokens are stored elsewhere, of which one may be its.
+    tokens are stored elsewhere, of which one may be its. Beside the only one that was made here, others that lead to the
+    same address for the same event tell each move again: they are deleted while webhooks work.
 
     :param stored: webhook id -> signature token, of those that were made here.
     :param others: whether other signature tokens are stored.
+    :param works: a delivery of Lever was accepted lately.
     :param store: keeps the tokens of all that were made here.
     :return: what was done, a line each; nothing when all was there.
     """
@@ -35,7 +38,10 @@ def register_webhooks(
             ours.setdefault(webhook.event, []).append(webhook)
     for event, shown in WEBHOOK_EVENTS.items():
         there = ours.get(event, [])
-        if any(webhook.id in tokens for webhook in there) or (there and others):
+        made_here = [webhook for webhook in there if webhook.id in tokens]
+        if works and len(made_here) == 1:
+            yield from _without_surplus(lever, [webhook for webhook in there if webhook.id not in tokens], shown)
+        if made_here or (there and others):
             continue
         try:
             for webhook in there:
@@ -47,6 +53,15 @@ def register_webhooks(
         tokens[made.id] = made.signature_token or ""
         store(tokens)
         yield f"the webhook {shown!r} is registered and its signature token stored"
+
+
+def _without_surplus(lever: LeverClient, surplus: Sequence[Webhook], shown: str) -> Iterator[str]:
+    for webhook in surplus:
+        try:
+            lever.delete_webhook(webhook.id)
+            yield f"the webhook {shown!r} was there twice: the one whose signature token is stored stays, {webhook.id} is deleted"
+        except VendorRefusedError:
+            yield f"by hand: the webhook {shown!r} is there twice: on Lever's page, delete the one that was made there"
 
 
 def delete_webhooks(

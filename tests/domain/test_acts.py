@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from lever_imocha.domain.acts import Act, is_possible, same_address
+from lever_imocha.domain.acts import Act, address_check, is_possible, same_address
 from lever_imocha.domain.imocha import AttemptStatus
 
 CAN_BEGIN = {AttemptStatus.PENDING, AttemptStatus.UNKNOWN}
@@ -30,3 +30,9 @@ def test_an_act_is_possible_where_the_attempt_lets_it(act: Act, statuses: set[At
 def test_an_address_is_the_same_in_other_capitals() -> None:
     assert same_address("Ann@Example.com ", "ann@example.com")
     assert not same_address("ann@example.com", "anne@example.com")
+    assert address_check("Ann@Example.com ") == address_check("ann@example.com") < 256
+
+
+def test_that_an_address_is_another_one_shows_nearly_always() -> None:
+    checks = [address_check(f"ann{number}@example.com") for number in range(1000)]
+    assert checks.count(address_check("bob@example.com")) < 20

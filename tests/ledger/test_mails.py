@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
+from lever_imocha.domain.decisions import Reason
 from lever_imocha.ledger.database import engine_for
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.tables import mails
@@ -25,7 +26,7 @@ def ledger(ledger_url: str, clock: Clock) -> Ledger:
 def send(
     ledger: Ledger, opportunity_id: str, contact_id: str | None = None, *, test_id: int = 1, per_hour: int | None = None
 ) -> bool:
-    taken = ledger.mails.take(opportunity_id, contact_id, test_id, per_hour=per_hour)
+    taken = ledger.mails.take(opportunity_id, contact_id, test_id, per_hour=per_hour) is None
     if taken:
         ledger.mails.mark_sent(opportunity_id, test_id)
     return taken
@@ -34,8 +35,17 @@ def send(
 def test_many_workers_at_once_send_no_more_than_the_limit(ledger: Ledger) -> None:
     with ThreadPoolExecutor(8) as pool:
         taken = list(pool.map(lambda number: ledger.mails.take(f"op{number}", None, 1, per_hour=7), range(40)))
-    assert taken.count(True) == 7
+    assert taken.count(None) == 7
     assert ledger.mails.counts("nobody", None).last_hour == 7
+
+
+def test_many_workers_at_once_send_no_more_to_one_person_than_the_limit(ledger: Ledger) -> None:
+    """Each about another opportunity of the person, and each has decided before the others had sent."""
+    with ThreadPoolExecutor(8) as pool:
+        taken = list(pool.map(lambda number: ledger.mails.take(f"op{number}", "ann", 1, per_candidate=2), range(20)))
+    assert (taken.count(None), taken.count(Reason.PER_CANDIDATE)) == (2, 18)
+    assert ledger.mails.take("other", "ben", 1, per_hour=2, per_candidate=2) is Reason.LIMIT
+    assert ledger.mails.take("other", "ben", 1, per_hour=3, per_candidate=2) is None
 
 
 def test_any_sixty_minutes_count(ledger: Ledger, clock: Clock) -> None:
@@ -74,24 +84,24 @@ def test_what_was_sent_to_another_opportunity_of_the_person_counts(ledger: Ledge
     assert ledger.mails.counts("a", "ann").to_candidate == 2
     assert ledger.mails.counts("new", "ann").to_candidate == 2
     assert ledger.mails.counts("new", None).to_candidate == 0
-    assert ledger.mails.take("a", "ann", 3, per_hour=None)
+    assert ledger.mails.take("a", "ann", 3, per_hour=None) is None
     assert ledger.mails.counts("b", "ann").to_candidate == 3, "one that is under way counts for the others"
 
 
 def test_a_repetition_takes_the_place_of_what_was_not_answered(ledger: Ledger) -> None:
     for _ in range(3):
-        assert ledger.mails.take("a", None, 1, per_hour=1)
-    assert not ledger.mails.take("b", None, 1, per_hour=1)
+        assert ledger.mails.take("a", None, 1, per_hour=1) is None
+    assert ledger.mails.take("b", None, 1, per_hour=1) is Reason.LIMIT
     assert ledger.mails.counts("b", None).last_hour == 1
     ledger.mails.mark_sent("a", 1)
-    assert not ledger.mails.take("a", None, 1, per_hour=1)
+    assert ledger.mails.take("a", None, 1, per_hour=1) is Reason.LIMIT
     assert ledger.mails.counts("a", None).to_candidate == 1
 
 
 def test_what_was_not_sent_is_given_back(ledger: Ledger) -> None:
-    assert ledger.mails.take("a", None, 1, per_hour=1)
+    assert ledger.mails.take("a", None, 1, per_hour=1) is None
     ledger.mails.give_back("a", 1)
-    assert ledger.mails.take("b", None, 1, per_hour=1)
+    assert ledger.mails.take("b", None, 1, per_hour=1) is None
 
 
 def test_what_was_sent_an_hour_ago_is_counted_no_more(ledger: Ledger, clock: Clock) -> None:

@@ -144,6 +144,17 @@ def test_a_lost_answer_makes_no_second_invitation(stack: Stack, mode: str) -> No
     assert len(stack.world.mails) == 2
 
 
+def test_who_is_mailed_although_the_answer_leads_elsewhere_gets_two_e_mails_at_most(stack: Stack) -> None:
+    stack.candidate(PYTHON)
+    stack.fault(vendor="imocha", path_contains="/invite", status=302, apply=True, times=10_000)
+    for _ in range(5):
+        with suppress(ApiError):
+            stack.run_invite(force=True)
+    stack.world.faults.clear()
+    assert stack.run_invite(force=True) == ["invite"]
+    assert len(stack.world.mails) == 2
+
+
 @pytest.mark.slow
 def test_all_are_found_page_by_page_with_one_read_each(stack: Stack) -> None:
     for _ in range(120):

@@ -62,6 +62,21 @@ def test_a_lost_answer_to_the_withdrawal_of_the_old_one_sends_no_second_e_mail(s
     assert [mail["to"] for mail in stack.world.mails] == ["ann0@example.com", "new@example.com"]
 
 
+@pytest.mark.parametrize("status", [429, 500])
+def test_an_invitation_that_cannot_be_withdrawn_keeps_no_report_out_of_lever(stack: Stack, status: int) -> None:
+    opportunity = stack.candidate(PYTHON)
+    stack.run_invite()
+    stack.world.opportunities[opportunity]["emails"] = ["new@example.com"]
+    stack.again(opportunity)
+    stack.fault(vendor="imocha", path_contains="/cancel", status=status, retry_after=600, times=10_000)
+    assert stack.run_invite() == ["refresh"]
+    assert len(stack.world.mails) == 2, "one to each address"
+    assert "not_withdrawn" in stack.ledger.events.kinds(opportunity)
+    _, new = stack.world.invitations.values()
+    stack.world.finish(new)
+    assert stack.run_write_back() == ["written back and moved on"]
+
+
 def test_a_changed_address_leaves_an_invitation_that_is_shared(stack: Stack) -> None:
     opportunity = stack.candidate(PYTHON, emails=["ann@example.com"])
     stack.candidate(PYTHON, emails=["ann@example.com"])

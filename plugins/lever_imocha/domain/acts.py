@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from enum import StrEnum
+from hashlib import sha256
 
 from lever_imocha.domain.decisions import Departure, Reason, Situation
 from lever_imocha.domain.imocha import AttemptStatus
@@ -82,3 +83,11 @@ def against_inviting(situation: Situation, departure: Departure | None, cancel_w
 def same_address(one: str, other: str) -> bool:
     """Tell whether two e-mail addresses are one, whatever the capitals."""
     return one.strip().casefold() == other.strip().casefold()
+
+
+def address_check(email: str) -> int:
+    """Return a number below 256 that follows from an e-mail address.
+
+    It is too small to tell whose address it is, and shows, 255 times of 256, that an address is another one.
+    """
+    return sha256(email.strip().casefold().encode()).digest()[0]

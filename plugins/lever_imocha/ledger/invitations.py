@@ -70,10 +70,12 @@ class Invitations(LedgerPart):
         entry_id: int,
         refreshed: bool,
         expires_at: datetime | None = None,
+        address_check: int | None = None,
     ) -> AttemptStatus:
         """Record the invitation iMocha answered with, link it to the assessment, and enqueue a report that is there.
 
         :param expires_at: until when it can be used; None when this is not known.
+        :param address_check: see `domain.acts.address_check`, of the invited address.
         :return: the status as far as is known: an ended attempt stays ended.
         """
         now = self._database.now()
@@ -101,6 +103,7 @@ class Invitations(LedgerPart):
             .where(assessments.c.id == assessment_id)
             .values(
                 invitation_id=invitation_id,
+                address_check=address_check,
                 intended_at=None,
                 mails_tried=0,
                 handled_entry_id=entry_id,

@@ -4,9 +4,25 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from sqlalchemy import BigInteger, ColumnElement, DateTime, Text, and_, delete, func, literal, or_, select, true, update
+from sqlalchemy import (
+    ColumnElement,
+    ScalarSelect,
+    Text,
+    and_,
+    case,
+    delete,
+    false,
+    func,
+    literal,
+    not_,
+    null,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.dialects.postgresql import insert
 
+from lever_imocha.domain.decisions import Reason
 from lever_imocha.ledger.base import LedgerPart
 from lever_imocha.ledger.tables import mails
 from lever_imocha.ledger.values import MailCounts
@@ -25,48 +41,51 @@ class Mails(LedgerPart):
 
         :param contact_id: the person, whose other opportunities count as well.
         """
-        now = self._database.now()
-        mine = and_(
-            or_(_MAIL.opportunity_id == opportunity_id, _MAIL.contact_id == literal(contact_id, Text)),
-            _MAIL.at > now - WEEK,
-        )
-        unanswered = and_(_MAIL.opportunity_id == opportunity_id, _MAIL.answered_at.is_(None))
-        hour = select(func.count()).where(_MAIL.at > now - HOUR, ~unanswered).select_from(mails).scalar_subquery()
-        week = select(func.count()).where(mine, ~unanswered).select_from(mails).scalar_subquery()
+        hour, week = self._last_hour(~self._is_unanswered(opportunity_id)), self._last_week(opportunity_id, contact_id)
         (row,) = self._database.rows(select(hour.label("last_hour"), week.label("to_candidate")))
         return MailCounts(**row._mapping)
 
-    def take(self, opportunity_id: str, contact_id: str | None, test_id: int, *, per_hour: int | None) -> bool:
-        """Count one more e-mail before it is sent, unless that is above the limit; part of the caller's transaction.
+    def take(
+        self,
+        opportunity_id: str,
+        contact_id: str | None,
+        test_id: int,
+        *,
+        per_hour: int | None = None,
+        per_candidate: int | None = None,
+    ) -> Reason | None:
+        """Count one more e-mail before it is sent, unless that is above a limit; part of the caller's transaction.
 
         One transaction at a time counts, until its end: two workers cannot both take the last one.
 
         :param contact_id: the person it is sent to.
         :param per_hour: how many may be sent in any hour; None for no limit.
-        :return: whether it may be sent.
+        :param per_candidate: how many may be sent to one person in seven days; None for no limit.
+        :return: which limit stands against it; None when it may be sent.
         """
         now = self._database.now()
+        hour = self._last_hour(not_(and_(*self._unanswered(opportunity_id, test_id))))
+        week = self._last_week(opportunity_id, contact_id)
+        above = {
+            reason: count >= most
+            for reason, count, most in ((Reason.PER_CANDIDATE, week, per_candidate), (Reason.LIMIT, hour, per_hour))
+            if most is not None
+        }
+        given = {"opportunity_id": opportunity_id, "contact_id": contact_id, "test_id": test_id, "at": now}
+        new = select(*(literal(value, _MAIL[name].type) for name, value in given.items()))
+        taken = (
+            insert(mails)
+            .from_select(list(given), new.where(not_(or_(false(), *above.values()))))
+            .on_conflict_do_update(
+                index_elements=["opportunity_id", "test_id"], index_where=_MAIL.answered_at.is_(None), set_={"at": now}
+            )
+            .cte("taken")
+        )
+        why = case(*((is_above, literal(reason.value)) for reason, is_above in above.items())) if above else null()
         with self._database.transaction() as connection:
             connection.execute(select(func.pg_advisory_xact_lock(func.hashtext("mails"))))
-            same = and_(_MAIL.opportunity_id == opportunity_id, _MAIL.test_id == test_id, _MAIL.answered_at.is_(None))
-            others = select(func.count()).where(_MAIL.at > now - HOUR, ~same).select_from(mails).scalar_subquery()
-            new = select(
-                literal(opportunity_id, Text),
-                literal(contact_id, Text),
-                literal(test_id, BigInteger),
-                literal(now, DateTime(timezone=True)),
-            ).where(true() if per_hour is None else others < per_hour)
-            taken = (
-                insert(mails)
-                .from_select(["opportunity_id", "contact_id", "test_id", "at"], new)
-                .on_conflict_do_update(
-                    index_elements=["opportunity_id", "test_id"],
-                    index_where=_MAIL.answered_at.is_(None),
-                    set_={"at": now},
-                )
-                .returning(_MAIL.id)
-            )
-            return connection.execute(taken).scalar() is not None
+            reason = connection.execute(select(why).add_cte(taken)).scalar()
+        return Reason(reason) if reason is not None else None
 
     def mark_sent(self, opportunity_id: str, test_id: int) -> None:
         """Record that iMocha has answered that it has invited."""
@@ -88,6 +107,20 @@ class Mails(LedgerPart):
         now = self._database.now()
         self._database.execute(delete(mails).where(_MAIL.at < now - WEEK))
         self._database.execute(update(mails).where(_MAIL.at > now).values(at=now))
+
+    def _last_hour(self, *which: ColumnElement[bool]) -> ScalarSelect[int]:
+        since = self._database.now() - HOUR
+        return select(func.count()).where(_MAIL.at > since, *which).select_from(mails).scalar_subquery()
+
+    def _last_week(self, opportunity_id: str, contact_id: str | None) -> ScalarSelect[int]:
+        """Return as SQL how many one candidate was sent; the opportunity's own unanswered are about to be sent again."""
+        mine = or_(_MAIL.opportunity_id == opportunity_id, _MAIL.contact_id == literal(contact_id, Text))
+        which = (mine, _MAIL.at > self._database.now() - WEEK, ~self._is_unanswered(opportunity_id))
+        return select(func.count()).where(*which).select_from(mails).scalar_subquery()
+
+    @staticmethod
+    def _is_unanswered(opportunity_id: str) -> ColumnElement[bool]:
+        return and_(_MAIL.opportunity_id == opportunity_id, _MAIL.answered_at.is_(None))
 
     @staticmethod
     def _unanswered(opportunity_id: str, test_id: int) -> tuple[ColumnElement[bool], ...]:

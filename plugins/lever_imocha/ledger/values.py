@@ -68,6 +68,7 @@ class Assessment:
     :param mails_tried: e-mails asked for whose invite was not answered: each may have been sent, or not.
     :param expires_at: until when the invitation can be used; None when this is not known.
     :param link_id: the test link of the last invite; None for the Default link.
+    :param address_check: see `domain.acts.address_check`, of the invited address; None for invitations from before it was kept.
     :param adopted: the attempt had ended before the ledger first heard of its invitation.
     """
 
@@ -81,6 +82,7 @@ class Assessment:
     invitation_id: int | None
     intended_at: datetime | None
     link_id: int | None
+    address_check: int | None
     mails_tried: int
     handled_entry_id: int | None
     left_as: Departure | None

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from lever_imocha.clients.imocha import ImochaClient
-from lever_imocha.domain.acts import same_address
+from lever_imocha.domain.acts import address_check, same_address
 from lever_imocha.domain.decisions import Action, EntryFacts, Outcome, OverLimit, Plan, Reason, Situation
 from lever_imocha.domain.imocha import (
     UTC_ZONE,
@@ -26,7 +26,14 @@ from lever_imocha.domain.metrics import Metrics
 from lever_imocha.domain.rules import ResolvedRule
 from lever_imocha.domain.sealing import seal
 from lever_imocha.domain.signatures import callback_url
-from lever_imocha.errors import LeverImochaError, OutcomeUnknownError, ReattemptNotAllowedError, VendorRefusedError
+from lever_imocha.errors import (
+    ApiError,
+    LeverImochaError,
+    OutcomeUnknownError,
+    ReattemptNotAllowedError,
+    UnexpectedAnswerError,
+    VendorRefusedError,
+)
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.values import Assessment, WorkItem
 from lever_imocha.settings import Settings
@@ -108,8 +115,8 @@ class InvitationSender:
             self._ledger.assessments.intend, test_id, item, entry_id=entry.id, rule_key=rule.key, link_id=link_id
         )
         with self._ledger.transaction():
-            if not self._may_send(plan, opportunity, entry):
-                return Outcome(Action.HOLD, Reason.LIMIT)
+            if (limit := self._over_limit(plan, opportunity, entry)) is not None:
+                return Outcome(Action.HOLD, limit)
             assessment_id = intend()
         if known is not None and known.intended_at is not None:
             self._event("invite_repeated", opportunity, test_id, known.invitation_id, "an earlier answer was lost")
@@ -139,6 +146,7 @@ class InvitationSender:
                 entry_id=entry.id,
                 refreshed=plan.action is Action.REFRESH,
                 expires_at=invite.end_at,
+                address_check=address_check(str(opportunity.email)),
             )
             outcome = self._outcome(plan.action, situation, test_id, invitation, recorded, invite)
             count = self._ledger.mails.mark_sent if outcome.action.mails else self._ledger.mails.give_back
@@ -185,13 +193,18 @@ class InvitationSender:
         self._event("already_running", opportunity, test_id, None)
         return Outcome(Action.IGNORE, Reason.RUNNING)
 
-    def _may_send(self, plan: Plan, opportunity: Opportunity, entry: EntryFacts) -> bool:
-        """Take one of the e-mails of this hour; several workers may have decided to send the last one."""
+    def _over_limit(self, plan: Plan, opportunity: Opportunity, entry: EntryFacts) -> Reason | None:
+        """Take one of the e-mails that the limits allow; several workers may have decided to send the last one."""
         if not plan.action.mails or plan.test_id is None:
-            return True
-        released = entry.over_limit is OverLimit.RELEASE
-        per_hour = None if released else self._settings.limits.per_hour
-        return self._ledger.mails.take(opportunity.id, opportunity.contact, plan.test_id, per_hour=per_hour)
+            return None
+        limits, released = self._settings.limits, entry.over_limit is OverLimit.RELEASE
+        return self._ledger.mails.take(
+            opportunity.id,
+            opportunity.contact,
+            plan.test_id,
+            per_hour=None if released else limits.per_hour,
+            per_candidate=None if released else limits.per_candidate,
+        )
 
     def recover_invitations(self, opportunity: Opportunity) -> None:
         """Learn of invitations whose answer was lost, without an e-mail: to cancel them, or to write their reports."""
@@ -216,6 +229,7 @@ class InvitationSender:
             status=invitation.status,
             entry_id=known.entry_id,
             refreshed=False,
+            address_check=address_check(str(opportunity.email)),
         )
         self._event("recovered", opportunity, known.test_id, invitation.id)
 
@@ -309,11 +323,12 @@ class InvitationSender:
             return quiet if tried else self._mail(send, plan, assessment_id, tried=1)
 
     def _send_mail(self, send: Callable[[bool], Invitation], assessment_id: int) -> Invitation:
+        """Ask for the e-mail, counted before: what stops this process while it waits for the answer must not hide it."""
         self._ledger.assessments.count_mail(assessment_id)
         try:
             return send(True)
-        except OutcomeUnknownError:
-            raise
+        except (OutcomeUnknownError, UnexpectedAnswerError):
+            raise  # it may have been sent
         except LeverImochaError:  # refused, or not sent at all: that was no e-mail
             self._ledger.assessments.count_mail(assessment_id, -1)
             raise
@@ -387,7 +402,8 @@ class InvitationSender:
     def _replace(self, opportunity: Opportunity, test_id: int, old: int, new: int) -> None:
         """Withdraw the old invitation, unless shared: a refresh was answered with another one (the address changed).
 
-        Before the new one is recorded: after a crash in between, the old one is still known, and withdrawn then.
+        Before the new one is recorded: after a crash in between, the old one is still known, and withdrawn then. What
+        stands in the way of that must not keep the new one, whose e-mail was sent, out of the ledger.
         """
         self._event("invitation_replaced", opportunity, test_id, new, f"was {old}")
         log.warning("opportunity %s: invitation %s replaces %s", opportunity.id, new, old)
@@ -398,6 +414,9 @@ class InvitationSender:
         except VendorRefusedError:
             self._ledger.invitations.recheck(old)
             log.info("invitation %s could not be withdrawn: it is no longer pending", old)
+        except ApiError as error:
+            self._event("not_withdrawn", opportunity, test_id, old, type(error).__name__)
+            log.warning("invitation %s stays open, as it could not be withdrawn: %s", old, error)
         else:
             self._ledger.invitations.set_status({old: AttemptStatus.CANCELLED})
 

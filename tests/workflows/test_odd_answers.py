@@ -164,6 +164,37 @@ def test_nobody_gets_the_report_of_another_whose_number_an_answer_named(stack: S
     assert any(str(number) in form for form in written) is same_person
 
 
+def test_nobody_gets_the_report_of_somebody_whom_the_ledger_does_not_know(stack: Stack) -> None:
+    """The key is another account's by now, where the number of the invitation is another person's."""
+    opportunity = stack.candidate(PYTHON, emails=["ann@example.com"])
+    stack.run_invite()
+    stack.finish()
+    stack.invitation().email = "carl@example.com"
+    with pytest.raises(AssessmentError, match="somebody else"):
+        stack.run_write_back()
+    assert (stack.world.forms, stack.world.files) == ({}, {})
+    stack.invitation().email = "Ann@example.com"
+    assert stack.run_write_back(force=True) == ["written back and moved on"]
+    assert list(stack.world.forms) == [opportunity]
+
+
+@pytest.mark.parametrize("said", ["", "hidden"])
+def test_a_report_that_names_no_address_is_written(stack: Stack, said: str) -> None:
+    stack.candidate(PYTHON)
+    stack.run_invite()
+    stack.finish()
+    stack.invitation().email = said
+    assert stack.run_write_back() == ["written back and moved on"]
+
+
+def test_the_report_of_who_has_another_address_in_lever_since_is_written(stack: Stack) -> None:
+    opportunity = stack.candidate(PYTHON, emails=["old@example.com"])
+    stack.run_invite()
+    stack.world.opportunities[opportunity]["emails"] = ["new@example.com"]
+    stack.finish()
+    assert stack.run_write_back() == ["written back and moved on"]
+
+
 def test_a_retake_is_mailed_to_the_present_address(stack: Stack) -> None:
     stack.settings = parse_settings(f"{SETTINGS}rules: [{{retake: reattempt}}]")
     opportunity = stack.candidate(PYTHON, emails=["old@example.com"])

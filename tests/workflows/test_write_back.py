@@ -334,6 +334,27 @@ def test_status_tags_that_lever_refuses_hold_up_nobody(stack: Stack) -> None:
     assert stack.stage(opportunity) == "Assessment Complete"
 
 
+@pytest.mark.parametrize("call", ["/addTags", "/removeTags"])
+def test_a_status_that_cannot_be_shown_for_now_holds_up_nobody(stack: Stack, call: str) -> None:
+    stack.settings = parse_settings(SETTINGS + "explain: {status_tags: true}\n")
+    opportunity = ended(stack, PYTHON)
+    stack.run_invite()
+    stack.world.opportunities[opportunity]["tags"] = [PYTHON, "iMocha: invited"]
+    stack.fault(vendor="lever", path_contains=f"/{opportunity}{call}", status=503, times=10_000)
+    assert stack.run_write_back() == ["written back and moved on"]
+    stack.world.faults.clear()
+    stack.run_invite()
+    assert stack.world.opportunities[opportunity]["tags"] == [PYTHON, "iMocha: complete"]
+
+
+def test_a_note_that_lever_refuses_keeps_nobody_in_the_stage(stack: Stack) -> None:
+    stack.settings = parse_settings(SETTINGS + "write_back: {note: true}\n")
+    opportunity = ended(stack, PYTHON)
+    stack.fault(vendor="lever", path_contains="/notes", status=403, times=10_000)
+    assert stack.run_write_back() == ["written back and moved on"]
+    assert "note_refused" in stack.ledger.events.kinds(opportunity)
+
+
 def found_again(stack: Stack, opportunity: str, record: dict[str, Any]) -> None:
     stack.world.opportunities[opportunity] = record
     stack.world.deleted.clear()

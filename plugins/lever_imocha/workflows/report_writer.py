@@ -9,11 +9,11 @@ from typing import Any
 
 from lever_imocha.clients.imocha import ImochaClient
 from lever_imocha.clients.lever import LeverClient
-from lever_imocha.domain.acts import same_address
+from lever_imocha.domain.acts import address_check, same_address
 from lever_imocha.domain.forms import FormTemplate, fill_form, is_same_form, report_file_name, says_the_same
 from lever_imocha.domain.imocha import Report
 from lever_imocha.domain.lever import Opportunity
-from lever_imocha.errors import AssessmentError, NotFoundError, RequestRejectedError
+from lever_imocha.errors import AssessmentError, NotFoundError, RequestRejectedError, VendorRefusedError
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.values import Assessment, Effect, WorkItem
 from lever_imocha.settings import Settings
@@ -86,7 +86,13 @@ class ReportWriter:
         self._form(writing, template, fields)
         self._file(writing, report)
         if self._settings.write_back.note:
-            self._note(writing)
+            try:
+                self._note(writing)
+            except VendorRefusedError as error:  # one line, which keeps nobody in the stage whose report is in Lever
+                log.warning("opportunity %s: Lever refuses the note: %s", writing.opportunity_id, error)
+                self._ledger.events.record(
+                    "note_refused", opportunity_id=writing.opportunity_id, invitation_id=writing.invitation_id
+                )
 
     def write_again(
         self,
@@ -119,18 +125,26 @@ class ReportWriter:
         return "written again: there is a new form and a new file"
 
     def _check_person(self, assessment: Assessment, report: Report, read: Callable[[], Opportunity]) -> None:
-        """Compare addresses where two opportunities have one invitation: one person's, unless an answer named a wrong one.
+        """Make sure that the report has the invited address, or one that the candidate has in Lever.
 
-        :raises AssessmentError: the address is none of the candidate's. A form cannot be deleted (lever.md 7.3).
+        Where two opportunities have the invitation, the address has to be in Lever.
+
+        iMocha's answer to the invite may have named a wrong number, or the key may be another account's since, where the
+        number is somebody else's. A form cannot be deleted (lever.md 7.3).
+
+        :raises AssessmentError: it has another one.
         """
-        number, email = int(assessment.invitation_id or 0), report.candidate_email
-        if email is None or len(self._ledger.invitations.belongs_to(number)) < 2:
+        number, email = int(assessment.invitation_id or 0), report.candidate_email or ""
+        if "@" not in email:
+            return
+        is_invited = assessment.address_check in (None, address_check(email))  # as far as is known
+        if is_invited and len(self._ledger.invitations.belongs_to(number)) < 2:
             return
         if not any(same_address(email, own) for own in read().emails):
             raise AssessmentError(
-                f"iMocha's invitation {number} is one of somebody else, too, and its report has an e-mail address that"
-                " this candidate does not have in Lever. If it is the same person, add the address to the candidate in"
-                " Lever. If not, run: python -m lever_imocha.ledger forget"
+                f"The report of iMocha's invitation {number} seems to be somebody else's: its e-mail address was not invited,"
+                " and this candidate does not have it in Lever. If it is the same person, add the address to the"
+                " candidate in Lever. If not, run: python -m lever_imocha.ledger forget"
                 f" {assessment.opportunity_id} --even-if-open; then move the candidate out of the stage and in again."
             )
 

@@ -18,12 +18,7 @@ from lever_imocha.domain.lever import Opportunity
 from lever_imocha.domain.metrics import Metrics, NoMetrics
 from lever_imocha.domain.pauses import pause_after_failure, pause_for_report
 from lever_imocha.domain.rules import ResolvedRule, select_rule
-from lever_imocha.errors import (
-    AssessmentError,
-    LeverImochaError,
-    NotFoundError,
-    VendorRefusedError,
-)
+from lever_imocha.errors import ApiError, AssessmentError, LeverImochaError, NotFoundError
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.values import WRITE_BACK_WORK, Assessment, Effect, Request, Work, WorkItem
 from lever_imocha.settings import Settings
@@ -309,15 +304,16 @@ class WriteBackWorkflow:
         return "written back and moved on"
 
     def _tag(self, opportunity_id: str, shown: Sequence[str], perform_as: str) -> Opportunity | None:
-        """Add the tags of the settings, and show the status; that Lever refuses the latter stops nothing else."""
+        """Add the tags of the settings, and show the status; what fails with the latter waits for its own next try."""
         tags = list(self._settings.write_back.tags)
         if shown:
             try:
                 current = self._lever.add_tags(opportunity_id, [*tags, *shown], perform_as=perform_as)
                 current = current or self._lever.get_opportunity(opportunity_id, expand=("applications",))
                 self._explainer.clear(opportunity_id, current.tags, keep=shown, perform_as=perform_as)
-            except VendorRefusedError as error:
+            except ApiError as error:
                 log.warning("opportunity %s: its status is not shown in Lever: %s", opportunity_id, error)
+                self._ledger.queue.enqueue([opportunity_id], Work.STATUS, news=False)
             else:
                 return current
         return self._lever.add_tags(opportunity_id, tags, perform_as=perform_as) if tags else None

@@ -11,7 +11,7 @@ from lever_imocha.errors import ClockError
 from lever_imocha.ledger.database import engine_for
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.values import NewDelivery
-from lever_imocha.ledger.watermarks import ACTIVATED
+from lever_imocha.ledger.watermarks import ACTIVATED, FULL_SWEEP, SWEEP
 from lever_imocha.settings import parse_settings
 from sqlalchemy import text
 
@@ -184,6 +184,19 @@ def test_e_mails_counted_by_a_clock_that_was_ahead_hold_nobody_for_longer_than_a
     stack.candidate(PYTHON)
     use_clock(stack, timedelta(minutes=61), sandbox_url, ledger_url)
     assert stack.run_invite() == ["invite"]
+
+
+@pytest.mark.parametrize("name", [SWEEP, FULL_SWEEP])
+def test_after_a_clock_that_was_ahead_everybody_is_looked_at(stack: Stack, name: str) -> None:
+    """It has looked for who came lately by its own time, and so found nobody."""
+    stack.settings = parse_settings(INVITE)
+    stack.run_invite()
+    came = stack.candidate(PYTHON)
+    early = datetime.now(UTC) - timedelta(hours=2)
+    stack.world.opportunities[came].update(lastAdvancedAt=int(early.timestamp() * 1000), updatedAt=None)
+    stack.ledger.watermarks.put(name, datetime.now(UTC) + timedelta(days=1))
+    assert stack.run_invite() == ["invite"]
+    assert stack.run_invite() == []
 
 
 def test_nobody_counts_as_deleted_by_a_wrong_clock(stack: Stack, sandbox_url: str, ledger_url: str) -> None:

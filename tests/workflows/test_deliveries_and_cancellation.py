@@ -469,6 +469,15 @@ def test_who_is_known_to_wait_is_invited_while_the_stages_cannot_be_listed(stack
         stack.run_invite()
 
 
+@pytest.mark.parametrize("status", [400, 503])
+def test_who_is_on_the_pages_before_a_list_breaks_off_is_invited(stack: Stack, status: int) -> None:
+    """The second list of a short sweep cannot be read: of who was given a tag or an address."""
+    stack.run_invite()
+    stack.candidate(PYTHON)
+    stack.fault(vendor="lever", path_contains="updated_at_start", status=status, times=10_000)
+    assert stack.run_invite() == ["invite"]
+
+
 def test_a_list_of_tests_that_cannot_be_read_stops_only_who_is_to_take_a_new_one(stack: Stack) -> None:
     stack.candidate(PYTHON)
     stack.run_invite()

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from threading import Barrier, BrokenBarrierError, Thread
 from typing import Any
 
 import pytest
 from lever_imocha.clients.lever import LeverClient
 from lever_imocha.clients.transport import TRIES
-from lever_imocha.errors import AssessmentError, SettingsError
+from lever_imocha.errors import ApiError, AssessmentError, SettingsError, VendorDownError
+from lever_imocha.ledger.database import engine_for
+from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.values import Work
 from lever_imocha.settings import parse_settings
 from lever_imocha.workflows.resolved_settings import problems_of_last_sweep, refresh_resolved
@@ -130,6 +133,38 @@ def test_a_key_that_may_not_list_postings_stops_only_rules_with_postings(stack: 
     stack.candidate(PYTHON)
     assert stack.run_invite() == ["invite"]
     assert "rules[0].postings: 'Python Engineer' cannot be looked up" in problems(stack)[0]
+
+
+@pytest.mark.parametrize("path", ["/stages", "/users", "/postings", "/form_templates"])
+def test_a_list_of_names_that_is_in_trouble_stops_nobody_for_a_day(stack: Stack, path: str, ledger_url: str) -> None:
+    use(stack, "rules: [{postings: [Python Engineer]}]")
+    for _ in range(2):  # then all names were looked up, for both kinds of work
+        applied(stack, stack.world.postings[0])
+        stack.run_invite()
+        stack.finish()
+        stack.run_write_back()
+    stack.fault(vendor="lever", method="GET", path_contains=path, status=503, times=10_000)
+    late = applied(stack, stack.world.postings[0])
+    assert stack.run_invite() == ["invite"]
+    stack.finish()
+    assert stack.run_write_back() == ["written back and moved on"]
+    assert stack.stage(late) == "Assessment Complete"
+    stack.ledger = Ledger(engine=engine_for(ledger_url), clock=lambda: datetime.now(UTC) + timedelta(hours=25))
+    if path != "/form_templates":  # which are only checked before inviting
+        with pytest.raises(VendorDownError):
+            refresh_resolved(stack.ledger, stack.lever, stack.settings, now=stack.clock(), templates=False)
+    with pytest.raises(VendorDownError):
+        refresh_resolved(stack.ledger, stack.lever, stack.settings, now=stack.clock(), templates=True)
+
+
+@pytest.mark.parametrize("status", [401, 403, 503])
+def test_what_was_looked_up_for_other_settings_or_before_a_refusal_counts_not(stack: Stack, status: int) -> None:
+    stack.run_invite()
+    if status == 503:
+        use(stack, "rules: [{trigger_stage: Offer, completed_stage: New lead}]")
+    stack.fault(vendor="lever", path_contains="/stages", status=status, times=10_000)
+    with pytest.raises(ApiError, match="list_stages"):
+        stack.run_invite()
 
 
 # The acting user

@@ -21,7 +21,7 @@ from lever_imocha.domain.lever import Stage
 from lever_imocha.domain.names import Named, ambiguous, ids_of, is_uuid, not_there
 from lever_imocha.domain.rules import ResolvedRule, RuleKey, goes_nowhere
 from lever_imocha.domain.tags import TagScheme
-from lever_imocha.errors import LedgerError, SettingsError, VendorRefusedError
+from lever_imocha.errors import ApiError, CredentialsError, LedgerError, SettingsError, VendorRefusedError
 from lever_imocha.ledger.cache import NAMES, PROBLEMS, SETTINGS
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.settings import Rule, Settings
@@ -33,6 +33,7 @@ log = logging.getLogger(__name__)
 _WITH_TEMPLATES = f"{SETTINGS}.templates"
 _CHECKED = "lever.templates.checked"
 _FRESH = timedelta(minutes=15)
+_TRUSTED = timedelta(days=1)
 
 KnownIds = dict[str, dict[str, list[str]]]
 """The ids that each name had when it was last known, by the kind of thing."""
@@ -262,11 +263,28 @@ def refresh_resolved(
 ) -> ResolvedSettings:
     """Resolve the names anew and keep them for the run's other tasks.
 
+    While one of Lever's lists of names is in trouble, what was resolved within a day counts, unless the settings changed.
+
     :param templates: for writing back: also make the form templates ready, created or completed as the settings
         allow. Without it they are only checked, at most once in 15 minutes while there is nothing wrong with them.
     :raises SettingsError: nothing at all can be done: for inviting, no rule can be used; for writing back, there is
         no acting user, no known stage or no template that can be filled. One line for every problem.
     """
+    try:
+        return _resolved_anew(ledger, lever, settings, now=now, templates=templates)
+    except ApiError as error:
+        before = ledger.cache.get(_WITH_TEMPLATES if templates else SETTINGS, younger_than=_TRUSTED)
+        if isinstance(error, CredentialsError | VendorRefusedError) or not before:
+            raise
+        if before.get("read") != settings.fingerprints:
+            raise
+        log.error("the names in the settings are not looked up, those of %s are used: %s", before["read_at"], error)
+        return ResolvedSettings.model_validate(before)
+
+
+def _resolved_anew(
+    ledger: Ledger, lever: LeverClient, settings: Settings, *, now: datetime, templates: bool
+) -> ResolvedSettings:
     reader = FormTemplates(lever, settings.write_back, known=_used_templates(ledger))
     checks = None if templates or _checked(ledger, settings) else reader
     resolved = resolve(ledger, lever, settings, checks=checks)

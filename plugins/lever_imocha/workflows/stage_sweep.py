@@ -8,12 +8,10 @@ from datetime import datetime
 from functools import partial
 from itertools import chain
 
-from more_itertools import chunked
-
 from lever_imocha.clients.lever import LeverClient
 from lever_imocha.domain.decisions import may_cancel_many
 from lever_imocha.domain.lever import Opportunity
-from lever_imocha.errors import Scope, as_ours
+from lever_imocha.errors import LeverImochaError, Scope, as_ours
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.values import NewEntry, Work
 from lever_imocha.ledger.watermarks import FULL_SWEEP, SWEEP
@@ -115,18 +113,26 @@ class StageSweep:
             self._ledger.watermarks.put(f"lever.{name}", now)
 
     def _narrowed_since(self, now: datetime, *, full: bool) -> datetime | None:
-        """Return from when on to look, overlap included; None for a full sweep."""
-        last, last_full = (self._ledger.watermarks.past(name, now) for name in (SWEEP, FULL_SWEEP))
-        if full or last is None or last_full is None or now - last_full >= self._settings.poll.full_sweep:
+        """Return from when on to look, overlap included; None for a full sweep.
+
+        What a clock that was ahead has swept is not known: after it, everybody is looked at.
+        """
+        last, last_full = (self._ledger.watermarks.get(name) for name in (SWEEP, FULL_SWEEP))
+        if full or last is None or last_full is None or max(last, last_full) > now:
+            return None
+        if now - last_full >= self._settings.poll.full_sweep:
             return None
         return last - self._settings.poll.overlap
 
     def _record_entries(self, resolved: ResolvedSettings, since: datetime | None) -> set[str]:
-        """Record who is in a trigger stage; return their ids."""
+        """Record who is in a trigger stage; return their ids.
+
+        :raises LeverImochaError: a list broke off; who was read before is recorded.
+        """
         seen_ids: set[str] = set()
         unreadable: set[str] = set()
         before = self._situations.before()
-        for page in chunked(self._in_stages(resolved.trigger_stages, since, seen_ids, unreadable), _PAGE):
+        for page in _pages(self._in_stages(resolved.trigger_stages, since, seen_ids, unreadable)):
             entries = list[NewEntry]()
             failures = past_failures(page, lambda item: entries.append(self._entry(item, resolved, before)))  # noqa: B023
             self._ledger.entries.record(entries, seen_by="sweep")
@@ -203,3 +209,18 @@ class StageSweep:
         """Return who was anonymised, which happens to archived opportunities only (lever.md 12)."""
         archived = self._lever.list_opportunities(archived=True, updated_at_start=start)
         return self._ledger.names.stored_of([item.id for item in archived if item.is_anonymized])
+
+
+def _pages(found: Iterable[Opportunity]) -> Iterator[list[Opportunity]]:
+    """Cut a list that is still being read into pages; who was read before it breaks off is on the last one."""
+    page = list[Opportunity]()
+    try:
+        for one in found:
+            page.append(one)
+            if len(page) == _PAGE:
+                yield page
+                page = []
+    except LeverImochaError:
+        yield page
+        raise
+    yield page

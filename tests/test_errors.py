@@ -83,6 +83,7 @@ ERRORS: list[tuple[LeverImochaError, Retry, Scope]] = [
     (WorkFailedError({"op": NotPermittedError(**CALL)}), NEVER, CANDIDATE),
     (WorkFailedError({"op": NotPermittedError(**CALL), "other": NotFoundError(**CALL)}), LATER, CANDIDATE),
     (WorkFailedError({"op": NotFoundError(**CALL), "other": VendorDownError(**CALL)}), SOON, CANDIDATE),
+    (WorkFailedError({"op": RateLimitedError(**CALL, retry_after=3600)}), LATER, CANDIDATE),
 ]
 
 
@@ -162,8 +163,8 @@ def test_a_bug_is_tried_again_as_the_dag_says() -> None:
     assert VendorRetryPolicy().evaluate(KeyError("x"), 1, 3).action is RetryAction.DEFAULT
 
 
-def test_a_batch_waits_as_long_as_the_vendor_asked_of_one_of_them() -> None:
-    waits = {str(seconds): RateLimitedError(**CALL, retry_after=seconds) for seconds in (60, 90, None)}
+def test_a_batch_waits_as_long_as_the_vendor_asked_of_one_of_them_unless_a_later_run_is_soon_enough() -> None:
+    waits = {str(seconds): RateLimitedError(**CALL, retry_after=seconds) for seconds in (60, 90, 3600, None)}
     decision = VendorRetryPolicy().evaluate(WorkFailedError(waits | {"op": NotFoundError(**CALL)}), 1, 3)
     assert (decision.action, decision.retry_delay) == (RetryAction.RETRY, timedelta(seconds=90))
 

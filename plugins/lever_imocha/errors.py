@@ -59,6 +59,8 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u206
 _LONGEST_READ = 10_000
 _LONGEST_PIECE = 60
 _LISTED = 10
+_LONGEST_IN_RUN = 300
+"""Seconds that a run waits for one candidate."""
 
 
 def redact(text: str, limit: int = 300, *, hidden: Iterable[str] = ()) -> str:
@@ -142,6 +144,8 @@ class LeverImochaError(Exception):
     scope: Scope = Scope.CANDIDATE
     retry_after: float | None = None
     """Seconds to wait before trying again, when somebody said so."""
+    is_known = False
+    """The same work failed like this before, so that a run does not fail for it again."""
 
     @property
     def public_message(self) -> str:
@@ -353,19 +357,22 @@ def as_ours(error: Exception) -> LeverImochaError:
 
 
 class Witnesses:
-    """Tells whether an error concerns everybody: it says so, or two candidates in a row met one of an unclear scope."""
+    """Tells whether an error concerns everybody: it says so, or two candidates in a row met one of an unclear scope.
+
+    One answer that both rest on, such as that of a list which was read once, is one witness.
+    """
 
     def __init__(self) -> None:
-        self._unclear = False
+        self._unclear: LeverImochaError | None = None
 
     def concern_all(self, error: LeverImochaError) -> bool:
         """Tell it of one candidate's error."""
-        before, self._unclear = self._unclear, error.scope is Scope.UNCLEAR
-        return error.scope is Scope.ACCOUNT or (before and self._unclear)
+        before, self._unclear = self._unclear, error if error.scope is Scope.UNCLEAR else None
+        return error.scope is Scope.ACCOUNT or (self._unclear is not None and before not in (None, error))
 
     def is_well(self) -> None:
         """Tell it that another candidate's work was done."""
-        self._unclear = False
+        self._unclear = None
 
 
 class TagsRefusedError(LeverImochaError):
@@ -438,16 +445,18 @@ class DeliveryRefusedError(LeverImochaError):
 class WorkFailedError(LeverImochaError):
     """Some of a batch's work failed; the rest was done.
 
-    It is tried again for those whom it helps, after the longest wait that one of them needs.
+    It is tried again for those whom it helps, after the longest wait that one of them needs. Who needs more than five
+    minutes is left to a later run: one that waits stands in the way of the runs after it.
 
     :param failures: opportunity id -> what went wrong.
     """
 
     def __init__(self, failures: Mapping[str, LeverImochaError]) -> None:
         self.failures = dict(failures)
-        retries = {error.retry for error in self.causes}
+        soon = [error for error in self.causes if (error.retry_after or 0) <= _LONGEST_IN_RUN]
+        retries = {error.retry for error in soon} | ({Retry.LATER} if len(soon) < len(self.causes) else set())
         self.retry = next((retry for retry in (Retry.SOON, Retry.LATER) if retry in retries), Retry.NEVER)
-        self.retry_after = max((error.retry_after for error in self.causes if error.retry_after), default=None)
+        self.retry_after = max((error.retry_after for error in soon if error.retry_after), default=None)
         lines = "".join(f"\n  {key}: {error}" for key, error in self.failures.items())
         super().__init__(f"{len(self.failures)} failed, the others are done:{lines}")
 

@@ -37,8 +37,9 @@ def run_batch(
             if witnesses.concern_all(error):
                 raise error from None
             log.error("opportunity %s: %s", opportunity_id, error)
-            failures[opportunity_id] = error
-            outcome = "failed"
+            if not error.is_known:
+                failures[opportunity_id] = error
+            outcome = "failed again" if error.is_known else "failed"
         else:
             witnesses.is_well()
             log.info("opportunity %s: %s", opportunity_id, outcome)

@@ -101,7 +101,8 @@ class AttemptSweep:
         else:
             if not report.status.can_begin:
                 self._record({invitation_id: report.status})
-        self._ledger.invitations.mark_checked(invitation_id)
+        finally:  # also one that is never given: the others wait for their turn behind it
+            self._ledger.invitations.mark_checked(invitation_id)
 
     def _record(self, statuses: Mapping[int, AttemptStatus], *, listed: bool = False) -> None:
         """Record what became of invitations; where recruiters see it in Lever, have it shown."""
@@ -112,7 +113,6 @@ class AttemptSweep:
         invitations = self._ledger.invitations.to_check(older_than=older_than, limit=_CHECKS_AT_ONCE)
         for invitation_id, error in past_failures(invitations, self._check):
             log.warning("invitation %s: its report cannot be read: %s", invitation_id, error)
-            self._ledger.invitations.mark_checked(invitation_id)
 
 
 def _statuses(attempts: Iterable[Attempt]) -> dict[int, AttemptStatus]:

@@ -147,8 +147,8 @@ class WorkRunner:
         item off, so that the others come first.
 
         :return: that it has failed again.
-        :raises LeverImochaError: the error, if it is not about this candidate alone, or new: a run fails for what failed
-            newly only.
+        :raises LeverImochaError: the error, if it is not known to be about this candidate alone, or new: a run fails for
+            what failed newly only.
         """
         if error.scope is Scope.ACCOUNT:
             self._queue.release(item)
@@ -160,7 +160,8 @@ class WorkRunner:
         if pause is not None and error.retry_after is not None:
             pause = max(pause, timedelta(seconds=error.retry_after))
         self._give_back(item, name, pause)
-        if item.error != name or error.scope is Scope.UNCLEAR:
+        error.is_known = item.error == name
+        if not error.is_known or error.scope is Scope.UNCLEAR:
             raise error
         log.warning("opportunity %s: %s failed again: %s", item.opportunity_id, item.kind, error)
         return f"failed again: {name}"

@@ -239,6 +239,34 @@ def test_a_report_whose_template_is_fine_is_written_beside_one_whose_template_is
     assert (stack.stage(bad), stack.stage(good)) == ("Offer", "Assessment Complete")
 
 
+def test_a_report_goes_where_the_rule_of_the_candidate_s_posting_says_also_when_that_was_changed_since(
+    stack: Stack,
+) -> None:
+    rules = (
+        "rules: [{{postings: [Python Engineer], form_template: One}}, {{postings: [SQL Engineer], form_template: {}}}]"
+    )
+    second = posting(stack, "SQL Engineer")
+    use(stack, rules.format("Two"))
+    opportunity = applied(stack, second)
+    assert stack.run_invite() == ["invite"]
+    use(stack, rules.format("Three"))
+    stack.finish()
+    assert stack.run_write_back() == ["written back and moved on"]
+    (form,) = stack.world.forms[opportunity]
+    assert stack.world.templates[form["baseTemplateId"]]["text"] == "Three"
+
+
+def test_who_is_moved_to_another_trigger_stage_moves_on_as_the_rule_of_the_posting_says(stack: Stack) -> None:
+    second = "{trigger_stage: Recruiter screen, completed_stage: Offer, postings: [Python Engineer]}"
+    use(stack, f"write_back: {{tags: [assessed]}}\nrules: [{{}}, {second}]")
+    opportunity = applied(stack, stack.world.postings[0])
+    stack.run_invite()
+    stack.world.move(opportunity, "Recruiter screen")
+    stack.finish()
+    assert stack.run_write_back() == ["written back and moved on"]
+    assert stack.stage(opportunity) == "Offer"
+
+
 def test_a_template_may_be_named_by_its_id(stack: Stack) -> None:
     mine = stack.lever.create_form_template(text="Mine", fields=[SCORE])
     use(stack, f"rules: [{{form_template: {mine.id}}}]")

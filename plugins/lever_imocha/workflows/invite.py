@@ -267,7 +267,7 @@ class InviteWorkflow:
             item=item,
             situation=situation,
             departure=self._departure(situation),
-            rule_of=lambda key: self._resolved.rule_of(key),
+            rule_of=self._resolved.rule_of,
         )
         outcome = self._requested.carry_out(asked, turn)
         items |= self._ledger.queue.claim(item.opportunity_id, CANDIDATE_WORK, worker=self._worker)

@@ -15,6 +15,7 @@ from lever_imocha.clients.imocha import ImochaClient
 from lever_imocha.domain.acts import Act, against_inviting, is_possible, same_address
 from lever_imocha.domain.decisions import Action, Departure, OverLimit, Plan, Reason, Situation
 from lever_imocha.domain.imocha import AttemptStatus
+from lever_imocha.domain.lever import Opportunity
 from lever_imocha.domain.pauses import LONGEST
 from lever_imocha.domain.rules import ResolvedRule, RuleKey
 from lever_imocha.errors import Scope, VendorRefusedError
@@ -52,7 +53,7 @@ class Turn:
     item: WorkItem
     situation: Situation | None
     departure: Departure | None
-    rule_of: Callable[[RuleKey], ResolvedRule | None]
+    rule_of: Callable[[RuleKey, Callable[[], Opportunity]], ResolvedRule | None]
 
 
 class RequestedActs:
@@ -224,7 +225,8 @@ class RequestedActs:
         entry = self._ledger.entries.last(known.opportunity_id)
         if entry is None or turn.situation is None:
             raise NotDone("the candidate is not known any more")
-        rule = turn.situation.rule or turn.rule_of(known.rule_key)
+        opportunity = turn.situation.opportunity
+        rule = turn.situation.rule or turn.rule_of(known.rule_key, lambda: opportunity)
         if rule is None:
             raise NotDone("the rule of this test is no longer in the settings")
         links = self._situations.links_of(rule, known.test_id)

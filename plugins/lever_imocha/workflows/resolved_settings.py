@@ -8,7 +8,7 @@ or posting was renamed in Lever.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,9 +17,9 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
 from lever_imocha.clients.lever import LeverClient
 from lever_imocha.domain.forms import FormTemplate
-from lever_imocha.domain.lever import Stage
+from lever_imocha.domain.lever import Opportunity, Stage
 from lever_imocha.domain.names import Named, ambiguous, ids_of, is_uuid, not_there
-from lever_imocha.domain.rules import ResolvedRule, RuleKey, goes_nowhere
+from lever_imocha.domain.rules import ResolvedRule, RuleKey, goes_nowhere, select_rule
 from lever_imocha.domain.tags import TagScheme
 from lever_imocha.errors import ApiError, CredentialsError, LedgerError, SettingsError, VendorRefusedError
 from lever_imocha.ledger.cache import NAMES, PROBLEMS, SETTINGS
@@ -71,14 +71,19 @@ class ResolvedSettings(BaseModel):
         """The ids of the rules' trigger stages, each once; also of rules that cannot be used."""
         return tuple(dict.fromkeys(rule.trigger_stage_id for rule in self.rules if rule.trigger_stage_id))
 
-    def rule_of(self, key: RuleKey) -> ResolvedRule | None:
+    def rule_of(self, key: RuleKey, read: Callable[[], Opportunity]) -> ResolvedRule | None:
         """Return the rule an assessment was begun under; when the settings changed since, one of the same stage.
 
         Where the rule's completed stage is unknown now, it is the one that the assessment was begun with.
+
+        :param read: reads the opportunity, with ``expand=applications``: of several rules of the stage, the one that
+            matches it counts.
         """
-        exact = [rule for rule in self.rules if rule.key == key]
         same_stage = [rule for rule in self.rules if rule.trigger_stage_id == key.trigger_stage_id]
-        rule = next(iter(exact + same_stage), None)
+        rule = next((rule for rule in same_stage if rule.key == key), None)
+        if rule is None and len(same_stage) > 1:
+            rule = select_rule(read().model_copy(update={"stage": key.trigger_stage_id}), same_stage)
+        rule = rule or next(iter(same_stage), None)
         if rule is None or rule.completed_stage_id:
             return rule
         return replace(rule, completed_stage_id=key.completed_stage_id)

@@ -104,14 +104,14 @@ class WriteBackWorkflow:
 
     def _do_all(self, item: WorkItem, assessments: Sequence[Assessment]) -> str:
         written, outcome = list[Assessment](), None
-        read = cache(partial(self._lever.get_opportunity, item.opportunity_id))
+        read = cache(partial(self._lever.get_opportunity, item.opportunity_id, expand=("applications",)))
         failures = past_failures(assessments, partial(self._write, item, read, written))
         if failures and not written:
             return self._stopped(item, assessments, failures, REPORT_MISSING)
         if written and any(self._is_anonymized(one, read) for one in written):
             return self._let_go(item, assessments, "anonymized_in_lever")
         try:
-            outcome = self._move_on(item, written) if written else None
+            outcome = self._move_on(item, written, read) if written else None
         except LeverImochaError as error:
             return self._stopped(item, assessments, [(written[-1], error)], NOT_MOVED_ON)
         if item.error == NOT_FOUND:
@@ -238,7 +238,7 @@ class WriteBackWorkflow:
         if report.status is not assessment.status:
             self._ledger.invitations.set_status({invitation_id: report.status}, written_by=item)
         if not self._is_anonymized(assessment, read):
-            template = self._template(assessment)
+            template = self._template(assessment, read)
             self._writer.write(item, assessment, report, template, read=read, perform_as=self._resolved.perform_as)
         written.append(assessment)
 
@@ -270,14 +270,14 @@ class WriteBackWorkflow:
         known = next((known for known in assessments if known.test_id == request.test_id), None)
         if known is None or not is_possible(request.act, known.status, written=known.written_at is not None):
             outcome = "nothing done: its report is not in Lever yet"
-        elif (opportunity := self._lever.get_opportunity(item.opportunity_id)).is_anonymized:
+        elif (opportunity := self._lever.get_opportunity(item.opportunity_id, expand=("applications",))).is_anonymized:
             # A form cannot be deleted.
             outcome = "nothing done: the candidate was anonymised in Lever"
         else:
             outcome = self._writer.write_again(
                 item,
                 known,
-                self._template(known),
+                self._template(known, lambda: opportunity),
                 read=lambda: opportunity,
                 revision=self._ledger.requests.number(request) + 1,
                 perform_as=self._resolved.perform_as,
@@ -285,7 +285,7 @@ class WriteBackWorkflow:
         self._ledger.requests.finish(request, outcome=outcome)
         return outcome
 
-    def _move_on(self, item: WorkItem, written: list[Assessment]) -> str:
+    def _move_on(self, item: WorkItem, written: list[Assessment], read: Callable[[], Opportunity]) -> str:
         """Tags, then the stage, once every assessment of the opportunity has ended and is written."""
         first = written[0]
         perform_as = self._resolved.perform_as
@@ -293,7 +293,7 @@ class WriteBackWorkflow:
         before = temporary_tags(self._ledger)
         current = self._tag(first.opportunity_id, shown, perform_as)
         current = current or self._lever.get_opportunity(first.opportunity_id, expand=("applications",))
-        rule = self._rule_now(first, current)
+        rule = self._rule_now(first, current, read)
         if may_move_on(current, rule):
             if open_ones := self._still_open(current, rule, {assessment.id for assessment in written}, before):
                 return f"written back; stays in its stage: {open_ones}"
@@ -355,11 +355,15 @@ class WriteBackWorkflow:
         effect = Effect.of_invitation(opportunity_id, int(assessment.invitation_id or 0), "stage")
         self._effects.make(effect, item, make, find)
 
-    def _rule_now(self, assessment: Assessment, current: Opportunity) -> ResolvedRule:
-        """Return the rule of where the candidate is: the one begun under, unless moved to another trigger stage since."""
-        rule = self._rule(assessment)
+    def _rule_now(self, assessment: Assessment, current: Opportunity, read: Callable[[], Opportunity]) -> ResolvedRule:
+        """Return the rule of where the candidate is: the one begun under, unless moved to another trigger stage since.
+
+        :param current: may be Lever's answer to a write, which does not name the postings.
+        """
+        rule = self._rule(assessment, read)
         moved = current.stage != rule.trigger_stage_id
-        other = select_rule(current, self._resolved.rules) if moved else None
+        there = current.model_copy(update={"applications": read().applications}) if moved else current
+        other = select_rule(there, self._resolved.rules) if moved else None
         if other is not None and not other.completed_stage_id:
             raise AssessmentError(
                 "The candidate was moved to another trigger stage, whose rule names a completed_stage that Lever does"
@@ -368,8 +372,8 @@ class WriteBackWorkflow:
             )
         return other or rule
 
-    def _rule(self, assessment: Assessment) -> ResolvedRule:
-        rule = self._resolved.rule_of(assessment.rule_key)
+    def _rule(self, assessment: Assessment, read: Callable[[], Opportunity]) -> ResolvedRule:
+        rule = self._resolved.rule_of(assessment.rule_key, read)
         if rule is None:
             raise AssessmentError(
                 "The rule this assessment was begun under is no longer in the settings: put back a rule with its"
@@ -378,8 +382,8 @@ class WriteBackWorkflow:
             )
         return rule
 
-    def _template(self, assessment: Assessment) -> FormTemplate:
-        name = self._rule(assessment).form_template
+    def _template(self, assessment: Assessment, read: Callable[[], Opportunity]) -> FormTemplate:
+        name = self._rule(assessment, read).form_template
         template = self._resolved.templates.get(name)
         if template is None:
             raise AssessmentError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from lever_imocha.domain.decisions import Reason
+from lever_imocha.domain.decisions import GOES_ON, Reason
 
 
 class Standing(StrEnum):
@@ -31,5 +31,5 @@ class Problem(StrEnum):
     """On hold, and nobody has to do anything."""
 
 
-LEFT_ALONE = (Reason.BEFORE_ACTIVATION,)
-"""Holds that the settings ask for."""
+NOBODY_NEEDED = (*GOES_ON, Reason.BEFORE_ACTIVATION)
+"""Holds for which nobody has to do anything: they end by themselves, or the settings ask for them."""

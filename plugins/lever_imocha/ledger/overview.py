@@ -17,7 +17,7 @@ from sqlalchemy import text
 
 from lever_imocha.domain.decisions import GOES_ON
 from lever_imocha.domain.imocha import AttemptStatus
-from lever_imocha.domain.standing import LEFT_ALONE, Problem, Standing
+from lever_imocha.domain.standing import NOBODY_NEEDED, Problem, Standing
 from lever_imocha.ledger.base import LedgerPart
 from lever_imocha.ledger.events import ABOUT, CONTENT
 from lever_imocha.ledger.work_queue import DROPPED
@@ -139,7 +139,7 @@ class PeopleFilter:
 
 
 _OPEN = ", ".join(f"'{status}'" for status in AttemptStatus if status.is_open)
-_NOBODY_NEEDED = ", ".join(f"'{reason}'" for reason in (*GOES_ON, *LEFT_ALONE))
+_NOBODY_NEEDED = ", ".join(f"'{reason}'" for reason in NOBODY_NEEDED)
 _GOES_ON = ", ".join(f"'{reason}'" for reason in GOES_ON)
 _LATEST = """
     NOT EXISTS (

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from lever_imocha.clients.lever import LeverClient
-from lever_imocha.domain.decisions import GOES_ON, Action
+from lever_imocha.domain.decisions import Action
 from lever_imocha.domain.explanations import (
     Problem,
     ShownTest,
@@ -18,7 +18,7 @@ from lever_imocha.domain.explanations import (
 )
 from lever_imocha.domain.imocha import AttemptStatus
 from lever_imocha.domain.lever import Opportunity
-from lever_imocha.domain.standing import LEFT_ALONE
+from lever_imocha.domain.standing import NOBODY_NEEDED
 from lever_imocha.domain.tags import STATUS_TAGS, wanted_tests
 from lever_imocha.errors import AssessmentError, LeverImochaError, ReportFileError, Retry, VendorRefusedError, redact
 from lever_imocha.ledger.events import SENT
@@ -71,7 +71,7 @@ class _Facts:
     def hold(self) -> StageEntry | None:
         """The stage entry if it is on hold, and waits for a person."""
         entry = self.entry
-        held = entry is not None and entry.decision is Action.HOLD and entry.reason not in (*LEFT_ALONE, *GOES_ON)
+        held = entry is not None and entry.decision is Action.HOLD and entry.reason not in NOBODY_NEEDED
         return entry if held and not self.has_left else None
 
     @property

@@ -203,8 +203,8 @@ class ActivationSettings(_Section):
     """What happens at the first start."""
 
     existing: Literal["leave", "adopt", "invite"] = "leave"
-    """Who was in the stage before the first sweep: `leave` them, `adopt` the invitations they have, without an e-mail,
-    or `invite` them."""
+    """Who was in a trigger stage before the first sweep, or before the settings named the stage: `leave` them, `adopt`
+    the invitations they have, without an e-mail, or `invite` them."""
 
 
 class LimitSettings(_Section):

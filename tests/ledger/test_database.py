@@ -23,7 +23,7 @@ from lever_imocha.ledger.database import HEAD, alembic_config, check_schema, eng
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.tables import SCHEMA, metadata
 from lever_imocha.ledger.values import CANDIDATE_WORK, Effect, Work
-from lever_imocha.ledger.watermarks import ACTIVATED
+from lever_imocha.ledger.watermarks import ACTIVATED, trigger_stage
 from sqlalchemy import Engine, inspect, text
 from sqlalchemy.exc import IntegrityError, ProgrammingError
 
@@ -229,9 +229,13 @@ def test_an_older_ledger_keeps_what_it_knows(older_ledger: Engine) -> None:
 
 def test_an_older_ledger_was_activated_long_ago_and_a_new_one_not_yet(older_ledger: Engine, ledger: Ledger) -> None:
     upgrade(older_ledger)
-    activated = Ledger(engine=older_ledger).watermarks.get(ACTIVATED)
-    assert activated is not None
-    assert activated.year == 1970
+    older = Ledger(engine=older_ledger)
+    held = older.entries.last("h1")
+    assert held is not None
+    for name in (ACTIVATED, trigger_stage(held.stage_id)):
+        activated = older.watermarks.get(name)
+        assert activated is not None
+        assert activated.year == 1970
     assert ledger.watermarks.get(ACTIVATED) is None
 
 

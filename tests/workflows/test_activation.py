@@ -12,7 +12,7 @@ from lever_imocha.ledger.database import engine_for
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.values import NewDelivery
 from lever_imocha.ledger.watermarks import ACTIVATED, FULL_SWEEP, SWEEP
-from lever_imocha.settings import parse_settings
+from lever_imocha.settings import Settings, parse_settings
 from sqlalchemy import text
 
 from tests.clients.conftest import lever_client
@@ -21,6 +21,7 @@ from tests.workflows.conftest import Stack
 
 DEFAULT = "perform_as: people-ops@example.com\n"
 ADOPT, INVITE = (f"{DEFAULT}activation: {{existing: {word}}}\n" for word in ("adopt", "invite"))
+LATER = "Recruiter screen"
 LEFT_ALONE = f"hold: {Reason.BEFORE_ACTIVATION}"
 
 
@@ -34,6 +35,11 @@ def decision(stack: Stack, opportunity_id: str) -> tuple[Action | None, Reason |
     entry = stack.ledger.entries.last(opportunity_id)
     assert entry is not None
     return entry.decision, entry.reason
+
+
+def with_later_stage(text: str = "", existing: str = "leave") -> Settings:
+    rule = f"{{trigger_stage: {LATER}, {text}}}"
+    return parse_settings(f"{DEFAULT}activation: {{existing: {existing}}}\nrules: [{{}}, {rule}]")
 
 
 def webhook(stack: Stack, opportunity_id: str, event: str = "candidateStageChange") -> None:
@@ -130,6 +136,44 @@ def test_who_is_left_alone_is_decided_again_when_the_settings_change(
     stack.settings = parse_settings(DEFAULT)
     assert stack.run_invite(full=True) in ([], [f"ignore: {Reason.ALREADY_HANDLED}"])
     assert len(stack.world.mails) == mails
+
+
+@pytest.mark.parametrize(
+    ("existing", "done", "mails"), [("leave", LEFT_ALONE, 0), ("adopt", "adopt", 0), ("invite", "invite", 1)]
+)
+@pytest.mark.parametrize("asks", ["tag", "rule"])
+def test_a_stage_that_the_settings_name_later_mails_nobody_who_was_there(
+    stack: Stack, existing: str, done: str, mails: int, asks: str
+) -> None:
+    tags = [PYTHON] if asks == "tag" else []
+    stack.run_invite()
+    there = stack.candidate(*tags, stage=LATER)
+    webhook(stack, there)
+    stack.run_invite()
+    stack.settings = with_later_stage("" if tags else "tests: [101]", existing)
+    assert stack.run_invite(full=True) == [done]
+    assert len(stack.world.mails) == mails
+    stack.candidate(*tags, stage=LATER)
+    assert stack.run_invite() == ["invite"]
+    assert stack.run_invite(full=True) == []
+    assert len(stack.world.mails) == mails + 1
+
+
+def test_who_came_since_the_last_sweep_into_a_stage_that_is_named_now_is_invited(stack: Stack) -> None:
+    stack.run_invite()
+    stack.candidate(PYTHON, stage=LATER)
+    stack.settings = with_later_stage()
+    assert stack.run_invite() == ["invite"]
+
+
+def test_who_is_listed_late_in_a_stage_where_nobody_was_is_invited(stack: Stack) -> None:
+    stack.settings = with_later_stage()
+    stack.run_invite()
+    came = datetime.now(UTC)
+    stack.run_invite()
+    late = stack.candidate(PYTHON, stage=LATER)
+    stack.world.opportunities[late]["lastAdvancedAt"] = int(came.timestamp() * 1000)
+    assert stack.run_invite(full=True) == ["invite"]
 
 
 def test_a_tag_given_later_to_who_was_there_mails_nobody(stack: Stack) -> None:

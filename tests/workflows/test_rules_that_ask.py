@@ -8,7 +8,7 @@ import pytest
 from lever_imocha.domain.decisions import Reason
 from lever_imocha.ledger.tables import events
 from lever_imocha.ledger.values import NewDelivery
-from lever_imocha.ledger.watermarks import ACTIVATED
+from lever_imocha.ledger.watermarks import ACTIVATED, trigger_stage
 from lever_imocha.settings import Settings, parse_settings
 from sqlalchemy import select
 
@@ -40,7 +40,8 @@ def running(stack: Stack) -> Stack:
     """The integration has run for an hour, with a rule that names no test."""
     stack.settings = rules("")
     stack.run_invite()
-    stack.ledger.watermarks.put(ACTIVATED, datetime.now(UTC) - timedelta(hours=1))
+    for name in (ACTIVATED, trigger_stage(stack.world.stage_id("Assessment"))):
+        stack.ledger.watermarks.put(name, datetime.now(UTC) - timedelta(hours=1))
     return stack
 
 

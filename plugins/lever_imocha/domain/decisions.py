@@ -193,7 +193,8 @@ class Situation:
     :param entry: the stage entry to decide about.
     :param known: what is known of its tests, by test id.
     :param recently_restored: a backup of the ledger was restored lately, so that iMocha may know more than the ledger.
-    :param activated_at: when this ledger's first sweep began.
+    :param activated_at: since when who enters the stage is invited: this ledger's first sweep, or, where the settings have
+        named the stage later, the last sweep before.
     :param existing: what the settings want for who was in the stage before.
     :param now: the time, where the rule has a delay.
     :param mails_left: how many e-mails may still be sent in this hour; None when there is no limit.

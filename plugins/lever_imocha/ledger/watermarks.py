@@ -23,6 +23,11 @@ REMOVED = "removed"
 """Until when those had entered their stage of whom everything was removed because it was over long ago."""
 
 
+def trigger_stage(stage_id: str) -> str:
+    """Name the time since when a stage is a trigger stage."""
+    return f"trigger stage {stage_id}"
+
+
 class Watermarks(LedgerPart):
     """Keeps one time for each sweep."""
 
@@ -37,7 +42,10 @@ class Watermarks(LedgerPart):
         return min(at, now) if at is not None else None
 
     def first(self, name: str, *, check: Callable[[], object] = lambda: None) -> datetime:
-        """Return the time recorded under a name; now, from now on, when there is none yet, or one that is still to come.
+        """Return the time recorded under a name; when there is none yet, or one that is still to come, record one.
+
+        What is new begins with the last sweep: whoever came since then came after the settings said it. Before the first
+        sweep it begins now.
 
         :param check: called before a new time is recorded; what it raises stops that.
         """
@@ -48,12 +56,17 @@ class Watermarks(LedgerPart):
             return now
         if found is None:
             check()
-            new = insert(watermarks).values(name=name, at=now)
+            new = insert(watermarks).values(name=name, at=self.beginning())
             self._database.execute(new.on_conflict_do_nothing())
             found = self.get(name)
         if found is None:
             raise LookupError(f"the time {name!r} was deleted while it was read")
         return found
+
+    def beginning(self) -> datetime:
+        """Return when what is new begins: see `first`."""
+        now = self._database.now()
+        return self.past(SWEEP, now) or self.past(ACTIVATED, now) or now
 
     def database_time(self) -> datetime:
         """Return the time by the database's own clock."""

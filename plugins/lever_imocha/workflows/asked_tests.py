@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from lever_imocha.domain.lever import Opportunity
 from lever_imocha.domain.rules import ResolvedRule
 from lever_imocha.domain.tags import WantedTest, asked_tests
-from lever_imocha.ledger.watermarks import ACTIVATED
+from lever_imocha.ledger.watermarks import trigger_stage
 from lever_imocha.settings import Settings
 from lever_imocha.workflows.resolved_settings import tag_scheme
 
@@ -19,7 +19,8 @@ class AskedTests:
     """Knows since when each rule asks for each of its tests.
 
     A test that is added to a rule later is not asked of who is in the stage by then: a change of the settings sends no
-    e-mail, unless `activation.existing` says so. Who was there before the first sweep is the decision's to leave alone.
+    e-mail, unless `activation.existing` says so. Who was there before the stage became a trigger stage is the decision's
+    to leave alone.
 
     :param first: returns the time kept under a name, as `Watermarks.first` does.
     """
@@ -40,7 +41,7 @@ class AskedTests:
 
     def _is_asked(self, rule: ResolvedRule, test_id: int, opportunity: Opportunity) -> bool:
         since = self._since(f"rule of {rule.trigger_stage_id} asks for {test_id}")
-        from_the_start = since - self._since(ACTIVATED) < _FROM_THE_START
+        from_the_start = since - self._since(trigger_stage(rule.trigger_stage_id)) < _FROM_THE_START
         return from_the_start or self._all or opportunity.entered_stage_at >= since
 
     def _since(self, name: str) -> datetime:

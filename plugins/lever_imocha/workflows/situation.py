@@ -14,7 +14,7 @@ from lever_imocha.domain.lever import Opportunity
 from lever_imocha.domain.rules import ResolvedRule, select_rule
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.values import Assessment, NewEntry, StageEntry
-from lever_imocha.ledger.watermarks import ACTIVATED
+from lever_imocha.ledger.watermarks import ACTIVATED, trigger_stage
 from lever_imocha.settings import Settings
 from lever_imocha.workflows.active_tests import ActiveTests
 from lever_imocha.workflows.asked_tests import AskedTests
@@ -29,8 +29,7 @@ class SituationReader:
 
     iMocha's lists of tests, and of the links of those whose rule names one, are read at most once a run.
 
-    :param first: returns the time kept under a name, as `first_time` does; None for who only looks: nothing is kept, and
-        what was never kept begins now.
+    :param first: returns the time kept under a name, as `first_time` does; None for who only looks: nothing is kept.
     :param clock: aware UTC now.
     """
 
@@ -46,8 +45,9 @@ class SituationReader:
         self._ledger = ledger
         self._tests = ActiveTests(imocha=imocha, ledger=ledger, clock=clock)
         self._links = NamedLinks(imocha=imocha, ledger=ledger)
-        self._first = first or (lambda name: ledger.watermarks.get(name) or clock())
+        self._first = first or (lambda name: ledger.watermarks.get(name) or ledger.watermarks.beginning())
         self._asked = AskedTests(settings=settings, first=self._first)
+        self._stages: dict[str, datetime] = {}
         self._existing, self._scheme = settings.activation.existing, tag_scheme(settings)
 
     @cached_property
@@ -55,9 +55,17 @@ class SituationReader:
         """When this ledger's first sweep began; now, if there was none: what comes before it is read like it."""
         return self._first(ACTIVATED)
 
-    def activate(self) -> None:
-        """Remember that the integration runs from now on, if it does not run yet."""
-        _ = self.activated_at
+    def activate(self, stage_ids: Iterable[str]) -> None:
+        """Remember that the integration runs from now on, and for these trigger stages, if it does not yet."""
+        for stage_id in stage_ids:
+            self._begun(stage_id)
+        _ = self.activated_at  # also without any
+
+    def _begun(self, stage_id: str) -> datetime:
+        """Return since when who enters a stage is invited: the activation, or when the settings named the stage later."""
+        if stage_id not in self._stages:
+            self._stages[stage_id] = max(self.activated_at, self._first(trigger_stage(stage_id)))
+        return self._stages[stage_id]
 
     def before(self) -> TemporaryTags | None:
         """Return what has to be known from before an opportunity is read from Lever."""
@@ -87,7 +95,7 @@ class SituationReader:
             wanted=wanted,
             active=active,
             links=self._links.of(rule, active, fresh=fresh_tests),
-            activated_at=None if self._was_announced(opportunity) else self.activated_at,
+            activated_at=self._activated_at(opportunity, rule),
             existing=self._existing,
         )
 
@@ -111,12 +119,14 @@ class SituationReader:
             facts=self.facts(situation, resolved),
         )
 
-    def _was_announced(self, opportunity: Opportunity) -> bool:
-        """Tell whether a webhook told of the stage change before the first sweep: then the integration ran already."""
+    def _activated_at(self, opportunity: Opportunity, rule: ResolvedRule | None) -> datetime | None:
+        """Return when the integration began for the stage; None when a webhook before the first sweep told of the move."""
+        begun = self._begun(rule.trigger_stage_id) if rule else self.activated_at
         entered = opportunity.entered_stage_at
-        return entered < self.activated_at and self._ledger.deliveries.has_stage_change(
-            opportunity.id, since=entered - CLOCKS_DIFFER
-        )
+        if begun > self.activated_at or entered >= begun:
+            return begun
+        told = self._ledger.deliveries.has_stage_change(opportunity.id, since=entered - CLOCKS_DIFFER)
+        return None if told else begun
 
 
 def with_entry(situation: Situation, entry: EntryFacts, assessments: Iterable[Assessment]) -> Situation:

@@ -62,7 +62,7 @@ class StageSweep:
         now = self._clock()
         since, last = self._narrowed_since(now, full=full), self._ledger.watermarks.past(SWEEP, now)
         try:
-            self._situations.activate()  # also when nobody is there
+            self._situations.activate(resolved.trigger_stages)  # also when nobody is there
             in_stage = self._record_entries(resolved, since)
         except Exception as failure:
             self.lists.append(ListRead(name=STAGES, last=last, error=as_ours(failure)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -115,6 +116,27 @@ def test_what_a_lost_answer_had_made_is_not_made_again(
         assert len(kept[candidate["id"]]) == 1
 
 
+def test_what_was_there_before_the_run_is_not_what_a_lost_answer_had_made(
+    world: World, candidate: dict[str, Any], template: str, tmp_path: Path
+) -> None:
+    (tmp_path / "a.txt").write_text("text")
+    world.switches["rate_limit"] = False  # it reckons with a clock that goes on
+    shared: Any = {"task_id": "t", "opportunity_id": candidate["id"], "perform_as": OPS}
+    again: Any = SECOND | {"dag_run": SimpleNamespace(run_after=world.now())}
+    for kept, operator in (
+        (world.notes, LeverCreateNoteOperator(text="Fine.", **shared)),
+        (world.forms, LeverCreateFormOperator(template=template, values={"Referee": "Pat"}, **shared)),
+        (world.files, LeverUploadFileOperator(path=str(tmp_path / "a.txt"), **shared)),
+    ):
+        world.shift = timedelta(days=-30)
+        old = run(operator)
+        world.shift = timedelta(0)
+        new = run(operator, again)
+        assert new != old
+        assert [one["id"] for one in kept[candidate["id"]]] == [old, new]
+        assert run(operator, again) == new
+
+
 @pytest.mark.parametrize("by_name", [True, False])
 def test_a_form_is_written_by_its_fields_texts(
     world: World, candidate: dict[str, Any], template: str, by_name: bool
@@ -125,6 +147,19 @@ def test_a_form_is_written_by_its_fields_texts(
     (form,) = world.forms[candidate["id"]]
     assert form["id"] == made
     assert [field["value"] for field in form["fields"]] == ["Pat", "Good", 1769817600000, "yes", 12]
+
+
+@pytest.mark.parametrize("values", ["{'Referee': 'Pat', 'Fee': None}", '{"Referee": "Pat", "Fee": null}'])
+def test_a_rendered_dictionary_is_one(world: World, candidate: dict[str, Any], template: str, values: str) -> None:
+    run(LeverCreateFormOperator(task_id="f", opportunity_id=candidate["id"], template=template, values=values))
+    (form,) = world.forms[candidate["id"]]
+    assert [field["value"] for field in form["fields"]] == ["Pat", None, None, None, None]
+
+
+@pytest.mark.parametrize("values", ["Pat", "{'Referee'", None, ["Pat"]])
+def test_values_that_are_no_dictionary_are_named(candidate: dict[str, Any], template: str, values: Any) -> None:
+    with pytest.raises(SettingsError, match="values: cannot be read; give a dictionary"):
+        run(LeverCreateFormOperator(task_id="f", opportunity_id=candidate["id"], template=template, values=values))
 
 
 def test_wrong_values_are_all_named_and_nothing_is_sent(world: World, candidate: dict[str, Any], template: str) -> None:

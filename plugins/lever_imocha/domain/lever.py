@@ -210,6 +210,7 @@ class ProfileForm(VendorModel):
     id: Id
     base_template_id: Id | None = Field(alias="baseTemplateId", default=None)
     fields: _Objects = ()
+    created_at: _Time = Field(alias="createdAt", default=None)
     deleted_at: Millis = Field(alias="deletedAt", default=None)
 
 
@@ -219,6 +220,7 @@ class LeverFile(VendorModel):
     id: Id
     name: Name | None = None
     status: str | None = None
+    uploaded_at: _Time = Field(alias="uploadedAt", default=None)
 
 
 class Note(VendorModel):
@@ -226,6 +228,7 @@ class Note(VendorModel):
 
     id: Id = Field(validation_alias=AliasChoices("id", "noteId"))
     fields: _Objects = ()
+    created_at: _Time = Field(alias="createdAt", default=None)
 
     @property
     def value(self) -> str:

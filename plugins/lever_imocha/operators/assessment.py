@@ -17,6 +17,7 @@ from lever_imocha.assets import announce, candidate_invited, report_written
 from lever_imocha.errors import SettingsError, TagsRefusedError, WaitFailedError, listed
 from lever_imocha.operators.links import LeverCandidateLink, TimelineLink
 from lever_imocha.runtime.batches import batches
+from lever_imocha.runtime.parameters import read, text_or_none
 from lever_imocha.runtime.retry_policy import was_cleared
 from lever_imocha.runtime.tracebacks import without_traceback
 from lever_imocha.triggers.ended_attempts import EndedAttemptsTrigger
@@ -139,7 +140,6 @@ class CollectStageEntriesOperator(AssessmentOperator):
         from lever_imocha.domain.decisions import OverLimit
         from lever_imocha.notifications.alerts import alert_sweep, alert_waiting
         from lever_imocha.runtime.batch_run import run_batch
-        from lever_imocha.runtime.parameters import read
 
         full, over_limit = read(bool, self.full, name="full"), read(OverLimit, self.over_limit, name="over_limit")
         allow_cancelling = read(bool, self.allow_cancelling, name="allow_cancelling")
@@ -235,7 +235,6 @@ class WaitForAttemptsSensor(BaseSensorOperator):
     def execute(self, context: Any) -> list[list[str]]:
         """Return batches of opportunity ids to write back, now or after waiting."""
         from lever_imocha.notifications.alerts import alert_lists
-        from lever_imocha.runtime.parameters import read
 
         wait = read(bool, self.wait, name="wait")
         services = _open_services(self.lever_conn_id, self.imocha_conn_id)
@@ -326,8 +325,6 @@ class SyncTagsOperator(AssessmentOperator):
 
         :raises TagsRefusedError: Lever refused some; what was done is the task's result all the same.
         """
-        from lever_imocha.runtime.parameters import read, text_or_none
-
         preview = read(bool, self.preview, name="preview")
         keep = read(bool, self.keep_on_opportunity, name="keep_on_opportunity")
         with self.services() as services:

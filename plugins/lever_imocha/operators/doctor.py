@@ -36,7 +36,7 @@ class DoctorOperator(AssessmentOperator):
         template.
     """
 
-    template_fields = ("try_writes_on",)
+    template_fields = (*AssessmentOperator.template_fields, "try_writes_on")
 
     def __init__(self, *, only_log: bool = False, try_writes_on: str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)

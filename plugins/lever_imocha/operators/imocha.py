@@ -7,10 +7,12 @@ to do. Modules that only a running task needs are imported when it runs.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
+from lever_imocha.runtime.parameters import read, read_text, text_or_none
 from lever_imocha.runtime.tracebacks import without_traceback
 
 if TYPE_CHECKING:
@@ -35,30 +37,6 @@ class ImochaOperator(BaseOperator):
         from lever_imocha.hooks.imocha import ImochaHook
 
         return ImochaHook(self.imocha_conn_id).client()
-
-
-def _int(value: object, name: str) -> int:
-    from lever_imocha.runtime.parameters import read
-
-    return read(int, value, name=name)
-
-
-def _bool(value: object, name: str) -> bool:
-    from lever_imocha.runtime.parameters import read
-
-    return read(bool, value, name=name)
-
-
-def _text(value: object, name: str) -> str:
-    from lever_imocha.runtime.parameters import read_text
-
-    return read_text(value, name=name)
-
-
-def _optional(value: object) -> str | None:
-    from lever_imocha.runtime.parameters import text_or_none
-
-    return text_or_none(value)
 
 
 class ImochaInviteOperator(ImochaOperator):
@@ -101,13 +79,13 @@ class ImochaInviteOperator(ImochaOperator):
     @without_traceback
     def execute(self, context: Context) -> int:
         """Send the call; return the invitation's id."""
-        test_id = _int(self.test_id, "test_id")
+        test_id = read(int, self.test_id, name="test_id")
         invitation = self._client().invite(
             test_id,
-            email=_text(self.email, "email"),
-            name=_text(self.name, "name"),
-            send_email=_bool(self.send_email, "send_email"),
-            callback_url=_optional(self.callback_url),
+            email=read_text(self.email, name="email"),
+            name=read_text(self.name, name="name"),
+            send_email=read(bool, self.send_email, name="send_email"),
+            callback_url=text_or_none(self.callback_url),
         )
         self.log.info("test %s: invitation %s is %s", test_id, invitation.id, invitation.status)
         return invitation.id
@@ -122,7 +100,7 @@ class ImochaReattemptOperator(ImochaOperator):
 
     :param invitation_id: of the finished attempt.
     :param valid_days: for how many days, from now on, the test can be taken.
-    :param time_zone_id: iMocha's id of the candidate's time zone; 1200 is UTC.
+    :param time_zone_id: iMocha's number of the candidate's time zone (imocha.md 1); 1200 is UTC.
     :param send_email: whether iMocha sends the candidate an e-mail.
     :param callback_url: where iMocha posts when the attempt starts or ends.
     :return: the new invitation's id, or that of the open second attempt if there is one already.
@@ -154,16 +132,14 @@ class ImochaReattemptOperator(ImochaOperator):
     @without_traceback
     def execute(self, context: Context) -> int:
         """Send the call; return the new invitation's id."""
-        from datetime import UTC, datetime, timedelta
-
         now = datetime.now(UTC)
         invitation = self._client().reattempt(
-            _int(self.invitation_id, "invitation_id"),
+            read(int, self.invitation_id, name="invitation_id"),
             start_at=now,
-            end_at=now + timedelta(days=_int(self.valid_days, "valid_days")),
-            time_zone_id=_int(self.time_zone_id, "time_zone_id"),
-            send_email=_bool(self.send_email, "send_email"),
-            callback_url=_optional(self.callback_url),
+            end_at=now + timedelta(days=read(int, self.valid_days, name="valid_days")),
+            time_zone_id=read(int, self.time_zone_id, name="time_zone_id"),
+            send_email=read(bool, self.send_email, name="send_email"),
+            callback_url=text_or_none(self.callback_url),
         )
         self.log.info("invitation %s: second attempt is invitation %s", self.invitation_id, invitation.id)
         return invitation.id
@@ -188,7 +164,7 @@ class ImochaCancelOperator(ImochaOperator):
     @without_traceback
     def execute(self, context: Context) -> None:
         """Send the call."""
-        self._client().cancel(_int(self.invitation_id, "invitation_id"))
+        self._client().cancel(read(int, self.invitation_id, name="invitation_id"))
         self.log.info("invitation %s: cancelled", self.invitation_id)
 
 
@@ -217,6 +193,6 @@ class ImochaGetReportOperator(ImochaOperator):
 
         :raises NotFoundError: iMocha has no such report, or not yet.
         """
-        report = self._client().get_report(_int(self.invitation_id, "invitation_id"))
+        report = self._client().get_report(read(int, self.invitation_id, name="invitation_id"))
         self.log.info("invitation %s: %s", self.invitation_id, report.status)
-        return report.model_dump(mode="json") if _bool(self.values, "values") else str(report.status)
+        return report.model_dump(mode="json") if read(bool, self.values, name="values") else str(report.status)

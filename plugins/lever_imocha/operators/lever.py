@@ -7,18 +7,26 @@ Modules that only a running task needs are imported when it runs.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from mimetypes import guess_type
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
+from lever_imocha.errors import SettingsError
 from lever_imocha.operators.links import LeverCandidateLink
+from lever_imocha.runtime.parameters import read, read_list, read_mapping, read_text, text_or_none
 from lever_imocha.runtime.tracebacks import without_traceback
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from lever_imocha.clients.lever import LeverClient
+
+_CLOCKS_DIFFER = timedelta(minutes=10)
+"""More than our clock and Lever's may differ."""
 
 
 class LeverOperator(BaseOperator):
@@ -51,14 +59,13 @@ class LeverOperator(BaseOperator):
         :raises LeverImochaError: Lever or the connection said no; the text says what to do.
         """
         from lever_imocha.hooks.lever import LeverHook
-        from lever_imocha.runtime.parameters import read_text, text_or_none
         from lever_imocha.workflows.names import LeverNames
 
         self.opportunity_id = read_text(self.opportunity_id, name="opportunity_id")
         lever = LeverHook(self.lever_conn_id).client()
         user = text_or_none(self.perform_as)
         acting = LeverNames(lever).user_id(user) if user else None
-        made = self._made_before(lever) if _is_repeated(context) else None
+        made = self._made_before(lever, context)
         result = made or self._send(lever, acting)
         self.log.info("opportunity %s: %s %s", self.opportunity_id, "made before:" if made else "done", result or "")
         return result
@@ -67,13 +74,17 @@ class LeverOperator(BaseOperator):
     def _send(self, lever: LeverClient, perform_as: str | None) -> str | None:
         """Send the call; return the id of what was made or chosen."""
 
-    def _made_before(self, lever: LeverClient) -> str | None:
-        """Return the id of what an earlier try made before its answer was lost; None if repeating does no harm."""
-        return None
+    def _made_before(self, lever: LeverClient, context: Context) -> str | None:
+        """Return the id of what an earlier try of the task made, whose answer was lost; None if there is none."""
+        if getattr(context.get("ti"), "try_number", 1) == 1:
+            return None
+        run = context.get("dag_run")
+        began = run.run_after - _CLOCKS_DIFFER if run else None  # what is older, no try of this run has made
+        return next((key for key, at in self._equal_ones(lever) if not began or not at or at >= began), None)
 
-
-def _is_repeated(context: Context) -> bool:
-    return getattr(context.get("ti"), "try_number", 1) > 1
+    def _equal_ones(self, lever: LeverClient) -> Iterable[tuple[str, datetime | None]]:
+        """Return id and time of what is there and equals what would be made; nothing where repeating does no harm."""
+        return ()
 
 
 class LeverUpdateStageOperator(LeverOperator):
@@ -96,7 +107,6 @@ class LeverUpdateStageOperator(LeverOperator):
         self.stage = stage
 
     def _send(self, lever: LeverClient, perform_as: str | None) -> str:
-        from lever_imocha.runtime.parameters import read_text
         from lever_imocha.workflows.names import LeverNames
 
         stage_id = LeverNames(lever).stage_id(read_text(self.stage, name="stage"))
@@ -117,8 +127,6 @@ class _LeverTagsOperator(LeverOperator):
         self.tags = tags
 
     def _read_tags(self) -> list[str]:
-        from lever_imocha.runtime.parameters import read_list
-
         return read_list(self.tags, name="tags", split=False)
 
 
@@ -151,7 +159,7 @@ class LeverRemoveTagsOperator(_LeverTagsOperator):
 
 
 class LeverCreateNoteOperator(LeverOperator):
-    """Writes a note on an opportunity. A second try looks first for a note of the same text.
+    """Writes a note on an opportunity. A second try looks first for a note of this run with the same text.
 
     .. code-block:: python
 
@@ -169,18 +177,16 @@ class LeverCreateNoteOperator(LeverOperator):
         self.text, self.secret = text, secret
 
     def _send(self, lever: LeverClient, perform_as: str | None) -> str:
-        from lever_imocha.runtime.parameters import read, read_text
-
         secret, text = read(bool, self.secret, name="secret"), read_text(self.text, name="text")
         return lever.create_note(self.opportunity_id, text, secret=secret, perform_as=perform_as).id
 
-    def _made_before(self, lever: LeverClient) -> str | None:
-        text = str(self.text).strip()
-        return next((note.id for note in lever.list_notes(self.opportunity_id) if note.value.strip() == text), None)
+    def _equal_ones(self, lever: LeverClient) -> Iterable[tuple[str, datetime | None]]:
+        text, notes = read_text(self.text, name="text"), lever.list_notes(self.opportunity_id)
+        return ((note.id, note.created_at) for note in notes if note.value.strip() == text)
 
 
 class LeverCreateFormOperator(LeverOperator):
-    """Writes a profile form on an opportunity; a form can never be changed. A second try looks first for an equal one.
+    """Writes a profile form on an opportunity; a form can never be changed. A second try looks first for an equal one of this run.
 
     .. code-block:: python
 
@@ -192,13 +198,15 @@ class LeverCreateFormOperator(LeverOperator):
         )
 
     :param template: name or id of the form template.
-    :param values: the fields' values by the fields' texts. Dates as ISO text, a choice as one of the field's options.
+    :param values: the fields' values by the fields' texts, or a template of a dictionary or of JSON. Dates as ISO text, a
+        choice as one of the field's options.
     :return: the form's id.
     """
 
     template_fields = (*LeverOperator.template_fields, "template", "values")
+    template_fields_renderers = {"values": "json"}  # noqa: RUF012 - as Airflow declares it
 
-    def __init__(self, *, template: str, values: Mapping[str, Any], **kwargs: Any) -> None:
+    def __init__(self, *, template: str, values: Mapping[str, Any] | str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.template, self.values = template, values
 
@@ -209,26 +217,24 @@ class LeverCreateFormOperator(LeverOperator):
         )
         return form.id
 
-    def _made_before(self, lever: LeverClient) -> str | None:
+    def _equal_ones(self, lever: LeverClient) -> Iterable[tuple[str, datetime | None]]:
         template_id, fields = self._form(lever)
         wanted = [(field.get("text"), field["value"]) for field in fields]
         for form in lever.list_forms(self.opportunity_id):
             written = [(field.get("text"), field.get("value")) for field in form.fields]
             if form.base_template_id == template_id and written == wanted:
-                return form.id
-        return None
+                yield form.id, form.created_at
 
     def _form(self, lever: LeverClient) -> tuple[str, list[dict[str, Any]]]:
         from lever_imocha.domain.forms import form_with
-        from lever_imocha.runtime.parameters import read_text
         from lever_imocha.workflows.names import LeverNames
 
         template = LeverNames(lever).template(read_text(self.template, name="template"))
-        return template.id, form_with(template, self.values)
+        return template.id, form_with(template, read_mapping(self.values, name="values"))
 
 
 class LeverUploadFileOperator(LeverOperator):
-    """Uploads a file to an opportunity, at most 30 MB. A second try looks first for a file of the same name.
+    """Uploads a file to an opportunity, at most 30 MB (lever.md 8). A second try looks first for a file of this run with the same name.
 
     .. code-block:: python
 
@@ -252,11 +258,6 @@ class LeverUploadFileOperator(LeverOperator):
         self.path, self.name = path, name
 
     def _send(self, lever: LeverClient, perform_as: str | None) -> str:
-        from mimetypes import guess_type
-
-        from lever_imocha.errors import SettingsError
-        from lever_imocha.runtime.parameters import read_text
-
         name = self._file_name()
         try:
             with open(str(self.path), "rb") as content:
@@ -270,13 +271,9 @@ class LeverUploadFileOperator(LeverOperator):
         except OSError as error:
             raise SettingsError([f"path: {self.path} cannot be read ({type(error).__name__})"]) from None
 
-    def _made_before(self, lever: LeverClient) -> str | None:
-        name = self._file_name()
-        return next((file.id for file in lever.list_files(self.opportunity_id) if file.name == name), None)
+    def _equal_ones(self, lever: LeverClient) -> Iterable[tuple[str, datetime | None]]:
+        name, files = self._file_name(), lever.list_files(self.opportunity_id)
+        return ((file.id, file.uploaded_at) for file in files if file.name == name)
 
     def _file_name(self) -> str:
-        from pathlib import PurePath
-
-        from lever_imocha.runtime.parameters import text_or_none
-
         return text_or_none(self.name) or PurePath(str(self.path)).name

@@ -187,7 +187,7 @@ class SetUpOperator(AssessmentOperator):
     :param answer: what `ConfirmOperator` returned.
     """
 
-    template_fields = ("answer",)
+    template_fields = (*AssessmentOperator.template_fields, "answer")
 
     def __init__(self, *, answer: Any, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -215,7 +215,7 @@ class CheckSetUpOperator(AssessmentOperator):
     :param done: what `SetUpOperator` returned.
     """
 
-    template_fields = ("answer", "done")
+    template_fields = (*AssessmentOperator.template_fields, "answer", "done")
 
     def __init__(self, *, answer: Any, done: Any, **kwargs: Any) -> None:
         super().__init__(**kwargs)

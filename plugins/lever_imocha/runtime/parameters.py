@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import ast
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from enum import Enum
 from typing import Any, TypeVar
@@ -84,6 +86,26 @@ def read_list(value: object, *, name: str, split: bool = True) -> list[str]:
         value = _items(value.strip(), split)
     items = [str(item).strip() for item in value] if isinstance(value, Sequence) else [str(value)] if value else []
     return [read_text(item, name=name) for item in items] or [read_text("", name=name)]
+
+
+def read_mapping(value: object, *, name: str) -> Mapping[str, Any]:
+    """Return a dictionary: as it is, or from the text of one, as a template renders it, or from JSON.
+
+    :raises SettingsError: it is something else.
+    """
+    if isinstance(value, str):
+        with suppress(ValueError, SyntaxError, yaml.YAMLError):
+            value = _from_text(value.strip())
+    if isinstance(value, Mapping):
+        return value
+    raise SettingsError([f"{name}: cannot be read; give a dictionary, or a template that renders one or JSON"])
+
+
+def _from_text(text: str) -> object:
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return yaml.safe_load(text)
 
 
 def _items(text: str, split: bool) -> list[Any]:

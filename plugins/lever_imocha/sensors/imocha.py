@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from lever_imocha.runtime.parameters import read, read_list
 from lever_imocha.sensors.base import PollSensor
 
 if TYPE_CHECKING:
@@ -37,7 +38,6 @@ class ImochaAttemptSensor(PollSensor):
 
     def make_trigger(self) -> ImochaAttemptTrigger:
         """Read the ids, and make the trigger."""
-        from lever_imocha.runtime.parameters import read, read_list
         from lever_imocha.triggers.imocha import ImochaAttemptTrigger
 
         ids = read_list(self.invitation_ids, name="invitation_ids")

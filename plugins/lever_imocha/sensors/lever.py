@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from lever_imocha.runtime.parameters import given, read_text, read_time, text_or_none
 from lever_imocha.sensors.base import PollSensor
 
 if TYPE_CHECKING:
@@ -46,7 +47,6 @@ class LeverStageSensor(PollSensor):
     def make_trigger(self) -> LeverStageTrigger:
         """Look the names up, and make the trigger."""
         from lever_imocha.hooks.lever import LeverHook
-        from lever_imocha.runtime.parameters import given, read_text, read_time, text_or_none
         from lever_imocha.triggers.lever import LeverStageTrigger
         from lever_imocha.workflows.names import LeverNames
 

@@ -180,6 +180,9 @@ def test_everybody_stands_where_a_person_would_say(login: LogIn, stack: Stack) -
     ):
         found = browser.get(f"{CONSOLE}/people", params={"standing": standing}).json()["people"]
         assert {one["opportunity_id"] for one in found} == expected
+    attention = browser.get(f"{CONSOLE}/").json()
+    assert attention["standings"] == {"needs you": 1, "we are working": 0, "waiting for the candidate": 1}
+    assert attention["standings_of"] is None
     found = browser.get(f"{CONSOLE}/people?test=102").json()["people"]
     assert [one["opportunity_id"] for one in found] == [invited]
     tomorrow = (datetime.now(UTC) + timedelta(days=1)).date().isoformat()

@@ -212,6 +212,11 @@ _AMONG = {
     Standing.WAITING: _INVITED,
 }
 """Where the few are looked for, so that not everybody's standing is found out."""
+_STANDINGS = f"""
+SELECT standing, count(*) AS people
+FROM ({_PEOPLE.format(entries=_LATEST_OF.format(among=" UNION ".join(_AMONG.values())), where="true")}) each
+GROUP BY standing
+"""  # noqa: S608 - constants
 _MAY_BE_DONE = f"""
     e.decided_at IS NOT NULL AND (e.decision IS DISTINCT FROM 'hold' OR e.reason IN ({_NOBODY_NEEDED}))
     AND NOT EXISTS (
@@ -561,6 +566,11 @@ class Overview(LedgerPart):
         query = text(_PEOPLE.format(entries=entries, where=" AND ".join(conditions)))
         rows = self._database.rows(query.bindparams(**given, limit=limit))
         return [_person(row._mapping) for row in rows]
+
+    def standings(self, *, limit: int) -> dict[Standing, int]:
+        """Count who is not done, by standing; of more than a limit, the latest arrivals."""
+        rows = {row.standing: row.people for row in self._database.rows(text(_STANDINGS).bindparams(limit=limit))}
+        return {standing: rows.get(standing, 0) for standing in Standing if standing is not Standing.DONE}
 
     def attention(
         self, *, overdue_before: datetime, each: int, kind: Problem | None = None, why: str = "", skip: int = 0

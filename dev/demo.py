@@ -261,7 +261,7 @@ def run(*, keep: bool) -> bool:
         run_scenario(scenario, people)
         run_told(scenario, told, f"{airflow}/lever-imocha/webhooks")
     except TimeoutError as error:
-        console.print(f"[red]{error}[/red]; logs are in .run/logs")
+        console.print(f"[red]{error}[/red]; logs are in {RUN / 'logs'}")
     people = {**people, "told": told} if told.id else people
     for candidate in people.values():
         scenario.compare(candidate)

@@ -128,7 +128,7 @@ def main() -> None:
     start_airflow(environment)
     user, password = login()
     sys.stdout.write(f"Airflow is up: {environment['AIRFLOW__API__BASE_URL']}  login {user} / {password}\n")
-    sys.stdout.write(f"Logs: {Path('.run/logs')}; stop with: make down\n")
+    sys.stdout.write(f"Logs: {RUN / 'logs'}; stop with: make down\n")
 
 
 if __name__ == "__main__":

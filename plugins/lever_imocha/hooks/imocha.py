@@ -18,7 +18,7 @@ from lever_imocha.hooks.stored_secrets import stored_callback_secret
 
 
 class ImochaHook(VendorHook):
-    """Makes clients and sessions for iMocha from an Airflow connection.
+    """Make clients and sessions for iMocha from an Airflow connection.
 
     .. code-block:: python
 

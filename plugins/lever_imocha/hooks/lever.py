@@ -20,7 +20,7 @@ from lever_imocha.hooks.stored_secrets import stored_tokens
 
 
 class LeverHook(VendorHook):
-    """Makes clients and sessions for Lever from an Airflow connection.
+    """Make clients and sessions for Lever from an Airflow connection.
 
     .. code-block:: python
 

@@ -1,1 +1,1 @@
-"""Telling a person."""
+"""Alerts: they tell a person of a trouble, and of its end."""

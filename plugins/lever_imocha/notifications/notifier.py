@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 
 class SettingsNotifier(BaseNotifier):
-    """Sends an alert when a task failed for good, or a run missed its deadline, through the notifier of the settings.
+    """Send an alert when a task failed for good, or a run missed its deadline, through the notifier of the settings.
 
     The settings are read when it fires. The same trouble is sent once in `alerts.repeat`: an outage fails every row
     of every run.

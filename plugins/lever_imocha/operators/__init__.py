@@ -1,1 +1,1 @@
-"""One task each: parameters go in, a workflow does the work."""
+"""Airflow operators: one call to a vendor each, for any DAG, and those of the project's own DAGs."""

@@ -40,7 +40,7 @@ class ImochaOperator(BaseOperator):
 
 
 class ImochaInviteOperator(ImochaOperator):
-    """Invites a candidate to a test, with the settings of the test's default link.
+    """Invite a candidate to a test, with the settings of the test's default link.
 
     If the candidate was invited to the test before, iMocha answers with the same invitation: a pending, cancelled or
     expired one is pending again, a running or finished one stays as it is. So a second try makes no second invitation;
@@ -92,7 +92,7 @@ class ImochaInviteOperator(ImochaOperator):
 
 
 class ImochaReattemptOperator(ImochaOperator):
-    """Invites to a second attempt after a finished one.
+    """Invite a candidate to a second attempt after a finished one.
 
     .. code-block:: python
 
@@ -146,7 +146,7 @@ class ImochaReattemptOperator(ImochaOperator):
 
 
 class ImochaCancelOperator(ImochaOperator):
-    """Cancels a pending invitation.
+    """Cancel a pending invitation.
 
     .. code-block:: python
 
@@ -169,7 +169,7 @@ class ImochaCancelOperator(ImochaOperator):
 
 
 class ImochaGetReportOperator(ImochaOperator):
-    """Reads the report of an attempt.
+    """Read the report of an attempt.
 
     .. code-block:: python
 

@@ -88,7 +88,7 @@ class LeverOperator(BaseOperator):
 
 
 class LeverUpdateStageOperator(LeverOperator):
-    """Moves an opportunity to a stage.
+    """Move an opportunity to a stage.
 
     .. code-block:: python
 
@@ -131,7 +131,7 @@ class _LeverTagsOperator(LeverOperator):
 
 
 class LeverAddTagsOperator(_LeverTagsOperator):
-    """Adds tags to an opportunity; Lever creates those it does not know.
+    """Add tags to an opportunity; Lever creates those it does not know.
 
     .. code-block:: python
 
@@ -145,7 +145,7 @@ class LeverAddTagsOperator(_LeverTagsOperator):
 
 
 class LeverRemoveTagsOperator(_LeverTagsOperator):
-    """Removes tags from an opportunity; it is no error if it does not have them.
+    """Remove tags from an opportunity; it is no error if it does not have them.
 
     .. code-block:: python
 
@@ -159,7 +159,7 @@ class LeverRemoveTagsOperator(_LeverTagsOperator):
 
 
 class LeverCreateNoteOperator(LeverOperator):
-    """Writes a note on an opportunity. A second try looks first for a note of this run with the same text.
+    """Write a note on an opportunity. A second try looks first for a note of this run with the same text.
 
     .. code-block:: python
 
@@ -186,7 +186,7 @@ class LeverCreateNoteOperator(LeverOperator):
 
 
 class LeverCreateFormOperator(LeverOperator):
-    """Writes a profile form on an opportunity; a form can never be changed. A second try looks first for an equal one of this run.
+    """Write a profile form on an opportunity; a form can never be changed. A second try looks first for an equal one of this run.
 
     .. code-block:: python
 
@@ -234,7 +234,7 @@ class LeverCreateFormOperator(LeverOperator):
 
 
 class LeverUploadFileOperator(LeverOperator):
-    """Uploads a file to an opportunity, at most 30 MB (lever.md 8). A second try looks first for a file of this run with the same name.
+    """Upload a file to an opportunity, at most 30 MB (lever.md 8). A second try looks first for a file of this run with the same name.
 
     .. code-block:: python
 

@@ -16,7 +16,7 @@ def _candidates(operator: Any) -> list[str]:
 
 
 class TimelineLink(BaseOperatorLink):
-    """Opens the timeline of a task's candidate on the console; of several, the console's first page."""
+    """Open the timeline of a task's candidate on the console; of several, the console's first page."""
 
     name = "Timeline"
 
@@ -30,7 +30,7 @@ class TimelineLink(BaseOperatorLink):
 
 
 class LeverCandidateLink(BaseOperatorLink):
-    """Opens the candidate of a task in Lever; a task for several candidates has no link."""
+    """Open the candidate of a task in Lever; a task for several candidates has no link."""
 
     name = "Candidate in Lever"
 

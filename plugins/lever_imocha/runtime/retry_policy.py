@@ -11,7 +11,7 @@ from lever_imocha.errors import LeverImochaError, Retry
 
 
 class VendorRetryPolicy(RetryPolicy):
-    """Lets the error decide whether the task is tried again within this run, and when.
+    """Let the error decide whether the task is tried again within this run, and when.
 
     A bug, which is no error of ours, is tried again as the DAG says.
     """

@@ -1,1 +1,1 @@
-"""Sensors wait for something at a vendor, with or without a worker."""
+"""Airflow sensors: they wait for something at a vendor, with or without a worker."""

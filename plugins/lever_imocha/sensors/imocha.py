@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class ImochaAttemptSensor(PollSensor):
-    """Waits until at least one of the given attempts has ended, and returns those that have.
+    """Wait until at least one of the given attempts has ended, and return those that have.
 
     Ended is: the candidate has taken the test, so that there is a report. An invitation that was cancelled or has
     expired never ends; `timeout` bounds the wait.

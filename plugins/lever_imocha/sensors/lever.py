@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class LeverStageSensor(PollSensor):
-    """Waits until somebody is in a stage, and returns who.
+    """Wait until somebody is in a stage, and return who is there.
 
     .. code-block:: python
 

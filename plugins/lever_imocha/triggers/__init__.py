@@ -1,1 +1,1 @@
-"""Waiting without a worker."""
+"""Airflow triggers: they wait without a worker."""

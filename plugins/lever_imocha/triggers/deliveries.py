@@ -11,7 +11,7 @@ from asgiref.sync import sync_to_async
 
 
 class DeliveryTrigger(BaseEventTrigger):
-    """Raises an asset event while a vendor's deliveries wait. The event only starts a run: the ledger is the queue.
+    """Raise an asset event while a vendor's deliveries wait. The event only starts a run: the ledger is the queue.
 
     :param vendor: ``lever`` or ``imocha``.
     :param poll_interval: seconds between two reads of the ledger, in case a notification is missed.
@@ -24,7 +24,7 @@ class DeliveryTrigger(BaseEventTrigger):
         self.vendor, self.poll_interval, self.repeat_interval = vendor, poll_interval, repeat_interval
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Class path and keyword arguments."""
+        """Return the class path and the keyword arguments."""
         return (
             "lever_imocha.triggers.deliveries.DeliveryTrigger",
             {

@@ -19,7 +19,7 @@ task instance's state attribute is running")."""
 
 
 class EndedAttemptsTrigger(BaseTrigger):
-    """Polls iMocha for the whole account and fires when the ledger has something to write back.
+    """Poll iMocha for the whole account, and fire when the ledger has something to write back.
 
     :param lever_conn_id: connection of type ``lever``.
     :param imocha_conn_id: connection of type ``imocha``.
@@ -33,7 +33,7 @@ class EndedAttemptsTrigger(BaseTrigger):
         self.poll_interval, self.wait = poll_interval, wait
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Class path and keyword arguments."""
+        """Return the class path and the keyword arguments."""
         return (
             "lever_imocha.triggers.ended_attempts.EndedAttemptsTrigger",
             {

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class ImochaAttemptTrigger(PollTrigger):
-    """Fires with the ids of those invitations whose attempt has ended.
+    """Fire with the ids of those invitations whose attempt has ended.
 
     :param imocha_conn_id: connection of type ``imocha``.
     :param invitation_ids: the invitations to look at.

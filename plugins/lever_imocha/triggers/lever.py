@@ -9,7 +9,7 @@ from lever_imocha.triggers.polling import PollTrigger
 
 
 class LeverStageTrigger(PollTrigger):
-    """Fires with the ids of the opportunities that are in a stage.
+    """Fire with the ids of the opportunities that are in a stage.
 
     :param lever_conn_id: connection of type ``lever``.
     :param stage_id: of the stage.

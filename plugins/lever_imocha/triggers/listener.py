@@ -18,7 +18,7 @@ from lever_imocha.ledger.work_queue import channel
 
 
 class NotificationListener:
-    """Listens for deliveries of one vendor from the moment it is entered.
+    """Listen for deliveries of one vendor from the moment it is entered.
 
     It never fails: without a connection it returns when the time is over, and the caller polls.
     """

@@ -14,12 +14,24 @@ from lever_imocha.operators.assessment import (
     WaitForAttemptsSensor,
     WriteBackReportsOperator,
 )
+from lever_imocha.operators.comparison import CompareOperator
+from lever_imocha.operators.deactivation import ConfirmDeactivationOperator, DeactivateOperator
+from lever_imocha.operators.doctor import DoctorOperator
+from lever_imocha.operators.setup import CheckSetUpOperator, ChooseOperator, ConfirmOperator, SetUpOperator
 from lever_imocha.runtime.batch_run import run_batch
 
 NOTHING: Any = {}
 KINDS: list[type[BaseOperator]] = [
+    CheckSetUpOperator,
+    ChooseOperator,
     CollectStageEntriesOperator,
+    CompareOperator,
+    ConfirmDeactivationOperator,
+    ConfirmOperator,
+    DeactivateOperator,
+    DoctorOperator,
     InviteCandidatesOperator,
+    SetUpOperator,
     SyncTagsOperator,
     WaitForAttemptsSensor,
     WriteBackReportsOperator,

@@ -4,28 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow.providers.standard.operators.hitl import HITLOperator
-
 from lever_imocha.airflow_compat import AirflowSkipException
 from lever_imocha.operators.assessment import AssessmentOperator
 from lever_imocha.operators.doctor import paused_in
+from lever_imocha.operators.setup import AskOperator
 from lever_imocha.runtime.tracebacks import without_traceback
 
 DEACTIVATE, KEEP = "Deactivate", "Leave all on"
 
 
-class ConfirmDeactivationOperator(HITLOperator):
-    """Show what is going to be switched off and whose invitations are open, and wait until a person agrees.
+class ConfirmDeactivationOperator(AskOperator):
+    """Show what is going to be switched off and whose invitations are open, and wait until a person agrees."""
 
-    :param lever_conn_id: connection of type ``lever``.
-    :param imocha_conn_id: connection of type ``imocha``.
-    """
-
-    def __init__(
-        self, *, lever_conn_id: str = "lever_default", imocha_conn_id: str = "imocha_default", **kwargs: Any
-    ) -> None:
+    def __init__(self, **kwargs: Any) -> None:
         super().__init__(subject="Switch Lever and iMocha off", options=[DEACTIVATE, KEEP], **kwargs)
-        self.lever_conn_id, self.imocha_conn_id = lever_conn_id, imocha_conn_id
 
     @without_traceback
     def execute(self, context: Any) -> Any:

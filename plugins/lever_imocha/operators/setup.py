@@ -24,22 +24,32 @@ _SHOWN = "shown"
 """The key of the XCom with the ids of those whom the plan reaches that was shown."""
 
 
-class ChooseOperator(HITLOperator):
-    """Ask a person what is to be used of what is in the account; below the doctor's table.
-
-    What there is to choose from is read when the task runs. Airflow keeps a form as it was first shown, so that asking
-    anew takes another run of the DAG, see `LookAgainOperator`.
+class AskOperator(HITLOperator):
+    """Base of the operators that ask a person about something that they have read at both vendors.
 
     :param lever_conn_id: connection of type ``lever``.
     :param imocha_conn_id: connection of type ``imocha``.
     """
 
+    template_fields = (*HITLOperator.template_fields, *AssessmentOperator.template_fields)
+
     def __init__(
         self, *, lever_conn_id: str = "lever_default", imocha_conn_id: str = "imocha_default", **kwargs: Any
     ) -> None:
+        super().__init__(**kwargs)
+        self.lever_conn_id, self.imocha_conn_id = lever_conn_id, imocha_conn_id
+
+
+class ChooseOperator(AskOperator):
+    """Ask a person what is to be used of what is in the account; below the doctor's table.
+
+    What there is to choose from is read when the task runs. Airflow keeps a form as it was first shown, so that asking
+    anew takes another run of the DAG, see `LookAgainOperator`.
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
         buttons = [ACTIVATE, SAVE, AGAIN, STOP][:MOST_BUTTONS]
         super().__init__(subject="Set up Lever and iMocha", options=buttons, **kwargs)
-        self.lever_conn_id, self.imocha_conn_id = lever_conn_id, imocha_conn_id
 
     @without_traceback
     def execute(self, context: Any) -> Any:
@@ -101,7 +111,7 @@ def _answer_before(context: Any) -> dict[str, Any]:
     return dict((context["dag_run"].conf or {}).get("answer", {}))
 
 
-class ConfirmOperator(HITLOperator):
+class ConfirmOperator(AskOperator):
     """Show what the activation is going to do about everybody who is in the trigger stages, and wait until a person agrees.
 
     Nothing is shown when nothing is to be activated, or nobody is there. Then and after *Go on* the answer is passed on
@@ -110,19 +120,11 @@ class ConfirmOperator(HITLOperator):
     :param answer: what `ChooseOperator` returned.
     """
 
-    template_fields = (*HITLOperator.template_fields, "answer")
+    template_fields = (*AskOperator.template_fields, "answer")
 
-    def __init__(
-        self,
-        *,
-        answer: Any,
-        lever_conn_id: str = "lever_default",
-        imocha_conn_id: str = "imocha_default",
-        **kwargs: Any,
-    ) -> None:
+    def __init__(self, *, answer: Any, **kwargs: Any) -> None:
         super().__init__(subject="What happens to who is in the stage now", options=[GO_ON, BACK], **kwargs)
         self.answer = answer
-        self.lever_conn_id, self.imocha_conn_id = lever_conn_id, imocha_conn_id
 
     @without_traceback
     def execute(self, context: Any) -> Any:

@@ -401,7 +401,7 @@ def _validated(model: type[M], data: dict[str, Any], source: str) -> M:
 
 
 def settings_path() -> Path:
-    """Where the settings are: `LEVER_IMOCHA_SETTINGS`, or `lever_imocha.yaml` in the project's `include/`."""
+    """Return where the settings are: `LEVER_IMOCHA_SETTINGS`, or `lever_imocha.yaml` in the project's `include/`."""
     named = os.environ.get(SETTINGS_VARIABLE)
     if named:
         return Path(named)
@@ -451,19 +451,18 @@ def _read(path: Path) -> str:
 
 
 def schedule() -> str:
-    """Return the cron schedule for the DAG file; the default if the settings are wrong, which tasks then report."""
-    try:
-        return load_settings().poll.schedule
-    except SettingsError:
-        return PollSettings().schedule
+    """Return the cron schedule for the DAG file."""
+    return _poll().schedule
 
 
 def longest_run() -> timedelta:
-    """Return how long a run of `lever_imocha_write_back` may take: its wait, and one hour for the work.
+    """Return how long a run of `lever_imocha_write_back` may take: its wait, and one hour for the work."""
+    return _poll().wait + timedelta(hours=1)
 
-    Uses the default, like `schedule`, if the settings are wrong.
-    """
+
+def _poll() -> PollSettings:
+    """Return the section `poll` for a DAG file; the defaults if the settings are wrong, which tasks then report."""
     try:
-        return load_settings().poll.wait + timedelta(hours=1)
+        return load_settings().poll
     except SettingsError:
-        return PollSettings().wait + timedelta(hours=1)
+        return PollSettings()

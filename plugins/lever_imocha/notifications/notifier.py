@@ -23,9 +23,6 @@ class SettingsNotifier(BaseNotifier):
     of every run.
     """
 
-    def __init__(self, context: Any = None) -> None:
-        super().__init__(context)
-
     def notify(self, context: Any) -> None:
         """Send the alert, unless it was sent a moment ago. Never raises."""
         from lever_imocha.notifications.alerts import tell

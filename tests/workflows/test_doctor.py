@@ -130,7 +130,7 @@ def test_a_settings_file_that_was_changed_since_the_last_sweep_is_no_mistake(acc
     account.stack.settings = account.facts().settings()
     account.stack.run_invite()
     assert lines([one.line for one in account.examine()], "settings file: ") == [
-        "settings file: ok: the settings file can be used; 1 rules"
+        "settings file: ok: the settings file can be used; rules: 1"
     ]
     account.settings = "rules: [{delay: 60}]\n"
     account.given["settings_changed"] = lambda: datetime.now(UTC) + timedelta(seconds=1)
@@ -158,7 +158,11 @@ def test_a_list_that_a_vendor_fails_to_give_is_said(account: Account, vendor: st
 def test_one_mistake_gives_one_error(account: Account) -> None:
     nowhere = SettingsError(["connection lever_default: does not exist; make it"])
     account.given.update(lever=raising(nowhere), webhook_tokens=raising(nowhere))
-    assert [finding.check for finding in of_level(account.examine(), Level.ERROR)] == ["Lever key"]
+    (found,) = of_level(account.examine(), Level.ERROR)
+    assert (found.check, found.fix) == (
+        "Lever key",
+        "Airflow, Connections > lever_default: make it, or correct it (docs/setup.md)",
+    )
     account.given.clear()
     account.world.lever_key = "another"
     assert [finding.check for finding in of_level(account.examine(), Level.ERROR)] == ["Lever key"]

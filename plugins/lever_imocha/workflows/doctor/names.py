@@ -28,7 +28,7 @@ def check_settings(facts: Facts) -> Iterator[Finding]:
     except SettingsError as problem:
         yield from (error(line, "correct the settings file") for line in problem.problems)
         return
-    yield ok(f"the settings file can be used; {len(settings.rules)} rules")
+    yield ok(f"the settings file can be used; rules: {len(settings.rules)}")
     ledger = known_or_none(facts.ledger)
     last = (ledger.cache.get(SETTINGS) or {}) if ledger else {}
     if "read" in last:

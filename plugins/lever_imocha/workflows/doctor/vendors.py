@@ -13,6 +13,7 @@ from lever_imocha.errors import (
     LeverImochaError,
     NotFoundError,
     NotPermittedError,
+    SettingsError,
     UnexpectedAnswerError,
 )
 from lever_imocha.workflows.doctor.facts import Fact, Facts
@@ -36,6 +37,7 @@ def judged_key(vendor: str, problem: Exception | None, *, where: str, address: s
     :param address: of the vendor's API.
     """
     connection = f"connection {vendor.lower()}_default"
+    page = f"Airflow, Connections > {vendor.lower()}_default"
     if problem is None or isinstance(problem, NotPermittedError):
         return ok(f"{vendor} accepts the API key")
     if isinstance(problem, CredentialsError):
@@ -45,8 +47,10 @@ def judged_key(vendor: str, problem: Exception | None, *, where: str, address: s
     if isinstance(problem, NotFoundError | UnexpectedAnswerError):
         return error(
             f"what answers at the host of {connection} is not {vendor}'s API",
-            f"Airflow, Connections > {vendor.lower()}_default: correct the host; it is {address}",
+            f"{page}: correct the host; it is {address}",
         )
+    if isinstance(problem, SettingsError):
+        return error(problem.public_message, f"{page}: make it, or correct it (docs/setup.md)")
     if isinstance(problem, LeverImochaError):
         return error(problem.public_message, f"mend {connection}, or try again when {vendor} answers")
     raise problem

@@ -14,7 +14,7 @@ from lever_imocha.operators.imocha import (
     ImochaReattemptOperator,
 )
 
-from include.sandbox.world import World
+from include.sandbox.world import Fault, World
 
 NOBODY: Any = {}
 
@@ -56,6 +56,13 @@ def test_a_pending_invitation_is_cancelled_and_an_ended_one_is_not(world: World)
     assert world.invitations[first].state == "Cancelled"
     with pytest.raises(RequestRejectedError):
         ImochaCancelOperator(task_id="c", invitation_id=second).execute(NOBODY)
+
+
+def test_cancelling_whose_answer_is_lost_is_done(world: World) -> None:
+    first = invite()
+    world.faults.append(Fault(vendor="imocha", method="POST", path_contains="/cancel", mode="drop", apply=True))
+    assert ImochaCancelOperator(task_id="c", invitation_id=first).execute(NOBODY) is None
+    assert world.invitations[first].state == "Cancelled"
 
 
 def test_a_second_attempt_has_an_invitation_of_its_own(world: World) -> None:

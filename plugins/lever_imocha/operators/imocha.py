@@ -7,11 +7,13 @@ to do. Modules that only a running task needs are imported when it runs.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
+from lever_imocha.errors import OutcomeUnknownError, RequestRejectedError
 from lever_imocha.runtime.parameters import read, read_text, text_or_none
 from lever_imocha.runtime.tracebacks import without_traceback
 
@@ -163,8 +165,16 @@ class ImochaCancelOperator(ImochaOperator):
 
     @without_traceback
     def execute(self, context: Context) -> None:
-        """Send the call."""
-        self._client().cancel(read(int, self.invitation_id, name="invitation_id"))
+        """Send the call; once more if its answer is lost.
+
+        :raises RequestRejectedError: the invitation is not pending.
+        """
+        imocha, invitation_id = self._client(), read(int, self.invitation_id, name="invitation_id")
+        try:
+            imocha.cancel(invitation_id)
+        except OutcomeUnknownError:
+            with suppress(RequestRejectedError):  # cancelling twice is refused the second time (imocha.md 5.5)
+                imocha.cancel(invitation_id)
         self.log.info("invitation %s: cancelled", self.invitation_id)
 
 

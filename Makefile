@@ -1,4 +1,4 @@
-# make demo: the whole story against the sandbox.  make test: the quick checks.  make test-all: all of them.  Nothing needs root.
+# make demo: the whole workflow against the sandbox.  make test: the quick checks.  make test-all: all of them.  Nothing needs root.
 # Another supported Airflow: make test AIRFLOW=3.1 runs what touches Airflow, with a lock and an environment of its own.
 PYTHON ?= python3
 AIRFLOW ?= 3.3
@@ -76,7 +76,7 @@ lock: setup ## Pin requirements-dev.txt, for each Airflow, and requirements-cele
 	for version in $(OLDER_AIRFLOWS); do printf 'apache-airflow==%s.*\nsvcs<26\n' $$version | $(COMPILE) requirements-dev.txt - -o requirements-airflow-$$version.lock || exit 1; done
 
 .PHONY: demo demo-celery secrets up down env doctor
-demo: setup ## The story with real Airflow and the sandbox; KEEP=1 leaves it running
+demo: setup ## The whole workflow with real Airflow and the sandbox; KEEP=1 leaves it running
 	@$(VENV)/bin/python -m dev.demo $(if $(KEEP),--keep)
 
 CELERY := .venv-celery

@@ -135,7 +135,7 @@ def wait_for(ready: Callable[[], bool], what: str, seconds: float = 90) -> None:
 
 
 def candidates() -> dict[str, Candidate]:
-    """Return the candidates of the story with their expected results."""
+    """Return the candidates of the scenario with their expected results."""
 
     def mail(name: str) -> list[str]:
         return [f"{name}@example.com"]
@@ -245,7 +245,7 @@ def run(*, keep: bool) -> bool:
     environment = prepare(prefix=PREFIX, port=port)
     sandbox = f"http://127.0.0.1:{sandbox_port}"
     airflow = environment["AIRFLOW__API__BASE_URL"]
-    # No scheduled run takes the story away from the runs that it shows.
+    # No scheduled run does first what the runs of the scenario are to show.
     (RUN / "demo.yaml").write_text(settings_text("0 0 1 1 *", airflow))
     environment["LEVER_IMOCHA_SETTINGS"] = str(RUN / "demo.yaml")
     environment |= connections(sandbox, lever={"webhook_tokens": TOKEN}, imocha={"callback_secret": SECRET})

@@ -216,6 +216,16 @@ def test_what_a_person_must_mend_is_told_at_once(world: World) -> None:
         stage_sensor().execute_complete(NOTHING, event)
 
 
+def test_a_vendors_words_are_not_kept_in_airflows_database(world: World) -> None:
+    trigger = rebuilt(deferred(stage_sensor(deferrable=True)).trigger)
+    world.faults.append(
+        Fault(vendor="lever", method="GET", path_contains="/opportunities", status=403, message="Ann may not")
+    )
+    event = asyncio.run(fired(trigger))
+    assert "Lever answered 403 to list_opportunities" in event["error"]
+    assert "Ann" not in event["error"]
+
+
 @pytest.mark.parametrize("event", [None, {}, {"found": []}, {"status": "success"}])
 def test_an_event_of_another_shape_is_no_success(event: Any) -> None:
     with pytest.raises(WaitFailedError):

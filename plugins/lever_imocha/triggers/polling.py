@@ -46,10 +46,11 @@ class PollTrigger(BaseTrigger):
             try:
                 found = await sync_to_async(self.look, thread_sensitive=False)()
             except LeverImochaError as error:
-                if error.retry is not Retry.SOON:
-                    yield TriggerEvent({"error": str(error)})
-                    return
                 self.log.warning("%s", error)
+                if error.retry is not Retry.SOON:
+                    # What the event says is kept in Airflow's database and goes into an alert.
+                    yield TriggerEvent({"error": error.public_message})
+                    return
                 await asyncio.sleep(error.retry_after or 0)
             else:
                 if found:

@@ -2,10 +2,11 @@
 ### Write reports back when attempts end
 
 Waits, without occupying a worker, until an attempt has ended at iMocha. Then writes the report to Lever: profile form,
-PDF file, tags, and last the stage. A report that is not final is read again later.
+PDF file, tags, and last the stage. A report that is not final is read again later. Without `wait`, a run looks once and
+ends.
 
-**When it fails:** the last line of the failed row's log says what to do. Clear the row: finished steps are not
-repeated. Without `wait`, a run checks once and ends.
+**When it fails:** the last line of the failed row's log says what to do. Then clear that row, or wait: the next run tries
+again. Steps that are done are not done again.
 """
 
 from __future__ import annotations

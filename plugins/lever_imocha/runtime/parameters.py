@@ -22,7 +22,7 @@ def read(kind: type[T], value: object, *, name: str) -> T:
 
     With and without `render_template_as_native_obj`: a value that is no text is taken as it is.
 
-    :param kind: int, float, bool or an enumeration.
+    :param kind: int, bool or an enumeration.
     :param name: of the parameter, for the error's text.
     :raises SettingsError: it is something else, or empty.
     """
@@ -38,7 +38,7 @@ def _wanted(kind: type) -> str:
     return _KINDS[kind]
 
 
-_KINDS: dict[type, str] = {int: "a whole number", bool: "true or false", float: "a number"}
+_KINDS: dict[type, str] = {int: "a whole number", bool: "true or false"}
 
 
 def read_text(value: object, *, name: str) -> str:
@@ -46,8 +46,8 @@ def read_text(value: object, *, name: str) -> str:
 
     :raises SettingsError: it is empty.
     """
-    text = "" if value is None else str(value).strip()
-    if text in ("", "None"):
+    text = text_or_none(value)
+    if text is None:
         raise SettingsError([f"{name}: is empty; give a text, or a template that renders one"])
     return text
 

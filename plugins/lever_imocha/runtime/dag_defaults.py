@@ -1,4 +1,4 @@
-"""What the tasks of all DAGs have in common. Cheap to import: every DAG file does."""
+"""What the tasks of the DAGs have in common, but for those that tell by themselves what is wrong with the set-up."""
 
 from __future__ import annotations
 

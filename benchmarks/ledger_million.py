@@ -618,7 +618,7 @@ class Cases:
             "Overview.attention", "all reasons",
             lambda _turn, _: overview.attention(overdue_before=rows.now - minutes, each=10),
         )  # fmt: skip
-        yield Case("Overview.standings", "all", lambda _turn, _: overview.standings(limit=1000))
+        yield Case("Overview.standings", "all", lambda _turn, _: overview.standings())
         yield Case("Overview.timeline", "one", lambda turn, _: overview.timeline(self._key(rows.written, turn)))
         yield Case("Overview.of_run", "one", lambda turn, _: overview.of_run(f"lever_imocha_invite/{turn}"))
         yield Case("Evidence.of", "one", lambda turn, _: self.ledger.evidence.of(self._key(rows.written, turn)))

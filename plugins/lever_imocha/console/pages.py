@@ -63,9 +63,9 @@ def attention(ledger: Ledger, say: Words, *, kind: Problem | None, why: str, ski
     ordered = sorted(groups.values(), key=lambda group: (_ORDER.index(group[0].kind), group[0].since))
     running = [bulk for bulk_id in ledger.requests.running() if (bulk := ledger.requests.bulk(bulk_id))]
     activation = ledger.entries.of_activation() if any(why == Reason.LIMIT for _, why in groups) else None
-    standings = {} if kind else ledger.overview.standings(limit=AT_ONCE)
+    standings = {} if kind else ledger.overview.standings()
     return {
-        "standings": standings, "standings_of": AT_ONCE if sum(standings.values()) >= AT_ONCE else None,
+        "standings": standings, "standings_of": AT_MOST if sum(standings.values()) >= AT_MOST else None,
         "groups": [_group(group, say, skip) for group in ordered], "one": kind is not None, "skip": skip,
         "activation": None if activation is None else {"says": str(activation), **asdict(activation)},
         "running": [_progress(bulk, say) for bulk in running],

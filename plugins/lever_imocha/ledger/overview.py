@@ -24,7 +24,7 @@ from lever_imocha.ledger.work_queue import DROPPED
 
 PAGE = 50
 AT_MOST = 5_000
-"""So many of the latest arrivals are counted in the flow: the page stays fast, and says so."""
+"""So many of the latest arrivals are counted: the page stays fast, and says so."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -567,9 +567,9 @@ class Overview(LedgerPart):
         rows = self._database.rows(query.bindparams(**given, limit=limit))
         return [_person(row._mapping) for row in rows]
 
-    def standings(self, *, limit: int) -> dict[Standing, int]:
-        """Count who is not done, by standing; of more than a limit, the latest arrivals."""
-        rows = {row.standing: row.people for row in self._database.rows(text(_STANDINGS).bindparams(limit=limit))}
+    def standings(self) -> dict[Standing, int]:
+        """Count who is not done, by standing; of more than `AT_MOST`, the latest arrivals."""
+        rows = {row.standing: row.people for row in self._database.rows(text(_STANDINGS).bindparams(limit=AT_MOST))}
         return {standing: rows.get(standing, 0) for standing in Standing if standing is not Standing.DONE}
 
     def attention(

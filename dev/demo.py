@@ -19,7 +19,7 @@ from dev.environment import RUN, login, prepare
 
 PYTHON, SQL = "iMocha: Python Developer [101]", "iMocha: SQL Basics [102]"
 PREFIX, TOKEN, SECRET = "demo_", "the-demo-signature-token", "the-demo-callback-secret"
-WRITTEN_BACK = "1 invitation, 1 e-mails, complete, 1 forms, 1 files, Assessment Complete"
+WRITTEN_BACK = "invitations 1, e-mails 1, complete, forms 1, files 1, Assessment Complete"
 SETTINGS = """\
 perform_as: people-ops@example.com
 activation: {existing: invite}
@@ -113,10 +113,10 @@ class Scenario:
         """Read a candidate's result from both vendors and compare it with the expected one."""
         seen = self.admin("GET", f"opportunities/{candidate.id}")
         own = self.invitations(candidate)
-        parts = [f"{len(own)} invitation{'s' if len(own) != 1 else ''}", f"{self.mails(candidate)} e-mails"]
+        parts = [f"invitations {len(own)}", f"e-mails {self.mails(candidate)}"]
         parts += [item["state"].lower() for item in own]
         parts += [f"proctoring {item['proctoring']}" for item in own if item["proctoring"] != "disabled"]
-        parts += [f"{len(seen['forms'])} forms, {len(seen['files'])} files", seen["stageText"]]
+        parts += [f"forms {len(seen['forms'])}, files {len(seen['files'])}", seen["stageText"]]
         candidate.happened = ", ".join(parts)
         candidate.ok = candidate.happened == candidate.expected
 
@@ -140,12 +140,12 @@ def candidates() -> dict[str, Candidate]:
     def mail(name: str) -> list[str]:
         return [f"{name}@example.com"]
 
-    untouched = "0 invitations, 0 e-mails, 0 forms, 0 files, Assessment"
+    untouched = "invitations 0, e-mails 0, forms 0, files 0, Assessment"
     return {
         "done": Candidate("Dana Done", WRITTEN_BACK, [PYTHON], mail("dana")),
-        "again": Candidate("Alex Again", "1 invitation, 2 e-mails, pending, proctoring video, 0 forms, 0 files, Assessment", [PYTHON], mail("alex")),
-        "busy": Candidate("Bo Busy", "1 invitation, 1 e-mails, in progress, 0 forms, 0 files, Assessment", [PYTHON], mail("bo")),
-        "both": Candidate("Toni Two", "2 invitations, 2 e-mails, complete, complete, 2 forms, 2 files, Assessment Complete", [PYTHON, SQL], mail("toni")),
+        "again": Candidate("Alex Again", "invitations 1, e-mails 2, pending, proctoring video, forms 0, files 0, Assessment", [PYTHON], mail("alex")),
+        "busy": Candidate("Bo Busy", "invitations 1, e-mails 1, in progress, forms 0, files 0, Assessment", [PYTHON], mail("bo")),
+        "both": Candidate("Toni Two", "invitations 2, e-mails 2, complete, complete, forms 2, files 2, Assessment Complete", [PYTHON, SQL], mail("toni")),
         "untagged": Candidate("Nat Notag", untouched, [], mail("nat")),
         "unmailed": Candidate("Mo Nomail", untouched, [PYTHON], []),
         "unknown": Candidate("Uma Unknown", untouched, ["iMocha: Gone [999]"], mail("uma")),

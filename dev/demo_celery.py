@@ -43,7 +43,7 @@ from dev.environment import BIN, ROOT, RUN, run_once
 ONE_SHOT = ("databases", "init", "ledger")
 SERVICES = ("receivers", "api-server", "scheduler", "dag-processor", "triggerer")
 WORKERS = ("worker-1", "worker-2")
-REPEATED = WRITTEN_BACK.replace("1 e-mails", "2 e-mails")
+REPEATED = WRITTEN_BACK.replace("e-mails 1", "e-mails 2")
 """Whose invitation was asked for, but not yet recorded, when the worker was killed: the same one is asked for again."""
 HOME = services.CONTAINERS
 GRACE = 300  # seconds; `stop_grace_period` of the workers

@@ -1,13 +1,12 @@
 """
 ### Invite candidates who entered the assessment stage
 
-Reads Lever's opportunities in the trigger stage. For each one whose tag or rule names a test, it invites the candidate
-or refreshes a pending invitation. The grid has one row per candidate; above 32 candidates, several share a row. The row
-`settings` is there when a name in the settings is wrong: it fails and says what to correct, while the other rows go on.
-With `full`, the run reads all candidates in the stage, not only those who entered it since the last run.
+Reads Lever's opportunities in the trigger stage, with `full` all of them, not only those who came since the last run. For each
+one whose tag or rule names a test, it invites the candidate or refreshes a pending invitation. The grid has one row per
+candidate; above 32 candidates, several share a row. The row `settings` is there when a name in the settings is wrong: it fails
+and says what to correct, while the other rows go on.
 
-**When it fails:** the last line of the failed row's log says what to do. Then clear that row, or wait: the next run tries
-again. Steps that are done are not done again.
+**When it fails:** the last line of the failed row's log says what to do. Then clear that row, or wait for the next run.
 
 **What would be done:** a run with `dry_run` sends and records nothing. The log of its first task lists each plan (invite,
 hold, ignore, and why) with the candidates that it is about.

@@ -1,7 +1,7 @@
 FROM apache/airflow:3.3.2-python3.11
 
 # Against the image's own constraints, so that its core libraries stay as they were tested together.
-COPY requirements.txt /requirements.txt
+COPY --chown=airflow:0 requirements.txt /requirements.txt
 RUN pip install --no-cache-dir "apache-airflow==${AIRFLOW_VERSION}" -r /requirements.txt \
     --constraint "${HOME}/constraints.txt"
 

@@ -54,6 +54,12 @@ def test_what_stays_is_restarted_and_what_runs_once_is_waited_for() -> None:
         assert name in ONE_SHOT or "healthcheck" in SERVICES[name]
 
 
+def test_one_service_makes_the_image_that_the_others_run() -> None:
+    own = [name for name, service in SERVICES.items() if service["image"] == "lever-imocha"]
+    assert {*AIRFLOW, "init", "ledger", "receivers"} == set(own)
+    assert [name for name in SERVICES if "build" in SERVICES[name]] == ["init"]
+
+
 def test_each_service_has_a_health_check_but_the_proxy() -> None:
     shape = compose.Compose(values(), {})
     assert {name for name in STAY if not shape.service(name).health} == {"proxy"}
@@ -199,6 +205,12 @@ def test_the_package_depends_on_what_requirements_txt_names() -> None:
     lines = (line.partition("#")[0].strip() for line in (ROOT / "requirements.txt").read_text().splitlines())
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert project["dependencies"] == [line for line in lines if line]
+
+
+def test_the_images_user_can_read_what_it_gets_whatever_the_umask_was_of_the_checkout() -> None:
+    copies = re.findall(r"^COPY .*$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    assert copies
+    assert all(line.startswith("COPY --chown=airflow:0 ") for line in copies)
 
 
 def test_the_image_gets_every_file_that_the_package_is_built_from() -> None:

@@ -190,6 +190,20 @@ def test_an_outage_does_not_end_the_wait_in_the_triggerer(world: World) -> None:
     assert world.faults == []
 
 
+def test_the_triggerer_does_not_look_before_the_vendor_wants_it(world: World) -> None:
+    world.add_opportunity(stage="Offer")
+    asked_to_wait(world, 3600)
+    trigger = rebuilt(deferred(stage_sensor(deferrable=True)).trigger)
+    looks = len(world.calls)
+
+    async def story() -> None:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(fired(trigger), 0.5)
+
+    asyncio.run(story())
+    assert len(world.calls) == looks
+
+
 @pytest.mark.parametrize(("asked", "timeout", "waited"), [(600, 7200, 600), (3600, 7200, 3600), (3600, 300, 300)])
 def test_a_worker_does_not_look_again_before_the_vendor_wants_it_and_the_time_is_out(
     world: World, asked: float, timeout: float, waited: float

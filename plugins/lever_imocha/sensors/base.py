@@ -80,6 +80,7 @@ class PollSensor(BaseSensorOperator):
         with self._never_failing():
             found = self._look()
         if not found:
+            self._trigger.asked_to_wait = self._asked_to_wait
             self.defer(
                 trigger=self._trigger, method_name="execute_complete", timeout=timedelta(seconds=float(self.timeout))
             )

@@ -17,16 +17,19 @@ class ImochaAttemptTrigger(PollTrigger):
     :param imocha_conn_id: connection of type ``imocha``.
     :param invitation_ids: the invitations to look at.
     :param poll_interval: seconds between two looks.
+    :param asked_to_wait: seconds that the vendor asked the task to wait when it looked.
     """
 
-    def __init__(self, *, imocha_conn_id: str, invitation_ids: list[int], poll_interval: float) -> None:
+    def __init__(
+        self, *, imocha_conn_id: str, invitation_ids: list[int], poll_interval: float, asked_to_wait: float = 0.0
+    ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.imocha_conn_id, self.invitation_ids = imocha_conn_id, invitation_ids
-        self.poll_interval = poll_interval
+        self.poll_interval, self.asked_to_wait = poll_interval, asked_to_wait
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """The keyword arguments that make this trigger again, without `poll_interval`."""
+        """The keyword arguments that make this trigger again, without those of every `PollTrigger`."""
         return {"imocha_conn_id": self.imocha_conn_id, "invitation_ids": self.invitation_ids}
 
     def look(self) -> list[int]:

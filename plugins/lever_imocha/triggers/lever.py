@@ -16,18 +16,26 @@ class LeverStageTrigger(PollTrigger):
     :param posting_id: only those who applied to this posting.
     :param since: only those who entered the stage at or after this time, ISO 8601 with a time zone.
     :param poll_interval: seconds between two looks.
+    :param asked_to_wait: seconds that the vendor asked the task to wait when it looked.
     """
 
     def __init__(
-        self, *, lever_conn_id: str, stage_id: str, posting_id: str | None, since: str | None, poll_interval: float
+        self,
+        *,
+        lever_conn_id: str,
+        stage_id: str,
+        posting_id: str | None,
+        since: str | None,
+        poll_interval: float,
+        asked_to_wait: float = 0.0,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.lever_conn_id, self.stage_id, self.posting_id = lever_conn_id, stage_id, posting_id
-        self.since, self.poll_interval = since, poll_interval
+        self.since, self.poll_interval, self.asked_to_wait = since, poll_interval, asked_to_wait
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """The keyword arguments that make this trigger again, without `poll_interval`."""
+        """The keyword arguments that make this trigger again, without those of every `PollTrigger`."""
         return {
             "lever_conn_id": self.lever_conn_id,
             "stage_id": self.stage_id,

@@ -18,9 +18,11 @@ class PollTrigger(BaseTrigger):
     """Base: fires when `look` finds something. A task that waits has just looked by itself.
 
     :param poll_interval: seconds between two looks.
+    :param asked_to_wait: seconds that the vendor asked the task to wait when it looked.
     """
 
     poll_interval: float
+    asked_to_wait: float = 0.0
 
     @abstractmethod
     def look(self) -> list[Any]:
@@ -29,19 +31,22 @@ class PollTrigger(BaseTrigger):
     @property
     @abstractmethod
     def parameters(self) -> dict[str, Any]:
-        """The keyword arguments that make this trigger again, without `poll_interval`."""
+        """The keyword arguments that make this trigger again, without those of every `PollTrigger`."""
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return the class path and the keyword arguments."""
         kind = type(self)
-        return f"{kind.__module__}.{kind.__qualname__}", self.parameters | {"poll_interval": self.poll_interval}
+        return f"{kind.__module__}.{kind.__qualname__}", self.parameters | {
+            "poll_interval": self.poll_interval,
+            "asked_to_wait": self.asked_to_wait,
+        }
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Fire once: ``{"found": [ids]}``, or ``{"error": message}`` for what a person must mend.
 
         What passes by itself, such as an outage of the vendor, is logged and waited out.
         """
-        await asyncio.sleep(min(SETTLING, self.poll_interval))
+        await asyncio.sleep(max(min(SETTLING, self.poll_interval), self.asked_to_wait))
         while True:
             try:
                 found = await sync_to_async(self.look, thread_sensitive=False)()

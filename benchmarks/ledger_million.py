@@ -545,6 +545,7 @@ class Cases:
             lambda turn, _: ledger.deliveries.replay(turn + 1, self._key(rows.written, turn)),
         )  # fmt: skip
         yield Case("Watermarks.first", "one", lambda _turn, _: ledger.watermarks.first("activated"))
+        yield Case("Watermarks.beginning", "now", lambda _turn, _: ledger.watermarks.beginning())
         yield Case("Entries.hold_for_now", "one", lambda turn, _: ledger.entries.hold_for_now(turn + 1, Reason.LIMIT))
         yield Case("Entries.of_activation", "none waits", lambda _turn, _: ledger.entries.of_activation())
         yield Case("Entries.held", "by limits", lambda _turn, _: ledger.entries.held([Reason.LIMIT]))

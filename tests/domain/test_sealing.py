@@ -37,6 +37,14 @@ def test_the_private_key_opens_it_up_to_the_length_that_the_key_takes(bits: int,
         (in_base64(ec.generate_private_key(ec.SECP256R1())), "RSA key"),
         (in_base64(ed25519.Ed25519PrivateKey.generate()), "RSA key"),
     ],
+    ids=[
+        "empty",
+        "no base64",
+        "no key",
+        "too short",
+        "elliptic curve",
+        "Edwards curve",
+    ],  # keys are random, names may not be
 )
 def test_what_seals_nothing_is_no_key(key: str, why: str) -> None:
     with pytest.raises(ValueError, match=why):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
 from pkgutil import resolve_name
 from typing import Any
 
@@ -47,23 +46,18 @@ def _somebody_listens(url: str) -> bool:
 
 
 @pytest.mark.parametrize("vendor", ["lever", "imocha"])
-def test_a_delivery_rings_within_a_second_although_the_poll_is_slow(
-    ledger: Ledger, ledger_url: str, vendor: str
-) -> None:
+def test_a_delivery_rings_at_once_although_the_poll_is_slow(ledger: Ledger, ledger_url: str, vendor: str) -> None:
     invited(ledger)
 
-    async def story() -> tuple[dict[str, str], float]:
-        rung = asyncio.create_task(_first(DeliveryTrigger(vendor=vendor, poll_interval=30)))
+    async def story() -> dict[str, str]:
+        rung = asyncio.create_task(_first(DeliveryTrigger(vendor=vendor, poll_interval=600)))
         async with asyncio.timeout(20):
             while not await asyncio.to_thread(_somebody_listens, ledger_url):
                 pass
-        started = time.monotonic()
         await asyncio.to_thread(ledger.deliveries.record, told(vendor))
-        return await asyncio.wait_for(rung, 20), time.monotonic() - started
+        return await asyncio.wait_for(rung, 20)
 
-    payload, seconds = asyncio.run(story())
-    assert payload == {"vendor": vendor}
-    assert seconds < 5
+    assert asyncio.run(story()) == {"vendor": vendor}
 
 
 def test_what_a_person_has_asked_for_rings_too(ledger: Ledger) -> None:

@@ -70,7 +70,7 @@ def test_waiting_counts_as_no_failure(limited: Stack, later: Callable[[timedelta
     for _ in range(4):
         limited.candidate(PYTHON)
     limited.run_invite()
-    for _ in range(20):
+    for _ in range(3):
         assert limited.run_invite(force=True) == [WAITS]
     (item,) = limited.ledger.queue.listed()
     assert (item.tries, item.parked_at) == (0, None)

@@ -148,6 +148,11 @@ _LATEST = """
     )
 """
 
+_STANDING = f"""CASE
+        WHEN work.parked OR (e.decision = 'hold' AND e.reason NOT IN ({_NOBODY_NEEDED})) THEN '{Standing.NEEDS_YOU}'
+        WHEN work.queued OR e.decided_at IS NULL THEN '{Standing.WORKING}'
+        WHEN test.open THEN '{Standing.WAITING}'
+        ELSE '{Standing.DONE}' END"""
 _PEOPLE = f"""
 SELECT e.opportunity_id, o.name, e.id AS entry_id, e.stage_id, e.entered_at, standing.*, e.decision, e.reason, e.detail,
        e.eligibility AS facts, e.decided_at, work.*, coalesce(test.tests, '[]') AS tests
@@ -166,20 +171,14 @@ CROSS JOIN LATERAL (
     FROM lever_imocha.assessments a LEFT JOIN lever_imocha.invitations i ON i.id = a.invitation_id
     WHERE a.opportunity_id = e.opportunity_id
 ) test
-CROSS JOIN LATERAL (
-    SELECT CASE
-        WHEN work.parked OR (e.decision = 'hold' AND e.reason NOT IN ({_NOBODY_NEEDED})) THEN '{Standing.NEEDS_YOU}'
-        WHEN work.queued OR e.decided_at IS NULL THEN '{Standing.WORKING}'
-        WHEN test.open THEN '{Standing.WAITING}'
-        ELSE '{Standing.DONE}' END AS standing
-) standing
+CROSS JOIN LATERAL (SELECT {_STANDING} AS standing) standing
 WHERE {{where}}
 ORDER BY e.entered_at DESC, e.id DESC LIMIT :limit
 """  # noqa: S608 - constants
 _ALL = "lever_imocha.stage_entries"
 _LATEST_OF = """(
     SELECT latest.* FROM (SELECT DISTINCT opportunity_id FROM ({among}) each) few CROSS JOIN LATERAL (
-        SELECT * FROM lever_imocha.stage_entries WHERE opportunity_id = few.opportunity_id
+        SELECT {columns} FROM lever_imocha.stage_entries WHERE opportunity_id = few.opportunity_id
         ORDER BY entered_at DESC, id DESC LIMIT 1
     ) latest
     ORDER BY latest.entered_at DESC, latest.id DESC OFFSET 0
@@ -212,14 +211,21 @@ _AMONG = {
     Standing.WAITING: _INVITED,
 }
 """Where the few are looked for, so that not everybody's standing is found out."""
+_JUDGED = "opportunity_id, id, entered_at, decision, reason, decided_at"
 _STANDINGS = f"""
-SELECT standing, count(*) AS people
-FROM ({_PEOPLE.format(entries=_LATEST_OF.format(among=" UNION ".join(_AMONG.values())), where="true")}) each
-GROUP BY standing
+SELECT {_STANDING} AS standing, count(*) AS people
+FROM (SELECT * FROM {_LATEST_OF.format(among=" UNION ".join(_AMONG.values()), columns=_JUDGED)} latest LIMIT :limit) e
+LEFT JOIN (
+    SELECT opportunity_id, true AS queued, bool_or(parked_at IS NOT NULL) AS parked
+    FROM lever_imocha.work_items WHERE error IS DISTINCT FROM '{DROPPED}' GROUP BY opportunity_id
+) work ON work.opportunity_id = e.opportunity_id
+LEFT JOIN (SELECT DISTINCT opportunity_id, true AS open FROM ({_INVITED}) invited) test ON test.opportunity_id = e.opportunity_id
+GROUP BY 1
 """  # noqa: S608 - constants
-_MAY_BE_DONE = f"""
-    e.decided_at IS NOT NULL AND (e.decision IS DISTINCT FROM 'hold' OR e.reason IN ({_NOBODY_NEEDED}))
-    AND NOT EXISTS (
+_MAY_BE_DONE = f"e.decided_at IS NOT NULL AND (e.decision IS DISTINCT FROM 'hold' OR e.reason IN ({_NOBODY_NEEDED}))"
+"""Leaves out at once, of the latest, most of those who are not done."""
+_HAS_NOTHING_OPEN = f"""
+    NOT EXISTS (
         SELECT 1 FROM lever_imocha.work_items w
         WHERE w.opportunity_id = e.opportunity_id AND w.error IS DISTINCT FROM '{DROPPED}' OFFSET 0
     )
@@ -228,7 +234,7 @@ _MAY_BE_DONE = f"""
         WHERE a.opportunity_id = e.opportunity_id AND i.status IN ({_OPEN}) OFFSET 0
     )
 """  # noqa: S608 - constants
-"""Leaves out at once, of the latest, those who are not done; with OFFSET, each is looked up before all else is."""
+"""Leaves out the others, too; with OFFSET, each is looked up before all else is."""
 
 _ATTENTION = f"""
 WITH found AS (
@@ -555,10 +561,12 @@ class Overview(LedgerPart):
         """Return people by their latest arrival, the newest first."""
         given = {name: value for name, value in vars(wanted).items() if value is not None}
         among = _AMONG.get(wanted.standing) if wanted.standing else None
-        entries = _LATEST_OF.format(among=among) if among else _ALL
+        entries = _LATEST_OF.format(among=among, columns="*") if among else _ALL
         conditions = [*(_CONDITIONS[name] for name in given), "true" if among else _LATEST]
         if wanted.standing is Standing.DONE:
             conditions.append(_MAY_BE_DONE)
+            if len(given) == 1:  # with a period as well, PostgreSQL would look at all of it before it shows the latest
+                conditions.append(_HAS_NOTHING_OPEN)
         if wanted.after is not None:
             given["after_at"], given["after_id"] = given.pop("after")
         if wanted.name is not None:

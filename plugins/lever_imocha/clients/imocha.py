@@ -48,7 +48,6 @@ QUOTA_PAUSE = 900
 """Seconds to wait when a quota is spent and iMocha does not say for how long."""
 MAX_PDF_BYTES = 30 * 1024 * 1024
 """Lever takes no larger file (lever.md 8)."""
-CALLBACKS_AT_ONCE = 100
 _SMALLEST_WINDOW = timedelta(hours=1)
 
 
@@ -516,27 +515,6 @@ class ImochaClient:
             return self._client.send(call)
 
         return ListedReports(self._client, read_page)
-
-    def process_callbacks(self, invitation_ids: Sequence[int]) -> None:
-        """Let iMocha send callbacks again, 100 per call; ids that it names as unknown are left out (imocha.md 6.3)."""
-        for start in range(0, len(invitation_ids), CALLBACKS_AT_ONCE):
-            batch = list(invitation_ids[start : start + CALLBACKS_AT_ONCE])
-            while batch:
-                try:
-                    self._post(
-                        "process_callbacks",
-                        "/callbacks/process",
-                        {"testinvitationIds": batch},
-                        _inner,
-                        answer_needed=False,
-                    )
-                    break
-                except RequestRejectedError as error:
-                    refused = re.findall(r"\d+", error.detail)
-                    rest = [number for number in batch if str(number) not in refused]
-                    if len(rest) == len(batch):
-                        raise
-                    batch = rest
 
     # The account (imocha.md 8)
 

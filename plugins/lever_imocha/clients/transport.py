@@ -33,8 +33,8 @@ from lever_imocha.errors import (
     RequestRejectedError,
     UnexpectedAnswerError,
     VendorDownError,
-    redact,
 )
+from lever_imocha.redaction import redact
 
 log = logging.getLogger(__name__)
 

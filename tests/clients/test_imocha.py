@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from lever_imocha.clients.imocha import PAGE_SIZE, ImochaClient
+from lever_imocha.clients.imocha import ImochaClient
+from lever_imocha.clients.imocha_answers import PAGE_SIZE
 from lever_imocha.clients.transport import MAX_PAGES
 from lever_imocha.domain.imocha import AttemptStatus, InviteSettings, Report, settings_of
 from lever_imocha.errors import (

@@ -580,15 +580,25 @@ class Cases:
         )  # fmt: skip
         yield Case("RestoreDetection.mark", "", lambda _turn, _: ledger.restore.mark())
         yield Case("RestoreDetection.is_recent", "", lambda _turn, _: ledger.restore.is_recent())
-        yield Case("Names.erase", "one", lambda turn, _: ledger.names.erase(self._key(rows.written, turn)))
+        yield Case(
+            "Opportunities.erase_name",
+            "one",
+            lambda turn, _: ledger.opportunities.erase_name(self._key(rows.written, turn)),
+        )
         deleted = [rows.key(number) for number in rows.expired[:1000]]
         yield Case(
-            "Names.record_missing", "one", lambda turn, _: ledger.names.record_missing(self._key(rows.written, turn))
+            "Opportunities.record_missing",
+            "one",
+            lambda turn, _: ledger.opportunities.record_missing(self._key(rows.written, turn)),
         )
         yield Case(
-            "Names.record_found", "one", lambda turn, _: ledger.names.record_found(self._key(rows.written, turn))
+            "Opportunities.record_found",
+            "one",
+            lambda turn, _: ledger.opportunities.record_found(self._key(rows.written, turn)),
         )
-        yield Case("Names.stored_of", "1,000 deleted ones", lambda _turn, _: ledger.names.stored_of(deleted))
+        yield Case(
+            "Opportunities.stored_of", "1,000 deleted ones", lambda _turn, _: ledger.opportunities.stored_of(deleted)
+        )
 
     def _console(self) -> Iterator[Case]:
         overview, requests, rows = self.ledger.overview, self.ledger.requests, self._rows

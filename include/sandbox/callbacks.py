@@ -17,14 +17,13 @@ def has_report(invitation: Invitation) -> bool:
     return invitation.state in ENDED and invitation.report_ready
 
 
-def call_back(world: World, invitation: Invitation, base: str) -> bool:
-    """Post to the invitation's callback URL (imocha.md 6.1).
+def call_back(world: World, invitation: Invitation, base: str) -> None:
+    """Post to the invitation's callback URL (imocha.md 6.1), if it has one and the attempt has started or has a report.
 
     :param base: URL of the sandbox's iMocha API, for the report's link.
-    :return: False if nothing was sent: no URL, or an attempt that has not started or has no report.
     """
     if not invitation.callback_url or not (invitation.state == "In Progress" or has_report(invitation)):
-        return False
+        return
     delivery = Delivery(
         vendor="imocha",
         event=invitation.state,
@@ -34,7 +33,6 @@ def call_back(world: World, invitation: Invitation, base: str) -> bool:
         late_seconds=world.switches["late_seconds"],
     )
     world.outbox.put(delivery, world.switches["callback_delivery"])
-    return True
 
 
 def _body(world: World, invitation: Invitation, base: str) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from include.sandbox.callbacks import ENDED, call_back, has_report
+from include.sandbox.callbacks import ENDED, has_report
 from include.sandbox.errors import RefusedError, add_refusals
 from include.sandbox.gate import Gate, too_many
 from include.sandbox.pdf import report_pdf
@@ -391,21 +391,6 @@ def _result_routes(app: FastAPI, world: World) -> None:
         if not rows and world.switches["empty_sweep_is_404"]:
             raise RefusedError(404, {"result": None, "errors": ["no records found"]})
         return {"result": {"testAttempts": rows}, "errors": None}
-
-    @app.post("/callbacks/process")
-    def process_callbacks(body: dict[str, Any], request: Request) -> Any:
-        """Send callbacks again: an unknown id refuses all; one without URL or report has failed (imocha.md 6.3)."""
-        ids = _lower(body).get("testinvitationids")
-        if not isinstance(ids, list) or not ids or len(ids) > 100:
-            raise RefusedError(401, {"result": None, "errors": ["testinvitationIds must be 1 to 100 ids"]})
-        with world.lock:
-            unknown = [str(number) for number in ids if number not in world.invitations]
-            if unknown:
-                text = "testinvitationIds does not belong to account or not found"
-                raise RefusedError(401, {"result": None, "errors": [text, *unknown]})
-            sent = [number for number in ids if call_back(world, world.invitations[number], _base(request))]
-        failed = [number for number in ids if number not in sent]
-        return {"result": {"testinvitationIds": {"successful": sent, "failed": failed}}, "errors": None}
 
 
 def _window(world: World, given: dict[str, Any]) -> tuple[datetime, datetime]:

@@ -15,7 +15,6 @@ from include.sandbox.gate import Gate, too_many
 from include.sandbox.lever_opportunities import add_opportunity_routes
 from include.sandbox.lever_permissions import permission_for
 from include.sandbox.lever_profile import (
-    add_feedback_routes,
     add_file_routes,
     add_form_routes,
     add_note_routes,
@@ -46,7 +45,6 @@ def create_lever(world: World) -> FastAPI:
     add_form_routes(app, world)
     add_file_routes(app, world)
     add_note_routes(app, world)
-    add_feedback_routes(app, world)
     add_reference_routes(app, world)
     add_webhook_routes(app, world)
     return app

@@ -1,4 +1,4 @@
-"""Lever's records on an opportunity's profile: forms, files, notes, feedback (lever.md 7 to 10)."""
+"""Lever's records on an opportunity's profile: forms, files, notes (lever.md 7 to 9)."""
 
 from __future__ import annotations
 
@@ -270,65 +270,3 @@ def add_note_routes(app: FastAPI, world: World) -> None:
     def delete_note(key: str, note: str) -> None:
         with world.lock:
             find("notes", world.notes.get(key, []), note)["deletedAt"] = world.now_ms()
-
-
-def add_feedback_routes(app: FastAPI, world: World) -> None:
-    """Add calls for feedback: values are matched by field id; deleted feedback stays readable (lever.md 10)."""
-
-    @app.get("/feedback_templates")
-    def list_templates(request: Request) -> Any:
-        with world.lock:
-            return page(world, request, [([one["text"], one["id"]], one) for one in world.feedback_templates.values()])
-
-    @app.post("/feedback_templates", status_code=201)
-    def create_template(body: dict[str, Any]) -> Any:
-        with world.lock:
-            fields = [field | {"id": new_id()} for field in body.get("fields") or []]
-            if not body.get("text") or [field.get("type") for field in fields].count("score-system") != 1:
-                raise bad_request("text and exactly one score-system field are required")
-            template = body | {"id": new_id(), "fields": fields, "createdAt": world.now_ms()}
-            world.feedback_templates[template["id"]] = template
-            return {"data": template}
-
-    def filled(fields: list[dict[str, Any]], body: dict[str, Any]) -> list[dict[str, Any]]:
-        values = {value.get("id"): value.get("value") for value in body.get("fieldValues") or []}
-        return [field | {"value": values.get(field["id"])} for field in fields]
-
-    @app.get("/opportunities/{key}/feedback")
-    def list_feedback(key: str, request: Request) -> Any:
-        with world.lock:
-            opportunity_of(world, key)
-            return page(world, request, in_order(world.feedback.get(key, [])))
-
-    @app.get("/opportunities/{key}/feedback/{feedback}")
-    def get_feedback(key: str, feedback: str) -> Any:
-        return {"data": find("feedback", world.feedback.get(key, []), feedback)}
-
-    @app.post("/opportunities/{key}/feedback", status_code=201)
-    def create_feedback(key: str, body: dict[str, Any], request: Request) -> Any:
-        with world.lock:
-            opportunity_of(world, key)
-            user, now = acting_user(world, request, required=True), world.now_ms()
-            template = find("feedback_templates", world.feedback_templates.values(), body.get("baseTemplateId"))
-            feedback = {
-                "id": new_id(), "type": "interview", "text": template["text"], "baseTemplateId": template["id"],
-                "instructions": template.get("instructions", ""), "fields": filled(template["fields"], body),
-                "interview": body.get("interview"), "panel": body.get("panel"), "user": user, "createdAt": now,
-                "completedAt": body.get("completedAt", now), "updatedAt": now, "deletedAt": None,
-            }  # fmt: skip
-            world.feedback.setdefault(key, []).append(feedback)
-            return {"data": feedback}
-
-    @app.put("/opportunities/{key}/feedback/{feedback}")
-    def update_feedback(key: str, feedback: str, body: dict[str, Any], request: Request) -> Any:
-        with world.lock:
-            acting_user(world, request, required=True)
-            known = find("feedback", world.feedback.get(key, []), feedback)
-            known.update(fields=filled(known["fields"], body), updatedAt=world.now_ms())
-            return {"data": known}
-
-    @app.delete("/opportunities/{key}/feedback/{feedback}", status_code=204, response_model=None)
-    def delete_feedback(key: str, feedback: str, request: Request) -> None:
-        with world.lock:
-            acting_user(world, request, required=True)
-            find("feedback", world.feedback.get(key, []), feedback)["deletedAt"] = world.now_ms()

@@ -82,8 +82,6 @@ class World:
     files: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     notes: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     templates: dict[str, dict[str, Any]] = field(default_factory=dict)
-    feedback: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
-    feedback_templates: dict[str, dict[str, Any]] = field(default_factory=dict)
     archive_reasons: list[dict[str, str]] = field(default_factory=list)
     deleted: list[dict[str, Any]] = field(default_factory=list)
     tags_ever: set[str] = field(default_factory=set)

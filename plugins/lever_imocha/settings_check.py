@@ -12,7 +12,7 @@ from lever_imocha.errors import LeverImochaError
 from lever_imocha.hooks.ledger import ledger_engine
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.settings import load_settings, settings_path
-from lever_imocha.workflows.settings_change import Comparison, compare
+from lever_imocha.workflows.settings_change import SettingsChange, decide_anew
 
 
 @click.command()
@@ -26,7 +26,7 @@ def main(file: Path | None, days: int) -> None:
     path = file or settings_path()
     try:
         since = datetime.now(UTC) - timedelta(days=days)
-        found = compare(Ledger(engine=ledger_engine()), load_settings(path), since=since)
+        found = decide_anew(Ledger(engine=ledger_engine()), load_settings(path), since=since)
     except LeverImochaError as error:
         raise click.ClickException(str(error)) from None
     click.echo(f"{path.name}: the arrivals of the last {days} days")
@@ -34,7 +34,7 @@ def main(file: Path | None, days: int) -> None:
         click.echo(line)
 
 
-def _lines(found: Comparison) -> Iterator[str]:
+def _lines(found: SettingsChange) -> Iterator[str]:
     yield f"{found.same} would be decided as they were"
     for one in found.differences:
         ids = "; ".join(one.opportunity_ids)

@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from lever_imocha.clients.imocha import CALLBACKS_AT_ONCE, PAGE_SIZE, ImochaClient
+from lever_imocha.clients.imocha import ImochaClient
+from lever_imocha.clients.imocha_answers import PAGE_SIZE
 from lever_imocha.clients.transport import MAX_PAGES
 from lever_imocha.domain.imocha import AttemptStatus, InviteSettings, Report, settings_of
 from lever_imocha.errors import (
@@ -121,11 +122,6 @@ CALLS = {
         "GET", "/reports?PageNo=1&PageSize=50&includeSections=false"
         "&startDate=2026-07-02T12%3A00%3A00Z&endDate=2026-07-03T12%3A00%3A00Z",
         answer={"reports": [], "pageNumber": 1, "totalCount": 0, "hasNextPage": False},
-    ),
-    "process_callbacks": Described(
-        lambda api: api.process_callbacks([2944056, 2935600]),
-        "POST", "/callbacks/process", {"testinvitationIds": [2944056, 2935600]}, repeatable=False,
-        answer={"result": {"testinvitationIds": {"successful": [2944056, 2935600], "failed": []}}, "errors": None},
     ),
     "create_gdpr_request": Described(
         lambda api: api.create_gdpr_request("ann@example.com"),
@@ -816,50 +812,6 @@ def test_a_refusal_of_an_hour_is_not_about_the_window(vendor: Vendor) -> None:
     with pytest.raises(RequestRejectedError, match="Date & time"):
         imocha_client(vendor.url).list_attempts(state="completed", start_at=NOON, end_at=NOON + timedelta(hours=4))
     assert len(vendor.received) == 3
-
-
-# Process Callbacks (6.3)
-
-
-def asked(vendor: Vendor) -> list[list[int]]:
-    return [sent.json["testinvitationIds"] for sent in vendor.received]
-
-
-def test_callbacks_are_processed_a_hundred_at_a_time(vendor: Vendor) -> None:
-    ids = list(range(1, 2 * CALLBACKS_AT_ONCE + 2))
-    vendor.says(*[{"result": {"testinvitationIds": {"successful": [], "failed": []}}, "errors": None}] * 3)
-    imocha_client(vendor.url).process_callbacks(ids)
-    assert asked(vendor) == [ids[:100], ids[100:200], ids[200:]]
-    imocha_client(vendor.url).process_callbacks([])
-    assert len(vendor.received) == 3
-
-
-def test_callbacks_that_are_refused_by_name_are_left_out(sandbox: Sandbox, invited: Invitation) -> None:
-    sandbox.imocha.process_callbacks([1, invited.id, 2])
-    sandbox.imocha.process_callbacks([1, 2])
-    statuses = [call["status"] for call in sandbox.world.calls if "callbacks" in call["path"]]
-    assert statuses == [401, 200, 401]
-
-
-def test_an_id_inside_a_refused_one_is_kept(vendor: Vendor) -> None:
-    vendor.says({"result": None, "errors": ["testinvitationIds not found", "94761"]}, status=401)
-    vendor.says({"result": {}, "errors": None})
-    imocha_client(vendor.url).process_callbacks([94761, 4761, 947])
-    assert asked(vendor) == [[94761, 4761, 947], [4761, 947]]
-
-
-def test_more_refused_ids_than_an_error_can_hold_are_left_out_in_turn(sandbox: Sandbox, invited: Invitation) -> None:
-    sandbox.imocha.process_callbacks([*range(5_000_000, 5_000_099), invited.id])
-    statuses = [call["status"] for call in sandbox.world.calls if "callbacks" in call["path"]]
-    assert statuses[-1] == 200
-    assert set(statuses[:-1]) == {401}
-
-
-def test_a_refusal_that_names_nobody_is_an_error(vendor: Vendor) -> None:
-    vendor.says({"result": None, "errors": ["something else"]}, status=401)
-    with pytest.raises(RequestRejectedError, match="something else"):
-        imocha_client(vendor.url).process_callbacks([94761])
-    assert len(vendor.received) == 1
 
 
 # Erasure and units (8)

@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 import requests
+from lever_imocha.clients.answers import MAX_ANSWER_BYTES
 from lever_imocha.clients.lever import read_error
 from lever_imocha.clients.limits import InProcessLimiter
-from lever_imocha.clients.transport import MAX_ANSWER_BYTES, TRIES, ApiClient, Call
+from lever_imocha.clients.transport import TRIES, ApiClient, Call
 from lever_imocha.errors import (
     ApiError,
     CredentialsError,

@@ -209,6 +209,13 @@ def test_who_waits_too_long_is_told_once_by_sweeps_only(
     assert told()[1].startswith(f"Look: well again: opportunity {opportunity_id} undecided since ")
 
 
+def test_a_run_that_a_webhook_started_and_that_finds_nothing_asks_no_vendor(
+    world: World, settings: Callable[[str], None]
+) -> None:
+    sweep("asset_triggered")
+    assert world.calls == []
+
+
 def test_who_waits_is_told_although_the_sweep_fails(
     world: World, ledger_url: str, alerting: Callable[..., Told]
 ) -> None:

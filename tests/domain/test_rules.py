@@ -32,7 +32,8 @@ from lever_imocha.domain.imocha import (
 from lever_imocha.domain.lever import Opportunity, User
 from lever_imocha.domain.rules import ResolvedRule, select_rule
 from lever_imocha.domain.tags import StatusTag, TagScheme, doubtful_tests, near_misses, wanted_tests
-from lever_imocha.errors import AssessmentError, SettingsError, redact
+from lever_imocha.errors import AssessmentError, SettingsError
+from lever_imocha.redaction import redact
 from lever_imocha.runtime.batches import batches
 from pydantic import ValidationError
 

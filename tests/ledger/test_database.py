@@ -258,7 +258,7 @@ def test_an_older_ledger_keeps_the_work_that_waits_and_what_was_made(older_ledge
     assert begun.done_at is None
     noted = Effect(opportunity_id="h2", subject="stage entry 2: no e-mail address", step="note")
     assert ledger.effects.state(noted) is not None
-    assert ledger.names.stored_of(["s", "o"]) == {"s", "o"}
+    assert ledger.opportunities.stored_of(["s", "o"]) == {"s", "o"}
 
 
 def test_an_older_ledger_knows_the_earlier_attempts_and_which_are_masked(older_ledger: Engine) -> None:

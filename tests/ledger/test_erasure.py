@@ -231,7 +231,7 @@ def test_people_go_when_all_is_over_and_they_were_not_seen_for_long(ledger: Ledg
     assert ledger.erasure.remove_people(before=NOW + 30 * DAY, limit=BIG) == 1
     assert mentions(ledger, "'over'") == []
     assert rows(ledger)["invitations"] == 5
-    assert ledger.names.stored_of(["open", "unwritten", "parked", "lately"]) == {
+    assert ledger.opportunities.stored_of(["open", "unwritten", "parked", "lately"]) == {
         "open",
         "unwritten",
         "parked",
@@ -276,7 +276,7 @@ def test_names_go_first_and_stay_while_something_is_open(ledger: Ledger, clock: 
     assert ledger.erasure.erase_names(before=NOW, limit=BIG) == 0
     assert ledger.erasure.erase_names(before=NOW + DAY, limit=BIG) == 1
     assert mentions(ledger, "Ann Example") == ["opportunities"]
-    assert ledger.names.stored_of(["done"]) == {"done"}, "a deletion in Lever is still noticed"
+    assert ledger.opportunities.stored_of(["done"]) == {"done"}, "a deletion in Lever is still noticed"
     ledger.entries.record([arrival("done")], seen_by="sweep")
     assert ledger.erasure.erase_names(before=NOW + DAY, limit=BIG) == 0, "seen again in the stage"
 

@@ -144,6 +144,17 @@ def test_the_gap_grows_to_sixteen_times_at_most(turns: Turns) -> None:
     assert turns.take(limiter, 2)[1] == pytest.approx(15.5)
 
 
+def test_a_clock_that_was_ahead_makes_nobody_wait_for_the_time_it_told(turns: Turns) -> None:
+    limiter = turns.limiter(rate=1)
+    turns.now += timedelta(days=1)
+    turns.take(limiter, 3)
+    limiter.slow_down()
+    turns.now -= timedelta(days=1)
+    assert turns.take(limiter, 2) == [0, 1]
+    limiter.slow_down()
+    assert turns.take(limiter) == [3]
+
+
 def test_who_never_took_a_turn_can_be_told_to_slow_down(turns: Turns) -> None:
     turns.limiter().slow_down()
     assert turns.take(turns.limiter(), 2) == [0, 0.25]

@@ -384,6 +384,16 @@ def test_effects_events_cache_and_watermarks(ledger: Ledger) -> None:
     assert ledger.invitations.to_check(older_than=A_WHILE, limit=5) == []
 
 
+def test_what_a_clock_that_was_ahead_has_kept_is_not_young(ledger_url: str) -> None:
+    now = [ENTERED + timedelta(days=1)]
+    ledger = Ledger(engine=engine_for(ledger_url), clock=lambda: now[0])
+    ledger.cache.put("k", {"a": 1})
+    now[0] -= timedelta(minutes=1)  # two machines' clocks differ by a little
+    assert ledger.cache.get("k", younger_than=A_WHILE) == {"a": 1}
+    now[0] = ENTERED
+    assert ledger.cache.get("k", younger_than=A_WHILE) is None
+
+
 def test_a_worker_whose_connection_was_cut_counts_as_alive_again_before_it_claims(
     ledger: Ledger, ledger_url: str, postgres_url: str
 ) -> None:

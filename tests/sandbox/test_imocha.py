@@ -420,39 +420,6 @@ def test_a_call_does_not_wait_for_the_receiver(sandbox: Sandbox, receiver: Recei
     assert sandbox.deliveries()[0]["answers"] == [200]
 
 
-def test_callbacks_can_be_processed_again(sandbox: Sandbox, receiver: Receiver) -> None:
-    key = invited(sandbox, receiver)
-    sandbox.switch(callback_delivery="lost")
-    sandbox.finish(key)
-    sandbox.switch(callback_delivery="normal")
-    silent = sandbox.invite("bo@example.com")["testInvitationId"]
-    answer = sandbox.imocha.ok("POST", "callbacks/process", {"testinvitationIds": [key, silent]})
-    assert answer == {"result": {"testinvitationIds": {"successful": [key], "failed": [silent]}}, "errors": None}
-    (body,) = receiver.bodies(1)
-    assert (body["TestInvitationId"], body["Status"]) == (key, "Complete")
-    assert requests.get(body["ReportPDFUrl"], timeout=20).status_code == 200
-
-
-@pytest.mark.parametrize("strangers", [[94761], [94761, 94762]])
-def test_processing_names_strange_ids_and_does_nothing(
-    sandbox: Sandbox, receiver: Receiver, strangers: list[int]
-) -> None:
-    key = invited(sandbox, receiver)
-    sandbox.start(key)
-    answer = sandbox.imocha("POST", "callbacks/process", {"testinvitationIds": [key, *strangers]})
-    text = "testinvitationIds does not belong to account or not found"
-    assert answer.status_code == 401
-    assert answer.json() == {"result": None, "errors": [text, *map(str, strangers)]}
-    assert len(sandbox.deliveries()) == 1
-
-
-@pytest.mark.parametrize("body", [{}, {"testinvitationIds": []}, {"testinvitationIds": [1] * 101}])
-def test_processing_takes_one_to_a_hundred_ids(sandbox: Sandbox, body: Any) -> None:
-    answer = sandbox.imocha("POST", "callbacks/process", body)
-    assert answer.status_code == 401
-    assert set(answer.json()) == {"result", "errors"}
-
-
 # 6: switches
 
 

@@ -461,7 +461,7 @@ def test_only_who_is_archived_and_not_hired_is_anonymised(sandbox: Sandbox) -> N
     assert (after["name"], after["emails"], after["isAnonymized"], after["tags"]) == ("", [], True, ["kept"])
 
 
-# Forms, files, notes, feedback
+# Forms, files, notes
 
 
 @pytest.mark.parametrize("wrapped", [True, False])
@@ -617,25 +617,6 @@ def test_a_note_is_text_and_not_of_the_future(sandbox: Sandbox) -> None:
     path, future = f"opportunities/{sandbox.candidate()}/notes", 10**14
     for body in ({}, {"value": 5}, {"value": "x", "createdAt": future}):
         assert sandbox.lever("POST", path, body).status_code == 400
-
-
-def test_deleted_feedback_stays_readable(sandbox: Sandbox) -> None:
-    key, user = sandbox.candidate(), sandbox.user()
-    fields = [{"type": "score-system", "text": "Rating"}, {"type": "textarea", "text": "Why"}]
-    assert sandbox.lever("POST", "feedback_templates", {"text": "F", "fields": fields[1:]}).status_code == 400
-    made = sandbox.lever.ok("POST", "feedback_templates", {"text": "F", "fields": fields})["data"]
-    values = [{"id": made["fields"][1]["id"], "value": "good"}]
-    body, path = {"baseTemplateId": made["id"], "fieldValues": values}, f"opportunities/{key}/feedback"
-    assert sandbox.lever("POST", path, body).status_code == 400
-    feedback = sandbox.lever.ok("POST", f"{path}?perform_as={user}", body)["data"]
-    assert [field["value"] for field in feedback["fields"]] == [None, "good"]
-    one = f"{path}/{feedback['id']}?perform_as={user}"
-    sandbox.lever.ok("PUT", one, {"fieldValues": [{"id": made["fields"][1]["id"], "value": "better"}]})
-    gone = sandbox.lever("DELETE", one)
-    assert (gone.status_code, gone.content) == (204, b"")
-    after = sandbox.lever.ok("GET", f"{path}/{feedback['id']}")["data"]
-    assert after["deletedAt"] is not None
-    assert after["fields"][1]["value"] == "better"
 
 
 # Webhooks

@@ -46,40 +46,40 @@ def _somebody_listens(url: str) -> bool:
 
 
 @pytest.mark.parametrize("vendor", ["lever", "imocha"])
-def test_a_delivery_rings_at_once_although_the_poll_is_slow(ledger: Ledger, ledger_url: str, vendor: str) -> None:
+def test_a_delivery_fires_at_once_although_the_poll_is_slow(ledger: Ledger, ledger_url: str, vendor: str) -> None:
     invited(ledger)
 
     async def story() -> dict[str, str]:
-        rung = asyncio.create_task(_first(DeliveryTrigger(vendor=vendor, poll_interval=600)))
+        fired = asyncio.create_task(_first(DeliveryTrigger(vendor=vendor, poll_interval=600)))
         async with asyncio.timeout(20):
             while not await asyncio.to_thread(_somebody_listens, ledger_url):
                 pass
         await asyncio.to_thread(ledger.deliveries.record, told(vendor))
-        return await asyncio.wait_for(rung, 20)
+        return await asyncio.wait_for(fired, 20)
 
     assert asyncio.run(story()) == {"vendor": vendor}
 
 
-def test_what_a_person_has_asked_for_rings_too(ledger: Ledger) -> None:
+def test_what_a_person_has_asked_for_fires_too(ledger: Ledger) -> None:
     for act, vendor in ((Act.LOOK_AGAIN, "lever"), (Act.WRITE_AGAIN, "imocha")):
         ledger.requests.add(act, {"op": "held"}, reason="because", actor="ann")
         assert asyncio.run(_first(DeliveryTrigger(vendor=vendor))) == {"vendor": vendor}
 
 
-def test_it_rings_again_while_work_is_left_and_falls_silent_after(ledger: Ledger) -> None:
+def test_it_fires_again_while_work_is_left_and_not_after(ledger: Ledger) -> None:
     ledger.deliveries.record(told())
 
     async def story() -> int:
-        rings = 0
+        events = 0
         trigger = DeliveryTrigger(vendor="lever", poll_interval=0.1, repeat_interval=0.05)
         async with asyncio.timeout(20):
             async for _ in trigger.run():
-                rings += 1
-                if rings == 3:
+                events += 1
+                if events == 3:
                     ledger.queue.finish(ledger.queue.claim("op", [Work.INVITE], worker="w")[Work.INVITE])
                     await asyncio.to_thread(ledger.deliveries.record, told("imocha"))
-                    return rings
-        return rings
+                    return events
+        return events
 
     assert asyncio.run(story()) == 3
     assert ledger.queue.due(CANDIDATE_WORK) == []
@@ -89,9 +89,9 @@ def test_a_trigger_survives_a_ledger_that_is_away(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("LEVER_IMOCHA_LEDGER", "postgresql://u@127.0.0.1:1/x")
 
     async def story() -> None:
-        async with NotificationListener("lever") as bell:
-            await bell.wait(0.01)
-            await bell.wait(0.01)
+        async with NotificationListener("lever") as listener:
+            await listener.wait(0.01)
+            await listener.wait(0.01)
 
     asyncio.run(story())
 

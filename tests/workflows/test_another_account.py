@@ -58,7 +58,7 @@ def test_a_wrong_key_for_days_cancels_and_forgets_nobody(stack: Stack, ledger_ur
         shift += timedelta(hours=1)
     stack.lever = right
     stack.world.calls.clear()
-    assert stack.ledger.names.stored_of(everybody) == set(everybody)
+    assert stack.ledger.opportunities.stored_of(everybody) == set(everybody)
     stack.run_invite(force=True)
     stack.run_write_back()
     assert len(stack.world.mails) == 5

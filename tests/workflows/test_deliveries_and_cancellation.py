@@ -570,7 +570,7 @@ def test_one_answer_not_found_is_no_proof_that_a_candidate_is_deleted(stack: Sta
     else:
         assert stack.run_invite(force=True) == ["ignore: already handled"]
         assert stack.invitation().state == "Pending"
-    assert stack.ledger.names.stored_of([opportunity]) == {opportunity}
+    assert stack.ledger.opportunities.stored_of([opportunity]) == {opportunity}
 
 
 def test_the_same_answer_for_a_day_is_a_proof(stack: Stack) -> None:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from lever_imocha.errors import ApiError, OutcomeUnknownError, RequestRejectedError
+from lever_imocha.errors import ApiError, OutcomeUnknownError, RateLimitedError, RequestRejectedError
 from lever_imocha.ledger.database import engine_for
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.settings import parse_settings
@@ -203,6 +203,16 @@ def test_of_two_tests_that_fail_both_are_told(stack: Stack, caplog: pytest.LogCa
     with pytest.raises(RequestRejectedError):
         stack.run_invite()
     assert "failed as well: iMocha answered 404 to invite" in caplog.text
+
+
+def test_of_two_kinds_of_work_that_fail_both_are_told(stack: Stack, caplog: pytest.LogCaptureFixture) -> None:
+    stack.settings = parse_settings(SETTINGS + "explain: {status_tags: true}")
+    stack.candidate(PYTHON)
+    stack.fault(vendor="imocha", method="POST", path_contains="/tests/101/invite", status=400)
+    stack.fault(vendor="lever", path_contains="/addTags", status=429, retry_after=90)
+    with pytest.raises(RateLimitedError):
+        stack.run_invite()
+    assert "failed as well: iMocha answered 400 to invite" in caplog.text
 
 
 @pytest.mark.parametrize("refusal", [400, 403, 429])

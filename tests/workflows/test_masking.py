@@ -65,7 +65,7 @@ def test_every_attempt_is_masked_once_and_not_before_a_day(masking: Stack, leave
     masking.run_invite(full=True)
     masking.run_invite(full=True, force=True)
     assert asked(masking) == []
-    assert masking.ledger.names.stored_of([opportunity]) == set()
+    assert masking.ledger.opportunities.stored_of([opportunity]) == set()
     (waiting,) = masking.ledger.queue.listed()
     assert str(waiting).startswith(f"{opportunity} mask: waits until ")
     a_day_passes(masking)

@@ -124,7 +124,7 @@ def test_who_was_forgotten_and_is_still_in_the_stage_is_not_invited_again(stack:
         stack.world.opportunities[opportunity]["tags"].append("iMocha: SQL Basics [102]")
     assert stack.run_invite(full=True) == []
     assert preview(stack) == ["nothing, as it was decided before, and removed since"]
-    assert stack.ledger.names.stored_of([opportunity]) == set()
+    assert stack.ledger.opportunities.stored_of([opportunity]) == set()
     assert len(stack.world.mails) == 1
     stack.finish()
     assert stack.run_write_back() == []

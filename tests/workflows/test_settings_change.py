@@ -13,7 +13,7 @@ from lever_imocha.domain.decisions import Action, Reason
 from lever_imocha.ledger.values import NewEntry
 from lever_imocha.settings import parse_settings
 from lever_imocha.settings_check import main
-from lever_imocha.workflows.settings_change import Comparison, compare
+from lever_imocha.workflows.settings_change import SettingsChange, decide_anew
 
 from tests.support import PYTHON, SQL
 from tests.workflows.conftest import SETTINGS, Stack
@@ -31,14 +31,14 @@ def facts(stack: Stack, opportunity_id: str) -> ArrivalFacts:
     return kept
 
 
-def compared(stack: Stack, text: str) -> Comparison:
+def compared(stack: Stack, text: str) -> SettingsChange:
     calls = len(stack.world.calls)
-    found = compare(stack.ledger, parse_settings(text), since=stack.clock() - MONTH)
+    found = decide_anew(stack.ledger, parse_settings(text), since=stack.clock() - MONTH)
     assert len(stack.world.calls) == calls, "no vendor is asked"
     return found
 
 
-def differences(found: Comparison) -> Mapping[tuple[str, str], list[str]]:
+def differences(found: SettingsChange) -> Mapping[tuple[str, str], list[str]]:
     return {(one.would, one.was): sorted(one.opportunity_ids) for one in found.differences}
 
 

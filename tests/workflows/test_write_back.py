@@ -149,7 +149,7 @@ def test_a_deleted_opportunity_is_let_go(stack: Stack) -> None:
     assert stack.run_write_back() == ["deleted in Lever"]
     assert stack.run_write_back() == []
     assert stack.run_invite(sweep=False) == ["ignore: deleted in Lever"]
-    assert stack.ledger.names.stored_of([opportunity]) == set()
+    assert stack.ledger.opportunities.stored_of([opportunity]) == set()
 
 
 def test_a_missing_permission_leaves_the_rest_for_later(stack: Stack) -> None:

@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, BinaryIO, TypeVar
-from urllib.parse import urljoin
 
 import requests
-from pydantic import BaseModel
 
-from lever_imocha.clients.report_files import ReportFiles, broke_off, pdf_call, spool
-from lever_imocha.clients.transport import (
-    LONGEST_RETRY_AFTER,
-    MAX_PAGES,
-    ApiClient,
-    Call,
-    NoFactError,
-    VendorError,
-    read_body,
+from lever_imocha.clients.answers import LONGEST_RETRY_AFTER, NoFactError
+from lever_imocha.clients.imocha_answers import (
+    SMALLER_PAGE_SIZE,
+    ListedReports,
+    ListedTests,
+    ReportsPage,
+    check_errors,
+    items_of,
+    one,
+    pdf_link,
+    reports_page,
+    said_count,
 )
-from lever_imocha.domain.imocha import Attempt, ImochaTest, Invitation, InviteSettings, Report, TestLink
-from lever_imocha.domain.types import fold_key
+from lever_imocha.clients.report_files import ReportFiles, pdf_call, spool
+from lever_imocha.clients.transport import ApiClient, Call, VendorError
+from lever_imocha.domain.imocha import Attempt, Invitation, InviteSettings, Report, TestLink
 from lever_imocha.errors import (
     ApiError,
     NotFoundError,
@@ -34,22 +34,18 @@ from lever_imocha.errors import (
     ReportFileError,
     RequestRejectedError,
     Retry,
-    UnexpectedAnswerError,
     VendorRefusedError,
 )
 
-M = TypeVar("M", bound=BaseModel)
 T = TypeVar("T")
 
-PAGE_SIZE = 100
-SMALLER_PAGE_SIZE = 50
-"""iMocha refuses more at one of its lists (imocha.md 2.2)."""
 QUOTA_PAUSE = 900
 """Seconds to wait when a quota is spent and iMocha does not say for how long."""
 MAX_PDF_BYTES = 30 * 1024 * 1024
 """Lever takes no larger file (lever.md 8)."""
-CALLBACKS_AT_ONCE = 100
 _SMALLEST_WINDOW = timedelta(hours=1)
+_INVITE_SECONDS = 60.0
+"""How long an answer is waited for that comes after an e-mail was sent: to ask again may send another."""
 
 
 def read_error(status: int, body: Any) -> VendorError:
@@ -83,52 +79,8 @@ def _spent(message: str) -> VendorError:
     )
 
 
-def _check_errors(body: Any) -> None:
-    """Check that an answer of status 200 names no errors.
-
-    :raises NoFactError: it does, so that nothing in it, and nothing that is absent, is a fact.
-    """
-    while isinstance(body, dict):
-        if any(fold_key(key) == "errors" and value for key, value in body.items()):
-            raise NoFactError("the answer names errors")
-        body = next((body[key] for key in body if fold_key(key) in ("result", "data")), None)
-
-
-def _inner(body: Any) -> Any:
-    """Return the object itself: some answers wrap it in ``result`` or ``data``."""
-    while isinstance(body, dict):
-        inner = next((body[key] for key in body if fold_key(key) in ("result", "data")), None)
-        if not isinstance(inner, dict):
-            return body
-        body = inner
-    return body
-
-
-def _one(model: type[M]) -> Callable[[Any], M]:
-    return lambda body: model.model_validate(_inner(body))
-
-
-def _items(key: str) -> Callable[[Any], list[Any]]:
-    """Make a parser for a list, bare or under a key of any spelling; null and absent are an empty list."""
-
-    names = (fold_key(key), "result", "data")
-
-    def parse(body: Any) -> list[Any]:
-        _check_errors(body)
-        inner = _inner(body)
-        if isinstance(inner, list):
-            return inner
-        return next((value for name, value in inner.items() if fold_key(name) in names and isinstance(value, list)), [])
-
-    return parse
-
-
 def _time(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-_INVITE_SECONDS = 60.0
-"""How long an answer is waited for that comes after an e-mail was sent: to ask again may send another."""
 
 
 def _personal(email: str, name: str) -> list[str]:
@@ -136,106 +88,15 @@ def _personal(email: str, name: str) -> list[str]:
     return [email, name, *(part for part in name.split() if len(part) > 2)]
 
 
-def _said_count(body: Any) -> int:
-    inner = _inner(body)
-    given = (
-        next((value for key, value in inner.items() if fold_key(key) == "count"), 0) if isinstance(inner, dict) else 0
-    )
-    return given if isinstance(given, int) else 0
-
-
-@dataclass(frozen=True)
-class _ReportsPage:
-    """One page of the list of reports.
-
-    :param total: how many there are in all; None where iMocha does not say.
-    """
-
-    items: list[Any]
-    total: int | None
-    has_next: bool
-
-
-def _reports_page(body: Any) -> _ReportsPage:
-    items, inner = _items("reports")(body), _inner(body)
-    said = {fold_key(key): value for key, value in inner.items()} if isinstance(inner, dict) else {}
-    total = said.get("totalcount")
-    return _ReportsPage(items, total if isinstance(total, int) else None, bool(said.get("hasnextpage")))
-
-
-class ListedTests(Iterator[ImochaTest]):
-    """The account's tests; a page is read when it is needed."""
-
-    def __init__(self, client: ApiClient, read_page: Callable[[int, int], tuple[list[Any], int]]) -> None:
-        self._client, self._read_page = client, read_page
-        self._tests = self._read()
-        self.complete = False
-        """Whether these are all tests. Ask when all were read.
-
-        False as long as they were not; when a record was skipped, when there are fewer than iMocha says, and when
-        there are none, which is more often trouble at iMocha's than the truth. What is absent then is not known to be.
-        """
-
-    def __next__(self) -> ImochaTest:
-        """Return the next test."""
-        return next(self._tests)
-
-    def _read(self) -> Iterator[ImochaTest]:
-        seen: set[int] = set()
-        skipped = said = 0
-        for items, count in self._pages():
-            page = self._client.parse_items("list_tests", ImochaTest, items)
-            new = {test.id: test for test in page if test.id not in seen}
-            yield from new.values()
-            seen.update(new)
-            skipped, said = skipped + len(items) - len(page), max(said, count)
-            if not new:
-                self.complete = bool(seen) and not skipped and len(seen) >= said
-                return
-        raise self._client.unexpected("list_tests", f"the list has more than {MAX_PAGES} pages")
-
-    def _pages(self) -> Iterator[tuple[list[Any], int]]:
-        """Read page by page; if iMocha refuses pages of this size, read smaller ones from the beginning."""
-        try:
-            first, size = self._read_page(1, PAGE_SIZE), PAGE_SIZE
-        except RequestRejectedError:
-            first, size = self._read_page(1, SMALLER_PAGE_SIZE), SMALLER_PAGE_SIZE
-        yield first
-        for number in range(2, MAX_PAGES + 1):
-            yield self._read_page(number, size)
-
-
-class ListedReports(Iterator[Report]):
-    """The reports of a window of time; a page is read when it is needed."""
-
-    def __init__(self, client: ApiClient, read_page: Callable[[int], _ReportsPage]) -> None:
-        self._client, self._read_page = client, read_page
-        self._reports = self._read()
-        self.complete = False
-        """Whether these are all, each once, and as many as iMocha says. Ask when all were read."""
-
-    def __next__(self) -> Report:
-        """Return the next report."""
-        return next(self._reports)
-
-    def _read(self) -> Iterator[Report]:
-        seen: set[int] = set()
-        skipped = 0
-        for number in range(1, MAX_PAGES + 1):
-            page = self._read_page(number)
-            reports = self._client.parse_items("list_reports", Report, page.items)
-            new = {
-                report.test_invitation_id: report
-                for report in reports
-                if report.test_invitation_id is not None and report.test_invitation_id not in seen
-            }
-            yield from new.values()
-            seen.update(new)
-            skipped += len(page.items) - len(reports)
-            if not (page.has_next and new):
-                self.complete = not skipped and not page.has_next and len(seen) == page.total
-                return
-        raise self._client.unexpected("list_reports", f"the list has more than {MAX_PAGES} pages")
+def _settings_body(settings: InviteSettings) -> dict[str, Any]:
+    body = {
+        "startDateTime": _time(settings.start_at) if settings.start_at else None,
+        "endDateTime": _time(settings.end_at) if settings.end_at else None,
+        "timeZoneId": settings.time_zone_id,
+        "ProctoringMode": settings.proctoring_mode,
+        "stakeholderEmails": settings.stakeholder_emails,
+    }
+    return {key: value for key, value in body.items() if value is not None}
 
 
 class ImochaClient:
@@ -293,12 +154,12 @@ class ImochaClient:
     # Tests and links (imocha.md 4)
 
     def _tests_page(self, number: int, size: int) -> tuple[list[Any], int]:
-        """Return one page's records, and how many there are in all as far as iMocha says (imocha.md 4.1)."""
+        """Return one page's records, and how many there are in all."""
         call: Call[tuple[list[Any], int]] = Call(
             name="list_tests",
             method="GET",
             path="/tests",
-            parse=lambda body: (_items("tests")(body), _said_count(body)),
+            parse=lambda body: (items_of("tests")(body), said_count(body)),
             repeatable=True,
             timeout=120,
             params=[("pageNo", str(number)), ("pageSize", str(size))],
@@ -316,7 +177,7 @@ class ImochaClient:
 
     def list_test_links(self, test_id: int) -> list[TestLink]:
         """List a test's links with their settings (imocha.md 4.4)."""
-        items = self._get("list_test_links", f"/tests/{test_id}/testlinks", _items("testLinks"))
+        items = self._get("list_test_links", f"/tests/{test_id}/testlinks", items_of("testLinks"))
         return self._client.parse_items("list_test_links", TestLink, items)
 
     # Invitations (imocha.md 5)
@@ -374,7 +235,7 @@ class ImochaClient:
         body |= {"callbackUrl": callback_url} if callback_url else {}
         body |= _settings_body(settings or InviteSettings())
         hidden = _personal(email, name)
-        return self._post(call, f"{path}/invite", body, _one(Invitation), hidden=hidden, timeout=_INVITE_SECONDS)
+        return self._post(call, f"{path}/invite", body, one(Invitation), hidden=hidden, timeout=_INVITE_SECONDS)
 
     def reattempt(
         self,
@@ -404,7 +265,7 @@ class ImochaClient:
             body["CallbackUrl"] = callback_url
         try:
             return self._post(
-                "reattempt", f"/invitations/{invitation_id}/reattempt", body, _one(Invitation), timeout=_INVITE_SECONDS
+                "reattempt", f"/invitations/{invitation_id}/reattempt", body, one(Invitation), timeout=_INVITE_SECONDS
             )
         except VendorRefusedError as error:
             if "reattempt is not allowed" not in error.detail.casefold():
@@ -418,7 +279,7 @@ class ImochaClient:
 
         :raises RequestRejectedError: the invitation is not pending.
         """
-        self._post("cancel", f"/invitations/{invitation_id}/cancel", None, _check_errors)
+        self._post("cancel", f"/invitations/{invitation_id}/cancel", None, check_errors)
 
     # Results (imocha.md 6, 7)
 
@@ -431,7 +292,7 @@ class ImochaClient:
         """
 
         def parse(body: Any) -> Report:
-            report = _one(Report)(body)
+            report = one(Report)(body)
             if report.test_invitation_id not in (None, invitation_id):
                 raise NoFactError("the answer is the report of another attempt")
             return report
@@ -455,7 +316,7 @@ class ImochaClient:
             response = self._client.open(pdf_call(f"/reports/{invitation_id}/pdf"))
             if response.is_redirect or "json" in response.headers.get("Content-Type", ""):
                 with response:
-                    link = _pdf_link(response)
+                    link = pdf_link(response)
                 return self._files.download(link, max_bytes)
             return spool(response, max_bytes)
         except VendorRefusedError as error:
@@ -477,7 +338,7 @@ class ImochaClient:
             path="/candidates/testattempts",
             params=[("state", state)],
             json={"StartDateTime": _time(start_at), "EndDateTime": _time(end_at)},
-            parse=_items("testAttempts"),
+            parse=items_of("testAttempts"),
             repeatable=True,
             timeout=60,
         )
@@ -501,42 +362,21 @@ class ImochaClient:
         :raises VendorRefusedError: when the first is asked for: the account may not call this.
         """
 
-        def read_page(number: int) -> _ReportsPage:
+        def read_page(number: int) -> ReportsPage:
             window = [("startDate", _time(start_at)), ("endDate", _time(end_at))]
             page = [("PageNo", str(number)), ("PageSize", str(SMALLER_PAGE_SIZE)), ("includeSections", "false")]
-            call: Call[_ReportsPage] = Call(
+            call: Call[ReportsPage] = Call(
                 name="list_reports",
                 method="GET",
                 path="/reports",
                 params=page + window,
-                parse=_reports_page,
+                parse=reports_page,
                 repeatable=True,
                 timeout=60,
             )
             return self._client.send(call)
 
         return ListedReports(self._client, read_page)
-
-    def process_callbacks(self, invitation_ids: Sequence[int]) -> None:
-        """Let iMocha send callbacks again, 100 per call; ids that it names as unknown are left out (imocha.md 6.3)."""
-        for start in range(0, len(invitation_ids), CALLBACKS_AT_ONCE):
-            batch = list(invitation_ids[start : start + CALLBACKS_AT_ONCE])
-            while batch:
-                try:
-                    self._post(
-                        "process_callbacks",
-                        "/callbacks/process",
-                        {"testinvitationIds": batch},
-                        _inner,
-                        answer_needed=False,
-                    )
-                    break
-                except RequestRejectedError as error:
-                    refused = re.findall(r"\d+", error.detail)
-                    rest = [number for number in batch if str(number) not in refused]
-                    if len(rest) == len(batch):
-                        raise
-                    batch = rest
 
     # The account (imocha.md 8)
 
@@ -551,7 +391,7 @@ class ImochaClient:
         if invitation_id is not None:
             body["testinvitationId"] = invitation_id
         try:
-            self._post("create_gdpr_request", "/gdpr/requests", body, _check_errors, hidden=(email,))
+            self._post("create_gdpr_request", "/gdpr/requests", body, check_errors, hidden=(email,))
         except RequestRejectedError as error:
             if "no records found" not in error.detail.casefold():
                 raise
@@ -560,32 +400,4 @@ class ImochaClient:
 
     def list_business_units(self) -> list[Any]:
         """List the account's business units (imocha.md 8)."""
-        return self._get("list_business_units", "/accounts/business-units", _items("businessUnits"))
-
-
-def _settings_body(settings: InviteSettings) -> dict[str, Any]:
-    body = {
-        "startDateTime": _time(settings.start_at) if settings.start_at else None,
-        "endDateTime": _time(settings.end_at) if settings.end_at else None,
-        "timeZoneId": settings.time_zone_id,
-        "ProctoringMode": settings.proctoring_mode,
-        "stakeholderEmails": settings.stakeholder_emails,
-    }
-    return {key: value for key, value in body.items() if value is not None}
-
-
-def _pdf_link(response: requests.Response) -> str:
-    """Return the URL in an answer of the PDF endpoint: a redirect, or JSON with a link (imocha.md 7.2)."""
-    if response.is_redirect:
-        return urljoin(response.url, response.headers["Location"])
-    try:
-        body = _inner(json.loads(read_body(response)))
-        links = [body] if isinstance(body, str) else list(body.values())
-    except (ValueError, AttributeError, RecursionError):
-        links = []
-    except requests.RequestException:
-        raise broke_off() from None
-    link = next((value for value in links if isinstance(value, str) and value.startswith("http")), None)
-    if link is None:
-        raise UnexpectedAnswerError(vendor="iMocha", call="get_report_pdf", status=200, detail="no link to a PDF")
-    return link
+        return self._get("list_business_units", "/accounts/business-units", items_of("businessUnits"))

@@ -11,7 +11,8 @@ from urllib.parse import quote
 
 from pydantic import BaseModel
 
-from lever_imocha.clients.transport import MAX_PAGES, ApiClient, Call, NoFactError, VendorError
+from lever_imocha.clients.answers import NoFactError
+from lever_imocha.clients.transport import MAX_PAGES, ApiClient, Call, VendorError
 from lever_imocha.domain.forms import FormTemplate
 from lever_imocha.domain.lever import (
     Identified,

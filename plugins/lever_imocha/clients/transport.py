@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
-from urllib.parse import urljoin, urlsplit
 
 import requests
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
-from urllib3.exceptions import HTTPError, InvalidHeader, MaxRetryError, NewConnectionError, ProxyError
-from urllib3.util import Retry as RetryAfter
+from urllib3.exceptions import HTTPError, MaxRetryError, NewConnectionError, ProxyError
 
+from lever_imocha.clients.answers import (
+    MAX_ANSWER_BYTES,
+    MISFITS,
+    TooLargeError,
+    json_of,
+    loads,
+    misfit,
+    moved_to,
+    name_of,
+    read_body,
+    retry_after,
+)
 from lever_imocha.clients.connections import BoundedAdapter, Deadline, ending_at
 from lever_imocha.clients.limits import Limiter
 from lever_imocha.clients.server_clock import ServerClock
 from lever_imocha.domain.metrics import Metrics, NoMetrics
-from lever_imocha.domain.types import fold_key
 from lever_imocha.errors import (
     ApiError,
     CredentialsError,
@@ -33,8 +40,8 @@ from lever_imocha.errors import (
     RequestRejectedError,
     UnexpectedAnswerError,
     VendorDownError,
-    redact,
 )
+from lever_imocha.redaction import redact
 
 log = logging.getLogger(__name__)
 
@@ -46,16 +53,9 @@ _MAX_WAIT = 30
 """Seconds before a retry in this process; when a vendor asks for more, `RateLimitedError` tells to come back later."""
 MAX_PAGES = 1000
 """More pages than any list has: a list that goes on is one that never ends."""
-MAX_ANSWER_BYTES = 16 * 1024 * 1024
-"""Of JSON, unpacked; the largest page of a hundred opportunities is a twentieth of it."""
 _DEADLINE = 60.0
-_PIECE = 64 * 1024
 _MOVES = 5
-LONGEST_RETRY_AFTER = 3600
-"""Seconds: no vendor makes us wait longer, whatever its answer says."""
 _TOO_SLOW = (408, 425)
-_MISFITS = (ValidationError, KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError)
-_ID = re.compile(r"\d{1,19}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _NOTHING_SENT = (requests.exceptions.ConnectTimeout, requests.exceptions.InvalidURL)
 
 
@@ -86,14 +86,6 @@ class Call(Generic[T]):
     hidden: Sequence[str] = field(default=(), repr=False)
     timeout: float | None = None
     deadline: float | None = None
-
-
-class NoFactError(ValueError):
-    """An answer of status 200 that says nothing; the message says why, without the vendor's words."""
-
-
-class TooLargeError(ValueError):
-    """An answer that is larger than any that we expect."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -206,7 +198,7 @@ class ApiClient:
         if session is None:
             self._limiter.note_answer(call.name, response.status_code)
         if response.status_code >= 400:
-            body = _json(response) if session is None else None
+            body = json_of(response) if session is None else None
             response.close()
             if session is not None and response.status_code == 401:
                 raise self._failure(NotPermittedError, call, 401)  # no key was sent, so that it says nothing of it
@@ -222,7 +214,7 @@ class ApiClient:
         call: Call[None] = Call(
             name=name, method=method, path="", parse=lambda body: None, repeatable=method in ("GET", "HEAD")
         )
-        return self._error_of(call, response.status_code, _json(response), response.headers)
+        return self._error_of(call, response.status_code, json_of(response), response.headers)
 
     def _deadline_of(self, call: Call[Any]) -> Deadline:
         return Deadline(call.deadline or max(_DEADLINE, call.timeout or self._timeout), self._clock)
@@ -246,7 +238,7 @@ class ApiClient:
         try:
             with ending_at(deadline), self._request(call) as response:
                 if not 200 <= response.status_code < 300:
-                    raise self._error_of(call, response.status_code, _json(response), response.headers)
+                    raise self._error_of(call, response.status_code, json_of(response), response.headers)
                 if not call.answer_needed:
                     return self._if_readable(call, response)
                 content = read_body(response)
@@ -273,7 +265,7 @@ class ApiClient:
                 stream=True,
             )
             self._limiter.note_answer(call.name, response.status_code)
-            target = _moved_to(response)
+            target = moved_to(response)
             if call.method != "GET" or target is None:
                 break
             response.close()
@@ -289,14 +281,14 @@ class ApiClient:
         body = None
         if content:
             try:
-                body = _loads(content, response.encoding)
+                body = loads(content, response.encoding)
             except (ValueError, LookupError, RecursionError):
                 detail = "the answer is not JSON"
                 raise self._failure(_lost(call), call, response.status_code, detail=detail) from None
         try:
             return call.parse(body)
-        except _MISFITS as error:
-            detail = _misfit(error)
+        except MISFITS as error:
+            detail = misfit(error)
         raise self._failure(_lost(call), call, response.status_code, detail=detail)
 
     def _if_readable(self, call: Call[T], response: requests.Response) -> T:
@@ -320,9 +312,9 @@ class ApiClient:
         for number, item in enumerate(items, 1):
             try:
                 values.append(model.model_validate(item))
-            except _MISFITS as error:
+            except MISFITS as error:
                 self._metrics.count(f"skipped_records.{self.vendor.lower()}")
-                log.warning("%s, %s: %s is skipped: %s", self.vendor, name, _name_of(item, number), _misfit(error))
+                log.warning("%s, %s: %s is skipped: %s", self.vendor, name, name_of(item, number), misfit(error))
                 skipped(item)
         return values
 
@@ -347,7 +339,7 @@ class ApiClient:
         if status == 429 or said.kind is RateLimitedError:
             self._limiter.slow_down()
             self._metrics.count(f"rate_limited.{self.vendor.lower()}")
-            asked = _retry_after(headers.get("Retry-After"))
+            asked = retry_after(headers.get("Retry-After"))
             return RateLimitedError(
                 vendor=self.vendor,
                 call=call.name,
@@ -377,68 +369,6 @@ def _lost(call: Call[Any]) -> type[ApiError]:
     return UnexpectedAnswerError if call.repeatable else OutcomeUnknownError
 
 
-def _misfit(error: Exception) -> str:
-    """Where an answer does not fit, without the values, which may be personal."""
-    if isinstance(error, ValidationError):
-        places = sorted({".".join(map(str, item["loc"])) for item in error.errors(include_input=False)})
-        return redact(f"fields not as expected: {', '.join(places) or 'all'}")
-    if isinstance(error, NoFactError):
-        return str(error)
-    return f"the answer has another shape ({type(error).__name__})"
-
-
-def _name_of(item: Any, number: int) -> str:
-    """Name a record by its id, and by its place in the page if what stands there is no id."""
-    keys = ("id", "testid", "testlinkid", "testinvitationid")
-    given = item if isinstance(item, dict) else {}
-    ids = {fold_key(str(key)): str(value) for key, value in given.items()}
-    found = next((ids[key] for key in keys if _ID.fullmatch(ids.get(key, ""))), None)
-    return f"record {found}" if found else f"record number {number} of the page"
-
-
-def read_body(response: requests.Response) -> bytes:
-    """Return a whole answer, unpacked.
-
-    :raises TooLargeError: it is larger than `MAX_ANSWER_BYTES`; the rest is not unpacked.
-    """
-    content = bytearray()
-    for piece in response.iter_content(_PIECE):
-        content += piece
-        if len(content) > MAX_ANSWER_BYTES:
-            raise TooLargeError
-    return bytes(content)
-
-
-def _no_number(word: str) -> Any:
-    raise ValueError(f"{word} is not JSON")
-
-
-def _loads(content: bytes, encoding: str | None) -> Any:
-    try:
-        return json.loads(content, parse_constant=_no_number)
-    except UnicodeDecodeError:
-        return json.loads(content.decode(encoding or "utf-8", "replace"), parse_constant=_no_number)
-
-
-def _json(response: requests.Response) -> Any:
-    """Return an error's JSON; None if there is none."""
-    try:
-        return _loads(read_body(response), response.encoding)
-    except (ValueError, LookupError, RecursionError, requests.RequestException):
-        return None
-
-
-def _moved_to(response: requests.Response) -> str | None:
-    """Return where something has moved to for good, if this is on the same host."""
-    if response.status_code not in (301, 308) or "Location" not in response.headers:
-        return None
-    try:
-        target = urljoin(response.url, response.headers["Location"])
-        return target if urlsplit(target)[:2] == urlsplit(response.url)[:2] else None
-    except ValueError:
-        return None
-
-
 def _nothing_sent(error: requests.RequestException) -> bool:
     """Return whether the request did not leave: there was no connection to the vendor, or to the proxy before it."""
     cause = error.args[0] if error.args else None
@@ -446,11 +376,3 @@ def _nothing_sent(error: requests.RequestException) -> bool:
     if isinstance(reason, ProxyError):
         reason = reason.original_error
     return isinstance(error, _NOTHING_SENT) or isinstance(reason, NewConnectionError)
-
-
-def _retry_after(value: str | None) -> float | None:
-    """Return the seconds of a Retry-After header in either of its two forms; None for anything else."""
-    try:
-        return float(min(RetryAfter().parse_retry_after(value or ""), LONGEST_RETRY_AFTER))
-    except (InvalidHeader, ValueError, OverflowError):
-        return None

@@ -1,23 +1,24 @@
 """The decision table: what is done about a candidate, as pure functions of what was read.
 
 Read first, then decide, then act: a workflow reads one candidate into a `Situation`, `decide` returns the plans, each
-plan is carried out and its `Outcome` recorded. Nothing is decided anywhere else.
+plan is carried out and its `Outcome` recorded. Nothing is decided anywhere else. Which tests are asked for, `domain/tags.py`
+says; which rule applies, `domain/rules.py`.
 
 The rows of the table, in their order; the first that fits counts:
 
 ===========================================  =========================  =========================================
 the opportunity now                          the known attempt          plan
 ===========================================  =========================  =========================================
-no assessment tag, and its rule names none   any                        ignore: not ours
+neither a tag nor its rule asks for a test   any                        ignore: no assessment tag
 archived                                     any                        ignore: archived
-in no trigger stage                          any                        ignore: moved on
+no rule has its stage, posting and tags      any                        ignore: moved on
 was in the stage before the activation       none of any test           hold: before activation (`leave`)
-all its tags name unknown or inactive tests  any                        hold: unknown test
+all tests are unknown or inactive            any                        hold: unknown test
 anonymised, or contact is forbidden          any                        hold: may not be contacted
 no e-mail address                            any                        hold: no e-mail address
 of an origin that its rule skips             any                        ignore: its rule skips this origin
 entered the stage again since this entry     any                        ignore: entered the stage again since
-then, for each test its tags name:
+then, for each test that is asked for:
 the test is unknown or inactive              any                        hold: unknown test
 this stage entry was handled before          any                        ignore: already handled
 was in the stage before the activation       none                       hold: before activation, or adopt
@@ -31,7 +32,7 @@ ok                                           complete, left, terminated ignore: 
 
 Last, what would send an e-mail waits as long after the move as its rule says, and is held when a limit is reached: that
 of the candidate (a person decides), or that of the hour (it goes on by itself). A person may release or drop what a
-limit holds.
+limit holds. Whom a rule concerns that is wrong in the settings (`ResolvedRule.usable`) waits until it is corrected.
 
 Who was there before the activation is held before anything else that needs a person: nothing a recruiter could correct
 would lead to an invitation.

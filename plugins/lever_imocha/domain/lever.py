@@ -43,10 +43,9 @@ class StageChange(VendorModel):
 
 
 class Archived(VendorModel):
-    """Why and when an opportunity left the pipeline."""
+    """That an opportunity has left the pipeline, and why; of one that has not, Lever says null."""
 
     reason: Id | None = None
-    archived_at: _Time = Field(alias="archivedAt", default=None)
 
 
 class Application(VendorModel):
@@ -167,10 +166,9 @@ class Stage(VendorModel):
 
 
 class Tag(VendorModel):
-    """A tag and how many opportunities carry it."""
+    """A tag that somebody carries."""
 
     text: Name
-    count: int | None = None
 
 
 class User(VendorModel):

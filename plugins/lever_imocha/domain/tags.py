@@ -9,7 +9,7 @@ from enum import StrEnum
 from functools import cached_property
 
 from lever_imocha.domain.written import plain
-from lever_imocha.errors import redact
+from lever_imocha.redaction import redact
 
 _NUMBER = re.compile(r"\[ ?(\d{1,18}) ?\]$")
 _PUNCTUATION = re.compile(r"\s*(?:[^\w\s]|_)")

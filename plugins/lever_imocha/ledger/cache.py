@@ -42,7 +42,9 @@ class Cache(LedgerPart):
         """Return a value kept by `put`, or None."""
         query = select(reference.c.value).where(reference.c.key == key)
         if younger_than is not None:
-            query = query.where(reference.c.read_at > self._database.now() - younger_than)
+            now = self._database.now()
+            # What is kept from a time long ahead of us, a clock that was ahead has kept.
+            query = query.where(reference.c.read_at.between(now - younger_than, now + younger_than))
         found: dict[str, Any] | None = self._database.value(query)
         return found
 

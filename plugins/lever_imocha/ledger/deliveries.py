@@ -68,7 +68,7 @@ SELECT id, CASE WHEN yes THEN pg_notify(%(channel)s, '') END FROM kept, relevant
 """The busiest statement, in one round trip and as text: SQLAlchemy would compile its ON CONFLICT anew every time.
 
 Not relevant, and no work, are a callback about an attempt that is written back, and a move to a stage that is no trigger
-stage, of somebody of whom nothing is open: such as our own moves. Should the stages be unknown yet, every move is
+stage, of somebody of whom nothing is open: such as our own moves. While the stages are not known yet, every move is
 relevant.
 """
 

@@ -78,6 +78,20 @@ class Invitations(LedgerPart):
         :param address_check: see `domain.acts.address_check`, of the invited address.
         :return: the status as far as is known: an ended attempt stays ended.
         """
+        with self._database.transaction():
+            now_known: AttemptStatus = self._database.value(
+                self._recorded(invitation_id, test_id, status, refreshed=refreshed, expires_at=expires_at)
+            )
+            linked = _linked(assessment_id, invitation_id, entry_id=entry_id, address_check=address_check)
+            (row,) = self._database.rows(linked)
+            if now_known.is_ended and row.written_at is None:
+                self._queue.enqueue([row.opportunity_id], Work.WRITE_BACK)
+        return now_known
+
+    def _recorded(
+        self, invitation_id: int, test_id: int, status: AttemptStatus, *, refreshed: bool, expires_at: datetime | None
+    ) -> Any:
+        """Return the statement that records an invitation, and returns its status."""
         now = self._database.now()
         new = insert(invitations).values(
             id=invitation_id, test_id=test_id, status=status, invited_at=now, times_invited=1,
@@ -85,7 +99,7 @@ class Invitations(LedgerPart):
         )  # fmt: skip
         known = invitations.c
         ended = known.status.in_(ENDED)
-        recorded = new.on_conflict_do_update(
+        return new.on_conflict_do_update(
             index_elements=["id"],
             set_={
                 "times_invited": known.times_invited + 1,
@@ -97,33 +111,6 @@ class Invitations(LedgerPart):
                 "revived_at": case((known.status.in_(WITHDRAWN), now), else_=known.revived_at),
             },
         ).returning(known.status)
-        same = assessments.c.invitation_id == invitation_id
-        linked = (
-            update(assessments)
-            .where(assessments.c.id == assessment_id)
-            .values(
-                invitation_id=invitation_id,
-                address_check=address_check,
-                intended_at=None,
-                mails_tried=0,
-                handled_entry_id=entry_id,
-                left_as=None,
-                written_at=case((same, assessments.c.written_at), else_=null()),
-            )
-            .returning(assessments.c.opportunity_id, assessments.c.written_at)
-            .add_cte(
-                insert(assessment_invitations)
-                .values(assessment_id=assessment_id, invitation_id=invitation_id)
-                .on_conflict_do_nothing()
-                .cte("belongs")
-            )
-        )
-        with self._database.transaction():
-            now_known: AttemptStatus = self._database.value(recorded)
-            (row,) = self._database.rows(linked)
-            if now_known.is_ended and row.written_at is None:
-                self._queue.enqueue([row.opportunity_id], Work.WRITE_BACK)
-        return now_known
 
     def status(self, invitation_id: int) -> AttemptStatus | None:
         """Return an invitation's status as far as is known; None when it is not ours."""
@@ -262,3 +249,24 @@ class Invitations(LedgerPart):
 
     def _set(self, invitation_id: int, **values: Any) -> None:
         self._database.execute(update(invitations).where(invitations.c.id == invitation_id).values(**values))
+
+
+def _linked(assessment_id: int, invitation_id: int, *, entry_id: int, address_check: int | None) -> Any:
+    """Return the statement that makes an invitation that of an assessment, and returns whose that is."""
+    same = assessments.c.invitation_id == invitation_id
+    belongs = insert(assessment_invitations).values(assessment_id=assessment_id, invitation_id=invitation_id)
+    return (
+        update(assessments)
+        .where(assessments.c.id == assessment_id)
+        .values(
+            invitation_id=invitation_id,
+            address_check=address_check,
+            intended_at=None,
+            mails_tried=0,
+            handled_entry_id=entry_id,
+            left_as=None,
+            written_at=case((same, assessments.c.written_at), else_=null()),
+        )
+        .returning(assessments.c.opportunity_id, assessments.c.written_at)
+        .add_cte(belongs.on_conflict_do_nothing().cte("belongs"))
+    )

@@ -12,17 +12,20 @@ from sqlalchemy import Engine, select
 from lever_imocha.ledger.tables import limits
 
 _NOW = "coalesce(%(now)s::timestamptz, clock_timestamp())"
-_FACTOR = "greatest(1, limits.slowdown - coalesce(extract(epoch FROM {now} - limits.slowed_at), 0) / 60)"
-_JUST_SLOWED = f"slowed_at > {_NOW} - interval '1 second'"
+_FACTOR = "greatest(1, limits.slowdown - coalesce(abs(extract(epoch FROM {now} - limits.slowed_at)), 0) / 60)"
+_JUST_SLOWED = f"slowed_at BETWEEN {_NOW} - interval '1 second' AND {_NOW} + interval '1 second'"
 _TODAY = f"({_NOW} AT TIME ZONE 'UTC')::date"
 
 _TAKE_TURN = f"""
     INSERT INTO {limits} AS limits (name, turn_at, gap, minute_at, taken, answered)
     VALUES (%(name)s, {_NOW}, %(gap)s, date_trunc('minute', {_NOW}), 1, %(answered)s)
-    ON CONFLICT (name) DO UPDATE SET turn_at = greatest(
-            excluded.turn_at,
-            limits.turn_at + %(gap)s * interval '1 second' * {_FACTOR.format(now="excluded.turn_at")}
-        ),
+    ON CONFLICT (name) DO UPDATE SET turn_at = CASE
+            -- the turns were given by a clock that was ahead
+            WHEN limits.minute_at > excluded.minute_at + interval '1 minute' THEN excluded.turn_at
+            ELSE greatest(
+                excluded.turn_at,
+                limits.turn_at + %(gap)s * interval '1 second' * {_FACTOR.format(now="excluded.turn_at")}
+            ) END,
         gap = excluded.gap, minute_at = excluded.minute_at,
         taken = CASE WHEN limits.minute_at = excluded.minute_at THEN limits.taken ELSE 0 END + 1,
         taken_before = CASE limits.minute_at
@@ -60,7 +63,8 @@ class SharedLimiter:
     is one turn for each waiting process.
 
     After a 429 the gap doubles, up to 16 times the one that `rate` asks for, and then shrinks by one such gap a minute.
-    Several 429s within a second count once: they answer requests that were on their way together.
+    Several 429s within a second count once: they answer requests that were on their way together. When the clock is put
+    back, the turns begin anew: nobody waits for the time that it told before.
 
     The same statements count, for the console, the turns of this minute and of the one before, and the 429s of today and of
     yesterday (UTC), and keep the last answer: `[time, call, status]`, of which the later is the greater. It is told with the

@@ -20,7 +20,7 @@ from lever_imocha.ledger.events import Events
 from lever_imocha.ledger.evidence import Evidence
 from lever_imocha.ledger.invitations import Invitations
 from lever_imocha.ledger.mails import Mails
-from lever_imocha.ledger.names import Names
+from lever_imocha.ledger.opportunities import Opportunities
 from lever_imocha.ledger.overview import Overview
 from lever_imocha.ledger.requests import Requests
 from lever_imocha.ledger.restore import RestoreDetection
@@ -57,7 +57,7 @@ class Ledger:
         self.cache = Cache(database)
         self.watermarks = Watermarks(database)
         self.restore = RestoreDetection(database)
-        self.names = Names(database)
+        self.opportunities = Opportunities(database)
         self.erasure = Erasure(database)
         self.requests = Requests(database)
         self.sealed_links = SealedLinks(database)

@@ -1,6 +1,6 @@
 """The work queue: what is to be done about whom, by when, and by which worker; and what waits for a person.
 
-One row is one work item: one kind of work about one opportunity. Its state follows from its columns:
+One row is one work item: one kind of work about one opportunity. How it stands follows from its columns:
 
 =========== =====================================================================================================
 due         nobody holds it, and its time has come

@@ -10,7 +10,7 @@ from pkgutil import resolve_name
 from sqlalchemy.exc import SQLAlchemyError
 
 from lever_imocha.domain.decisions import CANCEL_SHARE
-from lever_imocha.errors import LedgerError, redact
+from lever_imocha.errors import LedgerError
 from lever_imocha.hooks.ledger import ledger_engine
 from lever_imocha.ledger.alerts import AlertLog
 from lever_imocha.ledger.repository import Ledger
@@ -28,6 +28,7 @@ from lever_imocha.notifications.messages import (
     per_candidate_alert,
     settings_troubles,
 )
+from lever_imocha.redaction import redact
 from lever_imocha.settings import AlertSettings, Settings, load_alerts
 from lever_imocha.workflows.vendor_lists import STAGES, ListRead
 

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from lever_imocha.errors import LeverImochaError, SettingsError, WorkFailedError, listed, redact
+from lever_imocha.errors import LeverImochaError, SettingsError, WorkFailedError, listed
 from lever_imocha.ledger.alerts import Overdue, OverHour, Trouble
 from lever_imocha.ledger.values import Work
+from lever_imocha.redaction import redact
 from lever_imocha.workflows.doctor.findings import Finding, Level, of_level
 from lever_imocha.workflows.vendor_lists import ListRead
 

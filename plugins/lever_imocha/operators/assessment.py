@@ -170,7 +170,7 @@ class CollectStageEntriesOperator(AssessmentOperator):
                 self.found = ", ".join(f"{kind} {count}" for kind, count in done.items())
                 waiting = waiting[AT_ONCE:]
             rows = batches(waiting)
-            if workflow.problems and not by_webhook:
+            if not by_webhook and workflow.problems:
                 rows.append([])
         return rows
 

@@ -67,7 +67,7 @@ class Cancellation:
             with self._ledger.transaction():
                 self._ledger.assessments.record_departure(opportunity_id, departure)
                 self._masking.plan(opportunity_id)
-                self._ledger.names.erase(opportunity_id)
+                self._ledger.opportunities.erase_name(opportunity_id)
 
     def _cancel_unless_shared(
         self, opportunity_id: str, departure: Departure, trigger_stages: Collection[str], invitation_id: int

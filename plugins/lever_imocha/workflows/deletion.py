@@ -42,7 +42,7 @@ class DeletionEvidence:
         if problem := clock_problem(self._lever):
             log.warning("opportunity %s is not taken for deleted: %s", opportunity_id, problem)
             return False
-        missing_since = self._ledger.names.record_missing(opportunity_id)
+        missing_since = self._ledger.opportunities.record_missing(opportunity_id)
         if opportunity_id in self._listed:
             return True
         if self._clock() - missing_since < _LONG_ENOUGH:
@@ -52,7 +52,7 @@ class DeletionEvidence:
 
     def missing_since(self, opportunity_id: str) -> datetime:
         """Return since when Lever has not found an opportunity without a break; now, if it was found lately."""
-        return self._ledger.names.record_missing(opportunity_id)
+        return self._ledger.opportunities.record_missing(opportunity_id)
 
     def departure_of(self, opportunity_id: str, trigger_stages: Collection[str]) -> Departure | None:
         """Read an opportunity, and return how it has left; None when it has not, or is not known to be deleted."""
@@ -65,7 +65,7 @@ class DeletionEvidence:
 
     def record_found(self, opportunity_id: str) -> None:
         """Forget that an opportunity was missing."""
-        self._ledger.names.record_found(opportunity_id)
+        self._ledger.opportunities.record_found(opportunity_id)
 
     @cached_property
     def _listed(self) -> set[str]:

@@ -20,10 +20,11 @@ from lever_imocha.domain.imocha import AttemptStatus
 from lever_imocha.domain.lever import Opportunity
 from lever_imocha.domain.standing import NOBODY_NEEDED
 from lever_imocha.domain.tags import STATUS_TAGS, wanted_tests
-from lever_imocha.errors import AssessmentError, LeverImochaError, ReportFileError, Retry, VendorRefusedError, redact
+from lever_imocha.errors import AssessmentError, LeverImochaError, ReportFileError, Retry, VendorRefusedError
 from lever_imocha.ledger.events import SENT
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.values import Assessment, Event, StageEntry, WorkItem
+from lever_imocha.redaction import redact
 from lever_imocha.settings import Settings
 from lever_imocha.workflows.clocks import CLOCKS_DIFFER
 from lever_imocha.workflows.effects import EffectMaker

@@ -127,8 +127,8 @@ class InvitationSender:
         before = known.invitation_id if known is not None else None
         try:
             with self._imocha.guarded(intend):
-                invite = self._link_settings(plan.action, rule, test_id, link_id)
-                invitation = self._call(plan, opportunity, test_id, known, assessment_id, invite, link_id)
+                sent = self._link_settings(plan.action, rule, test_id, link_id)
+                invitation = self._call(plan, opportunity, test_id, known, assessment_id, sent, link_id)
         except VendorRefusedError as error:
             self._ledger.mails.give_back(opportunity.id, test_id)
             if not isinstance(error, ReattemptNotAllowedError):
@@ -136,6 +136,21 @@ class InvitationSender:
             return self._running_elsewhere(opportunity, test_id, assessment_id, entry.id)
         if before is not None and before != invitation.id and plan.action is Action.REFRESH:
             self._replace(opportunity, test_id, before, invitation.id)
+        outcome = self._record(plan.action, situation, entry.id, test_id, assessment_id, invitation, sent)
+        self._seal_link(outcome, opportunity, test_id, invitation)
+        return outcome
+
+    def _record(
+        self,
+        action: Action,
+        situation: Situation,
+        entry_id: int,
+        test_id: int,
+        assessment_id: int,
+        invitation: Invitation,
+        sent: InviteSettings,
+    ) -> Outcome:
+        """Record the invitation that iMocha answered with, and what came of it."""
         status = invitation.status
         with self._ledger.transaction():
             recorded = self._ledger.invitations.record(
@@ -143,15 +158,14 @@ class InvitationSender:
                 invitation_id=invitation.id,
                 test_id=test_id,
                 status=AttemptStatus.PENDING if status is AttemptStatus.UNKNOWN else status,
-                entry_id=entry.id,
-                refreshed=plan.action is Action.REFRESH,
-                expires_at=invite.end_at,
-                address_check=address_check(str(opportunity.email)),
+                entry_id=entry_id,
+                refreshed=action is Action.REFRESH,
+                expires_at=sent.end_at,
+                address_check=address_check(str(situation.opportunity.email)),
             )
-            outcome = self._outcome(plan.action, situation, test_id, invitation, recorded, invite)
+            outcome = self._outcome(action, situation, test_id, invitation, recorded, sent)
             count = self._ledger.mails.mark_sent if outcome.action.mails else self._ledger.mails.give_back
-            count(opportunity.id, test_id)
-        self._seal_link(outcome, opportunity, test_id, invitation)
+            count(situation.opportunity.id, test_id)
         return outcome
 
     def _seal_link(self, outcome: Outcome, opportunity: Opportunity, test_id: int, invitation: Invitation) -> None:
@@ -175,9 +189,7 @@ class InvitationSender:
         :return: False when the address in Lever is another one by now: then nothing is changed.
         """
         settings = self._link_settings(Action.REFRESH, rule, known.test_id, known.link_id)
-        callback = self._callback(known.id)
-        invite = partial(self._invite, opportunity, known.test_id, callback, settings, known.link_id, send_email=False)
-        invitation = send_until_answered(invite, sleep=self._sleep)
+        invitation = self._invite_quietly(opportunity, known.test_id, known.id, settings, known.link_id)
         if invitation.id != known.invitation_id:
             if self._ledger.invitations.status(invitation.id) is None:  # nobody was told of it
                 self._imocha.cancel(invitation.id)
@@ -217,11 +229,7 @@ class InvitationSender:
                 log.warning("opportunity %s, test %s: no invitation is found: %s", opportunity.id, known.test_id, error)
 
     def _recover(self, opportunity: Opportunity, known: Assessment) -> None:
-        callback = self._callback(known.id)
-        invite = partial(
-            self._invite, opportunity, known.test_id, callback, InviteSettings(), known.link_id, send_email=False
-        )
-        invitation = send_until_answered(invite, sleep=self._sleep)
+        invitation = self._invite_quietly(opportunity, known.test_id, known.id, InviteSettings(), known.link_id)
         self._ledger.invitations.record(
             known.id,
             invitation_id=invitation.id,
@@ -258,8 +266,7 @@ class InvitationSender:
         detail = f"asked by {situation.asker(test_id) or 'a person'}"
         self._event(past[action], opportunity, test_id, invitation.id, detail, facts)
         self._metrics.count(past[action])
-        if opportunity.entered_stage_at is not None:
-            self._metrics.timing("move_to_invitation", (self._clock() - opportunity.entered_stage_at).total_seconds())
+        self._metrics.timing("move_to_invitation", (self._clock() - opportunity.entered_stage_at).total_seconds())
         return Outcome(action)
 
     def _call(
@@ -286,8 +293,7 @@ class InvitationSender:
             if known is None or known.intended_at is None:
                 raise
             # An answer was lost before: what runs may be ours. A repeated invite names it, and changes nothing (imocha.md 5.3).
-            invite = partial(self._invite, opportunity, test_id, callback, settings, link_id, send_email=False)
-            running = send_until_answered(invite, sleep=self._sleep)
+            running = self._invite_quietly(opportunity, test_id, assessment_id, settings, link_id)
             if running.id == before:
                 raise
             return running
@@ -359,6 +365,14 @@ class InvitationSender:
         send = partial(client.invite, test_id) if link_id is None else partial(client.invite_by_link, test_id, link_id)
         email, name = str(opportunity.email), opportunity.name or "Candidate"
         return send(email=email, name=name, send_email=send_email, callback_url=callback, settings=settings)
+
+    def _invite_quietly(
+        self, opportunity: Opportunity, test_id: int, assessment_id: int, settings: InviteSettings, link_id: int | None
+    ) -> Invitation:
+        """Invite without an e-mail, and again while the answer is lost: a repeat changes nothing more (imocha.md 5.3)."""
+        callback = self._callback(assessment_id)
+        invite = partial(self._invite, opportunity, test_id, callback, settings, link_id, send_email=False)
+        return send_until_answered(invite, sleep=self._sleep)
 
     def _as_reported(self, invitation: Invitation) -> Invitation:
         """Read the report of a finished attempt: what an invite says of it is not documented (imocha.md 5.3)."""

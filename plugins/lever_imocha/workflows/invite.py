@@ -29,9 +29,10 @@ from lever_imocha.domain.decisions import (
 from lever_imocha.domain.metrics import Metrics, NoMetrics
 from lever_imocha.domain.pauses import LONGEST, pause_after_failure
 from lever_imocha.domain.tags import near_misses
-from lever_imocha.errors import LeverImochaError, NotFoundError, Scope, as_ours, redact
+from lever_imocha.errors import LeverImochaError, NotFoundError, Scope, as_ours
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.values import CANDIDATE_WORK, Assessment, Request, StageEntry, Work, WorkItem
+from lever_imocha.redaction import redact
 from lever_imocha.settings import Settings
 from lever_imocha.workflows.cancellation import Cancellation
 from lever_imocha.workflows.clocks import first_time

@@ -50,7 +50,7 @@ class ResolvedSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    user_id: str | None = Field(validation_alias=AliasChoices("user_id", "perform_as"))  # as 0.2.0 kept it
+    user_id: str | None = Field(validation_alias=AliasChoices("user_id", "perform_as"))  # as 0.1.0 kept it
     rules: tuple[ResolvedRule, ...]
     templates: dict[str, FormTemplate] = {}
     problems: tuple[str, ...] = ()

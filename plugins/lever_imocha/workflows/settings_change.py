@@ -27,8 +27,8 @@ class Difference:
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """What other settings would have decided.
+class SettingsChange:
+    """What other settings would have decided about the last arrivals.
 
     :param same: arrivals that would be decided as they were.
     :param not_by_settings: arrivals whose decision is not up to the settings: moved on, taken before, dropped.
@@ -43,7 +43,7 @@ class Comparison:
     problems: Sequence[str]
 
 
-def compare(ledger: Ledger, settings: Settings, *, since: datetime) -> Comparison:
+def decide_anew(ledger: Ledger, settings: Settings, *, since: datetime) -> SettingsChange:
     """Decide the arrivals since a time once more, by other settings.
 
     A test of a rule counts as asked for from the beginning.
@@ -70,4 +70,4 @@ def compare(ledger: Ledger, settings: Settings, *, since: datetime) -> Compariso
             found[would, was].append(arrival.opportunity_id)
     largest_first = sorted(found.items(), key=lambda item: -len(item[1]))
     differences = [Difference(would, was, ids) for (would, was), ids in largest_first]
-    return Comparison(differences, same, not_by_settings, unknown, problems)
+    return SettingsChange(differences, same, not_by_settings, unknown, problems)

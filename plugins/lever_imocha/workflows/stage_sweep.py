@@ -203,12 +203,12 @@ class StageSweep:
     def _deleted(self, start: datetime) -> Iterable[str]:
         """Return who was deleted, and of whom the ledger keeps a name."""
         deleted = self._lever.list_deleted_opportunities(deleted_at_start=start)
-        return self._ledger.names.stored_of([item.id for item in deleted])
+        return self._ledger.opportunities.stored_of([item.id for item in deleted])
 
     def _anonymized(self, start: datetime) -> Iterable[str]:
         """Return who was anonymised, which happens to archived opportunities only (lever.md 12)."""
         archived = self._lever.list_opportunities(archived=True, updated_at_start=start)
-        return self._ledger.names.stored_of([item.id for item in archived if item.is_anonymized])
+        return self._ledger.opportunities.stored_of([item.id for item in archived if item.is_anonymized])
 
 
 def _pages(found: Iterable[Opportunity]) -> Iterator[list[Opportunity]]:

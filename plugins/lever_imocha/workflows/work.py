@@ -119,7 +119,8 @@ class WorkRunner:
         :param items: is emptied; a step may add to it what is done by the steps after it.
         :param given: what each step is given beside its item.
         :return: what came of the first that had something to do.
-        :raises LeverImochaError: what failed first, and had not failed with the same error before.
+        :raises LeverImochaError: what may concern everybody, or else what failed first; it had not failed with the same
+            error before.
         """
         outcomes, failures = list[Result](), list[tuple[Work, LeverImochaError]]()
         for kind, work in steps.items():
@@ -127,11 +128,12 @@ class WorkRunner:
                 try:
                     outcomes.append(self.do(item, partial(work, item, *given)))
                 except LeverImochaError as error:
+                    failures.append((kind, error))
                     if error.scope is not Scope.CANDIDATE:
                         for other in items.values():
                             self._queue.release(other)
-                        raise
-                    failures.append((kind, error))
+                        failures.insert(0, failures.pop())
+                        break
         raise_first(failures)
         return next((outcome for outcome in outcomes if outcome is not None), None)
 

@@ -1,4 +1,4 @@
-"""Keeps display names, which can be erased, and since when an opportunity is missing in Lever."""
+"""What is kept of an opportunity as such: its display name, which can be erased, and since when it is missing in Lever."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from lever_imocha.ledger.base import LedgerPart
 from lever_imocha.ledger.tables import assessments, opportunities
 
 
-class Names(LedgerPart):
-    """Display names, and since when somebody is missing."""
+class Opportunities(LedgerPart):
+    """Display names, and since when an opportunity is missing."""
 
-    def erase(self, opportunity_id: str) -> None:
+    def erase_name(self, opportunity_id: str) -> None:
         """Forget a candidate's name."""
         self._database.execute(
             update(opportunities).where(opportunities.c.opportunity_id == opportunity_id).values(name=None)

@@ -105,10 +105,13 @@ class PageContext:
     lever_page: Callable[[str], str]
     clock: Callable[[], datetime]
 
-    def page(self, viewer: Viewer) -> tuple[Ledger, Words]:
-        """Open what a page is read from, and the words that it is said in."""
-        ledger = self.open_ledger()
-        return ledger, pages.words(ledger, now=self.clock(), full_names=viewer.may_see_names)
+    def page(self, viewer: Viewer, *, named: bool = True) -> tuple[Ledger, Words]:
+        """Open what a page is read from, and the words that it is said in.
+
+        :param named: the page names tests, stages or postings, so that their names are read.
+        """
+        ledger, given = self.open_ledger(), {"now": self.clock(), "full_names": viewer.may_see_names}
+        return ledger, pages.words(ledger, **given) if named else Words(**given)
 
 
 def _context(request: Request) -> PageContext:
@@ -116,9 +119,9 @@ def _context(request: Request) -> PageContext:
     return context
 
 
-def _opened(request: Request) -> tuple[Ledger, Words]:
+def _opened(request: Request, *, named: bool = True) -> tuple[Ledger, Words]:
     """Open what a page is read from, and the words that it is said in."""
-    return _context(request).page(request.state.viewer)
+    return _context(request).page(request.state.viewer, named=named)
 
 
 @router.get("/static/{name}")
@@ -176,7 +179,7 @@ def evidence(request: Request, opportunity_id: str) -> Response:
 @router.get("/people/{opportunity_id}/evidence.json")
 def evidence_file(request: Request, opportunity_id: str) -> Response:
     """Send the same as a file."""
-    ledger, _ = _opened(request)
+    ledger, _ = _opened(request, named=False)
     return Response(
         as_json(_evidence(ledger, opportunity_id)),
         media_type="application/json",
@@ -222,14 +225,14 @@ def flow_csv(request: Request, weeks: pages.Weeks = 12) -> Response:
 @router.get("/traffic")
 def traffic(request: Request) -> Response:
     """Show what the vendors send, what is queued, how the rate limits stand."""
-    ledger, words = _opened(request)
+    ledger, words = _opened(request, named=False)
     return page(request, "traffic.html", pages.traffic(ledger, words))
 
 
 @router.get("/health")
 def health(request: Request) -> Response:
     """Show what the last check and the last runs have found."""
-    ledger, words = _opened(request)
+    ledger, words = _opened(request, named=False)
     return page(request, "health.html", pages.health(ledger, words))
 
 
@@ -248,7 +251,7 @@ async def ask_for_listed(request: Request) -> Response:
 @router.get("/requests/{bulk_id}")
 def progress(request: Request, bulk_id: Id) -> Response:
     """Show how far a request about many is."""
-    ledger, words = _opened(request)
+    ledger, words = _opened(request, named=False)
     return page(request, "progress.html", _found(pages.progress(ledger, words, bulk_id)))
 
 
@@ -258,7 +261,7 @@ def stop(request: Request, bulk_id: Id) -> Response:
     who: Viewer = request.state.viewer
     require_own_page(request, who)
     context = _context(request)
-    ledger, words = context.page(who)
+    ledger, words = context.page(who, named=False)
     _found(pages.progress(ledger, words, bulk_id))
     ledger = context.open_ledger(write=True)
     ledger.requests.stop(bulk_id, actor=who.name)

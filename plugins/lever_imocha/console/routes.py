@@ -110,8 +110,10 @@ class PageContext:
 
         :param named: the page names tests, stages or postings, so that their names are read.
         """
-        ledger, given = self.open_ledger(), {"now": self.clock(), "full_names": viewer.may_see_names}
-        return ledger, pages.words(ledger, **given) if named else Words(**given)
+        ledger, now = self.open_ledger(), self.clock()
+        if not named:
+            return ledger, Words(now=now, full_names=viewer.may_see_names)
+        return ledger, pages.words(ledger, now=now, full_names=viewer.may_see_names)
 
 
 def _context(request: Request) -> PageContext:

@@ -167,12 +167,19 @@ def people(ledger: Ledger, say: Words, wanted: Wanted) -> dict[str, Any]:
     found = ledger.people.listed(_filter(wanted, say), limit=PAGE + 1)
     shown, more = found[:PAGE], len(found) > PAGE
     filters = {name: value for name, value in vars(wanted).items() if value and name != "after"}
-    after = urlencode(filters | {"after": f"{shown[-1].entered_at.isoformat()}~{shown[-1].entry_id}"}) if more else None
+    after = f"{shown[-1].entered_at.isoformat()}~{shown[-1].entry_id}" if more else None
     return {
-        "people": [_summary(person, say) for person in shown], "next": after, "wanted": vars(wanted),
+        "people": [_summary(person, say) for person in shown], "wanted": vars(wanted),
+        "next": urlencode(filters | {"after": after}) if after else None, "after": after,
         "tests": [{"id": test_id, "name": say.test(test_id)} for test_id in sorted(say.tests)],
         "filters": filters, "acts": [_offer(offer, say) for offer in offered_for_listed(_number(wanted.test))],
     }  # fmt: skip
+
+
+def address(wanted: Wanted) -> str:
+    """Return the query of the page's address; a name that is searched is not in it."""
+    in_address = {name: value for name, value in vars(wanted).items() if value and (name != "q" or _UUID.search(value))}
+    return f"?{urlencode(in_address)}" if in_address else ""
 
 
 def plan_for_listed(ledger: Ledger, say: Words, wanted: Wanted, act: Act) -> tuple[dict[str, Any], dict[str, str]]:
@@ -412,6 +419,10 @@ def _taken(seconds: tuple[float, float] | None) -> dict[str, float] | None:
     return {"p50": seconds[0], "p95": seconds[1]} if seconds else None
 
 
+_FORMULA = re.compile(r"(^|[;\t\r\n])(?=\s*[=+\-@\t\r＝＋－＠])")  # noqa: RUF001 - spreadsheets take the wide signs, too
+"""Where a formula would begin; spreadsheets of some countries separate cells by semicolons."""
+
+
 def flow_csv(data: dict[str, Any]) -> str:
     """Return the page's tables as CSV; a text that a spreadsheet would take for a formula is made none."""
     out = io.StringIO()
@@ -420,7 +431,7 @@ def flow_csv(data: dict[str, Any]) -> str:
     writer.writerow(["by", "of", *columns])
     for by, rows in (("all", [data["all"]]), *((kind, data[f"by_{kind}"]) for kind in _BY)):
         for row in rows:
-            of = f"'{row['of']}" if row["of"].startswith(("=", "+", "-", "@", "\t", "\r")) else row["of"]
+            of = _FORMULA.sub(r"\1'", row["of"])
             times = [round(row[name][part]) if row[name] else "" for name in _TIMES for part in ("p50", "p95")]
             writer.writerow([by, of, *(row[name] for name in _SHARE), *times])
     return out.getvalue()

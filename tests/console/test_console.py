@@ -452,6 +452,24 @@ def test_whom_a_limit_holds_is_invited_when_a_person_says_so(login: LogIn, stack
     assert browser.post(address, data=body, headers=OWN_PAGE).status_code == 409
 
 
+def test_of_whom_a_limit_holds_it_is_said_that_what_was_asked_for_fails(login: LogIn, stack: Stack) -> None:
+    stack.settings = parse_settings(f"{SETTINGS}limits: {{per_hour: 1}}")
+    stack.candidate(PYTHON)
+    stack.run_invite()
+    opportunity = stack.candidate(PYTHON)
+    stack.run_invite()
+    browser, address = login("bob"), f"{CONSOLE}/people/{opportunity}"
+    assert browser.get(address).json()["person"]["why"] == "On hold: limit of e-mails an hour."
+    browser.post(f"{address}/requests", data={"act": "release", "reason": "starts on Monday"}, headers=OWN_PAGE)
+    del stack.world.opportunities[opportunity]
+    stack.run_invite(sweep=False)
+    person = browser.get(address).json()["person"]
+    assert (person["standing"], person["why"].split(";")[0]) == (
+        "we are working",
+        "The last try failed: not found in Lever",
+    )
+
+
 def test_the_e_mail_is_sent_again_while_the_candidate_has_not_begun(login: LogIn, stack: Stack) -> None:
     opportunity = stack.candidate(PYTHON)
     stack.run_invite()

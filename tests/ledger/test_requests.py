@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 from lever_imocha.domain.acts import Act
@@ -38,6 +39,12 @@ def test_a_request_is_work_that_starts_a_run_and_is_open_once(ledger: Ledger) ->
         ledger.requests.finish(request, outcome="cancelled")
     assert ledger.requests.begin("op", Work.REQUEST) == []
     assert ask(ledger, Act.CANCEL, "op", test_id=101) == 1
+
+
+def test_what_many_ask_for_at_once_is_open_once(ledger: Ledger) -> None:
+    with ThreadPoolExecutor(5) as people:
+        added = people.map(lambda _: ask(ledger, Act.CANCEL, "op", test_id=101), range(20))
+        assert sorted(added) == [0] * 19 + [1]
 
 
 def test_what_is_asked_about_one_test_is_told_with_it(ledger: Ledger) -> None:

@@ -245,7 +245,7 @@ class Words:
         """Answer in one sentence why somebody stands where they stand."""
         if person.problem in GOES_ON and person.decision != Action.HOLD:
             return f"What was asked for waits: {person.problem}."
-        if person.parked or (person.problem and person.decision != Action.HOLD):
+        if person.parked or _is_failing(person):
             tried = "it is not tried any more by itself" if person.parked else f"next try {self.age(person.next_try)}"
             return f"The last try failed: {words_of_problem(person.problem or '')[0]}; {tried}."
         if person.decision == Action.HOLD:
@@ -272,9 +272,15 @@ class Words:
         """Say what to do about somebody, if anything."""
         if person.parked:
             return fix_of(Problem.PARKED, person.problem or "")
-        if person.decision == Action.HOLD:
+        if person.decision == Action.HOLD and not _is_failing(person):
             return fix_of(Problem.HELD, person.reason or "")
         return fix_of(Problem.FAILING, person.problem) if person.problem else ""
+
+
+def _is_failing(person: Person) -> bool:
+    """Tell whether work has failed, and nothing that a person has to do comes before it."""
+    failed = person.problem is not None and person.problem not in GOES_ON
+    return failed and (person.decision != Action.HOLD or person.standing is Standing.WORKING)
 
 
 def fix_of(kind: Problem, why: str) -> str:

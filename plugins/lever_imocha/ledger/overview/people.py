@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import TypeAdapter
 from sqlalchemy import text
 
+from lever_imocha.domain.decisions import GOES_ON
 from lever_imocha.domain.imocha import AttemptStatus
 from lever_imocha.domain.standing import NOBODY_NEEDED, Standing
 from lever_imocha.ledger.base import LedgerPart
@@ -40,7 +41,7 @@ class Person:
 
     :param entry_id: of the latest stage entry.
     :param facts: what the last decision rests on, as a text; see `Situation.eligibility`.
-    :param problem: the name of what went wrong last with its work.
+    :param problem: the name of what went wrong with its work, or, if nothing did, of what it waits for.
     :param next_try: when that is tried again.
     """
 
@@ -90,7 +91,7 @@ class PeopleFilter:
 
 
 _OPEN = sql_list(status for status in AttemptStatus if status.is_open)
-_NOBODY_NEEDED = sql_list(NOBODY_NEEDED)
+_NOBODY_NEEDED, _GOES_ON = sql_list(NOBODY_NEEDED), sql_list(GOES_ON)
 _STANDING = f"""CASE
         WHEN work.parked OR (e.decision = 'hold' AND e.reason NOT IN ({_NOBODY_NEEDED})) THEN '{Standing.NEEDS_YOU}'
         WHEN work.queued OR e.decided_at IS NULL THEN '{Standing.WORKING}'
@@ -102,7 +103,8 @@ SELECT e.opportunity_id, o.name, e.id AS entry_id, e.stage_id, e.entered_at, sta
 FROM {{entries}} e
 LEFT JOIN lever_imocha.opportunities o ON o.opportunity_id = e.opportunity_id
 CROSS JOIN LATERAL (
-    SELECT count(*) > 0 AS queued, coalesce(bool_or(parked_at IS NOT NULL), false) AS parked, min(error) AS problem,
+    SELECT count(*) > 0 AS queued, coalesce(bool_or(parked_at IS NOT NULL), false) AS parked,
+           coalesce(min(error) FILTER (WHERE error NOT IN ({_GOES_ON})), min(error)) AS problem,
            min(not_before) AS next_try
     FROM lever_imocha.work_items w
     WHERE w.opportunity_id = e.opportunity_id AND w.error IS DISTINCT FROM '{DROPPED}'

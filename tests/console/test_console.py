@@ -273,7 +273,7 @@ def test_what_others_have_written_is_never_a_script(login: LogIn, stack: Stack) 
 
 
 def test_the_flow_counts_how_far_people_have_come(login: LogIn, stack: Stack) -> None:
-    stack.world.tests[101]["testName"] = "=HYPERLINK(1)"
+    stack.world.tests[101]["testName"] = "=HYPERLINK(1);=2"
     stack.candidate(PYTHON)
     stack.run_invite()
     stack.finish()
@@ -287,14 +287,14 @@ def test_the_flow_counts_how_far_people_have_come(login: LogIn, stack: Stack) ->
     assert [answer["all"][name] for name in names] == [3, 1, 3, 1, 1, 1]
     by_test = {row["of"]: [row[name] for name in names] for row in answer["by_test"]}
     assert by_test == {
-        "=HYPERLINK(1) [101]": [2, 0, 2, 1, 1, 1],
+        "=HYPERLINK(1);=2 [101]": [2, 0, 2, 1, 1, 1],
         "SQL Basics [102]": [1, 0, 1, 0, 0, 0],
         "not invited to any test": [1, 1, 0, 0, 0, 0],
     }
     assert answer["all"]["move_to_invitation"]["p95"] >= answer["all"]["move_to_invitation"]["p50"] > 0
     file = browser.get(f"{CONSOLE}/flow.csv")
     assert file.headers["Content-Disposition"].startswith("attachment")
-    assert "test,'=HYPERLINK(1) [101],2,0,2,1" in file.text
+    assert "test,'=HYPERLINK(1);'=2 [101],2,0,2,1" in file.text
     assert browser.get(f"{CONSOLE}/flow?weeks=1000").status_code == 400
 
 
@@ -450,6 +450,24 @@ def test_whom_a_limit_holds_is_invited_when_a_person_says_so(login: LogIn, stack
     stack.run_invite(sweep=False)
     assert len(stack.world.mails) == 2
     assert browser.post(address, data=body, headers=OWN_PAGE).status_code == 409
+
+
+def test_of_whom_a_limit_holds_it_is_said_that_what_was_asked_for_fails(login: LogIn, stack: Stack) -> None:
+    stack.settings = parse_settings(f"{SETTINGS}limits: {{per_hour: 1}}")
+    stack.candidate(PYTHON)
+    stack.run_invite()
+    opportunity = stack.candidate(PYTHON)
+    stack.run_invite()
+    browser, address = login("bob"), f"{CONSOLE}/people/{opportunity}"
+    assert browser.get(address).json()["person"]["why"] == "On hold: limit of e-mails an hour."
+    browser.post(f"{address}/requests", data={"act": "release", "reason": "starts on Monday"}, headers=OWN_PAGE)
+    del stack.world.opportunities[opportunity]
+    stack.run_invite(sweep=False)
+    person = browser.get(address).json()["person"]
+    assert (person["standing"], person["why"].split(";")[0]) == (
+        "we are working",
+        "The last try failed: not found in Lever",
+    )
 
 
 def test_the_e_mail_is_sent_again_while_the_candidate_has_not_begun(login: LogIn, stack: Stack) -> None:

@@ -141,4 +141,5 @@ def test_a_table_that_is_locked_is_waited_for_five_seconds_at_most(login: LogIn,
         answer = browser.get(f"{CONSOLE}/people")
         assert time.monotonic() - begin < FIVE_SECONDS
     assert answer.status_code == 503
+    assert "took too long" in answer.text
     assert browser.get(f"{CONSOLE}/people").status_code == 200

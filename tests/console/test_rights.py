@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import time
 from datetime import UTC, datetime
 
 import pytest
@@ -26,12 +28,14 @@ ASKED = {"act": "look_again", "reason": "the address is there now"}
 SCRIPT = "<script>alert(1)</script>"
 ADDRESSES = [
     "/", "/people", "/people/x", "/people/x/requests", "/flow", "/flow.csv", "/traffic", "/health", "/requests",
-    "/static/console.js", "/static/none", "/none", "/none/at/all", "/people/x/y", "/docs", "/openapi.json",
+    "/requests/1", "/requests/1/stop", "/deliveries/1/requests", "/people/x/links/1/101", "/people/x/evidence",
+    "/people/x/evidence.json", "/run?dag_id=lever_imocha_invite&run_id=1", "/people?q=x", "//people", "/./people", "/people/",
+    "/PEOPLE", "/people%2Fx", "/static/console.js", "/static/none", "/static/..%2Fapp.py", "/none", "/none/at/all", "/people/x/y", "/docs", "/openapi.json",
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize("address", ADDRESSES)
-@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE"])
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE", "HEAD", "PATCH", "OPTIONS"])
 def test_every_address_is_closed_also_one_that_is_none(
     login: LogIn, api_server: TestClient, address: str, method: str
 ) -> None:
@@ -81,8 +85,41 @@ def test_who_may_not_see_names_sees_initials_everywhere(login: LogIn, stack: Sta
     assert {answer.status_code for answer in answers} == {200, 400, 403, 409}
     assert sum("A. L." in answer.text for answer in answers) >= 7
     assert not any("Lovelace" in answer.text.replace("q=Lovelace", "") for answer in answers)
-    title = browser.get(f"{CONSOLE}/people/{opportunity}", headers=HTML).text.split("</title>")[0]
-    assert "A. L." in title
+
+
+def test_no_name_is_in_a_title_or_in_an_address(login: LogIn, stack: Stack) -> None:
+    """Both stay in the browser's history; an address is in the logs of proxies, too."""
+    for _ in range(51):
+        stack.candidate(name="Ada Lovelace")
+    stack.run_invite()
+    browser = login("eve")
+    first = browser.get(f"{CONSOLE}/people").json()["people"][0]["opportunity_id"]
+    title = browser.get(f"{CONSOLE}/people/{first}", headers=HTML).text.split("</title>")[0]
+    assert first[:8] in title
+    assert "Lovelace" not in title
+    searched = {"q": "lovelace", "standing": "done", "test": "", "entered_from": "", "entered_to": ""}
+    answer = browser.post(f"{CONSOLE}/people", data=searched, headers=OWN_PAGE | HTML)
+    assert answer.text.count('<small class="id">') == 50
+    assert answer.headers["HX-Push-Url"] == f"{CONSOLE}/people?standing=done"
+    assert not [
+        part for part in re.findall(r'(?:href|action|hx-\w+)="[^"]*"', answer.text) if "lovelace" in part.lower()
+    ]
+    after = browser.post(f"{CONSOLE}/people", data=searched).json()["after"]
+    older = browser.post(f"{CONSOLE}/people", data=searched | {"after": after}, headers=HTML)
+    assert older.text.count('<small class="id">') == 1
+    by_id = browser.post(f"{CONSOLE}/people", data={"q": first}, headers=HTML)
+    assert by_id.headers["HX-Push-Url"] == f"{CONSOLE}/people?q={first}"
+    assert login("bob").post(f"{CONSOLE}/people", data=searched).status_code == 403
+    assert login("stranger").post(f"{CONSOLE}/people", data=searched).status_code == 403
+    assert login("ann").post(f"{CONSOLE}/people", data={"q": "", "x": "y"}).status_code == 400
+
+
+def test_an_address_with_thousands_of_parameters_keeps_no_one_waiting(login: LogIn, api_server: TestClient) -> None:
+    many = "&".join(map(str, range(10_000)))
+    assert api_server.get(f"{CONSOLE}/people?{many}").status_code == 401
+    begin = time.monotonic()
+    assert login("ann").get(f"{CONSOLE}/people?{many}").status_code == 400
+    assert time.monotonic() - begin < 2
 
 
 @pytest.mark.parametrize(

@@ -72,7 +72,7 @@ def test_an_event_says_which_task_of_which_run_it_is_of(
 ) -> None:
     opportunity = str(world.add_opportunity(stage="Assessment", tags=[PYTHON], emails=["ann@example.com"])["id"])
     run = dags.dags["lever_imocha_invite"].test()
-    (invited,) = (moment for moment in ledger.overview.timeline(opportunity) if moment.kind == "invited")
+    (invited,) = (moment for moment in ledger.timeline.of(opportunity) if moment.kind == "invited")
     assert invited.run == f"lever_imocha_invite/{run.run_id}"
     assert invited.task == "invite/0"
 

@@ -12,7 +12,7 @@ import pytest
 from lever_imocha.errors import LedgerError, Retry
 from lever_imocha.ledger.database import engine_for
 from lever_imocha.ledger.limiter import SharedLimiter
-from lever_imocha.ledger.overview import Rate
+from lever_imocha.ledger.overview.traffic import Rate
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.tables import limits
 from sqlalchemy import event, select
@@ -97,7 +97,7 @@ def test_several_refusals_within_a_second_count_once(turns: Turns) -> None:
 
 
 def rate(turns: Turns) -> Rate:
-    (rate,) = Ledger(engine=engine_for(turns.url)).overview.rates()
+    (rate,) = Ledger(engine=engine_for(turns.url)).traffic.rates()
     return rate
 
 

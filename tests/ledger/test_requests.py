@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 from lever_imocha.domain.acts import Act
@@ -20,6 +21,10 @@ def ask_for_all(ledger: Ledger, *ids: str) -> int:
     return ledger.requests.add_bulk(Act.LOOK_AGAIN, shown, about="a group", reason="because", actor="ann")
 
 
+def running(ledger: Ledger) -> list[int]:
+    return [bulk.id for bulk in ledger.requests.running()]
+
+
 def test_a_request_is_work_that_starts_a_run_and_is_open_once(ledger: Ledger) -> None:
     assert ask(ledger, Act.CANCEL, "op", test_id=101) == 1
     assert ask(ledger, Act.CANCEL, "op", test_id=101) == 0
@@ -36,11 +41,17 @@ def test_a_request_is_work_that_starts_a_run_and_is_open_once(ledger: Ledger) ->
     assert ask(ledger, Act.CANCEL, "op", test_id=101) == 1
 
 
+def test_what_many_ask_for_at_once_is_open_once(ledger: Ledger) -> None:
+    with ThreadPoolExecutor(5) as people:
+        added = people.map(lambda _: ask(ledger, Act.CANCEL, "op", test_id=101), range(20))
+        assert sorted(added) == [0] * 19 + [1]
+
+
 def test_what_is_asked_about_one_test_is_told_with_it(ledger: Ledger) -> None:
     ask(ledger, Act.CANCEL, "op", test_id=101)
     (request,) = ledger.requests.begin("op", Work.REQUEST)
     ledger.requests.finish(request, outcome="cancelled")
-    told = [(moment.kind, moment.test_id) for moment in ledger.overview.timeline("op")]
+    told = [(moment.kind, moment.test_id) for moment in ledger.timeline.of("op")]
     assert told == [("done_cancel", 101), ("asked_cancel", 101)]
 
 
@@ -61,7 +72,7 @@ def test_stopping_withdraws_whose_turn_has_not_come(ledger: Ledger) -> None:
     (done,) = ledger.requests.begin("a", Work.REQUEST)
     ledger.requests.finish(done, outcome="read")
     (begun,) = ledger.requests.begin("b", Work.REQUEST)
-    assert ledger.requests.running() == [other, bulk_id]
+    assert running(ledger) == [other, bulk_id]
     assert ledger.requests.stop(bulk_id, actor="bob") == 2
     assert ledger.requests.stop(bulk_id, actor="eve") == 0
     bulk = ledger.requests.bulk(bulk_id)
@@ -76,7 +87,7 @@ def test_stopping_withdraws_whose_turn_has_not_come(ledger: Ledger) -> None:
     ]
     assert [chain["unbroken"] for chain in told["chains"]] == [True]
     ledger.requests.finish(begun, outcome="read")
-    assert ledger.requests.running() == [other]
+    assert running(ledger) == [other]
     assert ledger.requests.begin("c", Work.REQUEST) == []
     assert (
         len(ledger.requests.begin("asked before", Work.REQUEST)) == len(ledger.requests.begin("e", Work.REQUEST)) == 1
@@ -93,7 +104,7 @@ def test_a_request_about_many_goes_when_it_is_old_and_done(ledger: Ledger) -> No
     now = datetime.now(UTC)
     assert ledger.erasure.remove_bulk_requests(before=now - timedelta(hours=1), limit=50) == 0
     assert ledger.erasure.remove_bulk_requests(before=now + timedelta(hours=1), limit=50) == 1
-    assert (ledger.requests.bulk(done), ledger.requests.running()) == (None, [still_open])
+    assert (ledger.requests.bulk(done), running(ledger)) == (None, [still_open])
     with ledger.transaction() as connection:
         left = connection.execute(select(requests.c.opportunity_id, requests.c.bulk_id).order_by(requests.c.id)).all()
     assert [tuple(row) for row in left] == [("c", still_open), ("d", still_open), ("a", None)]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from lever_imocha.domain.acts import Act, is_possible
 from lever_imocha.domain.decisions import Action, Reason
 from lever_imocha.domain.imocha import AttemptStatus, read_status
-from lever_imocha.ledger.overview import Person
+from lever_imocha.ledger.overview.people import Person
 
 LABELS = {
     Act.LOOK_AGAIN: "Look again now",

@@ -35,6 +35,8 @@ _HEADERS = {
 }
 _SECONDS = 5
 """So long a page is waited for: a database that hangs holds up nobody's browser."""
+_PARAMETERS = 50
+"""FastAPI takes seconds for thousands, in which Airflow's API server answers nobody."""
 _TOO_SLOW = (
     f"The ledger's database has not answered within {_SECONDS} s. Does its server run, and is it not overloaded? Then open"
     " this page again. What was asked for may have been recorded: the timeline says so."
@@ -68,6 +70,8 @@ def create_app(
 
     async def identify(request: Request) -> None:
         request.state.viewer = await viewer(request)
+        if request.scope["query_string"].count(b"&") >= _PARAMETERS:
+            raise HTTPException(400, "The address has too many parameters.")
 
     app = FastAPI(
         title="Lever and iMocha console",

@@ -21,7 +21,10 @@ from lever_imocha.domain.standing import Problem, Standing
 from lever_imocha.ledger.cache import COMPARISON, DOCTOR, NAMES, POSTINGS, PROBLEMS, TESTS
 from lever_imocha.ledger.database import HEAD
 from lever_imocha.ledger.events import SENT
-from lever_imocha.ledger.overview import AT_MOST, PAGE, Attention, Done, Moment, PeopleFilter, Person, Progress
+from lever_imocha.ledger.overview.attention import InTheWay
+from lever_imocha.ledger.overview.people import PeopleFilter, Person, Progress
+from lever_imocha.ledger.overview.shared import AT_MOST, PAGE
+from lever_imocha.ledger.overview.timeline import Done, Moment
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.values import BulkRequest
 from lever_imocha.ledger.watermarks import ACTIVATED
@@ -54,25 +57,25 @@ def words(ledger: Ledger, *, now: datetime, full_names: bool) -> Words:
 def attention(ledger: Ledger, say: Words, *, kind: Problem | None, why: str, skip: int) -> dict[str, Any]:
     """List for whom something is in the way, by reason: a few of each, or a page of one."""
     each = PAGE if kind else _EACH
-    found = ledger.overview.attention(
+    found = ledger.attention.listed(
         overdue_before=say.now - _OVERDUE, each=each, kind=kind, why=why, skip=skip if kind else 0
     )
-    groups: dict[tuple[Problem, str], list[Attention]] = {}
+    groups: dict[tuple[Problem, str], list[InTheWay]] = {}
     for item in found:
         groups.setdefault((item.kind, item.why), []).append(item)
     ordered = sorted(groups.values(), key=lambda group: (_ORDER.index(group[0].kind), group[0].since))
-    running = [bulk for bulk_id in ledger.requests.running() if (bulk := ledger.requests.bulk(bulk_id))]
     activation = ledger.entries.of_activation() if any(why == Reason.LIMIT for _, why in groups) else None
-    standings = {} if kind else ledger.overview.standings()
+    standings = None if kind else ledger.people.standings()
     return {
-        "standings": standings, "standings_of": AT_MOST if sum(standings.values()) >= AT_MOST else None,
+        "standings": standings.people if standings else {},
+        "standings_of": AT_MOST if standings and not standings.is_all else None,
         "groups": [_group(group, say, skip) for group in ordered], "one": kind is not None, "skip": skip,
         "activation": None if activation is None else {"says": str(activation), **asdict(activation)},
-        "running": [_progress(bulk, say) for bulk in running],
+        "running": [_progress(bulk, say) for bulk in ledger.requests.running()],
     }  # fmt: skip
 
 
-def _group(group: list[Attention], say: Words, skip: int) -> dict[str, Any]:
+def _group(group: list[InTheWay], say: Words, skip: int) -> dict[str, Any]:
     first = group[0]
     says, fix = say.problem(first)
     return {
@@ -111,7 +114,7 @@ def plan(ledger: Ledger, say: Words, *, kind: Problem, why: str, act: Act) -> tu
 
     :return: the plan, for people; and opportunity id -> what is known of it, for the requests.
     """
-    found = ledger.overview.attention(overdue_before=say.now - _OVERDUE, each=AT_ONCE, kind=kind, why=why)
+    found = ledger.attention.listed(overdue_before=say.now - _OVERDUE, each=AT_ONCE, kind=kind, why=why)
     will = next((offer.will for offer in offered_for_all(why) if offer.act is act), None)
     if not found or will is None:
         raise HTTPException(409, f"{act} is not possible: nobody has this problem any more, or it is not for them.")
@@ -161,15 +164,22 @@ class Wanted:
 
 def people(ledger: Ledger, say: Words, wanted: Wanted) -> dict[str, Any]:
     """List people, the latest arrival first, a page at a time."""
-    found = ledger.overview.people(_filter(wanted, say), limit=PAGE + 1)
+    found = ledger.people.listed(_filter(wanted, say), limit=PAGE + 1)
     shown, more = found[:PAGE], len(found) > PAGE
     filters = {name: value for name, value in vars(wanted).items() if value and name != "after"}
-    after = urlencode(filters | {"after": f"{shown[-1].entered_at.isoformat()}~{shown[-1].entry_id}"}) if more else None
+    after = f"{shown[-1].entered_at.isoformat()}~{shown[-1].entry_id}" if more else None
     return {
-        "people": [_summary(person, say) for person in shown], "next": after, "wanted": vars(wanted),
+        "people": [_summary(person, say) for person in shown], "wanted": vars(wanted),
+        "next": urlencode(filters | {"after": after}) if after else None, "after": after,
         "tests": [{"id": test_id, "name": say.test(test_id)} for test_id in sorted(say.tests)],
         "filters": filters, "acts": [_offer(offer, say) for offer in offered_for_listed(_number(wanted.test))],
     }  # fmt: skip
+
+
+def address(wanted: Wanted) -> str:
+    """Return the query of the page's address; a name that is searched is not in it."""
+    in_address = {name: value for name, value in vars(wanted).items() if value and (name != "q" or _UUID.search(value))}
+    return f"?{urlencode(in_address)}" if in_address else ""
 
 
 def plan_for_listed(ledger: Ledger, say: Words, wanted: Wanted, act: Act) -> tuple[dict[str, Any], dict[str, str]]:
@@ -178,7 +188,7 @@ def plan_for_listed(ledger: Ledger, say: Words, wanted: Wanted, act: Act) -> tup
     :return: as `plan` does.
     """
     offer = next((offer for offer in offered_for_listed(_number(wanted.test)) if offer.act is act), None)
-    found = ledger.overview.people(_filter(wanted, say), limit=AT_ONCE)
+    found = ledger.people.listed(_filter(wanted, say), limit=AT_ONCE)
     concerned = [_summary(person, say) for person in found if offer is not None and offer in offered(person)]
     if not concerned or offer is None:
         raise HTTPException(409, f"{act} is not possible: for nobody who is listed, or not without choosing a test.")
@@ -262,11 +272,11 @@ def _summary(person: Person, say: Words) -> dict[str, Any]:
 
 def person(ledger: Ledger, say: Words, opportunity_id: str) -> dict[str, Any] | None:
     """Tell everything about one opportunity: how it stands and why, what can be asked for, what has happened."""
-    found = ledger.overview.people(PeopleFilter(opportunity_id=opportunity_id), limit=1)
+    found = ledger.people.listed(PeopleFilter(opportunity_id=opportunity_id), limit=1)
     if not found:
         return None
     (one,) = found
-    moments = ledger.overview.timeline(opportunity_id)
+    moments = ledger.timeline.of(opportunity_id)
     return {
         "person": _summary(one, say) | {
             "decision": one.decision, "reason": one.reason, "detail": one.detail, "facts": one.facts,
@@ -294,7 +304,7 @@ def person(ledger: Ledger, say: Words, opportunity_id: str) -> dict[str, Any] | 
 
 def stands(ledger: Ledger, say: Words, opportunity_id: str) -> str:
     """Answer in one sentence why somebody stands where they stand."""
-    found = ledger.overview.people(PeopleFilter(opportunity_id=opportunity_id), limit=1)
+    found = ledger.people.listed(PeopleFilter(opportunity_id=opportunity_id), limit=1)
     return say.why(found[0]) if found else ""
 
 
@@ -360,7 +370,7 @@ def run(ledger: Ledger, say: Words, *, dag_id: str, run_id: str, task_id: str, m
     :param map_index: what is no number, Airflow has left as it was: the task is not mapped.
     """
     task = f"{task_id}/{map_index if map_index.isdigit() else -1}" if task_id else None
-    found = ledger.overview.of_run(f"{dag_id}/{run_id}", task=task) if dag_id.startswith(_OURS) else []
+    found = ledger.timeline.of_run(f"{dag_id}/{run_id}", task=task) if dag_id.startswith(_OURS) else []
     people: dict[str, list[Done]] = {}
     for done in found:
         people.setdefault(done.opportunity_id, []).append(done)
@@ -389,7 +399,7 @@ Weeks = Annotated[int, Query(ge=1, le=52)]
 def flow(ledger: Ledger, say: Words, *, weeks: int) -> dict[str, Any]:
     """Count how far those have come who entered in the last weeks, and how long that took."""
     monday = datetime.combine(say.now.date() - timedelta(days=say.now.weekday()), time(), UTC)
-    found = ledger.overview.flow(since=monday - timedelta(weeks=weeks - 1))
+    found = ledger.flow.cohorts(since=monday - timedelta(weeks=weeks - 1))
     rows = [
         (
             row.by,
@@ -409,6 +419,10 @@ def _taken(seconds: tuple[float, float] | None) -> dict[str, float] | None:
     return {"p50": seconds[0], "p95": seconds[1]} if seconds else None
 
 
+_FORMULA = re.compile(r"(^|[;\t\r\n])(?=\s*[=+\-@\t\r＝＋－＠])")  # noqa: RUF001 - spreadsheets take the wide signs, too
+"""Where a formula would begin; spreadsheets of some countries separate cells by semicolons."""
+
+
 def flow_csv(data: dict[str, Any]) -> str:
     """Return the page's tables as CSV; a text that a spreadsheet would take for a formula is made none."""
     out = io.StringIO()
@@ -417,7 +431,7 @@ def flow_csv(data: dict[str, Any]) -> str:
     writer.writerow(["by", "of", *columns])
     for by, rows in (("all", [data["all"]]), *((kind, data[f"by_{kind}"]) for kind in _BY)):
         for row in rows:
-            of = f"'{row['of']}" if row["of"].startswith(("=", "+", "-", "@", "\t", "\r")) else row["of"]
+            of = _FORMULA.sub(r"\1'", row["of"])
             times = [round(row[name][part]) if row[name] else "" for name in _TIMES for part in ("p50", "p95")]
             writer.writerow([by, of, *(row[name] for name in _SHARE), *times])
     return out.getvalue()
@@ -432,7 +446,7 @@ _DAYS = 14
 def traffic(ledger: Ledger, say: Words) -> dict[str, Any]:
     """Tell what the vendors have sent, what is queued, and how the rate limits stand."""
     since = say.now - timedelta(days=_DAYS)
-    received, refused = ledger.overview.received(since=since), ledger.overview.refused(since=since)
+    received, refused = ledger.traffic.received(since=since), ledger.traffic.refused(since=since)
     days = sorted({row.day for row in received})
     by_day = [
         {"day": f"{day:%Y-%m-%d}"}
@@ -447,7 +461,7 @@ def traffic(ledger: Ledger, say: Words) -> dict[str, Any]:
             {"vendor": row.vendor, "why": row.why, "count": row.count, "last": row.last, "age": say.age(row.last)}
             for row in refused
         ],
-        "deliveries": [vars(row) | {"age": say.age(row.received_at)} for row in ledger.overview.deliveries(limit=_LATEST)],
+        "deliveries": [vars(row) | {"age": say.age(row.received_at)} for row in ledger.traffic.deliveries(limit=_LATEST)],
         "replay": REPLAY,
         "kinds": [
             {"vendor": vendor, "event": event, "count": sum(row.count for row in received if row.event == event and row.vendor == vendor)}
@@ -455,11 +469,11 @@ def traffic(ledger: Ledger, say: Words) -> dict[str, Any]:
         ],
         "queue": [
             {"kind": row.kind, "work": say.work(row.kind), "state": row.state, "count": row.count, "oldest": row.oldest, "age": say.age(row.oldest)}
-            for row in ledger.overview.queued()
+            for row in ledger.traffic.queued()
         ],
         "rates": [
             vars(row) | {"age": say.age(row.slowed_at), "answered_age": say.age(row.answered_at)}
-            for row in ledger.overview.rates()
+            for row in ledger.traffic.rates()
         ],
     }  # fmt: skip
 

@@ -79,8 +79,10 @@ class AskedForAll(Asked):
     why: str
 
 
-class AskedForListed(Asked):
-    """What a person asks for about all whom a filter of the page *People* lists."""
+class Listed(BaseModel):
+    """A filter of the page *People*."""
+
+    model_config = ConfigDict(extra="forbid")
 
     q: pages.Search = ""
     standing: str = ""
@@ -89,7 +91,18 @@ class AskedForListed(Asked):
     entered_to: pages.Day = ""
 
 
+class Searched(Listed):
+    """The same, and where its list goes on."""
+
+    after: pages.Cursor = ""
+
+
+class AskedForListed(Listed, Asked):
+    """What a person asks for about all whom a filter lists."""
+
+
 A = TypeVar("A", bound=Why)
+B = TypeVar("B", bound=BaseModel)
 
 
 @dataclass(frozen=True)
@@ -105,10 +118,15 @@ class PageContext:
     lever_page: Callable[[str], str]
     clock: Callable[[], datetime]
 
-    def page(self, viewer: Viewer) -> tuple[Ledger, Words]:
-        """Open what a page is read from, and the words that it is said in."""
-        ledger = self.open_ledger()
-        return ledger, pages.words(ledger, now=self.clock(), full_names=viewer.may_see_names)
+    def page(self, viewer: Viewer, *, named: bool = True) -> tuple[Ledger, Words]:
+        """Open what a page is read from, and the words that it is said in.
+
+        :param named: the page names tests, stages or postings, so that their names are read.
+        """
+        ledger, now = self.open_ledger(), self.clock()
+        if not named:
+            return ledger, Words(now=now, full_names=viewer.may_see_names)
+        return ledger, pages.words(ledger, now=now, full_names=viewer.may_see_names)
 
 
 def _context(request: Request) -> PageContext:
@@ -116,9 +134,9 @@ def _context(request: Request) -> PageContext:
     return context
 
 
-def _opened(request: Request) -> tuple[Ledger, Words]:
+def _opened(request: Request, *, named: bool = True) -> tuple[Ledger, Words]:
     """Open what a page is read from, and the words that it is said in."""
-    return _context(request).page(request.state.viewer)
+    return _context(request).page(request.state.viewer, named=named)
 
 
 @router.get("/static/{name}")
@@ -150,6 +168,19 @@ def people(
     wanted = pages.Wanted(
         q=q, standing=standing, test=test, entered_from=entered_from, entered_to=entered_to, after=after
     )
+    return _people(request, wanted)
+
+
+@router.post("/people")
+async def search(request: Request) -> Response:
+    """List people, by filters that stand in no address, as a name may be one of them."""
+    wanted = pages.Wanted(**(await _read(request, Searched)).model_dump())
+    response = await run_in_threadpool(_people, request, wanted)
+    response.headers["HX-Push-Url"] = f"{request.scope['root_path']}/people{pages.address(wanted)}"
+    return response
+
+
+def _people(request: Request, wanted: pages.Wanted) -> Response:
     ledger, words = _opened(request)
     return page(request, "people.html", pages.people(ledger, words, wanted), standings=list(Standing))
 
@@ -176,7 +207,7 @@ def evidence(request: Request, opportunity_id: str) -> Response:
 @router.get("/people/{opportunity_id}/evidence.json")
 def evidence_file(request: Request, opportunity_id: str) -> Response:
     """Send the same as a file."""
-    ledger, _ = _opened(request)
+    ledger, _ = _opened(request, named=False)
     return Response(
         as_json(_evidence(ledger, opportunity_id)),
         media_type="application/json",
@@ -222,14 +253,14 @@ def flow_csv(request: Request, weeks: pages.Weeks = 12) -> Response:
 @router.get("/traffic")
 def traffic(request: Request) -> Response:
     """Show what the vendors send, what is queued, how the rate limits stand."""
-    ledger, words = _opened(request)
+    ledger, words = _opened(request, named=False)
     return page(request, "traffic.html", pages.traffic(ledger, words))
 
 
 @router.get("/health")
 def health(request: Request) -> Response:
     """Show what the last check and the last runs have found."""
-    ledger, words = _opened(request)
+    ledger, words = _opened(request, named=False)
     return page(request, "health.html", pages.health(ledger, words))
 
 
@@ -248,7 +279,7 @@ async def ask_for_listed(request: Request) -> Response:
 @router.get("/requests/{bulk_id}")
 def progress(request: Request, bulk_id: Id) -> Response:
     """Show how far a request about many is."""
-    ledger, words = _opened(request)
+    ledger, words = _opened(request, named=False)
     return page(request, "progress.html", _found(pages.progress(ledger, words, bulk_id)))
 
 
@@ -258,7 +289,7 @@ def stop(request: Request, bulk_id: Id) -> Response:
     who: Viewer = request.state.viewer
     require_own_page(request, who)
     context = _context(request)
-    ledger, words = context.page(who)
+    ledger, words = context.page(who, named=False)
     _found(pages.progress(ledger, words, bulk_id))
     ledger = context.open_ledger(write=True)
     ledger.requests.stop(bulk_id, actor=who.name)
@@ -324,12 +355,12 @@ def _ask_again(delivery_id: int, context: PageContext, who: Viewer, asked: Asked
     concerned = ledger.deliveries.concerned(delivery_id)
     if not concerned:
         raise HTTPException(409, "This delivery is about nobody who is known, or is not kept any more.")
+    count = added = len(concerned)
     if not asked.dry_run:
         ledger, shown = context.open_ledger(write=True), dict.fromkeys(concerned, f"delivery {delivery_id}")
-        ledger.requests.add(asked.act, shown, reason=asked.reason, actor=who.name, delivery_id=delivery_id)
-    count = len(concerned)
+        added = ledger.requests.add(asked.act, shown, reason=asked.reason, actor=who.name, delivery_id=delivery_id)
     about = {"act": asked.act, "test_id": None, "will": REPLAY["will"], "dry_run": asked.dry_run}
-    return about | {"count": count, "total": count, "sample": [], "bulk": None}
+    return about | {"count": count, "total": count, "sample": [], "bulk": None, "already": not added}
 
 
 def _ask_for_all(context: PageContext, who: Viewer, asked: AskedForAll) -> dict[str, Any]:
@@ -345,7 +376,7 @@ def _ask_for_all(context: PageContext, who: Viewer, asked: AskedForAll) -> dict[
 def _ask_for_listed(context: PageContext, who: Viewer, asked: AskedForListed) -> dict[str, Any]:
     """Do the same for all whom a filter lists."""
     ledger, words = context.page(who)
-    wanted = pages.Wanted(**asked.model_dump(exclude=set(Asked.model_fields)))
+    wanted = pages.Wanted(**asked.model_dump(include=set(Listed.model_fields)))
     plan, shown = pages.plan_for_listed(ledger, words, wanted, asked.act)
     return _add_bulk(context, who, asked, plan, shown)
 
@@ -354,7 +385,7 @@ def _add_bulk(
     context: PageContext, who: Viewer, asked: Asked, plan: dict[str, Any], shown: dict[str, str]
 ) -> dict[str, Any]:
     """Record who is concerned, which is what runs; nothing, if the person only wants to know."""
-    plan |= {"dry_run": asked.dry_run, "bulk": None}
+    plan |= {"dry_run": asked.dry_run, "bulk": None, "already": False}
     if asked.dry_run:
         return plan
     _, words = context.page(who)
@@ -362,7 +393,8 @@ def _add_bulk(
     bulk_id = ledger.requests.add_bulk(
         asked.act, shown, about=plan["says"], reason=asked.reason, actor=who.name, test_id=plan["test_id"]
     )
-    return plan | (pages.progress(ledger, words, bulk_id) or {})
+    told = _found(pages.progress(ledger, words, bulk_id))
+    return plan | told | {"already": told["bulk"]["asked"] == 0}
 
 
 def _ask(opportunity_id: str, context: PageContext, who: Viewer, asked: AskedForOne) -> dict[str, Any]:
@@ -382,16 +414,17 @@ def _ask(opportunity_id: str, context: PageContext, who: Viewer, asked: AskedFor
         _require_names(who)
         raise HTTPException(409, f"{asked.act} shows no test link: {Act.SEND_AGAIN} does.")
     links: list[dict[str, Any]] = []
+    added = 1
     if not asked.dry_run:
         ledger, shown = context.open_ledger(write=True), f"{person['person']['standing']}: {person['person']['why']}"
         if asked.public_key is None:
-            ledger.requests.add(
+            added = ledger.requests.add(
                 asked.act, {opportunity_id: shown}, reason=asked.reason, actor=who.name, test_id=asked.test_id
             )
         else:
             links = _ask_for_links(ledger, opportunity_id, offer["links_of"], words, shown, asked, who)
     about = {"act": asked.act, "test_id": asked.test_id, "will": offer["will"], "dry_run": asked.dry_run}
-    return about | {"count": 1, "total": 1, "sample": [], "bulk": None, "links": links}
+    return about | {"count": 1, "total": 1, "sample": [], "bulk": None, "links": links, "already": not added}
 
 
 def _ask_for_links(
@@ -422,7 +455,7 @@ def _require_names(who: Viewer) -> None:
         )
 
 
-async def _read(request: Request, kind: type[A]) -> A:
+async def _read(request: Request, kind: type[B]) -> B:
     body = bytearray()
     async for chunk in request.stream():
         body += chunk

@@ -10,7 +10,10 @@ from typing import Any
 from lever_imocha.domain.advice import fix_of_hold, words_of_problem
 from lever_imocha.domain.decisions import GOES_ON, Action
 from lever_imocha.domain.standing import Problem, Standing
-from lever_imocha.ledger.overview import Attention, Done, Flow, Moment, Person
+from lever_imocha.ledger.overview.attention import InTheWay
+from lever_imocha.ledger.overview.flow import Cohort
+from lever_imocha.ledger.overview.people import Person
+from lever_imocha.ledger.overview.timeline import Done, Moment
 
 _SOURCES = {
     "sweep": "sweep of Lever",
@@ -165,7 +168,7 @@ class Words:
         """Name a posting."""
         return self.postings.get(posting_id, f"posting {posting_id}") if posting_id else "no posting known"
 
-    def group(self, row: Flow) -> str:
+    def group(self, row: Cohort) -> str:
         """Name a row of the flow."""
         if row.by == "week" and row.week is not None:
             return f"{row.week:%Y-%m-%d}"
@@ -228,7 +231,7 @@ class Words:
         return _STANDINGS.get(status, status or "")
 
     @staticmethod
-    def problem(problem: Attention) -> tuple[str, str]:
+    def problem(problem: InTheWay) -> tuple[str, str]:
         """Say what is in the way, and what to do about it."""
         why = _WORK.get(problem.why) or words_of_problem(problem.why)[0]
         return _PROBLEMS[problem.kind].format(why=why), fix_of(problem.kind, problem.why)
@@ -242,7 +245,7 @@ class Words:
         """Answer in one sentence why somebody stands where they stand."""
         if person.problem in GOES_ON and person.decision != Action.HOLD:
             return f"What was asked for waits: {person.problem}."
-        if person.parked or (person.problem and person.decision != Action.HOLD):
+        if person.parked or _is_failing(person):
             tried = "it is not tried any more by itself" if person.parked else f"next try {self.age(person.next_try)}"
             return f"The last try failed: {words_of_problem(person.problem or '')[0]}; {tried}."
         if person.decision == Action.HOLD:
@@ -269,9 +272,15 @@ class Words:
         """Say what to do about somebody, if anything."""
         if person.parked:
             return fix_of(Problem.PARKED, person.problem or "")
-        if person.decision == Action.HOLD:
+        if person.decision == Action.HOLD and not _is_failing(person):
             return fix_of(Problem.HELD, person.reason or "")
         return fix_of(Problem.FAILING, person.problem) if person.problem else ""
+
+
+def _is_failing(person: Person) -> bool:
+    """Tell whether work has failed, and nothing that a person has to do comes before it."""
+    failed = person.problem is not None and person.problem not in GOES_ON
+    return failed and (person.decision != Action.HOLD or person.standing is Standing.WORKING)
 
 
 def fix_of(kind: Problem, why: str) -> str:

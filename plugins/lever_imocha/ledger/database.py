@@ -112,6 +112,12 @@ def _ledger_error(context: ExceptionContext) -> LedgerError | None:
             " that takes writes in the connection lever_imocha_ledger.",
             temporary=True,
         )
+    if isinstance(error, psycopg.errors.QueryCanceled | psycopg.errors.LockNotAvailable):
+        return LedgerError(
+            "The ledger's database took too long: is its server overloaded, or does an upgrade or a backup lock its tables?"
+            " It is tried again by itself; a page of the console is opened again.",
+            temporary=True,
+        )
     if not (context.is_disconnect or isinstance(error, psycopg.OperationalError)):
         return None
     refused = context.connection is None and _REFUSED.search(str(error)) is not None

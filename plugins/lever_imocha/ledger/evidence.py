@@ -12,7 +12,8 @@ from sqlalchemy import Row, text
 from lever_imocha.domain.evidence import ChainEnd, Link, Verdict, verify
 from lever_imocha.ledger.base import LedgerPart
 from lever_imocha.ledger.events import ABOUT, CONTENT
-from lever_imocha.ledger.overview import Moment, Overview, PeopleFilter, Person
+from lever_imocha.ledger.overview.people import People, PeopleFilter, Person
+from lever_imocha.ledger.overview.timeline import Moment, Timeline
 
 _AT_MOST = 20_000
 _HOW = (
@@ -55,9 +56,8 @@ class Evidence(LedgerPart):
 
         The candidate's name is left out; the names in Airflow of those who asked for something are in it.
         """
-        overview = Overview(self._database)
-        people = overview.people(PeopleFilter(opportunity_id=opportunity_id), limit=1)
-        moments = overview.timeline(opportunity_id, limit=_AT_MOST)[::-1]
+        people = People(self._database).listed(PeopleFilter(opportunity_id=opportunity_id), limit=1)
+        moments = Timeline(self._database).of(opportunity_id, limit=_AT_MOST)[::-1]
         rows = self._database.rows(_CHAINS.bindparams(id=opportunity_id))
         if not moments and not rows:
             return None

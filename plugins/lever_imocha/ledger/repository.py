@@ -21,7 +21,11 @@ from lever_imocha.ledger.evidence import Evidence
 from lever_imocha.ledger.invitations import Invitations
 from lever_imocha.ledger.mails import Mails
 from lever_imocha.ledger.opportunities import Opportunities
-from lever_imocha.ledger.overview import Overview
+from lever_imocha.ledger.overview.attention import Attention
+from lever_imocha.ledger.overview.flow import Flow
+from lever_imocha.ledger.overview.people import People
+from lever_imocha.ledger.overview.timeline import Timeline
+from lever_imocha.ledger.overview.traffic import Traffic
 from lever_imocha.ledger.requests import Requests
 from lever_imocha.ledger.restore import RestoreDetection
 from lever_imocha.ledger.sealed_links import SealedLinks
@@ -61,7 +65,11 @@ class Ledger:
         self.erasure = Erasure(database)
         self.requests = Requests(database)
         self.sealed_links = SealedLinks(database)
-        self.overview = Overview(database)
+        self.people = People(database)
+        self.attention = Attention(database)
+        self.timeline = Timeline(database)
+        self.flow = Flow(database)
+        self.traffic = Traffic(database)
         self.comparison = Comparison(database)
         self.evidence = Evidence(database)
 

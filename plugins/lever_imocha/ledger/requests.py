@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import groupby
+from typing import Any
 
-from sqlalchemy import func, select, text, update
+from sqlalchemy import Row, Select, func, literal, select, text, true, update
 from sqlalchemy.dialects.postgresql import insert
 
 from lever_imocha.domain.acts import Act
@@ -119,29 +121,29 @@ class Requests(LedgerPart):
 
     def bulk(self, bulk_id: int) -> BulkRequest | None:
         """Return a request about many, and how far it is."""
-        found = self._database.rows(select(bulk_requests).where(bulk_requests.c.id == bulk_id))
-        if not found:
-            return None
-        c, number = requests.c, func.count()
-        rows = self._database.rows(
-            select(c.outcome, number.label("number"), func.count(c.begun_at).label("begun"))
-            .where(c.bulk_id == bulk_id)
-            .group_by(c.outcome)
-            .order_by(number.desc(), c.outcome)
-        )
-        done = [row for row in rows if row.outcome is not None]
-        return BulkRequest(
-            **found[0]._mapping,
-            done=sum(row.number for row in done),
-            withdrawn=sum(row.number - row.begun for row in done),
-            left=sum(row.number for row in rows if row.outcome is None),
-            outcomes={row.outcome: row.number for row in done},
-        )
+        return next(iter(self._bulks(select(literal(bulk_id)))), None)
 
-    def running(self) -> list[int]:
-        """Return the ids of the latest requests about many of which something is still to be done."""
+    def running(self) -> list[BulkRequest]:
+        """Return the latest requests about many of which something is still to be done."""
         query = select(requests.c.bulk_id).where(_IS_OPEN, requests.c.bulk_id.is_not(None)).distinct()
-        return self._database.values(query.order_by(requests.c.bulk_id.desc()).limit(_MOST_SHOWN))
+        return self._bulks(query.order_by(requests.c.bulk_id.desc()).limit(_MOST_SHOWN))
+
+    def _bulks(self, ids: Select[tuple[int]]) -> list[BulkRequest]:
+        """Return requests about many, the latest first, with what came of each."""
+        c, number = requests.c, func.count()
+        came = (
+            select(c.outcome, number.label("number"), func.count(c.begun_at).label("begun"))
+            .where(c.bulk_id == bulk_requests.c.id)
+            .group_by(c.outcome)
+            .lateral()
+        )
+        query = (
+            select(bulk_requests, came)
+            .join(came, true(), isouter=True)
+            .where(bulk_requests.c.id.in_(ids))
+            .order_by(bulk_requests.c.id.desc(), came.c.number.desc(), came.c.outcome)
+        )
+        return [_bulk(list(rows)) for _, rows in groupby(self._database.rows(query), key=lambda row: row.id)]
 
     def stop(self, bulk_id: int, *, actor: str) -> int:
         """Withdraw what is left of a request about many; whose turn has come is not withdrawn.
@@ -180,3 +182,18 @@ class Requests(LedgerPart):
         c = requests.c
         same = (c.opportunity_id == request.opportunity_id, c.act == request.act, c.test_id == request.test_id)
         return int(self._database.value(select(func.count()).where(*same, c.id <= request.id)))
+
+
+def _bulk(rows: list[Row[Any]]) -> BulkRequest:
+    """Return a request about many.
+
+    :param rows: one for each outcome; without one, of what is still to be done.
+    """
+    done = [row for row in rows if row.outcome is not None]
+    return BulkRequest(
+        **{column.name: rows[0]._mapping[column.name] for column in bulk_requests.columns},
+        done=sum(row.number for row in done),
+        withdrawn=sum(row.number - row.begun for row in done),
+        left=sum(row.number or 0 for row in rows if row.outcome is None),
+        outcomes={row.outcome: row.number for row in done},
+    )

@@ -1,0 +1,22 @@
+"""What the queries of the console share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+PAGE = 50
+AT_MOST = 5_000
+"""So many rows are looked at where all would take too long: the page stays fast, and says so."""
+
+LATEST = """
+    NOT EXISTS (
+        SELECT 1 FROM lever_imocha.stage_entries later
+        WHERE later.opportunity_id = e.opportunity_id AND (later.entered_at, later.id) > (e.entered_at, e.id)
+    )
+"""
+"""SQL: a stage entry `e` is its opportunity's latest."""
+
+
+def sql_list(words: Iterable[str]) -> str:
+    """Return words of ours as a list in SQL."""
+    return ", ".join(f"'{word}'" for word in words)

@@ -161,6 +161,18 @@ def test_a_redirect_to_another_host_takes_no_key_along(echo: Echo, vendor: str) 
     assert KEYS[vendor][0] not in headers
 
 
+@pytest.mark.parametrize("vendor", KEYS)
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"], ids=["other port", "other host"])
+def test_a_session_sends_the_key_to_its_own_host_only(echo: Echo, vendor: str, host: str) -> None:
+    other, hook = Echo(), hook_of(vendor)
+    with handled_by(other.handler) as url:
+        hook.get_conn().get(f"{url.replace('127.0.0.1', host)}/report.pdf", timeout=5)
+    ((_, path, headers, _),) = other.requests
+    assert path == "/report.pdf"
+    assert "k3y" not in str(headers)
+    assert KEYS[vendor][0] not in headers
+
+
 def test_run_raises_our_errors_and_logs_no_answer(echo: Echo, capfd: pytest.CaptureFixture[str]) -> None:
     echo.body = b'{"code": "ResourceNotFound", "message": "ann@example.com is unknown"}'
     for status, kind in ((401, CredentialsError), (404, NotFoundError)):

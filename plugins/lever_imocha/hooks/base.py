@@ -45,8 +45,8 @@ class VendorHook(HttpHook):
         super().__init__(http_conn_id=conn_id, **kwargs)
         self._tries = TRIES
 
-    def authenticate(self, session: requests.Session, key: str) -> None:
-        """Let a session send the API key as the vendor expects it."""
+    def key_header(self, key: str) -> tuple[str, str]:
+        """Return name and value of the header that carries the API key, as the vendor expects it."""
         raise NotImplementedError
 
     def read_error(self, status: int, body: Any) -> VendorError:
@@ -56,7 +56,9 @@ class VendorHook(HttpHook):
     def get_conn(
         self, headers: dict[Any, Any] | None = None, extra_options: dict[str, Any] | None = None
     ) -> requests.Session:
-        """Make an authenticated session that keeps the shared rate limit; `url_from_endpoint` makes its addresses.
+        """Make a session that keeps the shared rate limit; `url_from_endpoint` makes its addresses.
+
+        It sends the API key to the host of the connection, and to no other.
 
         :param headers: sent with every request.
         :param extra_options: `verify`, `cert`, `proxies`, `stream` for the session; the others are for `run`.
@@ -122,7 +124,7 @@ class VendorHook(HttpHook):
 
     def _session(self, limiter: Limiter | None = None) -> requests.Session:
         session = session_for(self._connection, limiter)
-        self.authenticate(session, api_key(self._connection))
+        session.send_key(self.base_address, *self.key_header(api_key(self._connection)))
         return session
 
     @property

@@ -157,13 +157,25 @@ def secret_extra(connection: ConnectionLike, name: str) -> str | None:
 
 
 class ApiSession(requests.Session):
-    """A session that takes its API key along only to the host it was made for, and lets its own settings win."""
+    """A session that sends its API key to the API's own host only, and lets its own settings win."""
+
+    _key_header = ""
+
+    def send_key(self, base_url: str, header: str, value: str) -> None:
+        """Send a header with each request to the API's host; a report's link, say, may lead to another one."""
+
+        def add_key(request: requests.PreparedRequest) -> requests.PreparedRequest:
+            if not self.should_strip_auth(base_url, request.url or ""):  # type: ignore[no-untyped-call]
+                request.headers[header] = value
+            return request
+
+        self.auth, self._key_header = add_key, header
 
     def rebuild_auth(self, prepared_request: requests.PreparedRequest, response: requests.Response) -> None:
         """Take the key out of a request that a redirect sends to another host; `requests` knows one header only."""
         old, new = response.request.url or "", prepared_request.url or ""
         if self.should_strip_auth(old, new):  # type: ignore[no-untyped-call]
-            prepared_request.headers.pop("X-API-KEY", None)
+            prepared_request.headers.pop(self._key_header, None)
         super().rebuild_auth(prepared_request, response)  # type: ignore[no-untyped-call]
 
     def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
@@ -185,7 +197,7 @@ class _LimitedAdapter(HTTPAdapter):
         return super().send(*args, **kwargs)
 
 
-def session_for(connection: ConnectionLike, limiter: Limiter | None = None) -> requests.Session:
+def session_for(connection: ConnectionLike, limiter: Limiter | None = None) -> ApiSession:
     """Make a session with the connection's extras `verify` and `proxies`, without authentication.
 
     :param limiter: asked before every request; not for a session of `ApiClient`, which asks by itself.

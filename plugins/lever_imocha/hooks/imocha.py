@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-import requests
-
 from lever_imocha.clients.imocha import ImochaClient, read_error
 from lever_imocha.clients.limits import Limiter
 from lever_imocha.clients.transport import VendorError
@@ -58,9 +56,9 @@ class ImochaHook(VendorHook):
         """
         return ImochaClient(self.api_client(limiter, metrics), session_for(self._connection), report_hosts)
 
-    def authenticate(self, session: requests.Session, key: str) -> None:
-        """Send the API key as a header of its own (imocha.md 1)."""
-        session.headers["X-API-KEY"] = key
+    def key_header(self, key: str) -> tuple[str, str]:
+        """Return the API key as a header of its own (imocha.md 1)."""
+        return "X-API-KEY", key
 
     def read_error(self, status: int, body: Any) -> VendorError:
         """Read iMocha's error answers."""

@@ -5,9 +5,7 @@ from __future__ import annotations
 from base64 import b64encode
 from typing import Any
 
-import requests
 from airflow.sdk.log import mask_secret
-from requests.auth import HTTPBasicAuth
 
 from lever_imocha.clients.lever import LeverClient, read_error
 from lever_imocha.clients.limits import Limiter
@@ -55,10 +53,11 @@ class LeverHook(VendorHook):
         """
         return LeverClient(self.api_client(limiter, metrics))
 
-    def authenticate(self, session: requests.Session, key: str) -> None:
-        """Send the API key as the user name of Basic authentication (lever.md 1.2)."""
-        mask_secret(b64encode(f"{key}:".encode()).decode())  # as the header shows the key
-        session.auth = HTTPBasicAuth(key, "")
+    def key_header(self, key: str) -> tuple[str, str]:
+        """Return the API key as the user name of Basic authentication (lever.md 1.2)."""
+        encoded = b64encode(f"{key}:".encode()).decode()
+        mask_secret(encoded)
+        return "Authorization", f"Basic {encoded}"
 
     def read_error(self, status: int, body: Any) -> VendorError:
         """Read Lever's error answers."""

@@ -22,7 +22,7 @@ from lever_imocha.runtime.dag_defaults import default_args
 
 with DAG(
     dag_id="lever_imocha_compare",
-    dag_display_name="Lever + iMocha: compare",
+    dag_display_name="Lever + iMocha: compare (lever_imocha_compare)",
     description="Compares Lever, iMocha and the ledger, queues what was missed, and tells what nobody can explain.",
     schedule=CronTriggerTimetable("41 4 * * 0", timezone="UTC"),
     start_date=datetime(2026, 1, 1, tzinfo=UTC),

@@ -19,7 +19,7 @@ from lever_imocha.operators.deactivation import ConfirmDeactivationOperator, Dea
 
 with DAG(
     dag_id="lever_imocha_deactivate",
-    dag_display_name="Lever + iMocha: switch off",
+    dag_display_name="Lever + iMocha: switch off (lever_imocha_deactivate)",
     description="Deletes our webhooks in Lever and switches the workflow off, after asking.",
     default_args={"owner": "people-ops"},
     schedule=None,

@@ -21,7 +21,7 @@ from lever_imocha.operators.doctor import DoctorOperator
 
 with DAG(
     dag_id="lever_imocha_doctor",
-    dag_display_name="Lever + iMocha: doctor",
+    dag_display_name="Lever + iMocha: doctor (lever_imocha_doctor)",
     description="Checks keys, permissions, names, tags, webhooks and the ledger, and says what to do.",
     schedule=CronTriggerTimetable("23 3 * * *", timezone="UTC"),
     start_date=datetime(2026, 1, 1, tzinfo=UTC),

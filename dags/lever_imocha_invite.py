@@ -29,7 +29,7 @@ from lever_imocha.settings import schedule
 
 with DAG(
     dag_id="lever_imocha_invite",
-    dag_display_name="Lever + iMocha: invite",
+    dag_display_name="Lever + iMocha: invite (lever_imocha_invite)",
     description="Invites candidates who entered an assessment stage in Lever.",
     schedule=AssetOrTimeSchedule(timetable=CronTriggerTimetable(schedule(), timezone="UTC"), assets=[stage_changed]),
     start_date=datetime(2026, 1, 1, tzinfo=UTC),

@@ -18,7 +18,7 @@ from lever_imocha.runtime.dag_defaults import default_args
 
 with DAG(
     dag_id="lever_imocha_retention",
-    dag_display_name="Lever + iMocha: remove old data",
+    dag_display_name="Lever + iMocha: remove old data (lever_imocha_retention)",
     description="Removes from the ledger what the settings no longer have it keep.",
     schedule=CronTriggerTimetable("17 2 * * *", timezone="UTC"),
     start_date=datetime(2026, 1, 1, tzinfo=UTC),

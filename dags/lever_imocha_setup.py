@@ -29,7 +29,7 @@ from lever_imocha.operators.setup import (
 
 with DAG(
     dag_id="lever_imocha_setup",
-    dag_display_name="Lever + iMocha: set up",
+    dag_display_name="Lever + iMocha: set up (lever_imocha_setup)",
     description="Asks what to use of both accounts, makes the rest, and switches the workflow on.",
     default_args={"owner": "people-ops"},
     schedule=None,

@@ -20,7 +20,7 @@ from lever_imocha.runtime.dag_defaults import default_args
 
 with DAG(
     dag_id="lever_imocha_sync_tags",
-    dag_display_name="Lever + iMocha: sync tags",
+    dag_display_name="Lever + iMocha: sync tags (lever_imocha_sync_tags)",
     description="Creates a Lever tag for every active iMocha test; started by hand.",
     schedule=None,
     catchup=False,

@@ -23,7 +23,7 @@ from lever_imocha.settings import longest_run
 
 with DAG(
     dag_id="lever_imocha_write_back",
-    dag_display_name="Lever + iMocha: write back",
+    dag_display_name="Lever + iMocha: write back (lever_imocha_write_back)",
     description="Writes reports of ended attempts to Lever, and moves the candidates on.",
     schedule=AssetOrTimeSchedule(timetable=CronTriggerTimetable("* * * * *", timezone="UTC"), assets=[attempt_ended]),
     start_date=datetime(2026, 1, 1, tzinfo=UTC),

@@ -427,7 +427,7 @@ def load_settings(path: Path | None = None) -> Settings:
     :raises SettingsError: the file is missing, unreadable or wrong.
     """
     path = path or settings_path()
-    return parse_settings(_read(path), source=path.name)
+    return parse_settings(read_text(path), source=path.name)
 
 
 def load_alerts() -> AlertSettings:
@@ -436,10 +436,14 @@ def load_alerts() -> AlertSettings:
     :raises SettingsError: the file cannot be read, or this section is wrong.
     """
     path = settings_path()
-    return _validated(_OnlyAlerts, _mapping(_read(path), path.name), path.name).alerts
+    return _validated(_OnlyAlerts, _mapping(read_text(path), path.name), path.name).alerts
 
 
-def _read(path: Path) -> str:
+def read_text(path: Path) -> str:
+    """Read a settings file as it is written.
+
+    :raises SettingsError: it cannot be read.
+    """
     try:
         return path.read_text(encoding="utf-8")
     except UnicodeDecodeError:

@@ -24,7 +24,7 @@ from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.tables import SCHEMA, metadata
 from lever_imocha.ledger.values import CANDIDATE_WORK, Effect, Work
 from lever_imocha.ledger.watermarks import ACTIVATED, trigger_stage
-from sqlalchemy import Engine, inspect, text
+from sqlalchemy import Engine, inspect, make_url, text
 from sqlalchemy.exc import IntegrityError, ProgrammingError
 
 from dev import postgres
@@ -93,6 +93,15 @@ def test_a_database_that_does_not_exist_is_not_tried_again(postgres_url: str) ->
     with pytest.raises(LedgerError, match="check the connection") as caught:
         check_schema(engine_for(postgres_url.replace("/postgres?", "/nowhere?", 1)))
     assert caught.value.retry is Retry.NEVER
+
+
+def test_a_role_without_rights_is_told_what_it_needs(own_ledger_url: str, postgres_url: str) -> None:
+    stranger = make_url(postgres.create_database(postgres_url, "stranger")).username
+    engine = engine_for(make_url(own_ledger_url).set(username=stranger).render_as_string(hide_password=False))
+    for use in (check_schema, upgrade):
+        with pytest.raises(LedgerError, match="may not use, or not make, the ledger's tables") as caught:
+            use(engine)
+        assert caught.value.retry is Retry.NEVER
 
 
 def test_a_connection_lost_between_two_statements_fails_once_and_is_tried_again(

@@ -269,7 +269,10 @@ MISTAKES: dict[str, tuple[Spoil, str, tuple[str, ...]]] = {
     "tag without a number": (
         lambda a: _tag(a, "iMocha: Python Developer"),
         "tags",
-        ("tag 'iMocha: Python Developer' names no test: whoever has it is held", "lever_imocha_sync_tags"),
+        (
+            "tag 'iMocha: Python Developer' names no test: whoever has it is held",
+            "write 'iMocha: Python Developer [101]'; run lever_imocha_sync_tags",
+        ),
     ),
     "tag that begins alike": (lambda a: _tag(a, "iMocha alumni"), "tags", ("tag 'iMocha alumni' names no test, and",)),
     "tag of an unknown test": (lambda a: _tag(a, "iMocha: Java [999]"), "tags", ("iMocha has no test 999",)),

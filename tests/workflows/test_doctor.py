@@ -168,6 +168,53 @@ def test_one_mistake_gives_one_error(account: Account) -> None:
     assert [finding.check for finding in of_level(account.examine(), Level.ERROR)] == ["Lever key"]
 
 
+@pytest.mark.parametrize(
+    ("mistake", "check"),
+    [
+        ("wrong Lever key", "Lever key"),
+        ("wrong iMocha key", "iMocha key"),
+        ("host without its path", "Lever key"),
+        ("host with a path too many", "iMocha key"),
+        ("posting misspelt", "stages, postings"),
+        ("ledger unreachable", "ledger"),
+    ],
+)
+def test_one_mistake_gives_one_line(account: Account, mistake: str, check: str) -> None:
+    MISTAKES[mistake][0](account)
+    only(account.wrong(), f"{check}: error: ")
+
+
+def test_webhooks_of_other_programs_need_no_signature_token_of_ours(account: Account) -> None:
+    without_webhooks(account)
+    account.register("candidateStageChange", url="https://hooks.example.com/other-program")
+    account.given["webhook_tokens"] = list
+    account.public_url = "null"
+    assert of_level(account.examine(), Level.ERROR) == []
+    only(account.wrong(), "there are no webhooks: candidates are invited minutes later", "set public_url")
+
+
+def test_a_test_that_nothing_names_yet_is_looked_at_before_somebody_carries_its_tag(account: Account) -> None:
+    account.world.add_test(104, "Java")
+    account.world.links[104].update(testLinkStatus="inactive")
+    line = only(
+        lines(account.wrong(), "test links"), "warning: test 104 has only an inactive Default link", "switch it on"
+    )
+    assert line
+
+
+@pytest.mark.parametrize(
+    ("settings", "level"),
+    [("", Level.WARNING), ("rules: [{tests: [103]}]", Level.ERROR), ("tags: {map: {Old: 103}}", Level.ERROR)],
+)
+def test_a_test_that_nobody_can_take_stops_all_where_the_settings_name_it(
+    account: Account, settings: str, level: Level
+) -> None:
+    account.settings = settings
+    account.stack.candidate("iMocha: Retired Test [103]", stage="Offer")
+    (found,) = [one for one in account.examine() if "test 103 exists, and is inactive" in one.found]
+    assert found.level is level
+
+
 def test_a_ledger_that_is_not_migrated_is_told_with_the_command(account: Account, own_ledger_url: str) -> None:
     engine = engine_for(own_ledger_url)
     Database(engine=engine).execute(text("UPDATE lever_imocha.alembic_version SET version_num = '0004'"))

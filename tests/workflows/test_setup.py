@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 from lever_imocha.domain.decisions import Action, Reason
+from lever_imocha.domain.forms import our_fields
 from lever_imocha.errors import SettingsError
 from lever_imocha.ledger.database import check_schema, engine_for
 from lever_imocha.ledger.repository import Ledger
@@ -150,6 +152,45 @@ def test_what_is_offered_is_what_is_in_the_account(new: Installation) -> None:
     assert offered["form_template"].options == {"new": "create: iMocha Assessment"}
     assert offered["existing"].default == "leave"
     assert offered["told"].default == "both"
+
+
+def test_which_of_two_stages_of_one_name_is_meant_a_person_chooses(new: Installation) -> None:
+    new.world.stages.append({"id": "second", "text": "Assessment"})
+    assert {field.name: field for field in fields(new.facts())}["trigger_stage"].default is None
+
+
+@pytest.mark.parametrize(
+    ("written", "there", "options", "chosen"),
+    [
+        ("Skills report", [], ["create: Skills report"], "new"),
+        ("iMocha Assesment", ["iMocha Assessment"], ["iMocha Assessment"], None),
+        ("Skills report", ["iMocha Assessment"], ["create: Skills report", "iMocha Assessment"], "new"),
+        ("iMocha Assessment", ["iMocha Assessment"], ["iMocha Assessment"], "t0"),
+    ],
+)
+def test_a_form_template_is_made_only_where_it_is_not_there(
+    new: Installation, written: str, there: list[str], options: list[str], chosen: str | None
+) -> None:
+    new.with_settings("form_template: iMocha Assessment", f"form_template: {written}")
+    for place, name in enumerate(there):
+        new.world.templates[f"t{place}"] = {"id": f"t{place}", "text": name, "fields": our_fields()}
+    offered = {field.name: field for field in fields(new.facts())}["form_template"]
+    assert (list(offered.options.values()), offered.default) == (options, chosen)
+    if chosen:
+        before = new.path.read_text()
+        new.run(new.answer())
+        assert new.path.read_text() == before
+        assert sorted(one["text"] for one in new.world.templates.values()) == sorted({written, *there})
+
+
+@pytest.mark.parametrize(
+    "spoil", [lambda path: path.write_bytes(b"# \xe9"), lambda path: (path.unlink(), path.mkdir())]
+)
+def test_a_settings_file_that_cannot_be_read_is_said(new: Installation, spoil: Callable[[Path], object]) -> None:
+    answer = new.answer()
+    spoil(new.path)
+    with pytest.raises(SettingsError, match=r"is not UTF-8|cannot be read"):
+        new.set_up().obstacles(answer)
 
 
 def test_what_was_chosen_is_written_and_all_comments_stay(new: Installation) -> None:

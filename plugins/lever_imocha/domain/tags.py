@@ -26,6 +26,10 @@ class TagScheme:
         """Return the tag of a test, as the tag sync creates it."""
         return f"{self.prefix} {' '.join(test_name.split())} [{test_id}]"
 
+    def is_without_number(self, tag: str | None, test_name: str) -> bool:
+        """Tell whether a tag is that of a test of this name, but for the number and for capitals and punctuation."""
+        return tag is not None and _letters(tag) == _letters(f"{self.prefix} {test_name}")
+
     @property
     def form(self) -> str:
         """How a tag is written, for people."""

@@ -119,7 +119,9 @@ def api_key(connection: ConnectionLike) -> str:
     """
     key = (connection.password or "").strip()
     if not key:
-        raise SettingsError([f"connection {connection.conn_id}: password is empty; put the API key there"])
+        raise SettingsError(
+            [f"connection {connection.conn_id}: password is empty; put the API key into its field API key"]
+        )
     mask_secret(key)
     if not re.fullmatch(r"[!-~]+", key):
         raise SettingsError(

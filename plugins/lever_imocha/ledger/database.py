@@ -118,6 +118,11 @@ def _ledger_error(context: ExceptionContext) -> LedgerError | None:
             " It is tried again by itself; a page of the console is opened again.",
             temporary=True,
         )
+    if isinstance(error, psycopg.errors.InsufficientPrivilege):
+        return LedgerError(
+            "The role of the connection lever_imocha_ledger may not use, or not make, the ledger's tables: name the role that"
+            " owns the database there, or make this one the owner of the database and of the schema lever_imocha."
+        )
     if not (context.is_disconnect or isinstance(error, psycopg.OperationalError)):
         return None
     refused = context.connection is None and _REFUSED.search(str(error)) is not None

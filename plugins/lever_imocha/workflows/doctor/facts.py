@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
@@ -15,11 +16,13 @@ from lever_imocha.clients.lever import LeverClient
 from lever_imocha.domain.imocha import ImochaTest
 from lever_imocha.domain.lever import Opportunity
 from lever_imocha.domain.tags import TagScheme
+from lever_imocha.errors import NotPermittedError
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.settings import Settings
 from lever_imocha.workflows.resolved_settings import tag_scheme
 
 T = TypeVar("T")
+C = TypeVar("C", LeverClient, ImochaClient)
 _LOOKED_AT = 100
 
 
@@ -73,6 +76,16 @@ class Fact(Generic[T]):
             raise UnknownFactError(self._what) from None
 
 
+def _answering(client: C) -> C:
+    """Return a client whose API answers to its key: what is wrong with that is said once, and not by each check.
+
+    :raises LeverImochaError: it does not.
+    """
+    with suppress(NotPermittedError):
+        client.check()
+    return client
+
+
 @dataclass(frozen=True)
 class Tests:
     """iMocha's tests.
@@ -117,8 +130,8 @@ class Facts:
     def __init__(self, sources: Sources, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self.sources, self.now = sources, clock
         self.settings = Fact("the settings", sources.settings)
-        self.lever = Fact("the connection to Lever", sources.lever)
-        self.imocha = Fact("the connection to iMocha", sources.imocha)
+        self.lever = Fact("the connection to Lever", lambda: _answering(sources.lever()))
+        self.imocha = Fact("the connection to iMocha", lambda: _answering(sources.imocha()))
         self.engine = Fact("the ledger", sources.ledger)
         self.ledger = Fact("the ledger", lambda: Ledger(engine=self.engine(), clock=clock))
         self.webhook_tokens = Fact("the webhook signature tokens", sources.webhook_tokens)

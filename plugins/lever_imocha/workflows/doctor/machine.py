@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 
-from lever_imocha.errors import LedgerError, SettingsError
+from lever_imocha.errors import LedgerError, LedgerVersionError, SettingsError
 from lever_imocha.ledger.database import UPGRADE, Connections, connections
 from lever_imocha.ledger.limiter import slowed_at
 from lever_imocha.workflows.account import check_account
@@ -31,8 +31,11 @@ def check_ledger(facts: Facts) -> Iterator[Finding]:
     """Look whether the ledger is there, and has this version's tables."""
     try:
         facts.engine.outcome()
+    except LedgerVersionError as problem:
+        yield error(str(problem), f"lever_imocha_setup makes the tables (Save only, Activate), and so does {UPGRADE}")
+        return
     except LedgerError as problem:
-        yield error(str(problem), f"{UPGRADE}, or lever_imocha_setup, makes the tables; a server has to run")
+        yield error(str(problem), "Airflow, Connections > lever_imocha_ledger: correct it (docs/setup.md)")
         return
     yield ok("the ledger can be used")
 

@@ -11,6 +11,7 @@ from lever_imocha.domain.lever import WEBHOOK_EVENTS, Webhook
 from lever_imocha.domain.signatures import webhook_url
 from lever_imocha.errors import NotPermittedError, SettingsError
 from lever_imocha.ledger.cache import REFUSED
+from lever_imocha.settings import settings_path
 from lever_imocha.workflows.doctor.facts import Facts
 from lever_imocha.workflows.doctor.findings import Finding, error, ok, unknown, warning
 from lever_imocha.workflows.doctor.permissions import known_or_none, tried
@@ -23,8 +24,16 @@ _OTHER_SECRET = (
     " has stored; if it was changed, nothing: the sweep finds how the invitations end that were open then"
 )
 _IMOCHA = ".imocha.io"
+_OWN_PATH = urlsplit(webhook_url("")).path
 _RECENT = timedelta(days=1)
 _SLOW = "candidates are invited minutes later, when the sweep finds them"
+
+
+def ours(webhooks: Sequence[Webhook], public_url: str | None) -> list[Webhook]:
+    """Return those that lead to our address, or, while that is not known, to a receiver like ours; others use Lever, too."""
+    if public_url is None:
+        return [webhook for webhook in webhooks if urlsplit(webhook.url.rstrip("/")).path.endswith(_OWN_PATH)]
+    return [webhook for webhook in webhooks if webhook.url.rstrip("/") == webhook_url(public_url)]
 
 
 def judged_registered(webhooks: Sequence[Webhook], public_url: str | None, told: bool) -> Iterator[Finding]:
@@ -33,13 +42,13 @@ def judged_registered(webhooks: Sequence[Webhook], public_url: str | None, told:
     :param told: a delivery came in the last day; webhooks made on Lever's page may not be listed (lever.md 11.1).
     """
     if public_url is None:
-        if webhooks or told:
-            yield warning("public_url is not set: the webhooks' address is not known here", "settings: set public_url")
+        fix = f"{settings_path()}: set public_url to the receivers' address as the internet sees it"
+        if ours(webhooks, None) or told:
+            yield warning("public_url is not set: the webhooks' address is not known here", fix)
         else:
-            yield warning(f"there are no webhooks: {_SLOW}", "settings: set public_url, then run lever_imocha_setup")
+            yield warning(f"there are no webhooks: {_SLOW}", f"{fix}, then run lever_imocha_setup")
         return
-    ours = webhook_url(public_url)
-    there = {webhook.event for webhook in webhooks if webhook.url.rstrip("/") == ours}
+    there = {webhook.event for webhook in ours(webhooks, public_url)}
     lacking = [shown for event, shown in WEBHOOK_EVENTS.items() if event not in there]
     if not lacking:
         yield ok("Lever's webhooks are registered for our address")
@@ -49,32 +58,31 @@ def judged_registered(webhooks: Sequence[Webhook], public_url: str | None, told:
         elsewhere = sorted({urlsplit(webhook.url).netloc for webhook in webhooks if webhook.event not in there})
         other = f"; there are some for {', '.join(elsewhere)}" if elsewhere else ""
         yield warning(
-            f"no webhook of Lever for {', '.join(lacking)} leads to {ours}{other}: {_SLOW}",
+            f"no webhook of Lever for {', '.join(lacking)} leads to {webhook_url(public_url)}{other}: {_SLOW}",
             f"run lever_imocha_setup, or {_PAGE}: add them with this address",
         )
 
 
 def judged_others(webhooks: Sequence[Webhook], public_url: str | None) -> Iterator[Finding]:
     """Say which webhooks let a move be acted on twice: one that is there twice, one of another installation."""
-    ours = webhook_url(public_url) if public_url else ""
-    counted = Counter(webhook.event for webhook in webhooks if webhook.url.rstrip("/") == ours)
+    own = webhook_url(public_url) if public_url else ""
+    counted = Counter(webhook.event for webhook in webhooks if webhook.url.rstrip("/") == own)
     twice = [WEBHOOK_EVENTS.get(event, event) for event, number in counted.items() if number > 1]
     if twice:
         yield warning(
-            f"more than one webhook of Lever for {', '.join(twice)} leads to {ours}: each move is told more than once",
+            f"more than one webhook of Lever for {', '.join(twice)} leads to {own}: each move is told more than once",
             "lever_imocha_setup, Save only or Activate, keeps the one whose signature token it has stored and deletes the others;"
             " those that were made on Lever's page are deleted there; where it has no token, or two, run"
             " lever_imocha_deactivate first",
         )
-    own_path = urlsplit(webhook_url("")).path
-    for address in sorted({webhook.url.rstrip("/") for webhook in webhooks} - {ours}):
+    for address in sorted({webhook.url.rstrip("/") for webhook in webhooks} - {own}):
         host, path = urlsplit(address).hostname or "", urlsplit(address).path
         if host.endswith(_IMOCHA):
             yield warning(
                 f"a webhook of Lever leads to iMocha's own integration ({host}), which invites, too",
                 f"{_PAGE}: delete it (docs/setup.md, Coming from iMocha's own integration)",
             )
-        elif ours and path.endswith(own_path):
+        elif own and path.endswith(_OWN_PATH):
             yield warning(
                 f"a webhook of Lever leads to {host}: an old address, or another installation that invites, too",
                 f"if nothing else is to use it, {_PAGE}: delete it",
@@ -143,17 +151,23 @@ def check_tokens(facts: Facts) -> Iterator[Finding]:
     except SettingsError as problem:
         yield from (error(line, f"{_TOKENS}: mend it") for line in problem.problems)
         return
-    yield judged_tokens(tokens, registered=bool(known_or_none(facts.webhooks)))
+    yield judged_tokens(tokens, registered=_registered(facts))
+
+
+def _registered(facts: Facts) -> bool:
+    """Tell whether Lever is to send something to us."""
+    settings = known_or_none(facts.settings)
+    return bool(ours(known_or_none(facts.webhooks) or (), settings.public_url if settings else None))
 
 
 def check_deliveries(facts: Facts) -> Iterator[Finding]:
     """Look at what came last from both vendors, and at what was refused."""
     ledger, settings = facts.ledger(), facts.settings()
-    for vendor, expected in (("Lever", known_or_none(facts.webhooks)), ("iMocha", settings.public_url)):
+    for vendor, expected in (("Lever", _registered(facts)), ("iMocha", settings.public_url is not None)):
         kept = ledger.cache.get(f"{REFUSED}.{vendor.lower()}")
         refused = (datetime.fromisoformat(kept["at"]), str(kept["why"])) if kept else None
         last = ledger.deliveries.last(vendor.lower())
-        yield judged_last(vendor, last, refused, facts.now(), registered=bool(expected))
+        yield judged_last(vendor, last, refused, facts.now(), registered=expected)
 
 
 def judged_callbacks(public_url: str | None, secret: str | None) -> Finding:
@@ -165,10 +179,7 @@ def judged_callbacks(public_url: str | None, secret: str | None) -> Finding:
             "no callback secret is stored: iMocha is not told where to call back, and reports come a minute later",
             f"run lever_imocha_setup, which makes one; or {_SECRET}: put a random text of at least 16 characters",
         )
-    return warning(
-        "public_url is not set: iMocha is not told where to call back, and reports come a minute later",
-        "settings: set public_url to the receivers' address as the internet sees it",
-    )
+    return unknown("public_url is not set, so iMocha is not told where to call back: reports come a minute later")
 
 
 def check_callbacks(facts: Facts) -> Iterator[Finding]:

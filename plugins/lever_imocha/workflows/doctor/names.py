@@ -12,13 +12,13 @@ from lever_imocha.domain.rules import goes_nowhere
 from lever_imocha.domain.written import plain
 from lever_imocha.errors import SettingsError
 from lever_imocha.ledger.cache import SETTINGS
-from lever_imocha.settings import Rule
+from lever_imocha.settings import Rule, settings_path
 from lever_imocha.workflows.doctor.facts import Facts
 from lever_imocha.workflows.doctor.findings import Finding, Level, error, ok, warning
 from lever_imocha.workflows.doctor.permissions import known_or_none
 from lever_imocha.workflows.form_templates import FormTemplates
 
-_FILE = "include/lever_imocha.yaml"
+_CHOOSE = "choose it in the form of lever_imocha_setup; or"
 
 
 def check_settings(facts: Facts) -> Iterator[Finding]:
@@ -26,7 +26,7 @@ def check_settings(facts: Facts) -> Iterator[Finding]:
     try:
         settings = facts.settings.outcome()
     except SettingsError as problem:
-        yield from (error(line, "correct the settings file") for line in problem.problems)
+        yield from (error(line, f"correct {settings_path()}") for line in problem.problems)
         return
     yield ok(f"the settings file can be used; rules: {len(settings.rules)}")
     ledger = known_or_none(facts.ledger)
@@ -62,7 +62,7 @@ def judged_read(
 
 def judged_user(user: User | None) -> Finding:
     """Say whether somebody can act in Lever; the address is personal and not repeated."""
-    fix = f"{_FILE}: write the e-mail address of an active user of Lever (Settings > Users) to perform_as"
+    fix = f"{_CHOOSE} {settings_path()}: write an active user's e-mail address (Lever, Settings > Users) to perform_as"
     if user is None:
         return error("perform_as: no Lever user has this e-mail address", fix)
     if not user.is_active:
@@ -82,9 +82,11 @@ def judged_name(key: str, name: str, known: Sequence[Named], *, several: bool = 
     """
     ids = ids_of(name, known)
     if not ids:
-        return error(f"{key}: {not_there(name, known)}", f"{_FILE}: write the name as Lever has it")
+        return error(f"{key}: {not_there(name, known)}", f"{_CHOOSE} {settings_path()}: write the name as Lever has it")
     if len(ids) > 1 and not several:
-        return error(f"{key}: {ambiguous(name, ids)}", f"rename one in Lever, or write its id to {_FILE}")
+        return error(
+            f"{key}: {ambiguous(name, ids)}", f"rename one in Lever; or {_CHOOSE} {settings_path()}: write its id"
+        )
     return ok(f"{key} {name!r}")
 
 
@@ -115,18 +117,19 @@ def judged_rules(rules: Sequence[Rule], stages: Sequence[Named], postings: Seque
     ]
     for index, (rule, (stage, only, tags)) in enumerate(zip(rules, matched, strict=True)):
         if problem := goes_nowhere(stage, ids_of(rule.completed_stage, stages)):
-            yield error(f"rules[{index}].completed_stage: {problem}", f"{_FILE}: write another one")
-        if only and all(posting.state == "closed" for posting in postings if posting.id in only):
+            yield error(f"rules[{index}].completed_stage: {problem}", f"{settings_path()}: write another one")
+        found = [posting for posting in postings if posting.id in only]
+        if found and all(posting.state == "closed" for posting in found):
             yield warning(
                 f"rules[{index}].postings: {', '.join(rule.postings)}: closed in Lever, nobody applies any more",
-                f"{_FILE}: write the posting that is open, or take the rule out",
+                f"{settings_path()}: write the posting that is open, or take the rule out",
             )
         for before, (its_stage, its_postings, its_tags) in enumerate(matched[:index]):
             if its_stage == stage and _covers(its_postings, only) and _covers(its_tags, tags):
                 yield error(
                     f"rules[{index}] never counts: the first rule that matches does, and rules[{before}] matches"
                     " everybody whom it is about",
-                    f"{_FILE}: move it before rules[{before}], or take one of the two out",
+                    f"{settings_path()}: move it before rules[{before}], or take one of the two out",
                 )
                 break
 
@@ -164,5 +167,5 @@ def _to_be_made(name: str, near: Sequence[str]) -> Finding:
         return replace(ok(made), fix="")
     return warning(
         f"{made}, though there is {near[0]!r}",
-        f"{_FILE}: if that one is meant, write form_template: {near[0]}",
+        f"{settings_path()}: if that one is meant, write form_template: {near[0]}",
     )

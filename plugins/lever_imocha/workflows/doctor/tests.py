@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from lever_imocha.domain.imocha import ImochaTest, TestLink, default_link, named_links
@@ -10,7 +11,7 @@ from lever_imocha.domain.tags import TagScheme, doubtful_tests, wanted_tests
 from lever_imocha.errors import ApiError, listed
 from lever_imocha.settings import Rule
 from lever_imocha.workflows.doctor.facts import Facts
-from lever_imocha.workflows.doctor.findings import Finding, error, ok, unknown, warning
+from lever_imocha.workflows.doctor.findings import Finding, Level, error, ok, unknown, warning
 
 _LINKS_READ = 30
 _SYNC = "run lever_imocha_sync_tags, which makes the right tags"
@@ -34,18 +35,26 @@ def check_list(facts: Facts) -> Iterator[Finding]:
 
 def used_tests(tags: Sequence[str], scheme: TagScheme, rules: Sequence[Rule]) -> dict[int, str]:
     """Return the tests that tags or the settings name: test id -> what names it."""
-    by_rules = {test_id: f"rules[{index}].tests" for index, rule in enumerate(rules) for test_id in rule.tests}
-    by_map = {test_id: f"tags.map: {tag!r}" for tag, test_id in scheme.mapping.items()}
     by_tags = {test.test_id: f"tag {test.tag!r}" for test in wanted_tests(tags, scheme) if test.test_id is not None}
-    return by_rules | by_map | by_tags
+    return by_tags | _in_settings(scheme, rules)
 
 
-def judged_tags(tags: Sequence[str], scheme: TagScheme) -> Iterator[Finding]:
-    """Say which tags ask for a test and name none, or may be meant to."""
+def _in_settings(scheme: TagScheme, rules: Sequence[Rule]) -> dict[int, str]:
+    by_map = {test_id: f"tags.map: {tag!r}" for tag, test_id in scheme.mapping.items()}
+    return by_map | {test_id: f"rules[{index}].tests" for index, rule in enumerate(rules) for test_id in rule.tests}
+
+
+def judged_tags(tags: Sequence[str], scheme: TagScheme, tests: Sequence[ImochaTest] = ()) -> Iterator[Finding]:
+    """Say which tags ask for a test and name none, or may be meant to.
+
+    :param tests: one whose name such a tag has is likely meant.
+    """
     for test in wanted_tests(tags, scheme):
         if test.test_id is None:
+            named = [scheme.tag_for(one.id, one.name) for one in tests if scheme.is_without_number(test.tag, one.name)]
+            correct = named[0] if len(named) == 1 else test.correct
             yield warning(
-                f"tag {test.tag!r} names no test: whoever has it is held", f"Lever: write {test.correct!r}; {_SYNC}"
+                f"tag {test.tag!r} names no test: whoever has it is held", f"Lever: write {correct!r}; {_SYNC}"
             )
     for test in doubtful_tests(tags, scheme):
         yield warning(
@@ -54,30 +63,40 @@ def judged_tags(tags: Sequence[str], scheme: TagScheme) -> Iterator[Finding]:
         )
 
 
-def judged_used(used: Mapping[int, str], tests: Sequence[ImochaTest], *, complete: bool) -> Iterator[Finding]:
+def judged_used(
+    used: Mapping[int, str], tests: Sequence[ImochaTest], *, in_settings: bool, complete: bool
+) -> Iterator[Finding]:
     """Say which tests that are asked for nobody can take.
 
     :param used: test id -> what names it.
+    :param in_settings: what names it is there; else it is a tag, and concerns only who has it.
     :param complete: whether iMocha has listed all tests; else a test that is not listed may be there.
     """
     known = {test.id: test for test in tests}
+    level, harm = (error, "") if in_settings else (warning, ": whoever has it is held")
     for test_id, named_by in used.items():
         if test_id in known and not known[test_id].is_active:
-            yield error(
-                f"{named_by}: test {test_id} exists, and is {known[test_id].status.casefold()} at iMocha",
+            yield level(
+                f"{named_by}: test {test_id} exists, and is {known[test_id].status.casefold()} at iMocha{harm}",
                 "iMocha, Tests: make it active again, or take it out where it is named",
             )
         elif test_id not in known and complete:
-            yield error(
-                f"{named_by}: iMocha has no test {test_id}", "iMocha, Tests: look for its number, and write that one"
+            yield level(
+                f"{named_by}: iMocha has no test {test_id}{harm}",
+                "iMocha, Tests: look for its number, and write that one",
             )
 
 
 def check_tags(facts: Facts) -> Iterator[Finding]:
     """Look at the tags in use and the tests they and the rules name."""
     tests = facts.tests()
-    used = judged_used(_used(facts), tests.listed, complete=tests.complete)
-    problems = [*judged_tags(facts.tags(), facts.scheme), *used]
+    in_settings = _in_settings(facts.scheme, facts.settings().rules)
+    by_tags = {test_id: named_by for test_id, named_by in _used(facts).items() if test_id not in in_settings}
+    problems = [
+        *judged_tags(facts.tags(), facts.scheme, tests.listed),
+        *judged_used(in_settings, tests.listed, in_settings=True, complete=tests.complete),
+        *judged_used(by_tags, tests.listed, in_settings=False, complete=tests.complete),
+    ]
     yield from problems or [ok("each test that a tag or a rule names can be taken")]
 
 
@@ -102,9 +121,11 @@ def judged_link(test_id: int, links: Sequence[TestLink], now: datetime) -> Findi
     where = f"iMocha, test {test_id}, Test links"
     if link is None:
         named = any(other.is_api_link or other.name.strip().casefold() in ("default", "api") for other in links)
-        state = "has only an inactive Default link" if named else "has no Default link"
-        return error(
-            f"test {test_id} {state}", f"{where}: {'switch it on' if named else 'make a link with the name Default'}"
+        if named:
+            return error(f"test {test_id} has only an inactive Default link", f"{where}: switch it on")
+        return warning(
+            f"test {test_id} has no Default link: iMocha makes one when the first candidate is invited",
+            f"{where}: if its settings matter, make a link with the name Default",
         )
     ends = link.schedule.details.end_at if link.schedule and link.schedule.details else None
     if ends and not link.schedule.is_in_days and ends <= now:  # type: ignore[union-attr]
@@ -128,7 +149,7 @@ def judged_named_link(index: int, rule: Rule, test_id: int, links: Sequence[Test
     )
 
 
-def _link_problems(facts: Facts, test_id: int) -> Iterator[Finding]:
+def _link_problems(facts: Facts, test_id: int, *, used: bool) -> Iterator[Finding]:
     rules = facts.settings().rules
     try:
         links = facts.imocha().list_test_links(test_id)
@@ -137,19 +158,25 @@ def _link_problems(facts: Facts, test_id: int) -> Iterator[Finding]:
             f"test {test_id}: its links cannot be read: {problem.public_message}", "run the doctor again later"
         )
         return
-    by_name = (judged_named_link(index, rule, test_id, links) for index, rule in enumerate(rules))
     default = judged_link(test_id, links, facts.now()) if any(rule.link is None for rule in rules) else None
-    yield from filter(None, (*by_name, default))
+    if used:
+        by_name = (judged_named_link(index, rule, test_id, links) for index, rule in enumerate(rules))
+        yield from filter(None, (*by_name, default))
+    elif default:
+        yield replace(default, level=Level.WARNING)
 
 
 def check_links(facts: Facts) -> Iterator[Finding]:
-    """Look at the links of each test in use: those that rules name, and the Default link."""
-    active = {test.id for test in facts.tests().listed if test.is_active}
-    ids = sorted(active.intersection(_used(facts)))
+    """Look at the links of each test, first of those in use: those that rules name, and the Default link.
+
+    A test that nothing names yet can be invited to as soon as somebody carries its tag.
+    """
+    active, used = {test.id for test in facts.tests().listed if test.is_active}, _used(facts)
+    ids = sorted(active, key=lambda test_id: (test_id not in used, test_id))
     looked_at = ids[:_LINKS_READ]
-    problems = [problem for test_id in looked_at for problem in _link_problems(facts, test_id)]
+    problems = [problem for test_id in looked_at for problem in _link_problems(facts, test_id, used=test_id in used)]
     yield from problems
     if not problems:
-        yield ok(f"the links of {len(looked_at)} tests in use can be used")
+        yield ok(f"the links of {len(looked_at)} tests can be used")
     if len(ids) > _LINKS_READ:
-        yield unknown(f"the links of {len(ids) - _LINKS_READ} more tests in use")
+        yield unknown(f"the links of {len(ids) - _LINKS_READ} more tests")

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
-from typing import Any
 
 from lever_imocha.domain.hosts import IMOCHA_API, LEVER_API
 from lever_imocha.domain.lever import Opportunity
@@ -16,7 +15,7 @@ from lever_imocha.errors import (
     SettingsError,
     UnexpectedAnswerError,
 )
-from lever_imocha.workflows.doctor.facts import Fact, Facts
+from lever_imocha.workflows.doctor.facts import Facts
 from lever_imocha.workflows.doctor.findings import Finding, error, ok, unknown, warning
 from lever_imocha.workflows.doctor.permissions import (
     GET_APPLICATION,
@@ -32,22 +31,23 @@ _CLOCK = timedelta(minutes=1)
 def judged_key(vendor: str, problem: Exception | None, *, where: str, address: str) -> Finding:
     """Say what the outcome of a small call means for a key.
 
-    :param problem: what the call raised; None if nothing.
+    :param problem: what it raised; None if nothing.
     :param where: keys are made.
     :param address: of the vendor's API.
     """
     connection = f"connection {vendor.lower()}_default"
     page = f"Airflow, Connections > {vendor.lower()}_default"
-    if problem is None or isinstance(problem, NotPermittedError):
+    if problem is None:
         return ok(f"{vendor} accepts the API key")
     if isinstance(problem, CredentialsError):
         return error(
-            f"{vendor} does not accept the API key of {connection}", f"{where}: copy the key into its password"
+            f"{vendor} does not accept the API key of {connection}",
+            f"{where}: copy the key; {page}: put it into API key",
         )
     if isinstance(problem, NotFoundError | UnexpectedAnswerError):
         return error(
             f"what answers at the host of {connection} is not {vendor}'s API",
-            f"{page}: correct the host; it is {address}",
+            f"{page}: correct Base URL; it is {address}",
         )
     if isinstance(problem, SettingsError):
         return error(problem.public_message, f"{page}: make it, or correct it (docs/setup.md)")
@@ -58,22 +58,12 @@ def judged_key(vendor: str, problem: Exception | None, *, where: str, address: s
 
 def check_lever_key(facts: Facts) -> Iterator[Finding]:
     """Try Lever's key."""
-    yield judged_key("Lever", _refused(facts.lever, lambda: facts.lever().check()), where=KEYS, address=LEVER_API)
+    yield judged_key("Lever", tried(facts.lever.outcome), where=KEYS, address=LEVER_API)
 
 
 def check_imocha_key(facts: Facts) -> Iterator[Finding]:
     """Try iMocha's key."""
-    refused = _refused(facts.imocha, lambda: facts.imocha().check())
-    yield judged_key("iMocha", refused, where="iMocha, Integrations > API", address=IMOCHA_API)
-
-
-def _refused(client: Fact[Any], call: Callable[[], object]) -> Exception | None:
-    try:
-        client.outcome()
-        call()
-    except Exception as problem:
-        return problem
-    return None
+    yield judged_key("iMocha", tried(facts.imocha.outcome), where="iMocha, Integrations > API", address=IMOCHA_API)
 
 
 def judged_expand(opportunities: Sequence[Opportunity], *, rules_need_it: bool) -> Finding:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from lever_imocha.domain.names import Named, ids_of
+from lever_imocha.domain.names import Named, ids_of, near_misses
 from lever_imocha.domain.rules import goes_nowhere
 from lever_imocha.errors import SettingsError
 from lever_imocha.settings import Rule, Settings
@@ -109,12 +109,12 @@ def fields(facts: Facts, rule: str = FIRST_RULE) -> list[Dropdown]:
     :raises UnknownFactError: Lever does not say what there is.
     """
     settings = known_or_none(facts.settings)
-    rules = {str(index): one for index, one in enumerate(settings.rules if settings else (Rule(),))}
-    shown = rules.get(rule) or rules[FIRST_RULE].model_copy(update={"postings": (), "trigger_stage": ""})
+    in_order = settings.rules if settings else (Rule(),)
+    rules, shown = {str(index): one for index, one in enumerate(in_order)}, _shown(rule, in_order)
     stages, users, templates = facts.stages(), facts.users(), facts.templates()
     acting = settings.perform_as.casefold() if settings else ""
-    created = {NEW_TEMPLATE: f"create: {Rule().form_template}"}
-    known_template = next(iter(ids_of(shown.form_template, templates)), None)
+    made = _made_template(shown, templates)
+    created = {NEW_TEMPLATE: f"create: {made}"} if made else {}
     return [
         Dropdown(
             "rule", "Rule", "The next four lists are about it; for those of another, choose it and press Look again",
@@ -124,15 +124,15 @@ def fields(facts: Facts, rule: str = FIRST_RULE) -> list[Dropdown]:
         ),
         Dropdown(
             "trigger_stage", "Trigger stage", "Who is moved here is invited", _named(stages),
-            next(iter(ids_of(shown.trigger_stage, stages)), None),
+            _only_id(shown.trigger_stage, stages),
         ),
         Dropdown(
             "completed_stage", "Completed stage", "Where candidates go when all their tests have ended", _named(stages),
-            next(iter(ids_of(shown.completed_stage, stages)), None),
+            _only_id(shown.completed_stage, stages),
         ),
         Dropdown(
             "form_template", "Form template", "What a report is written into", created | _named(templates),
-            known_template or NEW_TEMPLATE,
+            _only_id(shown.form_template, templates) or (NEW_TEMPLATE if made else None),
         ),
         Dropdown(
             "only_posting", "Only for posting", "Who did not apply to it is not invited by this rule",
@@ -162,6 +162,24 @@ def fields(facts: Facts, rule: str = FIRST_RULE) -> list[Dropdown]:
     ]  # fmt: skip
 
 
+def _shown(place: str, rules: Sequence[Rule]) -> Rule:
+    """Return the rule that the form is about; a new one begins like the first."""
+    found = dict(enumerate(rules)).get(int(place)) if place != NEW_RULE else None
+    return found or rules[0].model_copy(update={"postings": (), "trigger_stage": ""})
+
+
+def _only_id(name: str, known: Sequence[Named]) -> str | None:
+    """Return the id of what has a name; None when nothing has it, or several have, so that a person chooses."""
+    found = ids_of(name, known)
+    return found[0] if len(found) == 1 else None
+
+
+def _made_template(rule: Rule, templates: Sequence[Named]) -> str | None:
+    """Return the name of the form template that can be made; None when it is there: the rule's, if it is no slip of another's."""
+    names = (rule.form_template, Rule().form_template)
+    return next((name for name in names if not ids_of(name, templates) and not near_misses(name, templates)), None)
+
+
 def _postings_of(rule: Rule) -> str:
     return ", ".join(rule.postings) or "all postings"
 
@@ -183,7 +201,7 @@ def changes(answer: Answer, facts: Facts, settings: Settings | None) -> dict[tup
     of_rule: dict[str, Any] = {
         "trigger_stage": _written(named, answer.trigger_stage),
         "completed_stage": _written(named, answer.completed_stage),
-        "form_template": Rule().form_template
+        "form_template": _made_template(_shown(answer.rule, rules), facts.templates()) or Rule().form_template
         if answer.form_template == NEW_TEMPLATE
         else _written(_named(facts.templates()), answer.form_template),
     }

@@ -11,7 +11,7 @@ from sqlalchemy import Engine
 from lever_imocha.errors import LedgerVersionError, LeverImochaError, NotPermittedError, SettingsError
 from lever_imocha.ledger.database import upgrade
 from lever_imocha.ledger.repository import Ledger
-from lever_imocha.settings import Settings, parse_settings
+from lever_imocha.settings import Settings, parse_settings, read_text
 from lever_imocha.workflows.doctor.checkup import examine
 from lever_imocha.workflows.doctor.facts import Facts, UnknownFactError
 from lever_imocha.workflows.doctor.findings import Finding, Level, of_level
@@ -109,7 +109,7 @@ class SetUp:
             wanted = changes(answer, self.facts, known_or_none(self.facts.settings))
         except KeyError:
             raise SettingsError(["what was chosen is not in Lever any more: run lever_imocha_setup again"]) from None
-        before = self.path.read_text(encoding="utf-8") if self.path.exists() else ""
+        before = read_text(self.path) if self.path.exists() else ""
         text = with_changes(before, wanted)
         return wanted, text if text != before else None, parse_settings(text, source=self.path.name)
 

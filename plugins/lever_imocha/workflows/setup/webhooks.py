@@ -47,7 +47,7 @@ def register_webhooks(
             for webhook in there:
                 lever.delete_webhook(webhook.id)
         except VendorRefusedError:
-            yield f"the webhook {shown!r} was made on Lever's page: copy its signature token from there"
+            yield f"by hand: the webhook {shown!r} was made on Lever's page: copy its signature token from there"
             continue
         made = lever.create_webhook(url=url, event=event)
         tokens[made.id] = made.signature_token or ""

@@ -562,6 +562,9 @@ class Cases:
             "WorkQueue.release_waiting_for", "one reason", lambda _turn, _: ledger.queue.release_waiting_for("settings")
         )
         yield Case(
+            "WorkQueue.end_waits_beyond", "a day", lambda _turn, _: ledger.queue.end_waits_beyond(timedelta(days=1))
+        )
+        yield Case(
             "WorkQueue.count_waiting_for", "one reason", lambda _turn, _: ledger.queue.count_waiting_for("settings")
         )
         yield Case("Mails.counts", "one", lambda turn, _: ledger.mails.counts(self._key(rows.written, turn), "c"))

@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from lever_imocha.clients.server_clock import ServerClock
+from lever_imocha.clients.transport import TRIES
 from lever_imocha.domain.decisions import Action, Reason
-from lever_imocha.errors import ClockError
+from lever_imocha.errors import ClockError, VendorDownError
 from lever_imocha.ledger.database import engine_for
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.values import NewDelivery
@@ -212,6 +213,31 @@ def test_an_activation_that_is_still_to_come_is_corrected_by_the_next_sweep(stac
     stack.ledger.watermarks.put(ACTIVATED, datetime.now(UTC) + timedelta(days=1))
     stack.run_invite()
     stack.candidate(PYTHON)
+    assert stack.run_invite() == ["invite"]
+
+
+def test_a_clock_that_is_behind_for_a_while_makes_nobody_new(stack: Stack, sandbox_url: str, ledger_url: str) -> None:
+    stack.candidate(PYTHON)
+    use_clock(stack, timedelta(0), sandbox_url, ledger_url)
+    assert stack.run_invite() == [LEFT_ALONE]
+    for ahead in (timedelta(days=-1), timedelta(0)):
+        use_clock(stack, ahead, sandbox_url, ledger_url)
+        stack.candidate(PYTHON)
+        assert stack.run_invite(full=True) == ["invite"]
+    assert len(stack.world.mails) == 2
+
+
+def test_who_is_put_off_by_a_clock_that_is_ahead_waits_no_longer_than_any_other(
+    stack: Stack, sandbox_url: str, ledger_url: str
+) -> None:
+    stack.settings = parse_settings(INVITE)
+    stack.run_invite()
+    opportunity = stack.candidate(PYTHON)
+    stack.fault(vendor="lever", method="GET", path_contains=f"opportunities/{opportunity}", status=500, times=TRIES)
+    use_clock(stack, timedelta(days=365), sandbox_url, ledger_url)
+    with pytest.raises(VendorDownError):
+        stack.run_invite()
+    use_clock(stack, timedelta(0), sandbox_url, ledger_url)
     assert stack.run_invite() == ["invite"]
 
 

@@ -157,6 +157,17 @@ def test_a_list_of_names_that_is_in_trouble_stops_nobody_for_a_day(stack: Stack,
         refresh_resolved(stack.ledger, stack.lever, stack.settings, now=stack.clock(), templates=True)
 
 
+@pytest.mark.parametrize("path", ["/stages", "/users", "/postings"])
+def test_a_list_in_trouble_before_the_first_report_does_not_hold_it_up(stack: Stack, path: str) -> None:
+    use(stack, "rules: [{postings: [Python Engineer]}]")
+    opportunity = applied(stack, stack.world.postings[0])
+    stack.run_invite()
+    stack.fault(vendor="lever", method="GET", path_contains=path, status=503, times=10_000)
+    stack.finish()
+    assert stack.run_write_back() == ["written back and moved on"]
+    assert stack.stage(opportunity) == "Assessment Complete"
+
+
 @pytest.mark.parametrize("status", [401, 403, 503])
 def test_what_was_looked_up_for_other_settings_or_before_a_refusal_counts_not(stack: Stack, status: int) -> None:
     stack.run_invite()

@@ -8,6 +8,7 @@ from datetime import datetime
 from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
+from lever_imocha.errors import ClockError
 from lever_imocha.ledger.base import LedgerPart
 from lever_imocha.ledger.tables import watermarks
 
@@ -45,12 +46,18 @@ class Watermarks(LedgerPart):
         """Return the time recorded under a name; when there is none yet, or one that is still to come, record one.
 
         What is new begins with the last sweep: whoever came since then came after the settings said it. Before the first
-        sweep it begins now.
+        sweep it begins now. One that is still to come was recorded by a clock that was ahead, unless it is ours that is
+        behind: then it stays, or who was there before would be taken for new.
 
-        :param check: called before a new time is recorded; what it raises stops that.
+        :param check: called before a time is recorded.
+        :raises ClockError: by `check`, when there is no time yet.
         """
         found, now = self.get(name), self._database.now()
-        if found is not None and found > now:  # recorded by a clock that was ahead
+        if found is not None and found > now:
+            try:
+                check()
+            except ClockError:
+                return found
             mark = watermarks.c
             self._database.execute(update(watermarks).where(mark.name == name, mark.at > now).values(at=now))
             return now

@@ -16,7 +16,7 @@ does not delete what it has not seen.
 from __future__ import annotations
 
 from collections.abc import Collection
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import (
@@ -37,6 +37,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import insert
 
+from lever_imocha.domain.decisions import Reason
 from lever_imocha.errors import ClaimLostError
 from lever_imocha.ledger.base import LedgerPart
 from lever_imocha.ledger.tables import SCHEMA, work_items
@@ -251,6 +252,21 @@ class WorkQueue(LedgerPart):
         anew = {"not_before": self._database.now(), "tries": 0}  # a time: from it on the item waits for a worker
         key = tuple_(_ITEM.opportunity_id, _ITEM.kind)
         self._database.execute(update(work_items).where(key.in_(first)).values(anew))
+
+    def end_waits_beyond(self, longest: timedelta) -> None:
+        """Have work tried again now whose next try is further ahead than any pause: by a clock that was ahead.
+
+        A rule's delay, and masking, wait for a time that is not counted from the last try.
+
+        :param longest: the longest pause.
+        """
+        now = self._database.now()
+        waits = (
+            _ITEM.not_before > now + longest,
+            _ITEM.kind != Work.MASK,
+            _ITEM.error.is_distinct_from(Reason.DELAY.value),
+        )
+        self._database.execute(update(work_items).where(*waits).values(not_before=now))
 
     def count_waiting_for(self, error: str) -> int:
         """Return how many work items wait for one reason."""

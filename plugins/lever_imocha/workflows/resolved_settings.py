@@ -268,39 +268,51 @@ def refresh_resolved(
 ) -> ResolvedSettings:
     """Resolve the names anew and keep them for the run's other tasks.
 
-    While one of Lever's lists of names is in trouble, what was resolved within a day counts, unless the settings changed.
+    While one of Lever's lists of names is in trouble, what was resolved within a day counts, unless the settings changed;
+    for the first report, what was resolved for inviting.
 
     :param templates: for writing back: also make the form templates ready, created or completed as the settings
         allow. Without it they are only checked, at most once in 15 minutes while there is nothing wrong with them.
     :raises SettingsError: nothing at all can be done: for inviting, no rule can be used; for writing back, there is
         no acting user, no known stage or no template that can be filled. One line for every problem.
     """
+    reader = FormTemplates(lever, settings.write_back, known=_used_templates(ledger))
     try:
-        return _resolved_anew(ledger, lever, settings, now=now, templates=templates)
+        resolved = _resolved_anew(ledger, lever, settings, reader, templates=templates)
     except ApiError as error:
-        before = ledger.cache.get(_WITH_TEMPLATES if templates else SETTINGS, younger_than=_TRUSTED)
-        if isinstance(error, CredentialsError | VendorRefusedError) or not before:
+        if isinstance(error, CredentialsError | VendorRefusedError):
             raise
-        if before.get("read") != settings.fingerprints:
+        if (before := _before(ledger, settings, _WITH_TEMPLATES if templates else SETTINGS, error)) is not None:
+            return before
+        names = _before(ledger, settings, SETTINGS, error) if templates else None
+        if names is None:
             raise
-        log.error("the names in the settings are not looked up, those of %s are used: %s", before["read_at"], error)
-        return ResolvedSettings.model_validate(before)
+        resolved = _with_templates(names, ledger, reader)
+    read = {"read": settings.fingerprints, "read_at": now.isoformat()}  # for the doctor
+    ledger.cache.put(_WITH_TEMPLATES if templates else SETTINGS, resolved.model_dump(mode="json") | read)
+    return resolved
+
+
+def _before(ledger: Ledger, settings: Settings, key: str, error: ApiError) -> ResolvedSettings | None:
+    """Return what was resolved within a day from these settings; None when nothing was."""
+    found = ledger.cache.get(key, younger_than=_TRUSTED)
+    if not found or found.get("read") != settings.fingerprints:
+        return None
+    log.error("the names in the settings are not looked up, those of %s are used: %s", found["read_at"], error)
+    return ResolvedSettings.model_validate(found)
 
 
 def _resolved_anew(
-    ledger: Ledger, lever: LeverClient, settings: Settings, *, now: datetime, templates: bool
+    ledger: Ledger, lever: LeverClient, settings: Settings, reader: FormTemplates, *, templates: bool
 ) -> ResolvedSettings:
-    reader = FormTemplates(lever, settings.write_back, known=_used_templates(ledger))
     checks = None if templates or _checked(ledger, settings) else reader
     resolved = resolve(ledger, lever, settings, checks=checks)
     if checks is not None and not checks.problems:
         ledger.cache.put(_CHECKED, _templates_asked(settings))
     if templates:
-        resolved = _with_templates(resolved, ledger, reader)
-    elif not any(rule.usable for rule in resolved.rules):
+        return _with_templates(resolved, ledger, reader)
+    if not any(rule.usable for rule in resolved.rules):
         raise SettingsError(resolved.problems)
-    read = {"read": settings.fingerprints, "read_at": now.isoformat()}  # for the doctor
-    ledger.cache.put(_WITH_TEMPLATES if templates else SETTINGS, resolved.model_dump(mode="json") | read)
     return resolved
 
 

@@ -11,6 +11,7 @@ from itertools import chain
 from lever_imocha.clients.lever import LeverClient
 from lever_imocha.domain.decisions import may_cancel_many
 from lever_imocha.domain.lever import Opportunity
+from lever_imocha.domain.pauses import LONGEST
 from lever_imocha.errors import LeverImochaError, Scope, as_ours
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.values import NewEntry, Work
@@ -72,6 +73,7 @@ class StageSweep:
         if since is None:
             self._ledger.watermarks.put(FULL_SWEEP, now)
             self._ledger.mails.forget()
+            self._ledger.queue.end_waits_beyond(max(LONGEST, *self._settings.write_back.report_retry))
         self._enqueue_departed(resolved, now, since, last, in_stage, full=full)
 
     def _enqueue_departed(

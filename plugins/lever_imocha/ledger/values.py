@@ -37,6 +37,7 @@ class StageEntry:
     :param over_limit: what a person said when a limit held it.
     :param decided_at: None while it waits for a decision.
     :param eligibility: what the last decision rested on, see `Situation.eligibility`.
+    :param pending_since: since when it waits for its decision, or has waited; another time when it is to be decided again.
     """
 
     id: int
@@ -49,6 +50,7 @@ class StageEntry:
     over_limit: OverLimit | None
     decided_at: datetime | None
     eligibility: str | None
+    pending_since: datetime
 
 
 @dataclass(frozen=True, kw_only=True)

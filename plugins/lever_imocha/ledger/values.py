@@ -33,24 +33,24 @@ class NewEntry:
 class StageEntry:
     """A recorded arrival; the last decision about it is None while there was none.
 
+    :param pending_since: since when it waits for its decision, or has waited; another time when it is to be decided again.
     :param detail: what the reason is about: the tag in question.
     :param over_limit: what a person said when a limit held it.
     :param decided_at: None while it waits for a decision.
     :param eligibility: what the last decision rested on, see `Situation.eligibility`.
-    :param pending_since: since when it waits for its decision, or has waited; another time when it is to be decided again.
     """
 
     id: int
     opportunity_id: str
     stage_id: str
     entered_at: datetime
+    pending_since: datetime
     decision: Action | None
     reason: Reason | None
     detail: str
     over_limit: OverLimit | None
     decided_at: datetime | None
     eligibility: str | None
-    pending_since: datetime
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -29,6 +29,7 @@ from lever_imocha.errors import (
 
 from include.sandbox.world import Fault, Invitation
 from tests.clients.conftest import Answer, Sandbox, Vendor, imocha_client
+from tests.support import Unlimited
 
 NOON = datetime(2026, 7, 2, 14, 0, 0, 900_000, tzinfo=timezone(timedelta(hours=2)))
 NOON_TEXT = "2026-07-02T12:00:00Z"
@@ -637,6 +638,21 @@ def test_the_key_is_not_sent_to_the_links_host(vendor: Vendor, elsewhere: Vendor
             assert content.read() == PDF
     assert [sent.target for sent in elsewhere.received] == ["/link", "/r.pdf", "/moved"]
     assert all("x-api-key" not in sent.headers for sent in elsewhere.received)
+
+
+def test_too_many_requests_at_the_links_host_slow_down_no_request_to_imocha(vendor: Vendor, elsewhere: Vendor) -> None:
+    class Counting(Unlimited):
+        slowed = 0
+
+        def slow_down(self) -> None:
+            self.slowed += 1
+
+    limiter = Counting()
+    elsewhere.answers, vendor.answers = [(429, {}, "")], [file(PDF)]
+    link = Report(pdfReportUrl=f"{elsewhere.url}/link")
+    with imocha_client(vendor.url, limiter=limiter).open_report_pdf(5, link) as content:
+        assert content.read() == PDF
+    assert limiter.slowed == 0
 
 
 def test_the_key_is_not_sent_where_the_endpoint_redirects_to(vendor: Vendor, elsewhere: Vendor) -> None:

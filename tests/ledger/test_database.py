@@ -57,6 +57,16 @@ def test_a_migrated_ledger_is_ready(own_ledger_url: str) -> None:
     check_schema(engine_for(own_ledger_url))
 
 
+def test_what_is_told_in_utc_is_utc_whatever_the_servers_time_zone(own_ledger_url: str) -> None:
+    with engine_for(own_ledger_url).begin() as connection:
+        name = connection.scalar(text("SELECT current_database()"))
+        connection.execute(text(f"ALTER DATABASE {name} SET timezone = 'Asia/Kolkata'"))
+    engine_for(own_ledger_url).dispose()
+    ledger = Ledger(engine=engine_for(own_ledger_url), clock=lambda: datetime(2026, 7, 2, 12, tzinfo=UTC))
+    ledger.queue.enqueue(["op"], Work.INVITE)
+    assert [str(item) for item in ledger.queue.listed()] == ["op invite: due, queued 2026-07-02 12:00 UTC"]
+
+
 def test_an_address_that_is_none_of_postgresql_is_refused() -> None:
     for url, message in (("sqlite:///x", "needs PostgreSQL"), ("nonsense", "not a database URL")):
         with pytest.raises(LedgerError, match=message) as caught:

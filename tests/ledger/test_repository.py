@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from multiprocessing import get_context
 
 import pytest
-from lever_imocha.domain.decisions import Action, Reason
+from lever_imocha.domain.decisions import Action, OverLimit, Reason
 from lever_imocha.domain.imocha import AttemptStatus
 from lever_imocha.domain.rules import RuleKey
 from lever_imocha.errors import ClaimLostError, LedgerError
@@ -79,6 +79,30 @@ def test_an_arrival_is_recorded_once_and_pending_again_when_its_basis_changes(le
     assert due(ledger) == ["other", "op"], "longest waiting first"
     (again,) = ledger.entries.pending("op")
     assert (again.decision, again.reason) == (Action.HOLD, Reason.NO_EMAIL)
+
+
+@pytest.mark.parametrize("asked", ["release", "send again", "another address"])
+def test_what_comes_while_a_worker_decides_is_decided_about_after(ledger: Ledger, asked: str) -> None:
+    invited(ledger)
+    ledger.entries.record([arrival(eligibility="no e-mail address")], seen_by="sweep")
+    (entry,) = ledger.entries.pending("op")
+    ledger.entries.decide(entry.id, decision=Action.HOLD, reason=Reason.PER_CANDIDATE)
+    ledger.entries.record([arrival()], seen_by="sweep")
+    item = claimed(ledger)
+    (read,) = ledger.entries.pending("op")
+    if asked == "release":
+        assert ledger.entries.settle_held(OverLimit.RELEASE, [Reason.PER_CANDIDATE]) == 1
+    elif asked == "send again":
+        assert ledger.assessments.send_again("op")
+    else:
+        ledger.assessments.reopen(7, left="other")
+    ledger.entries.decide(read.id, decision=Action.HOLD, reason=Reason.PER_CANDIDATE, pending_since=read.pending_since)
+    ledger.queue.finish(item)
+    assert due(ledger) == ["op"]
+    (again,) = ledger.entries.pending("op")
+    assert again.over_limit is (OverLimit.RELEASE if asked == "release" else None)
+    ledger.entries.decide(again.id, decision=Action.INVITE, pending_since=again.pending_since)
+    assert ledger.entries.pending("op") == []
 
 
 @pytest.fixture

@@ -230,7 +230,7 @@ class Harness:
     def _full_sweep(self, worker: str, _who: int) -> None:
         self._collect_and_act(worker, full=True)
 
-    def _rung(self, worker: str, _who: int) -> None:
+    def _by_webhook(self, worker: str, _who: int) -> None:
         self._collect_and_act(worker, sweep=False)
 
     def _act(self, worker: str, who: int) -> None:

@@ -21,7 +21,7 @@ from tests.model.actors import ACTIONS, EMAILS, Actors
 from tests.model.harness import Crash, Harness, InjectedFault
 from tests.model.model import TRIGGER
 
-INVITE, WRITE_BACK = ("sweep", "full_sweep", "rung", "act"), ("look", "called_back", "write_back")
+INVITE, WRITE_BACK = ("sweep", "full_sweep", "by_webhook", "act"), ("look", "called_back", "write_back")
 SPANS = [timedelta(seconds=30), timedelta(minutes=11), timedelta(hours=2), timedelta(days=8)]
 
 who = st.integers(0, 5)

@@ -6,8 +6,9 @@ from contextlib import suppress
 from datetime import timedelta
 
 import pytest
+from lever_imocha.clients.transport import TRIES
 from lever_imocha.domain.tags import STATUS_TAGS
-from lever_imocha.errors import ApiError, LeverImochaError, OutcomeUnknownError, ReportFileError
+from lever_imocha.errors import ApiError, LeverImochaError, OutcomeUnknownError, ReportFileError, VendorDownError
 from lever_imocha.ledger.values import Work
 from lever_imocha.settings import parse_settings
 
@@ -275,6 +276,22 @@ def test_a_report_that_does_not_come_is_shown_as_missing_until_it_is_there(telli
     assert telling.run_write_back(force=True) == ["written back and moved on"]
     assert shown(telling, opportunity) == ["iMocha: complete"]
     assert f"Solved: report missing: {PYTHON}" in notes(telling, opportunity)[0]
+
+
+def test_a_report_that_does_not_come_is_told_once_whatever_else_failed_meanwhile(telling: Stack) -> None:
+    telling.settings = parse_settings(SETTINGS + "explain: {notes: true}\nwrite_back: {report_retry: [0.001]}")
+    opportunity = telling.candidate(PYTHON)
+    telling.run_invite()
+    telling.finish(ready=False)
+    telling.run_write_back(force=True)
+    telling.fault(vendor="imocha", path_contains="/reports/", status=503, times=TRIES)
+    with pytest.raises(VendorDownError):
+        telling.run_write_back(sweep=False, force=True)
+    for _ in range(2):
+        telling.run_write_back(sweep=False, force=True)
+    (note,) = notes(telling, opportunity)
+    assert f"Report missing: {PYTHON}. iMocha has not finished it yet" in note
+    assert telling.ledger.events.kinds(opportunity).count("report_missing") == 1
 
 
 @pytest.mark.parametrize("status", [400, 403, 404, 405])

@@ -202,7 +202,7 @@ class ApiClient:
             response.close()
             if session is not None and response.status_code == 401:
                 raise self._failure(NotPermittedError, call, 401)  # no key was sent, so that it says nothing of it
-            raise self._error_of(call, response.status_code, body, response.headers)
+            raise self._error_of(call, response.status_code, body, response.headers, of_api=session is None)
         return response
 
     def error_in(self, name: str, response: requests.Response) -> ApiError:
@@ -333,12 +333,16 @@ class ApiClient:
         late.may_be_resent = False  # it would take as long again
         return late
 
-    def _error_of(self, call: Call[T], status: int, body: Any, headers: Mapping[str, str]) -> ApiError:
+    def _error_of(
+        self, call: Call[T], status: int, body: Any, headers: Mapping[str, str], *, of_api: bool = True
+    ) -> ApiError:
+        """Return what an answer means; too many requests at another host than the API's slow down none to the API."""
         said = self._read_error(status, body)
         code, detail = redact(said.code, hidden=call.hidden), redact(said.message, hidden=call.hidden)
         if status == 429 or said.kind is RateLimitedError:
-            self._limiter.slow_down()
-            self._metrics.count(f"rate_limited.{self.vendor.lower()}")
+            if of_api:
+                self._limiter.slow_down()
+                self._metrics.count(f"rate_limited.{self.vendor.lower()}")
             asked = retry_after(headers.get("Retry-After"))
             return RateLimitedError(
                 vendor=self.vendor,

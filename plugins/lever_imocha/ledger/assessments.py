@@ -118,7 +118,7 @@ class Assessments(LedgerPart):
         undecided = (
             update(stage_entries)
             .where(stage_entries.c.id.in_(others))
-            .values(decided_at=None)
+            .values(decided_at=None, pending_since=self._database.now())
             .returning(stage_entries.c.opportunity_id)
         )
         with self._database.transaction():

@@ -32,10 +32,11 @@ _NETWORK = {
     "tcp_user_timeout": "30000",
 }
 # The server ends what lasts longer than any statement of ours should, whatever became of the process that sent it.
-_BOUNDS = {
+_SESSION = {
     "statement_timeout": "60s",
     "lock_timeout": "10s",
     "idle_in_transaction_session_timeout": "60s",
+    "timezone": "UTC",  # in which times are read, and told
 }
 _REFUSED = re.compile("authentication failed|does not exist|no pg_hba.conf entry")
 _NOT_MIGRATED = (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn, psycopg.errors.InvalidSchemaName)
@@ -93,8 +94,8 @@ def _engine_for(url: str, pre_ping: bool) -> Engine:
 
 def _options(url: URL) -> str:
     own = url.query.get("options", ())
-    bounds = [f"-c {name}={value}" for name, value in _BOUNDS.items()]
-    return " ".join([*bounds, *((own,) if isinstance(own, str) else own)])  # of two values the later one counts
+    ours = [f"-c {name}={value}" for name, value in _SESSION.items()]
+    return " ".join([*ours, *((own,) if isinstance(own, str) else own)])  # of two values the later one counts
 
 
 def _ledger_error(context: ExceptionContext) -> LedgerError | None:

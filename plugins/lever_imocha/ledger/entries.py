@@ -76,11 +76,14 @@ _DECIDED = f"""
     FROM changed
 """  # noqa: S608 - constants
 """SQL: the event of a decision, with what it rests on: webhooks are not kept for as long as the timeline."""
+_AS_READ = "(pending_since = coalesce(CAST(:pending_since AS timestamptz), pending_since))"
+"""SQL: nothing has asked for another decision since what was decided about was read."""
 _DECIDE = text(
     f"""
     WITH changed AS (
-        UPDATE {stage_entries} SET decision = :decision, reason = :reason, detail = :detail, decided_at = :now,
-            over_limit = CASE WHEN over_limit = '{OverLimit.DROP}' THEN over_limit END,
+        UPDATE {stage_entries} SET decision = :decision, reason = :reason, detail = :detail,
+            decided_at = CASE WHEN {_AS_READ} THEN CAST(:now AS timestamptz) END,
+            over_limit = CASE WHEN over_limit = '{OverLimit.DROP}' OR NOT {_AS_READ} THEN over_limit END,
             eligibility = coalesce(:eligibility, eligibility), facts = coalesce(CAST(:facts AS jsonb), facts)
         WHERE id = :id
         RETURNING *
@@ -162,19 +165,22 @@ class Entries(LedgerPart):
         detail: str = "",
         eligibility: str | None = None,
         facts: ArrivalFacts | None = None,
+        pending_since: datetime | None = None,
     ) -> None:
         """Record what was decided about an arrival, and what that rested on.
 
-        That a person has released it holds for one decision; that a person has dropped it, for good.
+        That a person has released it holds for one decision; that a person has dropped it, for good. What has asked for
+        another decision since the arrival was read stands: it is decided about again.
 
         :param detail: what the reason is about: the tag in question.
         :param eligibility: see `Situation.eligibility`; None leaves it as it was, and so it does the facts.
+        :param pending_since: of the arrival as it was read; None where nobody else can have asked for anything.
         """
         kind = "decided" if decision.sends else "held" if decision is Action.HOLD else "ignored"
         self._tell(
             _DECIDE, kind, Outcome(decision, reason, detail), id=entry_id, decision=decision.value,
             reason=reason and reason.value, detail=detail, eligibility=eligibility,
-            facts=facts.model_dump_json() if facts is not None else None,
+            facts=facts.model_dump_json() if facts is not None else None, pending_since=pending_since,
         )  # fmt: skip
 
     def hold_for_now(self, entry_id: int, reason: Reason) -> None:

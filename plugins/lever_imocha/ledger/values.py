@@ -33,6 +33,7 @@ class NewEntry:
 class StageEntry:
     """A recorded arrival; the last decision about it is None while there was none.
 
+    :param pending_since: since when it waits for its decision, or has waited; another time when it is to be decided again.
     :param detail: what the reason is about: the tag in question.
     :param over_limit: what a person said when a limit held it.
     :param decided_at: None while it waits for a decision.
@@ -43,6 +44,7 @@ class StageEntry:
     opportunity_id: str
     stage_id: str
     entered_at: datetime
+    pending_since: datetime
     decision: Action | None
     reason: Reason | None
     detail: str

@@ -425,6 +425,7 @@ class InviteWorkflow:
             detail=outcome.detail,
             eligibility=situation.eligibility if situation else None,
             facts=self._situations.facts(situation, self._resolved) if situation and situation.rule else None,
+            pending_since=entry.pending_since,
         )
         if outcome.action is Action.HOLD and outcome.reason is not None:
             self._metrics.count(f"held.{outcome.reason.name.lower()}")

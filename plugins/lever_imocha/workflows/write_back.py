@@ -158,9 +158,14 @@ class WriteBackWorkflow:
             ended = [known for known in assessments if (status := statuses.get(known.id)) and status.is_ended]
             if ended:
                 waits, waited = self._settings.write_back.report_retry, self._clock() - item.queued_at
-                if item.tries == len(waits):
-                    self._tell(item, ended, REPORT_MISSING, _NOT_FINAL)
+                if item.tries >= len(waits) and (untold := self._untold(item, ended)):
+                    self._tell(item, untold, REPORT_MISSING, _NOT_FINAL)
                 raise NotYet("report not final", pause=pause_for_report(item.tries, waits, waited=waited))
+
+    def _untold(self, item: WorkItem, ended: Sequence[Assessment]) -> list[Assessment]:
+        """Return those of whose missing report the recruiter was not told."""
+        told = {event.invitation_id for event in self._ledger.events.newest(item.opportunity_id, (REPORT_MISSING,))}
+        return [assessment for assessment in ended if assessment.invitation_id not in told]
 
     def _record_failure(self, item: WorkItem, assessment: Assessment, kind: str, error: LeverImochaError) -> None:
         """Tell the recruiter of what is wrong with one report, once; it must not hide what went wrong."""

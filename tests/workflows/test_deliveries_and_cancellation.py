@@ -587,6 +587,23 @@ def test_the_same_answer_for_a_day_is_a_proof(stack: Stack) -> None:
     assert stack.invitation().state == "Cancelled"
 
 
+def test_a_rule_that_is_taken_out_for_a_while_cancels_nobody(stack: Stack) -> None:
+    """Nobody has moved: who is where the assessment began has not left, whatever the settings name."""
+    with_rule = SETTINGS + "cancel_when: {stage_left: true}\n"
+    stack.settings = parse_settings(with_rule)
+    stays, leaves = stack.candidate(PYTHON), stack.candidate(PYTHON)
+    stack.run_invite()
+    stack.settings = parse_settings(with_rule + "rules: [{trigger_stage: Offer}]")
+    stack.world.move(leaves, "Recruiter screen")
+    for _ in range(2):
+        stack.run_invite(full=True)
+    state = {one.email: one.state for one in stack.world.invitations.values()}
+    emails = {key: stack.world.opportunities[key]["emails"][0] for key in (stays, leaves)}
+    assert (state[emails[stays]], state[emails[leaves]]) == ("Pending", "Cancelled")
+    stack.settings = parse_settings(with_rule)
+    assert stack.run_invite(full=True) == []
+
+
 @pytest.mark.parametrize("full", [True, False])
 @pytest.mark.parametrize("stage_left", [True, False])
 def test_a_sweep_that_would_cancel_many_cancels_none_and_asks(stack: Stack, full: bool, stage_left: bool) -> None:

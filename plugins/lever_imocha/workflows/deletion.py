@@ -9,6 +9,7 @@ from functools import cached_property
 
 from lever_imocha.clients.lever import LeverClient
 from lever_imocha.domain.decisions import Departure, departed
+from lever_imocha.domain.lever import Opportunity
 from lever_imocha.errors import NotFoundError, VendorRefusedError
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.workflows.account import check_account
@@ -61,7 +62,19 @@ class DeletionEvidence:
         except NotFoundError:
             return Departure.DELETED if self.is_deleted(opportunity_id) else None
         self.record_found(opportunity_id)
-        return departed(opportunity, trigger_stages)
+        return self.departure(opportunity, trigger_stages)
+
+    def departure(self, opportunity: Opportunity, trigger_stages: Collection[str]) -> Departure | None:
+        """Return how an opportunity that was just read has left, or None.
+
+        Who is where the assessment began has not left, also when the settings name that stage no longer: a line that
+        was taken out of them by mistake must not cancel invitations.
+        """
+        found = departed(opportunity, trigger_stages)
+        if found is Departure.STAGE_LEFT:
+            known = self._ledger.assessments.of(opportunity.id)
+            return departed(opportunity, {*trigger_stages, *(one.trigger_stage_id for one in known)})
+        return found
 
     def record_found(self, opportunity_id: str) -> None:
         """Forget that an opportunity was missing."""

@@ -22,7 +22,6 @@ from lever_imocha.domain.decisions import (
     attempts_to_look_up,
     combined,
     decide,
-    departed,
     frees_stage,
     waits_by_itself,
 )
@@ -258,7 +257,7 @@ class InviteWorkflow:
     def _departure(self, situation: Situation | None) -> Departure | None:
         if situation is None:
             return Departure.DELETED
-        return departed(situation.opportunity, self._resolved.trigger_stages)
+        return self._deletion.departure(situation.opportunity, self._resolved.trigger_stages)
 
     def _carry_out(
         self, asked: Sequence[Request], item: WorkItem, situation: Situation | None, items: dict[Work, WorkItem]

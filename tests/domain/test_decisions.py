@@ -65,7 +65,7 @@ SKIPPING, DELAYED = replace(rule(), skip_origins=("sourced",)), replace(rule(), 
 LINKED = replace(rule(), link="Proctored")
 BEFORE: dict[str, Any] = {"activated_at": ENTERED + SECOND}
 RELEASED, DROPPED = (replace(ENTRY, over_limit=said) for said in (OverLimit.RELEASE, OverLimit.DROP))
-LEFT_ALONE = "hold: was in the stage before the integration was activated"
+LEFT_ALONE = "hold: was in the stage before the settings asked for a test"
 ROWS: list[tuple[Situation, str]] = [
     (situation("Engineering", opportunity=opportunity(**ARCHIVED)), "ignore: no assessment tag"),
     (situation(opportunity=opportunity(**ARCHIVED), rule=None), "ignore: archived"),

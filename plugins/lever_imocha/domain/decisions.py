@@ -268,7 +268,12 @@ class Situation:
         known = sorted(test.test_id for test in self.wanted if test.test_id is not None and self.is_active(test))
         unknown = sorted(str(test) for test in self.wanted if not self.is_active(test))
         unlinked = [test_id for test_id in known if self.lacks_link(test_id)]
-        parts = (f" unknown {unknown}" if unknown else "", f" without link {unlinked}" if unlinked else "", before)
+        parts = (
+            f" unknown {unknown}" if unknown else "",
+            f" without link {unlinked}" if unlinked else "",
+            " of a skipped origin" if self.is_skipped else "",
+            before,
+        )
         return f"tests {known}{''.join(parts)}"
 
     @property
@@ -283,6 +288,11 @@ class Situation:
         if self.rule is None or self.now is None or not self.rule.delay:
             return timedelta(0)
         return self.opportunity.entered_stage_at + self.rule.delay - self.now
+
+    @property
+    def is_skipped(self) -> bool:
+        """Whether its rule leaves out how it came."""
+        return self.rule is not None and self.opportunity.origin in self.rule.skip_origins
 
     def is_active(self, test: WantedTest) -> bool:
         """Tell whether iMocha knows the test and it is active."""
@@ -328,7 +338,7 @@ def decide(situation: Situation) -> tuple[Plan, ...]:
         obstacle = Plan(Action.HOLD, Reason.BEFORE_ACTIVATION)
     if obstacle is not None:
         return (obstacle,)
-    if situation.rule is not None and situation.opportunity.origin in situation.rule.skip_origins:
+    if situation.is_skipped:
         return (Plan(Action.IGNORE, Reason.ORIGIN, str(situation.opportunity.origin)),)
     if situation.is_superseded:
         return (Plan(Action.IGNORE, Reason.SUPERSEDED),)

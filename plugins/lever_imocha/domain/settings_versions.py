@@ -13,6 +13,9 @@ from lever_imocha.domain.lever import Opportunity
 from lever_imocha.domain.rules import ResolvedRule, select_rule
 from lever_imocha.domain.tags import TagScheme, WantedTest, asked_tests
 
+Askers = dict[int | str | None, str | None]
+"""Tests, and by which tag each is asked for; None where a rule asks."""
+
 
 class Asks(BaseModel):
     """The part of the settings that says who is to take which test, with Lever's ids.
@@ -44,15 +47,16 @@ class Asks(BaseModel):
             ),
         )
 
-    def tests(self, opportunity: Opportunity, scheme: TagScheme) -> frozenset[int | str | None]:
-        """Return what is asked of an opportunity as it is now: none where no rule concerns it.
+    def tests(self, opportunity: Opportunity, scheme: TagScheme) -> Askers:
+        """Return what is asked of an opportunity as it is now, and by what: nothing where no rule concerns it.
 
         :param scheme: how tags name tests where that was not kept.
         """
         rule = select_rule(opportunity, self.rules)
         if rule is None or opportunity.origin in rule.skip_origins:
-            return frozenset()
-        return frozenset(map(name_of, asked_tests(opportunity.tags, self.scheme or scheme, rule.tests)))
+            return {}
+        wanted = asked_tests(opportunity.tags, self.scheme or scheme, rule.tests)
+        return {name_of(test): test.tag for test in wanted}
 
     def lacks_posting(self, stage_id: str) -> bool:
         """Tell whether a rule of a stage names a posting of which it was not known what it is."""
@@ -71,6 +75,19 @@ class SettingsVersion:
 def name_of(test: WantedTest) -> int | str | None:
     """Return what tells a test from others: its number, or the tag that names none."""
     return test.tag if test.test_id is None else test.test_id
+
+
+def added(now: Askers, before: Sequence[Askers], *, mended: bool) -> Askers:
+    """Return what is asked now and was not before.
+
+    :param before: at several times.
+    :param mended: a test that was asked for could not be taken: what the same tag, or the rule, asks for in its place is
+        not new.
+    """
+    gone = {asker for asked in before for test, asker in asked.items() if test not in now} if mended else set()
+    return {
+        test: asker for test, asker in now.items() if asker not in gone and all(test not in asked for asked in before)
+    }
 
 
 def version_at(versions: Sequence[SettingsVersion], stage_id: str, entered_at: datetime) -> SettingsVersion:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, func, insert, select
 
 from lever_imocha.domain.settings_versions import Asks, SettingsVersion
 from lever_imocha.ledger.base import LedgerPart
@@ -15,7 +15,10 @@ _MOST = 100
 
 
 class SettingsVersions(LedgerPart):
-    """The versions of the settings, as far as they say who is to take which test; the last hundred."""
+    """The versions of the settings, as far as they say who is to take which test.
+
+    The first and the last hundred are kept: who came between is compared with the first, and rather left alone.
+    """
 
     def all(self) -> list[SettingsVersion]:
         """Return all that are kept, the oldest first."""
@@ -29,13 +32,13 @@ class SettingsVersions(LedgerPart):
         return next(map(_version, self._database.rows(query)), None)
 
     def add(self, asks: Asks, *, since: datetime) -> SettingsVersion:
-        """Record a new version; the oldest of too many is forgotten."""
+        """Record a new version; of too many, the oldest but the first is forgotten."""
         c = settings_versions.c
         values = {"since": since, "asks": asks.model_dump(mode="json", exclude_defaults=True)}
         with self._database.transaction() as connection:
             (new,) = connection.execute(insert(settings_versions).values(values).returning(c.id)).scalars()
-            last = select(c.id).order_by(c.id.desc()).limit(_MOST)
-            connection.execute(delete(settings_versions).where(c.id.not_in(last)))
+            first, last = select(func.min(c.id)).scalar_subquery(), select(c.id).order_by(c.id.desc()).limit(_MOST)
+            connection.execute(delete(settings_versions).where(c.id != first, c.id.not_in(last)))
         return SettingsVersion(id=new, since=since, asks=asks)
 
 

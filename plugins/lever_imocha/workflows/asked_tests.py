@@ -9,13 +9,13 @@ from functools import cached_property
 from lever_imocha.domain.decisions import Action, Reason
 from lever_imocha.domain.lever import Opportunity
 from lever_imocha.domain.rules import ResolvedRule
-from lever_imocha.domain.settings_versions import Asks, SettingsVersion, name_of, version_at
+from lever_imocha.domain.settings_versions import Askers, Asks, SettingsVersion, added, name_of, version_at
 from lever_imocha.domain.tags import TagScheme, WantedTest, asked_tests
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.settings import Settings
 from lever_imocha.workflows.resolved_settings import ResolvedSettings, tag_scheme
 
-_WRONG_SETTINGS = (Reason.UNKNOWN_TEST, Reason.NO_LINK)
+_CANNOT_BE_TAKEN = (Reason.UNKNOWN_TEST, Reason.NO_LINK)
 
 
 @dataclass(frozen=True)
@@ -59,20 +59,23 @@ class AskedTests:
         counts = wanted if self._all else tuple(test for test in wanted if test not in later)
         return Asked(counts, later, resolved.asks_since if later == wanted else None)
 
-    def _new(self, opportunity: Opportunity, resolved: ResolvedSettings) -> frozenset[int | str | None]:
+    def _new(self, opportunity: Opportunity, resolved: ResolvedSettings) -> Askers:
         """Return what the settings ask now, and did not when the opportunity came, nor when it was last seen."""
         stage_id, entered_at = str(opportunity.stage), opportunity.entered_stage_at
-        asks, scheme = Asks.of(resolved.rules, self._scheme), self._first_scheme
-        before = [version for version in self._versions if version.since < resolved.asks_since]
-        came = version_at([*before, SettingsVersion(id=0, since=resolved.asks_since, asks=asks)], stage_id, entered_at)
-        new = asks.tests(opportunity, scheme) - came.asks.tests(opportunity, scheme)
+        now = SettingsVersion(id=0, since=resolved.asks_since, asks=Asks.of(resolved.rules, self._scheme))
+        before = [version for version in self._versions if version.since < now.since]
+
+        def asked(version: SettingsVersion) -> Askers:
+            return version.asks.tests(opportunity, self._first_scheme)
+
+        came = version_at([*before, now], stage_id, entered_at)
+        new = added(asked(now), [asked(came)], mended=False)
         entry = self._ledger.entries.last(opportunity.id) if new else None
         if entry is None or (entry.stage_id, entry.entered_at) != (stage_id, entered_at):
             return new
-        if entry.decision is Action.HOLD and entry.reason in _WRONG_SETTINGS:
-            return frozenset()
         seen = next((version for version in self._versions if version.id == entry.settings_version), came)
-        return new - seen.asks.tests(opportunity, scheme)
+        held = entry.decision is Action.HOLD and entry.reason in _CANNOT_BE_TAKEN
+        return added(asked(now), [asked(came), asked(seen)], mended=held)
 
     @cached_property
     def _versions(self) -> list[SettingsVersion]:

@@ -265,7 +265,7 @@ def test_an_older_ledger_keeps_what_its_rules_asked_and_since_when(older_ledger:
         config.attributes["connection"] = connection
         command.upgrade(config, "0025")
         for statement in (
-            "INSERT INTO lever_imocha.reference VALUES ('lever', '{\"rules\": [%s]}', now())" % rule,  # noqa: S608
+            f"INSERT INTO lever_imocha.reference VALUES ('lever', '{{\"rules\": [{rule}]}}', now())",  # noqa: S608
             """
             INSERT INTO lever_imocha.watermarks (name, at)
             VALUES ('rule of s asks for 1', '1970-01-01'), ('rule of s asks for 2', '2026-01-02')

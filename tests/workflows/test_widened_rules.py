@@ -195,6 +195,38 @@ def test_who_was_left_alone_is_taken_up_when_the_settings_say_so(
     assert stack.run_invite(full=True) in ([], ["ignore: already handled"])
 
 
+@pytest.mark.parametrize("existing", ["adopt", "invite"])
+def test_who_was_taken_up_moves_on_when_all_tests_are_done(stack: Stack, existing: str) -> None:
+    use(stack, ONLY_OURS)
+    stack.run_invite()
+    there = stack.candidate(PYTHON, SQL, **OTHERS)
+    stack.run_invite()
+    use(stack, BOTH, existing)
+    assert stack.run_invite() == [existing]
+    use(stack, BOTH)
+    stack.run_invite()
+    first, second = stack.world.invitations.values()
+    stack.world.finish(first)
+    assert stack.run_write_back() == ["written back; stays in its stage: test 102 is pending"]
+    stack.world.finish(second)
+    assert stack.run_write_back() == ["written back and moved on"]
+    assert stack.stage(there) == "Assessment Complete"
+
+
+@pytest.mark.parametrize("existing", ["leave", "adopt"])
+def test_who_was_invited_in_an_earlier_stay_is_left_alone(stack: Stack, existing: str) -> None:
+    use(stack, ONLY_OURS, existing)
+    stack.run_invite()
+    there = stack.candidate(PYTHON, **OURS)
+    assert stack.run_invite() == ["invite"]
+    give(stack, there, **OTHERS)
+    stack.again(there)
+    assert stack.run_invite() == ["ignore: moved on"]
+    use(stack, BOTH, existing)
+    assert stack.run_invite() == [LEFT_ALONE]
+    assert len(stack.world.mails) == 1
+
+
 def test_a_rule_that_is_put_back_mails_nobody_who_came_in_between(stack: Stack) -> None:
     use(stack, f"rules: [{{}}, {OFFER}]")
     stack.run_invite()

@@ -342,8 +342,17 @@ def decide(situation: Situation) -> tuple[Plan, ...]:
         return (Plan(Action.IGNORE, Reason.ORIGIN, str(situation.opportunity.origin)),)
     if situation.is_superseded:
         return (Plan(Action.IGNORE, Reason.SUPERSEDED),)
-    plans = (_through_link(situation, _decide_test(situation, test)) for test in situation.wanted)
+    plans = (
+        _through_link(situation, _left_alone(situation, _decide_test(situation, test))) for test in situation.wanted
+    )
     return tuple(_within_limits(situation, plans))
+
+
+def _left_alone(situation: Situation, plan: Plan) -> Plan:
+    """Hold what would send an e-mail to who was there before, also to a test of an earlier stay."""
+    if situation.for_existing == "invite" or not plan.action.mails:
+        return plan
+    return Plan(Action.HOLD, Reason.BEFORE_ACTIVATION, test_id=plan.test_id)
 
 
 def _through_link(situation: Situation, plan: Plan) -> Plan:
@@ -404,8 +413,6 @@ def _decide_test(situation: Situation, test: WantedTest) -> Plan:
 
 def _first_plan(situation: Situation, test_id: int) -> Plan:
     """Decide about a test to which nobody was invited before."""
-    if situation.for_existing == "leave":
-        return Plan(Action.HOLD, Reason.BEFORE_ACTIVATION, test_id=test_id)
     if situation.for_existing == "adopt":
         return Plan(Action.ADOPT, test_id=test_id)
     return Plan(Action.INVITE, test_id=test_id, check_first=situation.recently_restored)

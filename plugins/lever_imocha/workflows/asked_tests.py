@@ -37,8 +37,8 @@ class AskedTests:
 
     Of who is in the stage since before the settings were changed, what they asked when the candidate came, and what they
     asked when they were last seen to ask nothing new, is compared with what they ask now: all of the candidate as it is
-    now, so that a tag, a posting or an address that was added to the candidate counts. Whom a mistake in the settings
-    holds is not compared: that it is mended is what the candidate waits for.
+    now, so that a tag, a posting or an address that was added to the candidate counts. Who is on hold because
+    a test cannot be taken waits for what is asked in its place.
     """
 
     def __init__(self, *, ledger: Ledger, settings: Settings) -> None:

@@ -344,7 +344,8 @@ class WriteBackWorkflow:
         if opportunity.entered_stage_at < self._resolved.asks_since:  # what was asked before, its postings say
             opportunity = opportunity.model_copy(update={"applications": read().applications})
         asked = AskedTests(ledger=self._ledger, settings=self._settings).of(opportunity, self._resolved, rule)
-        awaited = awaited_test(asked.tests, done)
+        begun = [test for test in asked.later if test.test_id in known]  # adopted, or invited as the settings said then
+        awaited = awaited_test([*asked.tests, *begun], done)
         if awaited is None:
             return ""
         other = known.get(awaited.test_id or 0)

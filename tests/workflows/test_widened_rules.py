@@ -222,6 +222,7 @@ def test_who_was_invited_in_an_earlier_stay_is_left_alone(stack: Stack, existing
     give(stack, there, **OTHERS)
     stack.again(there)
     assert stack.run_invite() == ["ignore: moved on"]
+    assert stack.run_invite() == []
     use(stack, BOTH, existing)
     assert stack.run_invite() == [LEFT_ALONE]
     assert len(stack.world.mails) == 1

@@ -22,6 +22,7 @@ then, for each test that is asked for:
 the test is unknown or inactive              any                        hold: unknown test
 this stage entry was handled before          any                        ignore: already handled
 was in the stage before it was asked for     none                       hold: before activation, or adopt
+was in the stage before it was asked for     any that gets an e-mail    hold: before activation
 ok, but the test lacks the rule's link       any that gets an e-mail    hold: no such test link
 ok                                           none                       invite
 ok                                           pending, unknown           refresh

@@ -27,8 +27,10 @@ from lever_imocha.domain.acts import Act
 from lever_imocha.domain.arrivals import ArrivalFacts
 from lever_imocha.domain.decisions import Action, Departure, OverLimit, Reason
 from lever_imocha.domain.imocha import AttemptStatus
-from lever_imocha.domain.rules import RuleKey
+from lever_imocha.domain.rules import ResolvedRule, RuleKey
+from lever_imocha.domain.settings_versions import Asks
 from lever_imocha.domain.standing import Standing
+from lever_imocha.domain.tags import TagScheme
 from lever_imocha.ledger import overview
 from lever_imocha.ledger.alerts import AlertLog, Trouble
 from lever_imocha.ledger.base import Database, LedgerPart
@@ -49,6 +51,7 @@ from dev.environment import RUN
 
 LIMIT = 0.05
 RULE = RuleKey(trigger_stage_id=STAGE, completed_stage_id=COMPLETED, form_template=FORM)
+ASKS = Asks.of([ResolvedRule(**vars(RULE), tests=(101,))], TagScheme(prefix="iMocha:", mapping={}))
 
 
 @dataclass(frozen=True)
@@ -548,6 +551,9 @@ class Cases:
             "Deliveries.replay", "one",
             lambda turn, _: ledger.deliveries.replay(turn + 1, self._key(rows.written, turn)),
         )  # fmt: skip
+        yield Case("SettingsVersions.add", "one", lambda _turn, _: ledger.settings_versions.add(ASKS, since=rows.now))
+        yield Case("SettingsVersions.all", "a hundred", lambda _turn, _: ledger.settings_versions.all())
+        yield Case("SettingsVersions.newest", "one", lambda _turn, _: ledger.settings_versions.newest())
         yield Case("Watermarks.first", "one", lambda _turn, _: ledger.watermarks.first("activated"))
         yield Case("Watermarks.beginning", "now", lambda _turn, _: ledger.watermarks.beginning())
         yield Case("Entries.hold_for_now", "one", lambda turn, _: ledger.entries.hold_for_now(turn + 1, Reason.LIMIT))

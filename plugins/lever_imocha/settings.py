@@ -200,11 +200,11 @@ class RateLimits(_Section):
 
 
 class ActivationSettings(_Section):
-    """What happens at the first start."""
+    """What happens at the first start, and when the settings come to ask for more."""
 
     existing: Literal["leave", "adopt", "invite"] = "leave"
-    """Who was in a trigger stage before the first sweep, or before the settings named the stage: `leave` them, `adopt`
-    the invitations they have, without an e-mail, or `invite` them."""
+    """Who was in a trigger stage before the first sweep, or before the settings named the stage or asked for the test:
+    `leave` them, `adopt` the invitations they have, without an e-mail, or `invite` them."""
 
 
 class LimitSettings(_Section):

@@ -26,12 +26,16 @@ def main(file: Path | None, days: int) -> None:
     path = file or settings_path()
     try:
         since = datetime.now(UTC) - timedelta(days=days)
-        found = decide_anew(Ledger(engine=ledger_engine()), load_settings(path), since=since)
+        settings = load_settings(path)
+        found = decide_anew(Ledger(engine=ledger_engine()), settings, since=since)
     except LeverImochaError as error:
         raise click.ClickException(str(error)) from None
     click.echo(f"{path.name}: the arrivals of the last {days} days")
     for line in _lines(found):
         click.echo(line)
+    if found.differences:
+        done = {"leave": "left alone", "adopt": "adopted", "invite": "invited"}[settings.activation.existing]
+        click.echo(f"who is in a stage already when the settings come to ask for a test is {done}: activation.existing")
 
 
 def _lines(found: SettingsChange) -> Iterator[str]:

@@ -65,7 +65,7 @@ SKIPPING, DELAYED = replace(rule(), skip_origins=("sourced",)), replace(rule(), 
 LINKED = replace(rule(), link="Proctored")
 BEFORE: dict[str, Any] = {"activated_at": ENTERED + SECOND}
 RELEASED, DROPPED = (replace(ENTRY, over_limit=said) for said in (OverLimit.RELEASE, OverLimit.DROP))
-LEFT_ALONE = "hold: was in the stage before the integration was activated"
+LEFT_ALONE = "hold: was in the stage before the settings asked for a test"
 ROWS: list[tuple[Situation, str]] = [
     (situation("Engineering", opportunity=opportunity(**ARCHIVED)), "ignore: no assessment tag"),
     (situation(opportunity=opportunity(**ARCHIVED), rule=None), "ignore: archived"),
@@ -111,7 +111,11 @@ ROWS: list[tuple[Situation, str]] = [
     (situation(**BEFORE, opportunity=opportunity(emails=[])), LEFT_ALONE),
     (situation("Engineering", **BEFORE), "ignore: no assessment tag"),
     (situation(**BEFORE, rule=None), "ignore: moved on"),
-    (situation(**BEFORE, known=known(AttemptStatus.PENDING)), "refresh"),
+    (situation(**BEFORE, known=known(AttemptStatus.PENDING)), LEFT_ALONE),
+    (situation(**BEFORE, existing="adopt", known=known(AttemptStatus.PENDING)), LEFT_ALONE),
+    (situation(**BEFORE, existing="invite", known=known(AttemptStatus.PENDING)), "refresh"),
+    (situation(**BEFORE, known=known(AttemptStatus.IN_PROGRESS)), "ignore: attempt in progress"),
+    (situation(rule=replace(rule(), skip_origins=("sourced",)), opportunity=SOURCED, **BEFORE), LEFT_ALONE),
     (situation(**BEFORE, existing="adopt"), "adopt"),
     (situation(**BEFORE, existing="adopt", opportunity=opportunity(emails=[])), "hold: no e-mail address"),
     (situation(**BEFORE, existing="adopt", mails_left=0, mails_to_candidate_left=0), "adopt"),
@@ -177,8 +181,8 @@ def test_each_e_mail_of_one_entry_counts() -> None:
 
 
 def test_a_test_that_was_known_before_goes_on_and_another_is_left_alone() -> None:
-    plans = decide(situation(A, B, **BEFORE, known=known(AttemptStatus.PENDING)))
-    assert [str(plan) for plan in plans] == ["refresh", LEFT_ALONE]
+    plans = decide(situation(A, B, **BEFORE, known=known(AttemptStatus.COMPLETE)))
+    assert [str(plan) for plan in plans] == ["ignore: already taken", LEFT_ALONE]
 
 
 def test_what_may_be_running_unknown_to_us_is_checked_first() -> None:

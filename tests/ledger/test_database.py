@@ -258,6 +258,36 @@ def test_an_older_ledger_was_activated_long_ago_and_a_new_one_not_yet(older_ledg
     assert ledger.watermarks.get(ACTIVATED) is None
 
 
+def test_an_older_ledger_keeps_what_its_rules_asked_and_since_when(older_ledger: Engine) -> None:
+    rule = '{"trigger_stage_id": "s", "form_template": "A", "validity_days": 3, "tests": [1, 2], "postings": []}'
+    with older_ledger.begin() as connection:
+        config = alembic_config()
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0025")
+        for statement in (
+            f"INSERT INTO lever_imocha.reference VALUES ('lever', '{{\"rules\": [{rule}]}}', now())",  # noqa: S608
+            """
+            INSERT INTO lever_imocha.watermarks (name, at)
+            VALUES ('rule of s asks for 1', '1970-01-01'), ('rule of s asks for 2', '2026-01-02')
+            """,
+            """
+            UPDATE lever_imocha.stage_entries SET reason = 'was in the stage before the integration was activated'
+            WHERE opportunity_id = 'h2'
+            """,
+        ):
+            connection.exec_driver_sql(statement)
+    upgrade(older_ledger)
+    ledger = Ledger(engine=older_ledger)
+    versions = ledger.settings_versions.all()
+    assert [(one.since.year, [rule.tests for rule in one.asks.rules]) for one in versions] == [
+        (1970, [(1,)]),
+        (2026, [(1, 2)]),
+    ]
+    held = ledger.entries.last("h2")
+    assert held is not None
+    assert (held.reason, held.settings_version) == (Reason.BEFORE_ACTIVATION, None)
+
+
 def test_an_older_ledger_keeps_the_work_that_waits_and_what_was_made(older_ledger: Engine) -> None:
     upgrade(older_ledger)
     ledger = Ledger(engine=older_ledger)

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from multiprocessing import get_context
 
 import pytest
 from lever_imocha.domain.decisions import Action, OverLimit, Reason
 from lever_imocha.domain.imocha import AttemptStatus
-from lever_imocha.domain.rules import RuleKey
+from lever_imocha.domain.rules import ResolvedRule, RuleKey
+from lever_imocha.domain.settings_versions import Asks
+from lever_imocha.domain.tags import TagScheme
 from lever_imocha.errors import ClaimLostError, LedgerError
 from lever_imocha.ledger.database import engine_for
 from lever_imocha.ledger.repository import Ledger
@@ -447,3 +450,30 @@ def test_a_worker_s_lock_keeps_to_the_options_of_the_ledger_s_address(ledger_url
     engine = engine_for(f"{ledger_url}&options=-c%20enable_seqscan%3Doff")
     with lock_worker(engine, "a") as lock:
         assert lock.execute("SHOW enable_seqscan").fetchone() == ("off",)
+
+
+def test_of_many_versions_of_the_settings_the_first_and_the_last_are_kept(ledger: Ledger) -> None:
+    assert ledger.settings_versions.newest() is None
+    rule = ResolvedRule(trigger_stage_id="s", completed_stage_id="c", form_template="f")
+    added = [
+        ledger.settings_versions.add(
+            Asks.of([replace(rule, tests=(number,))], TagScheme(prefix="iMocha:", mapping={"A": 1})),
+            since=ENTERED + timedelta(days=number),
+        )
+        for number in range(1, 103)
+    ]
+    assert ledger.settings_versions.all() == [added[0], *added[2:]]
+    assert ledger.settings_versions.newest() == added[-1]
+
+
+def test_that_settings_ask_nothing_new_is_kept_and_nobody_is_decided_anew(ledger: Ledger) -> None:
+    ledger.entries.record([arrival()], seen_by="sweep")
+    (entry,) = ledger.entries.pending("op")
+    ledger.entries.decide(entry.id, decision=Action.IGNORE, reason=Reason.NO_TAG)
+    ledger.queue.finish(ledger.queue.claim("op", [Work.INVITE], worker="w")[Work.INVITE])
+    for version, kept in ((7, 7), (None, 7), (8, 8)):
+        ledger.entries.record([replace(arrival(), settings_version=version)], seen_by="sweep")
+        last = ledger.entries.last("op")
+        assert last is not None
+        assert (last.settings_version, last.decision, last.decided_at is None) == (kept, Action.IGNORE, False)
+    assert ledger.queue.due([Work.INVITE]) == []

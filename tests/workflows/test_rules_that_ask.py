@@ -92,7 +92,7 @@ def test_a_test_added_to_a_rule_is_not_asked_of_who_is_in_the_stage_already(runn
     running.candidate()
     assert sorted(map(str, running.run_invite())) == ["ignore: no assessment tag", "invite"]
     running.settings = rules(f"tests: [{SQL_TEST}]")
-    assert running.run_invite(full=True) == []
+    assert running.run_invite(full=True) == [f"hold: {Reason.BEFORE_ACTIVATION}"]
     running.finish()
     assert running.run_write_back() == ["written back and moved on"], "nor does it wait for that test"
     assert running.stage(there) == "Assessment Complete"
@@ -114,7 +114,8 @@ def test_an_origin_is_skipped_and_a_change_of_that_mails_nobody_who_is_there(run
     running.candidate(PYTHON, origin="applied")
     assert sorted(map(str, running.run_invite())) == ["ignore: its rule skips this origin (sourced)", "invite"]
     running.settings = rules("")
-    assert running.run_invite(full=True) == []
+    assert running.run_invite(full=True) == [f"hold: {Reason.BEFORE_ACTIVATION}"]
+    assert len(running.world.mails) == 1
 
 
 def test_a_move_that_is_taken_back_within_the_delay_mails_nobody(running: Stack) -> None:

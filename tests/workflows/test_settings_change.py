@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -107,6 +108,17 @@ def test_each_change_names_whom_it_is_about(stack: Stack) -> None:
     assert unmailed in str(differences(nobody))
 
 
+def test_whom_no_rule_concerned_is_compared_and_who_has_moved_on_is_not(stack: Stack) -> None:
+    stack.settings = parse_settings(SETTINGS + "rules: [{postings: [Python Engineer]}]")
+    applied: dict[str, Any] = {"applications": [{"id": "a", "posting": stack.world.postings[0]["id"]}]}
+    unconcerned, moved = stack.candidate(PYTHON), stack.candidate(PYTHON, **applied)
+    stack.run_invite()
+    stack.world.move(moved, "Offer")
+    stack.run_invite(full=True)
+    found = compared(stack, SETTINGS + "rules: [{}]")
+    assert differences(found) == {("invited to test 101", "left alone: moved on"): [unconcerned]}
+
+
 @pytest.mark.parametrize(
     ("was", "words"), [("leave", "held: was in the stage before"), ("invite", "invited to test 101")]
 )
@@ -146,6 +158,7 @@ def test_the_command_prints_whom_a_file_is_about(
         "0 would be decided as they were",
         f"1 would be left alone: no assessment tag, and were invited to test 101: {python}",
         "1 came before the facts of a decision were kept: nothing can be told",
+        "who is in a stage already when the settings come to ask for a test is invited: activation.existing",
     ]
     changed.write_text("rules: []")
     wrong = CliRunner().invoke(main, [str(changed)])

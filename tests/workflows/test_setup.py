@@ -248,7 +248,7 @@ def test_the_activation_does_what_was_planned(
 
 
 HANDLED = f"ignore: {Reason.ALREADY_HANDLED}"
-LEFT = "hold: was in the stage before the integration was activated"
+LEFT = "hold: was in the stage before the settings asked for a test"
 
 
 def test_the_plan_says_how_fast_and_nobody_is_no_plan(new: Installation) -> None:

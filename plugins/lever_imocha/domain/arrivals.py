@@ -89,7 +89,8 @@ def decided_by(
     :param active: the tests that are active at iMocha now.
     :return: None when it is not up to the settings.
     """
-    if was.reason in _NOT_BY_SETTINGS:
+    no_rule = was.reason is Reason.MOVED_ON and facts.rule is None  # in the stage, and none concerned it
+    if was.reason in _NOT_BY_SETTINGS and not no_rule:
         return None
     opportunity = Opportunity.model_validate(
         {

@@ -12,7 +12,7 @@ the opportunity now                          the known attempt          plan
 neither a tag nor its rule asks for a test   any                        ignore: no assessment tag
 archived                                     any                        ignore: archived
 no rule has its stage, posting and tags      any                        ignore: moved on
-was in the stage before the activation       none of any test           hold: before activation (`leave`)
+was in the stage before it was asked for     none of any test           hold: before activation (`leave`)
 all tests are unknown or inactive            any                        hold: unknown test
 anonymised, or contact is forbidden          any                        hold: may not be contacted
 no e-mail address                            any                        hold: no e-mail address
@@ -21,7 +21,8 @@ entered the stage again since this entry     any                        ignore: 
 then, for each test that is asked for:
 the test is unknown or inactive              any                        hold: unknown test
 this stage entry was handled before          any                        ignore: already handled
-was in the stage before the activation       none                       hold: before activation, or adopt
+was in the stage before it was asked for     none                       hold: before activation, or adopt
+was in the stage before it was asked for     any that gets an e-mail    hold: before activation
 ok, but the test lacks the rule's link       any that gets an e-mail    hold: no such test link
 ok                                           none                       invite
 ok                                           pending, unknown           refresh
@@ -34,8 +35,8 @@ Last, what would send an e-mail waits as long after the move as its rule says, a
 of the candidate (a person decides), or that of the hour (it goes on by itself). A person may release or drop what a
 limit holds. Whom a rule concerns that is wrong in the settings (`ResolvedRule.usable`) waits until it is corrected.
 
-Who was there before the activation is held before anything else that needs a person: nothing a recruiter could correct
-would lead to an invitation.
+Who was there before the activation, or before a change of the settings made them ask for a test, is held before anything
+else that needs a person: nothing a recruiter could correct would lead to an invitation.
 """
 
 from __future__ import annotations
@@ -88,7 +89,7 @@ class Reason(StrEnum):
     NO_LINK = "no such test link"
     NO_EMAIL = "no e-mail address"
     MAY_NOT_CONTACT = "may not be contacted"
-    BEFORE_ACTIVATION = "was in the stage before the integration was activated"
+    BEFORE_ACTIVATION = "was in the stage before the settings asked for a test"
     DELAY = "its rule waits a while after the move"
     LIMIT = "limit of e-mails an hour"
     PER_CANDIDATE = "limit of e-mails to one candidate"
@@ -195,11 +196,12 @@ class Situation:
     :param known: what is known of its tests, by test id.
     :param recently_restored: a backup of the ledger was restored lately, so that iMocha may know more than the ledger.
     :param activated_at: since when who enters the stage is invited: this ledger's first sweep, or, where the settings have
-        named the stage later, the last sweep before.
+        named the stage later, the last sweep before; where they ask for all that is wanted since a later change, that change.
     :param existing: what the settings want for who was in the stage before.
     :param now: the time, where the rule has a delay.
     :param mails_left: how many e-mails may still be sent in this hour; None when there is no limit.
     :param mails_to_candidate_left: how many to this candidate in this week.
+    :param settings_version: the version of the settings, where they ask for nothing that they asked for only later.
     """
 
     opportunity: Opportunity
@@ -215,10 +217,11 @@ class Situation:
     now: datetime | None = None
     mails_left: int | None = None
     mails_to_candidate_left: int | None = None
+    settings_version: int | None = None
 
     @property
     def is_existing(self) -> bool:
-        """Whether it was in the stage before the activation."""
+        """Whether it was in the stage before the settings asked for anything of it."""
         return self.activated_at is not None and self.opportunity.entered_stage_at < self.activated_at
 
     @property
@@ -228,7 +231,7 @@ class Situation:
 
     @property
     def is_left_alone(self) -> bool:
-        """Whether it was in the stage before the activation, and is to be left as it is."""
+        """Whether it was in the stage before the settings asked for anything of it, and is to be left as it is."""
         invited = any(known.status is not None for known in self.known.values())
         return self.for_existing == "leave" and not invited
 
@@ -266,7 +269,12 @@ class Situation:
         known = sorted(test.test_id for test in self.wanted if test.test_id is not None and self.is_active(test))
         unknown = sorted(str(test) for test in self.wanted if not self.is_active(test))
         unlinked = [test_id for test_id in known if self.lacks_link(test_id)]
-        parts = (f" unknown {unknown}" if unknown else "", f" without link {unlinked}" if unlinked else "", before)
+        parts = (
+            f" unknown {unknown}" if unknown else "",
+            f" without link {unlinked}" if unlinked else "",
+            " of a skipped origin" if self.is_skipped else "",
+            before,
+        )
         return f"tests {known}{''.join(parts)}"
 
     @property
@@ -281,6 +289,11 @@ class Situation:
         if self.rule is None or self.now is None or not self.rule.delay:
             return timedelta(0)
         return self.opportunity.entered_stage_at + self.rule.delay - self.now
+
+    @property
+    def is_skipped(self) -> bool:
+        """Whether its rule leaves out how it came."""
+        return self.rule is not None and self.opportunity.origin in self.rule.skip_origins
 
     def is_active(self, test: WantedTest) -> bool:
         """Tell whether iMocha knows the test and it is active."""
@@ -326,12 +339,21 @@ def decide(situation: Situation) -> tuple[Plan, ...]:
         obstacle = Plan(Action.HOLD, Reason.BEFORE_ACTIVATION)
     if obstacle is not None:
         return (obstacle,)
-    if situation.rule is not None and situation.opportunity.origin in situation.rule.skip_origins:
+    if situation.is_skipped:
         return (Plan(Action.IGNORE, Reason.ORIGIN, str(situation.opportunity.origin)),)
     if situation.is_superseded:
         return (Plan(Action.IGNORE, Reason.SUPERSEDED),)
-    plans = (_through_link(situation, _decide_test(situation, test)) for test in situation.wanted)
+    plans = (
+        _through_link(situation, _left_alone(situation, _decide_test(situation, test))) for test in situation.wanted
+    )
     return tuple(_within_limits(situation, plans))
+
+
+def _left_alone(situation: Situation, plan: Plan) -> Plan:
+    """Hold what would send an e-mail to who was there before, also to a test of an earlier stay."""
+    if situation.for_existing == "invite" or not plan.action.mails:
+        return plan
+    return Plan(Action.HOLD, Reason.BEFORE_ACTIVATION, test_id=plan.test_id)
 
 
 def _through_link(situation: Situation, plan: Plan) -> Plan:
@@ -392,8 +414,6 @@ def _decide_test(situation: Situation, test: WantedTest) -> Plan:
 
 def _first_plan(situation: Situation, test_id: int) -> Plan:
     """Decide about a test to which nobody was invited before."""
-    if situation.for_existing == "leave":
-        return Plan(Action.HOLD, Reason.BEFORE_ACTIVATION, test_id=test_id)
     if situation.for_existing == "adopt":
         return Plan(Action.ADOPT, test_id=test_id)
     return Plan(Action.INVITE, test_id=test_id, check_first=situation.recently_restored)

@@ -39,26 +39,37 @@ IS_REMOVED = f"""(
 )"""  # noqa: S608 - constants
 """SQL: whoever arrived then was decided about, and forgotten, or removed because everything was over long ago."""
 _WAS_REMOVED = text(f"SELECT {IS_REMOVED.format('CAST(:id AS text)', 'CAST(:entered AS timestamptz)')}")
+_CHANGED = "known.decided_at IS NOT NULL AND known.eligibility != excluded.eligibility"
+_DECIDED_ANEW = ", ".join(
+    f"{column} = CASE WHEN {_CHANGED} THEN excluded.{column} ELSE known.{column} END"
+    for column in ("eligibility", "facts", "pending_since", "decided_at")
+)
 _PUT_ENTRIES = text(
     f"""
-    INSERT INTO {stage_entries} AS known
-        (opportunity_id, stage_id, entered_at, eligibility, facts, first_seen_by, first_seen_at, pending_since)
-    SELECT id, stage, entered, basis, CAST(facts AS jsonb), :seen_by, CAST(:now AS timestamptz), CAST(:now AS timestamptz)
+    WITH put AS (
+    INSERT INTO {stage_entries} AS known (opportunity_id, stage_id, entered_at, eligibility, facts, settings_version,
+                                          first_seen_by, first_seen_at, pending_since)
+    SELECT id, stage, entered, basis, CAST(facts AS jsonb), version, :seen_by, CAST(:now AS timestamptz),
+           CAST(:now AS timestamptz)
     FROM unnest(CAST(:ids AS text[]), CAST(:stages AS text[]), CAST(:times AS timestamptz[]), CAST(:bases AS text[]),
-                CAST(:facts AS text[])) AS given (id, stage, entered, basis, facts)
+                CAST(:facts AS text[]), CAST(:versions AS bigint[])) AS given (id, stage, entered, basis, facts, version)
     WHERE NOT {IS_REMOVED.format("given.id", "given.entered")} OR (
         SELECT true FROM {stage_entries} AS old
         WHERE old.opportunity_id = given.id AND old.stage_id = given.stage AND old.entered_at = given.entered
     )
     ORDER BY given.id, given.entered  -- two at once lock in the same order
     ON CONFLICT (opportunity_id, stage_id, entered_at) DO UPDATE
-        SET eligibility = excluded.eligibility, facts = excluded.facts, pending_since = excluded.pending_since,
-            decided_at = NULL
-        WHERE known.decided_at IS NOT NULL AND known.eligibility != excluded.eligibility
-    RETURNING opportunity_id
+        SET {_DECIDED_ANEW}, settings_version = coalesce(excluded.settings_version, known.settings_version)
+        WHERE ({_CHANGED}) OR known.settings_version IS DISTINCT FROM
+            coalesce(excluded.settings_version, known.settings_version)
+    RETURNING opportunity_id, pending_since
+    )
+    SELECT opportunity_id FROM put WHERE pending_since = CAST(:now AS timestamptz)
     """  # noqa: S608 - constants
 )
 """As text, with a list for each column: SQLAlchemy would compile a hundred rows of values anew every time.
+
+Returns who is to be decided about now. Of a change of the settings that asks for nothing new only the version is kept.
 
 An arrival of somebody who was removed is no news, unless it is known, and is not recorded again. A later one is.
 """
@@ -133,6 +144,7 @@ class Entries(LedgerPart):
             "ids": [entry.opportunity_id for entry in entries], "stages": [entry.stage_id for entry in entries],
             "times": [entry.entered_at for entry in entries], "bases": [entry.eligibility for entry in entries],
             "facts": [entry.facts.model_dump_json() if entry.facts else None for entry in entries],
+            "versions": [entry.settings_version for entry in entries],
             "seen_by": seen_by, "now": self._database.now(),
         }  # fmt: skip
         changed = list(connection.execute(_PUT_ENTRIES, values).scalars())

@@ -29,6 +29,7 @@ from lever_imocha.ledger.overview.traffic import Traffic
 from lever_imocha.ledger.requests import Requests
 from lever_imocha.ledger.restore import RestoreDetection
 from lever_imocha.ledger.sealed_links import SealedLinks
+from lever_imocha.ledger.settings_versions import SettingsVersions
 from lever_imocha.ledger.watermarks import Watermarks
 from lever_imocha.ledger.work_queue import WorkQueue
 
@@ -59,6 +60,7 @@ class Ledger:
         self.effects = Effects(database)
         self.events = Events(database)
         self.cache = Cache(database)
+        self.settings_versions = SettingsVersions(database)
         self.watermarks = Watermarks(database)
         self.restore = RestoreDetection(database)
         self.opportunities = Opportunities(database)

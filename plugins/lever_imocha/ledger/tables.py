@@ -122,6 +122,7 @@ stage_entries = Table(
     _at("decided_at"),
     Column("over_limit", Word(OverLimit)),
     Column("facts", JSONB),
+    Column("settings_version", BigInteger),
     UniqueConstraint("opportunity_id", "stage_id", "entered_at"),
     Index("ix_stage_entries_entered_at", "entered_at", "id"),
     Index("ix_stage_entries_held", "reason", postgresql_where="decision = 'hold'"),
@@ -321,6 +322,10 @@ DIGEST = "encode(sha256(convert_to({}, 'UTF8')), 'hex')"
 """SQL: what is kept of the id of a forgotten opportunity."""
 
 forgotten = Table("forgotten", metadata, Column("digest", Text, primary_key=True), _at("at", nullable=False))
+
+settings_versions = Table(
+    "settings_versions", metadata, _id(), _at("since", nullable=False), Column("asks", JSONB, nullable=False)
+)
 
 reference = Table(
     "reference",

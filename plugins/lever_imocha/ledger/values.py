@@ -19,6 +19,7 @@ class NewEntry:
     """An opportunity's arrival in a stage, as just read from Lever.
 
     :param facts: what the decision about it rests on, see `ArrivalFacts`.
+    :param settings_version: see `Situation.settings_version`; None leaves it as it was.
     """
 
     opportunity_id: str
@@ -27,6 +28,7 @@ class NewEntry:
     eligibility: str
     name: str | None = None
     facts: ArrivalFacts | None = None
+    settings_version: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +40,7 @@ class StageEntry:
     :param over_limit: what a person said when a limit held it.
     :param decided_at: None while it waits for a decision.
     :param eligibility: what the last decision rested on, see `Situation.eligibility`.
+    :param settings_version: the last version of the settings that asked for nothing new of it; None for none that is known.
     """
 
     id: int
@@ -51,6 +54,7 @@ class StageEntry:
     over_limit: OverLimit | None
     decided_at: datetime | None
     eligibility: str | None
+    settings_version: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,49 +2,85 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
 
+from lever_imocha.domain.decisions import Action, Reason
 from lever_imocha.domain.lever import Opportunity
 from lever_imocha.domain.rules import ResolvedRule
-from lever_imocha.domain.tags import WantedTest, asked_tests
-from lever_imocha.ledger.watermarks import trigger_stage
+from lever_imocha.domain.settings_versions import Askers, Asks, SettingsVersion, added, name_of, version_at
+from lever_imocha.domain.tags import TagScheme, WantedTest, asked_tests
+from lever_imocha.ledger.repository import Ledger
 from lever_imocha.settings import Settings
-from lever_imocha.workflows.resolved_settings import tag_scheme
+from lever_imocha.workflows.resolved_settings import ResolvedSettings, tag_scheme
 
-_FROM_THE_START = timedelta(minutes=10)
+_CANNOT_BE_TAKEN = (Reason.UNKNOWN_TEST, Reason.NO_LINK)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is asked of an opportunity.
+
+    :param tests: those to take, each once; what tags ask for comes first.
+    :param later: those that the settings ask for only since it is in its stage.
+    :param existing_since: where all are of the latter, since when.
+    """
+
+    tests: tuple[WantedTest, ...]
+    later: tuple[WantedTest, ...] = ()
+    existing_since: datetime | None = None
 
 
 class AskedTests:
-    """Knows since when each rule asks for each of its tests.
+    """Leaves out which tests a change of the settings alone would ask of somebody: it sends no e-mail.
 
-    A test that is added to a rule later is not asked of who is in the stage by then: a change of the settings sends no
-    e-mail, unless `activation.existing` says so. Who was there before the stage became a trigger stage is the decision's
-    to leave alone.
-
-    :param first: returns the time kept under a name, as `Watermarks.first` does.
+    Of who is in the stage since before the settings were changed, what they asked when the candidate came, and what they
+    asked when they were last seen to ask nothing new, is compared with what they ask now: all of the candidate as it is
+    now, so that a tag, a posting or an address that was added to the candidate counts. Who is on hold because
+    a test cannot be taken waits for what is asked in its place.
     """
 
-    def __init__(self, *, settings: Settings, first: Callable[[str], datetime]) -> None:
-        self._first, self._scheme = first, tag_scheme(settings)
+    def __init__(self, *, ledger: Ledger, settings: Settings) -> None:
+        self._ledger, self._scheme = ledger, tag_scheme(settings)
         self._all = settings.activation.existing == "invite"
-        self._known: dict[str, datetime] = {}
 
-    def of(self, opportunity: Opportunity, rule: ResolvedRule | None) -> tuple[WantedTest, ...]:
-        """Return the tests, each once; what tags ask for comes first.
+    def of(self, opportunity: Opportunity, resolved: ResolvedSettings, rule: ResolvedRule | None) -> Asked:
+        """Return what is asked now, and which of it the settings ask for only since the opportunity is in its stage.
 
-        :param opportunity: with its lasting tags only.
+        :param opportunity: with its lasting tags only, and its postings.
         :param rule: the one that matches it.
         """
-        of_rule = [test_id for test_id in rule.tests if self._is_asked(rule, test_id, opportunity)] if rule else []
-        return asked_tests(opportunity.tags, self._scheme, of_rule)
+        wanted = asked_tests(opportunity.tags, self._scheme, rule.tests if rule else ())
+        if not wanted or opportunity.entered_stage_at >= resolved.asks_since:
+            return Asked(wanted)
+        new = self._new(opportunity, resolved)
+        later = tuple(test for test in wanted if name_of(test) in new)
+        counts = wanted if self._all else tuple(test for test in wanted if test not in later)
+        return Asked(counts, later, resolved.asks_since if later == wanted else None)
 
-    def _is_asked(self, rule: ResolvedRule, test_id: int, opportunity: Opportunity) -> bool:
-        since = self._since(f"rule of {rule.trigger_stage_id} asks for {test_id}")
-        from_the_start = since - self._since(trigger_stage(rule.trigger_stage_id)) < _FROM_THE_START
-        return from_the_start or self._all or opportunity.entered_stage_at >= since
+    def _new(self, opportunity: Opportunity, resolved: ResolvedSettings) -> Askers:
+        """Return what the settings ask now, and did not when the opportunity came, nor when it was last seen."""
+        stage_id, entered_at = str(opportunity.stage), opportunity.entered_stage_at
+        now = SettingsVersion(id=0, since=resolved.asks_since, asks=Asks.of(resolved.rules, self._scheme))
+        before = [version for version in self._versions if version.since < now.since]
 
-    def _since(self, name: str) -> datetime:
-        if name not in self._known:
-            self._known[name] = self._first(name)
-        return self._known[name]
+        def asked(version: SettingsVersion) -> Askers:
+            return version.asks.tests(opportunity, self._first_scheme)
+
+        came = version_at([*before, now], stage_id, entered_at)
+        new = added(asked(now), [asked(came)], mended=False)
+        entry = self._ledger.entries.last(opportunity.id) if new else None
+        if entry is None or (entry.stage_id, entry.entered_at) != (stage_id, entered_at):
+            return new
+        seen = next((version for version in self._versions if version.id == entry.settings_version), came)
+        held = entry.decision is Action.HOLD and entry.reason in _CANNOT_BE_TAKEN
+        return added(asked(now), [asked(came), asked(seen)], mended=held)
+
+    @cached_property
+    def _versions(self) -> list[SettingsVersion]:
+        return self._ledger.settings_versions.all()
+
+    @cached_property
+    def _first_scheme(self) -> TagScheme:
+        return next((version.asks.scheme for version in self._versions if version.asks.scheme), self._scheme)

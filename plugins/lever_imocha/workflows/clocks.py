@@ -29,12 +29,13 @@ def first_time(ledger: Ledger, lever: LeverClient) -> Callable[[str], datetime]:
     It raises `ClockError` instead of recording one while our clock is wrong: a time too late would hold everybody who
     comes until then, and one too early would invite who was there before.
     """
-    return partial(ledger.watermarks.first, check=partial(_check, lever))
+    return partial(ledger.watermarks.first, check=partial(check_clock, lever))
 
 
-def _check(lever: LeverClient) -> None:
+def check_clock(lever: LeverClient) -> None:
+    """Raise `ClockError` when our clock is wrong."""
     if problem := clock_problem(lever):
         raise ClockError(
-            f"{problem[0].upper()}{problem[1:]}, so that it cannot be told who came after the first sweep, or after a test"
-            " was added to a rule. Set the clock of Airflow's machines by a time server (NTP); nobody is invited before."
+            f"{problem[0].upper()}{problem[1:]}, so that it cannot be told who came after the first sweep, or after the"
+            " settings were changed. Set the clock of Airflow's machines by a time server (NTP); nobody is invited before."
         )

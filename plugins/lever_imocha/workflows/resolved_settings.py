@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field
@@ -20,12 +20,15 @@ from lever_imocha.domain.forms import FormTemplate
 from lever_imocha.domain.lever import Opportunity, Stage
 from lever_imocha.domain.names import Named, ambiguous, ids_of, is_uuid, not_there
 from lever_imocha.domain.rules import ResolvedRule, RuleKey, goes_nowhere, select_rule
+from lever_imocha.domain.settings_versions import Asks
 from lever_imocha.domain.tags import TagScheme
 from lever_imocha.errors import ApiError, CredentialsError, LedgerError, SettingsError, VendorRefusedError
 from lever_imocha.ledger.cache import NAMES, PROBLEMS, SETTINGS
 from lever_imocha.ledger.repository import Ledger
+from lever_imocha.ledger.watermarks import FULL_SWEEP
 from lever_imocha.settings import Rule, Settings
 from lever_imocha.workflows.account import check_account
+from lever_imocha.workflows.clocks import check_clock
 from lever_imocha.workflows.form_templates import FormTemplates
 
 log = logging.getLogger(__name__)
@@ -34,6 +37,7 @@ _WITH_TEMPLATES = f"{SETTINGS}.templates"
 _CHECKED = "lever.templates.checked"
 _FRESH = timedelta(minutes=15)
 _TRUSTED = timedelta(days=1)
+_LONG_AGO = datetime.fromtimestamp(0, tz=UTC)
 
 KnownIds = dict[str, dict[str, list[str]]]
 """The ids that each name had when it was last known, by the kind of thing."""
@@ -46,6 +50,8 @@ class ResolvedSettings(BaseModel):
     :param rules: all rules, also those that cannot be used (`ResolvedRule.usable`).
     :param problems: one line each, naming key, value and fix: what stops some of the work, but not all of it.
     :param template_problems: why a template cannot be used, by its name in the settings.
+    :param asks_version: the version of what they ask of whom, see `SettingsVersion`; None where they may never be used.
+    :param asks_since: since when they ask it.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -55,6 +61,8 @@ class ResolvedSettings(BaseModel):
     templates: dict[str, FormTemplate] = {}
     problems: tuple[str, ...] = ()
     template_problems: dict[str, str] = {}
+    asks_version: int | None = None
+    asks_since: datetime = _LONG_AGO
 
     @property
     def perform_as(self) -> str:
@@ -260,7 +268,28 @@ def resolve(
     check_account(ledger, resolver.stage_ids, remember=remember)
     if remember and resolver.known != former:
         ledger.cache.put(NAMES, resolver.known)
-    return ResolvedSettings(user_id=user_id, rules=rules, problems=tuple(resolver.problems))
+    version, since = _asks(ledger, lever, Asks.of(rules, tag_scheme(settings)), remember=remember)
+    return ResolvedSettings(
+        user_id=user_id, rules=rules, problems=tuple(resolver.problems), asks_version=version, asks_since=since
+    )
+
+
+def _asks(ledger: Ledger, lever: LeverClient, asks: Asks, *, remember: bool) -> tuple[int | None, datetime]:
+    """Return the version of what the settings ask, and since when they do; a new one begins when the last was seen last.
+
+    What is new has the next sweep look at everybody, before many are moved and given tags under it.
+    """
+    last = ledger.settings_versions.newest()
+    if last is not None and last.asks == asks:
+        return last.id, last.since
+    now = ledger.watermarks.database_time()
+    seen = (ledger.cache.get(SETTINGS) or {}).get("read_at")
+    since = min(datetime.fromisoformat(seen), now) if seen else ledger.watermarks.beginning()
+    if not remember:
+        return None, since
+    check_clock(lever)
+    ledger.watermarks.put(FULL_SWEEP, _LONG_AGO)
+    return ledger.settings_versions.add(asks, since=since).id, since
 
 
 def refresh_resolved(

@@ -46,7 +46,7 @@ class SituationReader:
         self._tests = ActiveTests(imocha=imocha, ledger=ledger, clock=clock)
         self._links = NamedLinks(imocha=imocha, ledger=ledger)
         self._first = first or (lambda name: ledger.watermarks.get(name) or ledger.watermarks.beginning())
-        self._asked = AskedTests(settings=settings, first=self._first)
+        self._asked = AskedTests(ledger=ledger, settings=settings)
         self._stages: dict[str, datetime] = {}
         self._existing, self._scheme = settings.activation.existing, tag_scheme(settings)
 
@@ -87,7 +87,8 @@ class SituationReader:
         """
         opportunity = opportunity.model_copy(update={"tags": lasting_tags(opportunity, self._ledger, before=before)})
         rule = select_rule(opportunity, resolved.rules)
-        wanted = self._asked.of(opportunity, rule)
+        asked = self._asked.of(opportunity, resolved, rule)
+        wanted = asked.tests or asked.later
         active = self._tests.among(wanted, fresh=fresh_tests)
         return Situation(
             opportunity=opportunity,
@@ -95,8 +96,9 @@ class SituationReader:
             wanted=wanted,
             active=active,
             links=self._links.of(rule, active, fresh=fresh_tests),
-            activated_at=self._activated_at(opportunity, rule),
+            activated_at=asked.existing_since or self._activated_at(opportunity, rule),
             existing=self._existing,
+            settings_version=None if asked.later else resolved.asks_version,
         )
 
     def links_of(self, rule: ResolvedRule, test_id: int) -> dict[int, int]:
@@ -117,6 +119,7 @@ class SituationReader:
             name=opportunity.display_name,
             eligibility=situation.eligibility,
             facts=self.facts(situation, resolved),
+            settings_version=situation.settings_version,
         )
 
     def _activated_at(self, opportunity: Opportunity, rule: ResolvedRule | None) -> datetime | None:

@@ -23,7 +23,6 @@ from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.values import WRITE_BACK_WORK, Assessment, Effect, Request, Work, WorkItem
 from lever_imocha.settings import Settings
 from lever_imocha.workflows.asked_tests import AskedTests
-from lever_imocha.workflows.clocks import first_time
 from lever_imocha.workflows.deletion import NOT_FOUND, DeletionEvidence
 from lever_imocha.workflows.effects import EffectMaker
 from lever_imocha.workflows.explain import (
@@ -300,7 +299,7 @@ class WriteBackWorkflow:
         current = current or self._lever.get_opportunity(first.opportunity_id, expand=("applications",))
         rule = self._rule_now(first, current, read)
         if may_move_on(current, rule):
-            if open_ones := self._still_open(current, rule, {assessment.id for assessment in written}, before):
+            if open_ones := self._still_open(current, rule, {assessment.id for assessment in written}, before, read):
                 return f"written back; stays in its stage: {open_ones}"
             self._stage(item, first, rule)
         elif current.archived is not None or current.stage != rule.completed_stage_id:
@@ -324,19 +323,29 @@ class WriteBackWorkflow:
         return self._lever.add_tags(opportunity_id, tags, perform_as=perform_as) if tags else None
 
     def _still_open(
-        self, opportunity: Opportunity, rule: ResolvedRule, written: set[int], before: TemporaryTags | None
+        self,
+        opportunity: Opportunity,
+        rule: ResolvedRule,
+        written: set[int],
+        before: TemporaryTags | None,
+        read: Callable[[], Opportunity],
     ) -> str:
         """Say why the opportunity may not move on yet; empty when it may.
 
         :param rule: of the stage it is in.
         :param written: ids of the assessments that this work has written.
         :param before: from before the opportunity was read.
+        :param read: reads it, with its postings.
         """
         known = {assessment.test_id: assessment for assessment in self._ledger.assessments.of(opportunity.id)}
         done = {test_id for test_id, item in known.items() if item.id in written or item.written_at is not None}
         tags = lasting_tags(opportunity, self._ledger, before=before)
-        asked = AskedTests(settings=self._settings, first=first_time(self._ledger, self._lever))
-        awaited = awaited_test(asked.of(opportunity.model_copy(update={"tags": tags}), rule), done)
+        opportunity = opportunity.model_copy(update={"tags": tags})
+        if opportunity.entered_stage_at < self._resolved.asks_since:  # what was asked before, its postings say
+            opportunity = opportunity.model_copy(update={"applications": read().applications})
+        asked = AskedTests(ledger=self._ledger, settings=self._settings).of(opportunity, self._resolved, rule)
+        begun = [test for test in asked.later if test.test_id in known]  # adopted, or invited as the settings said then
+        awaited = awaited_test([*asked.tests, *begun], done)
         if awaited is None:
             return ""
         other = known.get(awaited.test_id or 0)

@@ -130,11 +130,13 @@ _LATEST_OF = """(
 )"""
 """The latest entries of a few, in order, so that no more standings are found out than are shown."""
 
+_NAMED = """
+    SELECT opportunity_id FROM lever_imocha.opportunities
+    WHERE to_tsvector('simple', name) @@ to_tsquery('simple', :name) LIMIT 1000
+"""  # who types one letter gets some
 _CONDITIONS = {
     "opportunity_id": "e.opportunity_id = :opportunity_id",
-    "name": """e.opportunity_id IN (
-        SELECT opportunity_id FROM lever_imocha.opportunities
-        WHERE to_tsvector('simple', name) @@ to_tsquery('simple', :name) LIMIT 1000)""",  # who types one letter gets some
+    "name": f"e.opportunity_id IN ({_NAMED})",
     "test_id": "e.opportunity_id IN (SELECT opportunity_id FROM lever_imocha.assessments WHERE test_id = :test_id)",
     "standing": "standing.standing = :standing",
     "entered_from": "e.entered_at >= :entered_from",
@@ -199,9 +201,9 @@ class People(LedgerPart):
     def listed(self, wanted: PeopleFilter, *, limit: int = PAGE) -> list[Person]:
         """Return people by their latest arrival, the newest first."""
         given = {name: value for name, value in vars(wanted).items() if value is not None}
-        among = _AMONG.get(wanted.standing) if wanted.standing else None
+        among = (_AMONG.get(wanted.standing) if wanted.standing else None) or (_NAMED if wanted.name else None)
         entries = _LATEST_OF.format(among=among, columns="*") if among else _ALL
-        latest = "true" if among else _LATEST_AND_DONE if wanted.standing is Standing.DONE else LATEST
+        latest = _LATEST_AND_DONE if wanted.standing is Standing.DONE else "true" if among else LATEST
         conditions = [*(_CONDITIONS[name] for name in given), latest]
         if wanted.after is not None:
             given["after_at"], given["after_id"] = given.pop("after")

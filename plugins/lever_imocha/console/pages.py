@@ -179,8 +179,10 @@ def people(ledger: Ledger, say: Words, wanted: Wanted) -> dict[str, Any]:
 
 def address(wanted: Wanted) -> str:
     """Return the query of the page's address; a name that is searched is not in it."""
-    in_address = {name: value for name, value in vars(wanted).items() if value and (name != "q" or _UUID.search(value))}
-    return f"?{urlencode(in_address)}" if in_address else ""
+    opportunity_id = _UUID.search(wanted.q)
+    given = vars(wanted) | {"q": opportunity_id.group() if opportunity_id else ""}
+    in_address = urlencode({name: value for name, value in given.items() if value})
+    return f"?{in_address}" if in_address else ""
 
 
 def plan_for_listed(ledger: Ledger, say: Words, wanted: Wanted, act: Act) -> tuple[dict[str, Any], dict[str, str]]:

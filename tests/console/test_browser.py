@@ -121,6 +121,7 @@ def test_a_candidate_is_found_and_worked_on_by_keyboard_alone(open_page: OpenPag
     tab.keyboard.type("lovel")
     tab.keyboard.press("Enter")
     expect(frame.locator("#list tbody tr")).to_have_count(1)
+    assert "lovel" not in frame.url
     _tab_to(tab, frame.locator("#list a"))
     tab.keyboard.press("Enter")
     expect(frame.locator("h1")).to_contain_text("Ada Lovelace")
@@ -137,6 +138,25 @@ def test_a_candidate_is_found_and_worked_on_by_keyboard_alone(open_page: OpenPag
     frame.goto(f"{frame.url.split('/people')[0]}/people/{opportunity}")
     expect(frame.locator(".timeline")).to_contain_text("she says that none came")
     expect(frame.locator(".timeline")).to_contain_text("console, eve")
+
+
+def test_a_filter_without_a_name_can_be_gone_back_to_and_given_to_others(open_page: OpenPage, stack: Stack) -> None:
+    for _ in range(51):
+        stack.candidate(name="Ada Lovelace")
+    stack.candidate(PYTHON, emails=[])
+    stack.run_invite()
+    _, frame = open_page("eve", "people")
+    frame.locator("select[name=standing]").select_option("done")
+    frame.locator("input[type=search]").fill("lovelace")
+    frame.locator("form[role=search] button").click()
+    frame.wait_for_url("**/people?standing=done")
+    expect(frame.locator("#list")).not_to_contain_text("needs you")
+    frame.get_by_role("button", name="Older ones").click()
+    expect(frame.locator("#list tbody tr")).to_have_count(1)
+    assert frame.url.endswith("/people")
+    frame.evaluate("history.back()")
+    frame.wait_for_url("**/people?standing=done")
+    expect(frame.locator("#list tbody tr")).to_have_count(50)
 
 
 def test_one_test_is_cancelled_and_a_request_about_many_is_watched_and_stopped(

@@ -91,6 +91,7 @@ def open_page(chromium: Browser, address: str, login: LogIn, faults: list[str]) 
         element = tab.wait_for_selector("iframe")
         frame = element.content_frame() if element else None
         assert frame is not None
+        frame.wait_for_selector("h1")
         if page:
             frame.goto(f"{address}{CONSOLE}/{page}")
         frame.wait_for_selector("h1")

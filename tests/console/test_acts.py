@@ -533,6 +533,8 @@ def test_who_is_asked_about_already_is_not_asked_about_twice(stack: Stack, brows
     ask(group["people"][0]["opportunity_id"], Act.RELEASE, None)
     bulk = browser.post(f"{CONSOLE}/requests", data=GROUP, headers=OWN_PAGE).json()["bulk"]
     assert bulk["asked"] == 1
+    again = browser.post(f"{CONSOLE}/requests", data=GROUP, headers=OWN_PAGE | {"Accept": "text/html"})
+    assert "Nothing new: about all of these it is asked for already" in again.text
     stack.run_invite(sweep=False)
     assert len(to(stack)) == 3
     assert browser.get(f"{CONSOLE}/requests/{bulk['id']}").json()["bulk"]["open"] is False

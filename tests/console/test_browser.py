@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from lever_imocha.ledger.database import engine_for
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.values import CANDIDATE_WORK, NewDelivery
 from lever_imocha.settings import parse_settings
-from playwright.sync_api import Browser, Frame, Locator, Page, expect
+from playwright.sync_api import Browser, Frame, FrameLocator, Locator, Page, expect
 from playwright.sync_api import Error as PlaywrightError
 from sqlalchemy import text
 from starlette.applications import Starlette
@@ -59,6 +60,46 @@ def test_each_page_is_shown_in_airflow_in_a_wide_and_in_a_narrow_window(
     expect(frame.locator(".timeline")).to_contain_text("Written back to Lever")
 
 
+def test_the_questions_of_a_newcomer_are_answered_two_clicks_from_airflows_home(
+    chromium: Browser, login: LogIn, stack: Stack, address: str
+) -> None:
+    stack.candidate(PYTHON, name="Mo Morgan", emails=[])
+    for _ in range(60):
+        stack.candidate(PYTHON)
+    stack.run_invite()
+    told = NewDelivery(vendor="lever", key="1", event="candidateStageChange", handled=True)
+    stack.ledger.deliveries.record(told)
+    context = chromium.new_context()
+    context.add_cookies([{"name": "_token", "value": login("eve").cookies["_token"], "url": address}])
+    tab = context.new_page()
+
+    def ask(question: str) -> FrameLocator:
+        tab.goto(f"{address}/")
+        tab.get_by_role("link", name="Tests").click()
+        frame = tab.frame_locator("iframe")
+        expect(frame.locator(".now").first).to_have_text(re.compile("needs you 1.*waiting for the candidate 60"))
+        frame.get_by_role("link", name=question).click()
+        return frame
+
+    frame = ask("Why was somebody not invited?")
+    frame.locator("input[type=search]").fill("morgan")
+    frame.locator("input[type=search]").press("Enter")
+    expect(frame.locator("#list tbody tr")).to_have_count(1)
+    expect(frame.locator("#list")).to_contain_text("On hold: no e-mail address. Add an e-mail address")
+    assert "morgan" not in tab.url
+    frame.locator("input[type=search]").fill("nobody")
+    frame.locator("input[type=search]").press("Enter")
+    expect(frame.locator("#list")).to_contain_text("look in Lever in which stage the candidate is")
+    frame = ask("How many were invited, started, expired?")
+    expect(frame.locator(".answer")).to_contain_text(
+        "61 entered the stage, 1 of them on hold now. Invitations: 60; started 0"
+    )
+    frame = ask("Do the webhooks arrive?")
+    expect(frame.locator("h2").first).to_contain_text("Lever's webhook: last delivery")
+    expect(frame.locator("h2").nth(1)).to_contain_text("iMocha's callback: no delivery in 14 days")
+    context.close()
+
+
 def test_it_follows_the_theme_of_airflow_and_else_that_of_the_browser(open_page: OpenPage, address: str) -> None:
     tab, frame = open_page("eve", color_scheme="light")
     for theme, other, colour in (("dark", "light", "rgb(16, 20, 24)"), ("light", "dark", "rgb(255, 255, 255)")):
@@ -80,6 +121,7 @@ def test_a_candidate_is_found_and_worked_on_by_keyboard_alone(open_page: OpenPag
     tab.keyboard.type("lovel")
     tab.keyboard.press("Enter")
     expect(frame.locator("#list tbody tr")).to_have_count(1)
+    assert "lovel" not in frame.url
     _tab_to(tab, frame.locator("#list a"))
     tab.keyboard.press("Enter")
     expect(frame.locator("h1")).to_contain_text("Ada Lovelace")
@@ -96,6 +138,25 @@ def test_a_candidate_is_found_and_worked_on_by_keyboard_alone(open_page: OpenPag
     frame.goto(f"{frame.url.split('/people')[0]}/people/{opportunity}")
     expect(frame.locator(".timeline")).to_contain_text("she says that none came")
     expect(frame.locator(".timeline")).to_contain_text("console, eve")
+
+
+def test_a_filter_without_a_name_can_be_gone_back_to_and_given_to_others(open_page: OpenPage, stack: Stack) -> None:
+    for _ in range(51):
+        stack.candidate(name="Ada Lovelace")
+    stack.candidate(PYTHON, emails=[])
+    stack.run_invite()
+    _, frame = open_page("eve", "people")
+    frame.locator("select[name=standing]").select_option("done")
+    frame.locator("input[type=search]").fill("lovelace")
+    frame.locator("form[role=search] button").click()
+    frame.wait_for_url("**/people?standing=done")
+    expect(frame.locator("#list")).not_to_contain_text("needs you")
+    frame.get_by_role("button", name="Older ones").click()
+    expect(frame.locator("#list tbody tr")).to_have_count(1)
+    assert frame.url.endswith("/people")
+    frame.evaluate("history.back()")
+    frame.wait_for_url("**/people?standing=done")
+    expect(frame.locator("#list tbody tr")).to_have_count(50)
 
 
 def test_one_test_is_cancelled_and_a_request_about_many_is_watched_and_stopped(

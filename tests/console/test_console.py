@@ -335,6 +335,12 @@ def test_traffic_says_what_the_vendors_have_sent_and_what_waits(login: LogIn, st
     assert [(row["lever"], row["imocha"]) for row in answer["by_day"]] == [(1, 0)]
     assert [(row["kind"], row["state"], row["count"]) for row in answer["queue"]] == [("invite", "due", 1)]
     assert [row["at"] is None for row in answer["last"]] == [False, True]
+    assert [row["refused"] for row in answer["last"]] == [None, None]
+    stack.ledger.deliveries.count_refused("lever", "bad signature", 1)
+    (lever, _) = browser.get(f"{CONSOLE}/traffic").json()["last"]
+    assert lever["refused"]["why"] == "bad signature"
+    page = browser.get(f"{CONSOLE}/traffic", headers=HTML).text
+    assert "Since then deliveries in its name were refused" in page
 
 
 def test_traffic_says_what_the_vendors_have_answered(login: LogIn, stack: Stack, ledger_url: str) -> None:

@@ -68,7 +68,7 @@ def take(tab: Page, frame: Frame, name: str, tmp_path: Path) -> None:
 def test_the_pictures_of_the_pages_are_small_and_nothing_sticks_out(
     open_page: OpenPage, story: str, tmp_path: Path
 ) -> None:
-    tab, frame = open_page("eve", viewport={"width": 1080, "height": 500})
+    tab, frame = open_page("eve", viewport={"width": 1080, "height": 520})
     act = frame.locator("details.act", has_text="Look again now: all 2")
     act.locator("summary").click()
     act.locator("input[name=reason]").fill("the addresses are there now")

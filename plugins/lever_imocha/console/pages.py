@@ -25,6 +25,7 @@ from lever_imocha.ledger.overview.attention import InTheWay
 from lever_imocha.ledger.overview.people import PeopleFilter, Person, Progress
 from lever_imocha.ledger.overview.shared import AT_MOST, PAGE
 from lever_imocha.ledger.overview.timeline import Done, Moment
+from lever_imocha.ledger.overview.traffic import Received, Refused
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.values import BulkRequest
 from lever_imocha.ledger.watermarks import ACTIVATED
@@ -178,8 +179,10 @@ def people(ledger: Ledger, say: Words, wanted: Wanted) -> dict[str, Any]:
 
 def address(wanted: Wanted) -> str:
     """Return the query of the page's address; a name that is searched is not in it."""
-    in_address = {name: value for name, value in vars(wanted).items() if value and (name != "q" or _UUID.search(value))}
-    return f"?{urlencode(in_address)}" if in_address else ""
+    opportunity_id = _UUID.search(wanted.q)
+    given = vars(wanted) | {"q": opportunity_id.group() if opportunity_id else ""}
+    in_address = urlencode({name: value for name, value in given.items() if value})
+    return f"?{in_address}" if in_address else ""
 
 
 def plan_for_listed(ledger: Ledger, say: Words, wanted: Wanted, act: Act) -> tuple[dict[str, Any], dict[str, str]]:
@@ -279,7 +282,7 @@ def person(ledger: Ledger, say: Words, opportunity_id: str) -> dict[str, Any] | 
     moments = ledger.timeline.of(opportunity_id)
     return {
         "person": _summary(one, say) | {
-            "decision": one.decision, "reason": one.reason, "detail": one.detail, "facts": one.facts,
+            "decision": one.decision, "decided": say.decision(one.decision) if one.decision else "none yet", "reason": one.reason, "detail": one.detail, "facts": one.facts,
             "decided_at": one.decided_at, "problem": one.problem, "parked": one.parked, "next_try": one.next_try,
         },
         "acts": [
@@ -453,10 +456,9 @@ def traffic(ledger: Ledger, say: Words) -> dict[str, Any]:
         | {vendor: sum(row.count for row in received if (row.day, row.vendor) == (day, vendor)) for vendor in _VENDORS}
         for day in days
     ]
-    last = {vendor: max((row.last for row in received if row.vendor == vendor), default=None) for vendor in _VENDORS}
     return {
         "days": _DAYS, "by_day": by_day,
-        "last": [{"vendor": vendor, "at": at, "age": say.age(at), "fix": _SILENT[vendor]} for vendor, at in last.items()],
+        "last": [_last_of(vendor, received, refused, say) for vendor in _VENDORS],
         "refused": [
             {"vendor": row.vendor, "why": row.why, "count": row.count, "last": row.last, "age": say.age(row.last)}
             for row in refused
@@ -475,6 +477,16 @@ def traffic(ledger: Ledger, say: Words) -> dict[str, Any]:
             vars(row) | {"age": say.age(row.slowed_at), "answered_age": say.age(row.answered_at)}
             for row in ledger.traffic.rates()
         ],
+    }  # fmt: skip
+
+
+def _last_of(vendor: str, received: list[Received], refused: list[Refused], say: Words) -> dict[str, Any]:
+    """Tell when a vendor's last delivery was accepted, and what was refused in its name since."""
+    at = max((row.last for row in received if row.vendor == vendor), default=None)
+    since = next((row for row in refused if row.vendor == vendor and (at is None or row.last > at)), None)
+    return {
+        "vendor": vendor, "at": at, "age": say.age(at), "fix": _SILENT[vendor],
+        "refused": {"why": since.why, "at": since.last, "age": say.age(since.last)} if since else None,
     }  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from fastapi.responses import HTMLResponse, JSONResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from lever_imocha.console.rights import Viewer
-from lever_imocha.console.words import span
+from lever_imocha.console.words import Words, span
 from lever_imocha.runtime.addresses import CONSOLE
 
 
@@ -41,5 +41,7 @@ def _templates() -> Environment:
     )
     environment.filters["utc"] = lambda at: f"{at:%Y-%m-%d %H:%M}" if at else ""
     environment.filters["from_iso"] = lambda at: f"{at[:10]} {at[11:19]}"  # UTC, as evidence has it
-    environment.filters["span"] = span
+    environment.filters |= {
+        "span": span, "decision": Words.decision, "vendor": Words.vendor, "explained": Words.explained,
+    }  # fmt: skip
     return environment

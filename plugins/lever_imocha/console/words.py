@@ -93,6 +93,12 @@ _KINDS = {
     "done_write_again": "To write the report of {test} again: {detail}",
     "done_replay": "To do a delivery again: {detail}",
 }
+_DECISIONS = {
+    "refresh": "send the invitation again",
+    "reattempt": "give another attempt",
+    "adopt": "take over another integration's invitation",
+    "ignore": "do not invite",
+}
 _FACTS = {
     "stage_id": "stage",
     "entered_at": "entered",
@@ -120,6 +126,7 @@ _PROBLEMS = {
     Problem.OVERDUE: "Overdue: {why}",
     Problem.WAITS: "On hold, nothing to do: {why}",
 }
+_VENDORS = {"lever": "Lever", "imocha": "iMocha"}
 _WORK = {
     "invite": "to decide and invite",
     "cancel": "to cancel the invitation",
@@ -192,13 +199,33 @@ class Words:
 
     def moment(self, moment: Moment | Done) -> str:
         """Say what happened."""
-        detail = self.stage(moment.detail or "") if moment.kind == "entered" else moment.detail or "no reason given"
+        detail = moment.detail or "no reason given"
+        if moment.kind == "entered":
+            detail = self.stage(moment.detail or "")
+        elif moment.kind == "decided":
+            detail = self.decision(detail)
         said = _KINDS.get(moment.kind)
         if said is None:
             named = moment.kind.replace("_", " ")
             source = "workflow" if isinstance(moment, Done) else self.source(moment.source)
             return f"{source}: {named}{f': {moment.detail}' if moment.detail else ''}"
         return said.format(detail=detail, test=self.test(moment.test_id))
+
+    @staticmethod
+    def decision(decision: str) -> str:
+        """Say what was decided."""
+        return _DECISIONS.get(decision, decision)
+
+    @staticmethod
+    def vendor(vendor: str) -> str:
+        """Write a vendor's name as it does."""
+        return _VENDORS.get(vendor, vendor)
+
+    @staticmethod
+    def explained(why: str) -> str:
+        """Say why a record of a vendor's list is as it is, though the ledger is not."""
+        state, _, problem = why.partition(": ")
+        return f"{state}: {words_of_problem(problem)[0]}" if problem else state
 
     @staticmethod
     def source(source: str) -> str:

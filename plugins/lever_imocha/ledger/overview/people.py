@@ -130,11 +130,13 @@ _LATEST_OF = """(
 )"""
 """The latest entries of a few, in order, so that no more standings are found out than are shown."""
 
+_NAMED = """
+    SELECT opportunity_id FROM lever_imocha.opportunities
+    WHERE to_tsvector('simple', name) @@ to_tsquery('simple', :name) LIMIT 1000
+"""  # who types one letter gets some
 _CONDITIONS = {
     "opportunity_id": "e.opportunity_id = :opportunity_id",
-    "name": """e.opportunity_id IN (
-        SELECT opportunity_id FROM lever_imocha.opportunities
-        WHERE to_tsvector('simple', name) @@ to_tsquery('simple', :name) LIMIT 1000)""",  # who types one letter gets some
+    "name": f"e.opportunity_id IN ({_NAMED})",
     "test_id": "e.opportunity_id IN (SELECT opportunity_id FROM lever_imocha.assessments WHERE test_id = :test_id)",
     "standing": "standing.standing = :standing",
     "entered_from": "e.entered_at >= :entered_from",
@@ -178,19 +180,19 @@ FROM (
 GROUP BY standing
 """  # noqa: S608 - constants
 """Who is found twice counts where something is to be done first: PostgreSQL reads one part after the other."""
-_MAY_BE_DONE = f"e.decided_at IS NOT NULL AND (e.decision IS DISTINCT FROM 'hold' OR e.reason IN ({_NOBODY_NEEDED}))"
-"""Leaves out at once, of the latest, most of those who are not done."""
-_HAS_NOTHING_OPEN = f"""
-    NOT EXISTS (
+_LATEST_AND_DONE = f"""CASE
+    WHEN e.decided_at IS NULL OR (e.decision = 'hold' AND e.reason NOT IN ({_NOBODY_NEEDED})) THEN false
+    WHEN EXISTS (
         SELECT 1 FROM lever_imocha.work_items w
         WHERE w.opportunity_id = e.opportunity_id AND w.error IS DISTINCT FROM '{DROPPED}' OFFSET 0
-    )
-    AND NOT EXISTS (
+    ) THEN false
+    WHEN EXISTS (
         SELECT 1 FROM lever_imocha.assessments a JOIN lever_imocha.invitations i ON i.id = a.invitation_id
         WHERE a.opportunity_id = e.opportunity_id AND i.status IN ({_OPEN}) OFFSET 0
-    )
+    ) THEN false
+    ELSE {LATEST} END
 """  # noqa: S608 - constants
-"""Leaves out the others, too; with OFFSET, each is looked up before all else is."""
+"""Of the latest arrivals many are not done: this leaves them out first, in this order, before all else is looked up."""
 
 
 class People(LedgerPart):
@@ -199,13 +201,10 @@ class People(LedgerPart):
     def listed(self, wanted: PeopleFilter, *, limit: int = PAGE) -> list[Person]:
         """Return people by their latest arrival, the newest first."""
         given = {name: value for name, value in vars(wanted).items() if value is not None}
-        among = _AMONG.get(wanted.standing) if wanted.standing else None
+        among = (_AMONG.get(wanted.standing) if wanted.standing else None) or (_NAMED if wanted.name else None)
         entries = _LATEST_OF.format(among=among, columns="*") if among else _ALL
-        conditions = [*(_CONDITIONS[name] for name in given), "true" if among else LATEST]
-        if wanted.standing is Standing.DONE:
-            conditions.append(_MAY_BE_DONE)
-            if len(given) == 1:  # with a period as well, PostgreSQL would look at all of it before it shows the latest
-                conditions.append(_HAS_NOTHING_OPEN)
+        latest = _LATEST_AND_DONE if wanted.standing is Standing.DONE else "true" if among else LATEST
+        conditions = [*(_CONDITIONS[name] for name in given), latest]
         if wanted.after is not None:
             given["after_at"], given["after_id"] = given.pop("after")
         if wanted.name is not None:

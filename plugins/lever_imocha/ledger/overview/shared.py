@@ -12,6 +12,7 @@ LATEST = """
     NOT EXISTS (
         SELECT 1 FROM lever_imocha.stage_entries later
         WHERE later.opportunity_id = e.opportunity_id AND (later.entered_at, later.id) > (e.entered_at, e.id)
+        OFFSET 0  -- looked up for each, and not joined as a whole table
     )
 """
 """SQL: a stage entry `e` is its opportunity's latest."""

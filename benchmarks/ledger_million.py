@@ -420,6 +420,14 @@ class Cases:
             "Invitations.mark_checked", "one", lambda turn, _: invitations.mark_checked(self._one(rows.open, turn))
         )
         yield Case("Invitations.to_mask", "one", lambda turn, _: invitations.to_mask(self._key(rows.written, turn)))
+        yield Case(
+            "Invitations.with_other_address", "100",
+            lambda turn, _: invitations.with_other_address(dict.fromkeys(self._hundred(rows.open, turn), 7)),
+        )  # fmt: skip
+        yield Case(
+            "Invitations.have_reports_read", "one",
+            lambda turn, _: invitations.have_reports_read([self._one(rows.open, turn)]),
+        )  # fmt: skip
         yield Case("Invitations.belongs_to", "one", lambda turn, _: invitations.belongs_to(self._one(rows.open, turn)))
         yield Case(
             "Invitations.lifetime", "one",

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import pytest
+from lever_imocha.domain.imocha import AttemptStatus
 from lever_imocha.errors import AssessmentError, SettingsError, UnexpectedAnswerError
 from lever_imocha.settings import parse_settings
 
@@ -174,6 +176,29 @@ def test_nobody_gets_the_report_of_somebody_whom_the_ledger_does_not_know(stack:
         stack.run_write_back()
     assert (stack.world.forms, stack.world.files) == ({}, {})
     stack.invitation().email = "Ann@example.com"
+    assert stack.run_write_back(force=True) == ["written back and moved on"]
+    assert list(stack.world.forms) == [opportunity]
+
+
+@pytest.mark.parametrize("state", ["Complete", "Cancelled", "Expired", "In Progress"])
+def test_what_became_of_another_accounts_invitation_of_the_same_number_says_nothing_of_ours(
+    stack: Stack, state: str
+) -> None:
+    opportunity = stack.candidate(PYTHON, emails=["ann@example.com"])
+    stack.run_invite()
+    ours = stack.invitation()
+    stack.world.switches["open_report_names_email"] = True
+    ours.email = "carl@example.com"
+    stack.world.finish(ours, state)
+    for _ in range(2):
+        with suppress(AssessmentError):  # the report of somebody else
+            stack.run_write_back()
+    stack.again(opportunity)
+    ours.email, ours.state, ours.points, ours.total, ours.attempted_on = "ann@example.com", "Pending", None, None, None
+    stack.run_write_back(force=True)
+    assert stack.ledger.invitations.status(ours.id) is AttemptStatus.PENDING
+    assert stack.run_invite() == ["refresh"]
+    stack.finish()
     assert stack.run_write_back(force=True) == ["written back and moved on"]
     assert list(stack.world.forms) == [opportunity]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Any
@@ -42,6 +42,17 @@ class AttemptStatus(StrEnum):
     def can_begin(self) -> bool:
         """Whether the candidate can still begin the test, so that the invitation can be cancelled."""
         return self in (AttemptStatus.PENDING, AttemptStatus.UNKNOWN)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Said:
+    """What iMocha says of one attempt.
+
+    :param email: the candidate's address, where it names one.
+    """
+
+    status: AttemptStatus
+    email: str | None = field(default=None, repr=False)
 
 
 _SPELLINGS = {fold_key(status): status for status in AttemptStatus} | {
@@ -114,6 +125,11 @@ class Report(ImochaModel):
     time_taken: _Float = Field(alias="timeTaken", default=None)
     pdf_report_url: Annotated[str | None, NONE_IF_INVALID] = Field(alias="pdfReportUrl", default=None)
     sections: Annotated[tuple[Section, ...], BeforeValidator(_sections)] = ()
+
+    @property
+    def said(self) -> Said:
+        """What it says of the attempt."""
+        return Said(status=self.status, email=self.candidate_email)
 
     @property
     def is_final(self) -> bool:
@@ -223,8 +239,13 @@ class Attempt(ImochaModel):
 
     test_invitation_id: Number = Field(alias="testInvitationId")
     test_id: Number | None = Field(alias="testId", default=None)
-    email: str | None = Field(default=None, repr=False)
+    email: Annotated[str | None, NONE_IF_INVALID] = Field(default=None, repr=False)
     status: Status = Field(alias="testStatus", default=AttemptStatus.UNKNOWN)
+
+    @property
+    def said(self) -> Said:
+        """What the row says of the attempt."""
+        return Said(status=self.status, email=self.email)
 
 
 class Callback(ImochaModel):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -42,6 +42,15 @@ _CHANGE = text(
         RETURNING known.id, known.status, known.called_back_at
     ), {appended(_CHANGED)}
     RETURNING invitation_id
+    """  # noqa: S608 - constants
+)
+_OTHER_ADDRESS = text(
+    f"""
+    SELECT said.id FROM unnest(CAST(:ids AS bigint[]), CAST(:checks AS smallint[])) AS said (id, address_check)
+    WHERE NOT coalesce((
+        SELECT bool_or(own.address_check IS NULL OR own.address_check = said.address_check)
+        FROM {assessments} AS own WHERE own.invitation_id = said.id
+    ), true)
     """  # noqa: S608 - constants
 )
 _MASK = text(
@@ -161,6 +170,31 @@ class Invitations(LedgerPart):
         }  # fmt: skip
         with self._database.statement() as connection:
             return list(connection.execute(_CHANGE, said | vars(self._database.origin)).scalars())
+
+    def with_other_address(self, checks: Mapping[int, int]) -> list[int]:
+        """Return which invitations, as far as is known, were sent to other addresses than iMocha names.
+
+        :param checks: see `domain.acts.address_check`, of the address that iMocha names, by invitation.
+        """
+        if not checks:
+            return []
+        given = {"ids": list(checks), "checks": list(checks.values())}
+        return self._database.values(_OTHER_ADDRESS.bindparams(**given))
+
+    def have_reports_read(self, invitation_ids: Collection[int]) -> None:
+        """Have a write-back read whether attempts have ended, as after a callback; ids that are not ours say nothing."""
+        own = assessments.c
+        unwritten = select(own.invitation_id).where(own.invitation_id.in_(invitation_ids), own.written_at.is_(None))
+        with self._database.transaction():
+            self._database.execute(
+                update(invitations)
+                .where(invitations.c.id.in_(unwritten), invitations.c.called_back_at.is_(None))
+                .values(called_back_at=self._database.now())
+            )
+            concerned = select(own.opportunity_id).where(
+                own.invitation_id.in_(invitation_ids), own.written_at.is_(None)
+            )
+            self._queue.enqueue(self._database.values(concerned), Work.WRITE_BACK, news=False)
 
     def to_mask(self, opportunity_id: str) -> list[int]:
         """Return all invitations that an opportunity ever had, earlier attempts included, but for the masked ones."""

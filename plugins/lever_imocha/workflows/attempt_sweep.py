@@ -8,11 +8,12 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from lever_imocha.clients.imocha import ImochaClient
-from lever_imocha.domain.imocha import Attempt, AttemptStatus
+from lever_imocha.domain.imocha import Attempt, Said
 from lever_imocha.errors import LeverImochaError, Scope, VendorRefusedError, as_ours
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.values import WRITE_BACK_WORK
 from lever_imocha.settings import Settings
+from lever_imocha.workflows.attempt_statuses import record_statuses
 from lever_imocha.workflows.listed_attempts import list_attempts
 from lever_imocha.workflows.vendor_lists import ListRead
 from lever_imocha.workflows.work import past_failures
@@ -80,10 +81,10 @@ class AttemptSweep:
         while start < now:
             end = start + poll.attempts_window
             read = partial(list_attempts, self._imocha, start=start, now=now, until=end)
-            self._record(_statuses(read("completed")), listed=True)
+            self._record(_said(read("completed")), listed=True)
             for state in ("cancelled", "expired"):
                 try:
-                    self._record(_statuses(read(state)), listed=True)
+                    self._record(_said(read(state)), listed=True)
                 except VendorRefusedError as error:  # the newest page documents one state only (imocha.md 6.4)
                     log.info("iMocha does not list the state %r: %s", state, error)
             start = end
@@ -100,13 +101,13 @@ class AttemptSweep:
             log.debug("invitation %s has no report yet", invitation_id)
         else:
             if not report.status.can_begin:
-                self._record({invitation_id: report.status})
+                self._record({invitation_id: report.said})
         finally:  # also one that is never given: the others wait for their turn behind it
             self._ledger.invitations.mark_checked(invitation_id)
 
-    def _record(self, statuses: Mapping[int, AttemptStatus], *, listed: bool = False) -> None:
+    def _record(self, said: Mapping[int, Said], *, listed: bool = False) -> None:
         """Record what became of invitations; where recruiters see it in Lever, have it shown."""
-        self._ledger.invitations.set_status(statuses, listed=listed, show=self._settings.explain.is_on)
+        record_statuses(self._ledger, said, listed=listed, show=self._settings.explain.is_on)
 
     def _check_reports(self) -> None:
         older_than = self._settings.poll.report_check
@@ -115,6 +116,6 @@ class AttemptSweep:
             log.warning("invitation %s: its report cannot be read: %s", invitation_id, error)
 
 
-def _statuses(attempts: Iterable[Attempt]) -> dict[int, AttemptStatus]:
+def _said(attempts: Iterable[Attempt]) -> dict[int, Said]:
     """Return what became of the attempts; a word that is not known says nothing."""
-    return {attempt.test_invitation_id: attempt.status for attempt in attempts if not attempt.status.can_begin}
+    return {attempt.test_invitation_id: attempt.said for attempt in attempts if not attempt.status.can_begin}

@@ -20,7 +20,7 @@ from lever_imocha.clients.imocha import ImochaClient
 from lever_imocha.clients.lever import LeverClient
 from lever_imocha.domain.comparison import Judgement, Verdict, judge_arrival, judge_attempt
 from lever_imocha.domain.decisions import Situation
-from lever_imocha.domain.imocha import AttemptStatus
+from lever_imocha.domain.imocha import Said
 from lever_imocha.domain.lever import Opportunity
 from lever_imocha.errors import LeverImochaError, SettingsError, VendorRefusedError, as_ours
 from lever_imocha.ledger.cache import COMPARISON
@@ -28,6 +28,7 @@ from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.values import Work
 from lever_imocha.ledger.watermarks import SWEEP
 from lever_imocha.settings import Settings
+from lever_imocha.workflows.attempt_statuses import record_statuses
 from lever_imocha.workflows.listed_attempts import list_attempts
 from lever_imocha.workflows.resolved_settings import ResolvedSettings, resolve
 from lever_imocha.workflows.situation import SituationReader
@@ -186,9 +187,7 @@ class CompareWorkflow:
         for page in chunked(self._ended(windows, result), _PAGE):
             self._compare_statuses(dict(page), result)
 
-    def _ended(
-        self, windows: Sequence[tuple[datetime, datetime]], result: Compared
-    ) -> Iterable[tuple[int, AttemptStatus]]:
+    def _ended(self, windows: Sequence[tuple[datetime, datetime]], result: Compared) -> Iterable[tuple[int, Said]]:
         """Return iMocha's list of reports with their status; where it is refused, what Retrieve Invites lists."""
         reports = self._reports(windows, result)
         try:
@@ -198,37 +197,35 @@ class CompareWorkflow:
             return self._attempts(windows)
         return chain([first] if first else [], reports)
 
-    def _reports(
-        self, windows: Sequence[tuple[datetime, datetime]], result: Compared
-    ) -> Iterator[tuple[int, AttemptStatus]]:
+    def _reports(self, windows: Sequence[tuple[datetime, datetime]], result: Compared) -> Iterator[tuple[int, Said]]:
         for start, end in windows:
             listed = self._imocha.list_reports(start_at=start, end_at=end)
             for report in listed:
                 if report.test_invitation_id is not None:
-                    yield report.test_invitation_id, report.status
+                    yield report.test_invitation_id, report.said
             if not listed.complete:
                 result.unknown = (
                     f"iMocha lists fewer reports than it says there are, from {start:%Y-%m-%d %H:%M} UTC on"
                 )
 
-    def _attempts(self, windows: Sequence[tuple[datetime, datetime]]) -> Iterator[tuple[int, AttemptStatus]]:
+    def _attempts(self, windows: Sequence[tuple[datetime, datetime]]) -> Iterator[tuple[int, Said]]:
         for start, end in windows:
             for attempt in list_attempts(self._imocha, "completed", start=start, now=self._clock(), until=end):
-                yield attempt.test_invitation_id, attempt.status
+                yield attempt.test_invitation_id, attempt.said
 
-    def _compare_statuses(self, listed: Mapping[int, AttemptStatus], result: Compared) -> None:
+    def _compare_statuses(self, listed: Mapping[int, Said], result: Compared) -> None:
         known = self._ledger.comparison.attempts(list(listed))
-        missed, unqueued = dict[int, AttemptStatus](), set[str]()
-        for invitation_id, status in listed.items():
+        missed, unqueued = dict[int, Said](), set[str]()
+        for invitation_id, said in listed.items():
             ours = known.get(invitation_id)
-            judgement = judge_attempt(ours, status)
+            judgement = judge_attempt(ours, said.status)
             result.count(judgement, ours.opportunity_id if ours else None)
             if judgement.verdict is Verdict.HEALED and ours is not None:
                 if ours.status.is_ended and ours.opportunity_id is not None:
                     unqueued.add(ours.opportunity_id)
                 else:
-                    missed[invitation_id] = status
-        self._ledger.invitations.set_status(missed, listed=True, show=self._settings.explain.is_on)
+                    missed[invitation_id] = said
+        record_statuses(self._ledger, missed, listed=True, show=self._settings.explain.is_on)
         self._ledger.queue.enqueue(unqueued, Work.WRITE_BACK, news=False)
 
 

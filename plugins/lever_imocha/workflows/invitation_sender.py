@@ -17,6 +17,7 @@ from lever_imocha.domain.imocha import (
     AttemptStatus,
     Invitation,
     InviteSettings,
+    Said,
     default_link,
     named_links,
     settings_of,
@@ -37,10 +38,13 @@ from lever_imocha.errors import (
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.values import Assessment, WorkItem
 from lever_imocha.settings import Settings
+from lever_imocha.workflows.attempt_statuses import record_statuses
 from lever_imocha.workflows.idempotency import send_until_answered
 from lever_imocha.workflows.listed_attempts import list_attempts
 
 log = logging.getLogger(__name__)
+
+_NOTHING = Said(status=AttemptStatus.UNKNOWN)
 
 
 class InvitationSender:
@@ -79,23 +83,23 @@ class InvitationSender:
         if recorded is not None and recorded.is_ended:
             return recorded
         try:
-            status = self._imocha.get_report(known.invitation_id).status
+            said = self._imocha.get_report(known.invitation_id).said
         except VendorRefusedError:
-            status = AttemptStatus.UNKNOWN
-        if status is AttemptStatus.UNKNOWN:
-            status = self._swept(known.invitation_id)
-        if status is AttemptStatus.UNKNOWN and recorded is AttemptStatus.IN_PROGRESS:
+            said = _NOTHING
+        if said.status is AttemptStatus.UNKNOWN:
+            said = self._swept(known.invitation_id)
+        if said.status is AttemptStatus.UNKNOWN and recorded is AttemptStatus.IN_PROGRESS:
             return recorded
-        if status is not AttemptStatus.UNKNOWN:
-            self._ledger.invitations.set_status({known.invitation_id: status})
-        return status
+        if said.status is not AttemptStatus.UNKNOWN and record_statuses(self._ledger, {known.invitation_id: said}):
+            return recorded  # what was said is of another person's attempt
+        return said.status
 
-    def _swept(self, invitation_id: int) -> AttemptStatus:
+    def _swept(self, invitation_id: int) -> Said:
         now = self._clock()
         start = now - self._settings.poll.attempts_window
         attempts = list_attempts(self._imocha, "completed", start=start, now=now)
-        found = (attempt.status for attempt in attempts if attempt.test_invitation_id == invitation_id)
-        return next(found, AttemptStatus.UNKNOWN)
+        found = (attempt.said for attempt in attempts if attempt.test_invitation_id == invitation_id)
+        return next(found, _NOTHING)
 
     def send(self, plan: Plan, situation: Situation, known: Assessment | None, item: WorkItem) -> Outcome:
         """Invite, refresh, reattempt or adopt, and record the invitation before anything else can need it.

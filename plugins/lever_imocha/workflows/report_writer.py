@@ -72,15 +72,9 @@ class ReportWriter:
         report: Report,
         template: FormTemplate,
         *,
-        read: Callable[[], Opportunity],
         perform_as: str,
     ) -> None:
-        """Write the form, the file, and the note where the settings want one.
-
-        :param read: reads the opportunity.
-        :raises AssessmentError: it is the report of somebody else.
-        """
-        self._check_person(assessment, report, read)
+        """Write the form, the file, and the note where the settings want one; whose report it is was checked before."""
         writing = _Writing(item=item, assessment=assessment, perform_as=perform_as)
         fields = fill_form(template, report, invitation_id=writing.invitation_id)
         self._form(writing, template, fields)
@@ -115,7 +109,7 @@ class ReportWriter:
         report = self.read(writing.invitation_id)
         if report is None or not report.is_final:
             return "nothing done: iMocha has no final report now"
-        self._check_person(assessment, report, read)
+        self.check_person(assessment, report, read)
         fields = fill_form(template, report, invitation_id=writing.invitation_id, revision=revision)
         is_begun = self._ledger.effects.state(writing.effect("form")) is not None
         if not is_begun and self._is_in_lever(writing, fields):
@@ -124,14 +118,15 @@ class ReportWriter:
         self._file(writing, report)
         return "written again: there is a new form and a new file"
 
-    def _check_person(self, assessment: Assessment, report: Report, read: Callable[[], Opportunity]) -> None:
+    def check_person(self, assessment: Assessment, report: Report, read: Callable[[], Opportunity]) -> None:
         """Make sure that the report has the invited address, or one that the candidate has in Lever.
 
         Where two opportunities have the invitation, the address has to be in Lever.
 
         iMocha's answer to the invite may have named a wrong number, or the key may be another account's since, where the
-        number is somebody else's. A form cannot be deleted (lever.md 7.3).
+        number is somebody else's. A form cannot be deleted (lever.md 7.3), and an ended attempt stays ended in the ledger.
 
+        :param read: reads the opportunity.
         :raises AssessmentError: it has another one.
         """
         number, email = int(assessment.invitation_id or 0), report.candidate_email or ""

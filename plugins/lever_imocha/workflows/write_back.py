@@ -236,14 +236,17 @@ class WriteBackWorkflow:
         """
         invitation_id = int(assessment.invitation_id or 0)
         report = self._writer.read(invitation_id)
+        is_anonymized = self._is_anonymized(assessment, read)
+        if report is not None and not is_anonymized:
+            self._writer.check_person(assessment, report, read)
         if report is None or not report.is_final:
             self._wait(item, assessment, invitation_id, report.status if report is not None else AttemptStatus.UNKNOWN)
             return
         if report.status is not assessment.status:
             self._ledger.invitations.set_status({invitation_id: report.status}, written_by=item)
-        if not self._is_anonymized(assessment, read):
+        if not is_anonymized:
             template = self._template(assessment, read)
-            self._writer.write(item, assessment, report, template, read=read, perform_as=self._resolved.perform_as)
+            self._writer.write(item, assessment, report, template, perform_as=self._resolved.perform_as)
         written.append(assessment)
 
     @staticmethod

@@ -1,0 +1,34 @@
+"""Records what iMocha says of attempts, unless the number seems to be somebody else's there."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+
+from lever_imocha.domain.acts import address_check
+from lever_imocha.domain.imocha import Said
+from lever_imocha.ledger.repository import Ledger
+
+log = logging.getLogger(__name__)
+
+
+def record_statuses(ledger: Ledger, said: Mapping[int, Said], *, listed: bool = False, show: bool = False) -> list[int]:
+    """Record the status of invitations, and enqueue the reports of attempts that have ended.
+
+    Beside each, iMocha may name the candidate's address. With another account's key the number is another person's, whose
+    status would stay with ours, since an ended attempt stays ended. Where another address was invited, nothing is
+    recorded. If that attempt has ended, its report is read all the same: iMocha may write the address another way, which
+    the candidate has in Lever.
+
+    :param listed: read from a list; see `Invitations.set_status`.
+    :param show: enqueue that Lever shows it.
+    :return: the invitations of which nothing was recorded.
+    """
+    checks = {key: address_check(one.email) for key, one in said.items() if one.email and "@" in one.email}
+    others = ledger.invitations.with_other_address(checks)
+    if others:
+        log.warning("iMocha names another address than was invited: invitations %s", sorted(others)[:20])
+        ledger.invitations.have_reports_read([key for key in others if said[key].status.is_ended])
+    statuses = {key: one.status for key, one in said.items() if key not in set(others)}
+    ledger.invitations.set_status(statuses, listed=listed, show=show)
+    return others

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from datetime import UTC, datetime, timedelta
 from threading import Barrier, BrokenBarrierError, Thread
 from typing import Any
@@ -150,11 +150,9 @@ def test_a_list_of_names_that_is_in_trouble_stops_nobody_for_a_day(stack: Stack,
     assert stack.run_write_back() == ["written back and moved on"]
     assert stack.stage(late) == "Assessment Complete"
     stack.ledger = Ledger(engine=engine_for(ledger_url), clock=lambda: datetime.now(UTC) + timedelta(hours=25))
-    if path != "/form_templates":  # which are only checked before inviting
-        with pytest.raises(VendorDownError):
-            refresh_resolved(stack.ledger, stack.lever, stack.settings, now=stack.clock(), templates=False)
-    with pytest.raises(VendorDownError):
-        refresh_resolved(stack.ledger, stack.lever, stack.settings, now=stack.clock(), templates=True)
+    for templates, needed in ((False, ("/stages", "/postings")), (True, ("/stages", "/users", "/form_templates"))):
+        with pytest.raises(VendorDownError) if path in needed else nullcontext():
+            refresh_resolved(stack.ledger, stack.lever, stack.settings, now=stack.clock(), templates=templates)
 
 
 @pytest.mark.parametrize("path", ["/stages", "/users", "/postings"])
@@ -176,6 +174,26 @@ def test_what_was_looked_up_for_other_settings_or_before_a_refusal_counts_not(st
     stack.fault(vendor="lever", path_contains="/stages", status=status, times=10_000)
     with pytest.raises(ApiError, match="list_stages"):
         stack.run_invite()
+
+
+@pytest.mark.parametrize("path", ["/users", "/postings"])
+def test_a_list_in_trouble_from_the_beginning_stops_only_what_needs_it(stack: Stack, path: str) -> None:
+    use(stack, "rules: [{postings: [Python Engineer]}, {trigger_stage: Offer}]")
+    stack.fault(vendor="lever", method="GET", path_contains=path, status=503, times=10_000)
+    stack.candidate(PYTHON, stage="Offer")
+    assert stack.run_invite() == ["invite"]
+    assert "Lever answered 503" in problems(stack)[0]
+    stack.finish()
+    with suppress(ApiError):
+        stack.run_write_back()
+    stack.world.faults.clear()
+    applied(stack, stack.world.postings[0])
+    assert stack.run_invite() == ["invite"]
+    assert problems(stack) == ()
+    stack.finish()
+    stack.run_write_back()
+    stack.run_write_back(force=True)
+    assert len(stack.world.forms) == 2
 
 
 # The acting user

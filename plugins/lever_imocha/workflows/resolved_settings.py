@@ -105,12 +105,13 @@ def tag_scheme(settings: Settings) -> TagScheme:
 class _Names:
     """Finds the ids of names among what Lever lists.
 
-    :param items: what Lever lists; None when it refused to.
+    :param items: what Lever lists; None when that cannot be read.
     :param former: the ids that names had before; kept up to date.
+    :param unread: why it cannot be read.
     """
 
-    def __init__(self, items: Sequence[Named] | None, former: dict[str, list[str]]) -> None:
-        self._items, self._former = items, former
+    def __init__(self, items: Sequence[Named] | None, former: dict[str, list[str]], unread: str = "") -> None:
+        self._items, self._former, self._unread = items, former, unread
         self.known: dict[str, list[str]] = {}
 
     def one(self, name: str, key: str, problems: list[str]) -> str:
@@ -138,7 +139,7 @@ class _Names:
 
     def _unknown(self, name: str) -> str:
         if self._items is None:
-            return f"{name!r} cannot be looked up: Lever refuses the list; give the API key the permission to read it"
+            return f"{name!r} cannot be looked up: {self._unread}"
         renamed = [item.text for item in self._items if item.id in self._former.get(name, [])]
         if renamed:
             return f"{name!r} does not exist in Lever any more; it is called {renamed[0]!r} now: write that"
@@ -146,10 +147,13 @@ class _Names:
 
 
 class _Resolver:
-    """Looks up every name of the settings in Lever; changes nothing there."""
+    """Looks up every name of the settings in Lever; changes nothing there.
 
-    def __init__(self, lever: LeverClient, settings: Settings, former: KnownIds) -> None:
-        self._lever, self._settings, self._former = lever, settings, former
+    :param goes_without: the errors of the lists of postings and users that stop only what needs these.
+    """
+
+    def __init__(self, lever: LeverClient, settings: Settings, former: KnownIds, goes_without: type[ApiError]) -> None:
+        self._lever, self._settings, self._former, self._goes_without = lever, settings, former, goes_without
         self.problems: list[str] = []
         self.known: KnownIds = {}
         self.stage_ids: list[str] = []
@@ -162,7 +166,7 @@ class _Resolver:
         listed = list(self._lever.list_stages())
         self.stage_ids = [stage.id for stage in listed]
         stages = _Names(listed, self._former.get("stages", {}))
-        postings = _Names(self._postings(), self._former.get("postings", {}))
+        postings = _Names(*self._postings())
         rules = []
         for index, rule in enumerate(self._settings.rules):
             problems: list[str] = []
@@ -174,20 +178,26 @@ class _Resolver:
         self.known = {"stages": stages.known, "postings": postings.known}
         return tuple(rules)
 
-    def _postings(self) -> Sequence[Named] | None:
-        if not any(rule.postings for rule in self._settings.rules):
-            return []
-        try:
-            return list(self._lever.list_postings())
-        except VendorRefusedError as error:
-            log.warning("%s", error)
-            return None
+    def _postings(self) -> tuple[Sequence[Named] | None, dict[str, list[str]], str]:
+        """Return what `_Names` takes."""
+        former, why = self._former.get("postings", {}), ""
+        listed: Sequence[Named] | None = []
+        if any(rule.postings for rule in self._settings.rules):
+            try:
+                listed = list(self._lever.list_postings())
+            except VendorRefusedError as error:
+                log.warning("%s", error)
+                listed, why = None, "Lever refuses the list; give the API key the permission to read it"
+            except self._goes_without as error:
+                log.warning("%s", error)
+                listed, why = None, error.public_message
+        return listed, former, why
 
     def user_id(self) -> str | None:
         """Return the id of the acting user."""
         try:
             user = self._lever.find_user(self._settings.perform_as)
-        except VendorRefusedError as error:
+        except (VendorRefusedError, self._goes_without) as error:
             self.problems.append(f"perform_as: the user cannot be looked up: {error.public_message}")
             return None
         if user is None:
@@ -255,15 +265,17 @@ def resolve(
     *,
     checks: FormTemplates | None = None,
     remember: bool = True,
+    goes_without: type[ApiError] = VendorRefusedError,
 ) -> ResolvedSettings:
     """Look up every name of the settings in Lever; changes nothing there.
 
     :param checks: checks the rules' form templates, too.
     :param remember: False leaves nothing in the ledger: these settings may never be used.
+    :param goes_without: the errors of the lists of postings and users that stop only what needs these.
     :return: with `problems`, whatever they are.
     """
     former = ledger.cache.get(NAMES) or {}
-    resolver = _Resolver(lever, settings, former)
+    resolver = _Resolver(lever, settings, former, goes_without)
     rules, user_id = resolver.rules(checks), resolver.user_id()
     check_account(ledger, resolver.stage_ids, remember=remember)
     if remember and resolver.known != former:
@@ -298,7 +310,8 @@ def refresh_resolved(
     """Resolve the names anew and keep them for the run's other tasks.
 
     While one of Lever's lists of names is in trouble, what was resolved within a day counts, unless the settings changed;
-    for the first report, what was resolved for inviting.
+    for the first report, what was resolved for inviting. Where there is nothing of this, only what needs postings or the
+    acting user waits for their lists.
 
     :param templates: for writing back: also make the form templates ready, created or completed as the settings
         allow. Without it they are only checked, at most once in 15 minutes while there is nothing wrong with them.
@@ -314,9 +327,14 @@ def refresh_resolved(
         if (before := _before(ledger, settings, _WITH_TEMPLATES if templates else SETTINGS, error)) is not None:
             return before
         names = _before(ledger, settings, SETTINGS, error) if templates else None
-        if names is None:
-            raise
-        resolved = _with_templates(names, ledger, reader)
+        try:
+            resolved = (
+                _with_templates(names, ledger, reader)
+                if names is not None
+                else _resolved_anew(ledger, lever, settings, reader, templates=templates, goes_without=ApiError)
+            )
+        except SettingsError:  # of which the list in trouble is the reason
+            raise error from None
     read = {"read": settings.fingerprints, "read_at": now.isoformat()}  # for the doctor
     ledger.cache.put(_WITH_TEMPLATES if templates else SETTINGS, resolved.model_dump(mode="json") | read)
     return resolved
@@ -332,10 +350,16 @@ def _before(ledger: Ledger, settings: Settings, key: str, error: ApiError) -> Re
 
 
 def _resolved_anew(
-    ledger: Ledger, lever: LeverClient, settings: Settings, reader: FormTemplates, *, templates: bool
+    ledger: Ledger,
+    lever: LeverClient,
+    settings: Settings,
+    reader: FormTemplates,
+    *,
+    templates: bool,
+    goes_without: type[ApiError] = VendorRefusedError,
 ) -> ResolvedSettings:
     checks = None if templates or _checked(ledger, settings) else reader
-    resolved = resolve(ledger, lever, settings, checks=checks)
+    resolved = resolve(ledger, lever, settings, checks=checks, goes_without=goes_without)
     if checks is not None and not checks.problems:
         ledger.cache.put(_CHECKED, _templates_asked(settings))
     if templates:

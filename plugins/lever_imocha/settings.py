@@ -359,6 +359,8 @@ def _line(error: Any) -> str:
         return f"{key}: there is no such setting; {fix}"
     if error["type"] == "missing":
         return f"{key}: is missing; add it, e.g. perform_as: people-ops@example.com"
+    if location and error["input"] is None:
+        return f"{key}: is empty; write its value behind the colon"
     message = _wanted(error)
     if not location:  # what is wrong between two keys: the message names them
         return message

@@ -122,6 +122,12 @@ def _required_field(account: Account) -> None:
     template["fields"].append({"id": "r", "type": "text", "text": "Reviewer", "required": True})
 
 
+def _required_status(account: Account) -> None:
+    (template,) = account.world.templates.values()
+    status = next(field for field in template["fields"] if field["text"] == "Status")
+    status |= {"required": True, "options": [{"text": "Pass"}, {"text": "Fail"}]}
+
+
 def _tag(account: Account, *tags: str) -> None:
     account.stack.candidate(PYTHON, SQL, *tags, stage="Offer")
 
@@ -238,6 +244,16 @@ MISTAKES: dict[str, tuple[Spoil, str, tuple[str, ...]]] = {
         _required_field,
         "form template",
         ("its required field 'Reviewer' cannot be filled", "make it optional"),
+    ),
+    "required field without our options": (
+        _required_status,
+        "form template",
+        ("its required field 'Status' has none of the options Complete, Test Left, Terminated", "add them in Lever"),
+    ),
+    "settings: a key without its value": (
+        lambda a: setattr(a, "settings", "rules: [{trigger_stage: }]\n"),
+        "settings file",
+        ("rules[0].trigger_stage: is empty; write its value behind the colon",),
     ),
     "template misspelt": (
         lambda a: setattr(a, "settings", "rules: [{form_template: iMocha Assesment}]\n"),

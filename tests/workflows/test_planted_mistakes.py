@@ -46,6 +46,7 @@ class Newcomer:
             facts=account.facts(),
             engine=lambda: engine_for(account.url),
             path=self.path,
+            key_mark=lambda: account.world.lever_key,
             stored_tokens=dict,
             store_tokens=store,
             other_tokens=lambda: bool(account.facts().webhook_tokens()),

@@ -97,6 +97,7 @@ def set_up(lever_conn_id: str, imocha_conn_id: str) -> SetUp:
         facts=facts_of(lever_conn_id=lever_conn_id, imocha_conn_id=imocha_conn_id),
         engine=lambda: engine_for(ledger_url()),
         path=settings_path(),
+        key_mark=lambda: LeverHook(lever_conn_id).key_mark,
         stored_tokens=stored_tokens,
         store_tokens=store_tokens,
         other_tokens=lambda: bool(LeverHook(lever_conn_id).own_webhook_tokens),

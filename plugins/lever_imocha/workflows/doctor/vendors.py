@@ -52,7 +52,7 @@ def judged_key(vendor: str, problem: Exception | None, *, where: str, address: s
     if isinstance(problem, SettingsError):
         return error(problem.public_message, f"{page}: make it, or correct it (docs/setup.md)")
     if isinstance(problem, LeverImochaError):
-        return error(problem.public_message, f"mend {connection}, or try again when {vendor} answers")
+        return error(problem.public_message, f"{page}: look at Base URL; or try again when {vendor} answers")
     raise problem
 
 

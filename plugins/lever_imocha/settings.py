@@ -320,6 +320,7 @@ class Settings(_Section):
 
 _MEANT = {
     "string_too_short": "it must not be empty",
+    "too_short": "at least one is needed",
     "tuple_type": "it must be a list, in brackets and with commas: [first, second]",
     "int_parsing": "it must be a whole number; tests and time zones have iMocha's numbers",
 }
@@ -364,6 +365,8 @@ def _line(error: Any) -> str:
     message = _wanted(error)
     if not location:  # what is wrong between two keys: the message names them
         return message
+    if isinstance(error["input"], dict):
+        return f"{key}: {message}"
     return f"{key}: {str(error['input'])[:80]!r} cannot be used: {message}"
 
 

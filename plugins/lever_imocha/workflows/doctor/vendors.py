@@ -89,6 +89,7 @@ def check_expand(facts: Facts) -> Iterator[Finding]:
 
 def check_confidential(facts: Facts) -> Iterator[Finding]:
     """Look whether the key sees confidential opportunities: without access they are missing, silently (lever.md 1.4)."""
+    facts.opportunities()  # without it nothing about confidential ones can be told
     box = '"Allow access to confidential data"'
     refused = isinstance(tried(facts.confidential.outcome), NotPermittedError)
     if not refused and facts.confidential():

@@ -149,7 +149,7 @@ class SetUp:
                 ready = templates.prepare([rule.form_template for rule in settings.rules])
             except NotPermittedError as problem:
                 lacking = UPDATE_TEMPLATE if problem.call == "update_form_template" else CREATE_TEMPLATE
-                raise SettingsError([missing(lacking).line]) from None
+                raise SettingsError([replace(missing(lacking), check="Lever permissions").line]) from None
         yield from (f"form template {name!r} is made" for name in ready if ready[name].text not in before)
         yield from (f"by hand: form_template: {problem}" for problem in templates.problems.values())
 

@@ -239,7 +239,10 @@ class CheckSetUpOperator(AssessmentOperator):
             done=list(self.done),
         )
         for line in report.lines:
-            self.log.info("%s", line)
+            said, *fix = line.split(" -> ")
+            self.log.info("%s", said)
+            for part in fix:  # a line of its own: the page cuts long ones
+                self.log.info("    -> %s", part)
         if report.wrong:
             raise SettingsError(report.wrong)
         return report.lines

@@ -140,6 +140,20 @@ def test_a_new_installation_is_made_whole_and_again_nothing_changes(new: Install
     assert (new.path.read_text(), len(new.stack.writes())) == (before, calls)
 
 
+def test_nothing_is_activated_that_the_settings_file_does_not_say(new: Installation) -> None:
+    answer = new.answer(existing="invite")
+    (found,) = new.set_up().unsaved(answer)
+    assert "write into it, on each machine: activation.existing: invite; then start" in found.line
+    assert new.set_up().obstacles(answer) == []
+    new.run(answer)
+    assert new.set_up().unsaved(answer) == []
+    new.path = new.path.parent / "gone" / "lever_imocha.yaml"
+    (found,) = new.set_up().obstacles(answer)
+    assert found.line.startswith("settings file: error: ")
+    assert "activation.existing: invite" in found.fix
+    assert "by hand" in new.run(answer)[0]
+
+
 def test_what_a_key_may_write_is_tried_once_for_a_key(new: Installation) -> None:
     new.stack.candidate(stage="Offer", applications=[{"id": "a", "posting": new.world.postings[0]["id"]}])
     answer = new.answer(posting=new.world.postings[0]["id"])

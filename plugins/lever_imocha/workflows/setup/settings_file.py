@@ -54,6 +54,11 @@ def _set(data: Any, path: tuple[str | int, ...], value: Any) -> None:
         data[last] = value
 
 
+def may_write(path: Path) -> bool:
+    """Tell whether the file can be replaced here."""
+    return os.access(path.parent, os.W_OK)
+
+
 def write(path: Path, text: str) -> bool:
     """Replace the file in one step; return False where it may not be written."""
     new = path.with_name(f".{path.name}.new")

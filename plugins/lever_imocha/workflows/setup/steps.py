@@ -15,7 +15,7 @@ from lever_imocha.ledger.repository import Ledger
 from lever_imocha.settings import Settings, parse_settings, read_text
 from lever_imocha.workflows.doctor.checkup import examine
 from lever_imocha.workflows.doctor.facts import Facts, UnknownFactError
-from lever_imocha.workflows.doctor.findings import Finding, Level, of_level
+from lever_imocha.workflows.doctor.findings import Finding, Level, error, of_level
 from lever_imocha.workflows.doctor.machine import judged_ledger
 from lever_imocha.workflows.doctor.messages import is_recent
 from lever_imocha.workflows.doctor.permissions import CREATE_TEMPLATE, UPDATE_TEMPLATE, known_or_none, missing, tried
@@ -24,7 +24,7 @@ from lever_imocha.workflows.form_templates import FormTemplates
 from lever_imocha.workflows.preview import Preview
 from lever_imocha.workflows.setup.activation_plan import ActivationPlan
 from lever_imocha.workflows.setup.form import NOBODY, Answer, changes
-from lever_imocha.workflows.setup.settings_file import Changes, described, with_changes, write
+from lever_imocha.workflows.setup.settings_file import Changes, described, may_write, with_changes, write
 from lever_imocha.workflows.setup.webhooks import register_webhooks
 from lever_imocha.workflows.sync_tags import SyncTagsWorkflow
 
@@ -71,6 +71,8 @@ class SetUp:
         carrier = None if self._was_tried(facts) else _carrier(facts, answer)
         found = examine(facts, try_writes_on=carrier)
         wrong = [finding for finding in of_level(found, Level.ERROR) if finding.check not in made]
+        if not may_write(self.path):
+            wrong += self.unsaved(answer)
         if wrong:
             return wrong
         try:
@@ -92,6 +94,17 @@ class SetUp:
         except (UnknownFactError, LeverImochaError):
             return False  # a check says why
         return kept in (now, now | {"notes": True})
+
+    def unsaved(self, answer: Answer) -> list[Finding]:
+        """Return what was chosen and the settings file does not say here: the workflow would do something else."""
+        wanted, text, _ = self._changed(answer)
+        if text is None:
+            return []
+        found = error(
+            f"{self.path}, as it is read here, does not say what was chosen",
+            f"write into it, on each machine: {'; '.join(described(wanted))}; then start lever_imocha_setup again",
+        )
+        return [replace(found, check="settings file")]
 
     def plan(self, answer: Answer) -> ActivationPlan:
         """Return what the activation is going to do, by the settings as the answer makes them; nothing is written there.

@@ -63,16 +63,15 @@ class SetUp:
         """
         try:
             facts = self.facts.with_settings(self._changed(answer)[2])
+            unsaved = [] if may_write(self.path) else self.unsaved(answer)
         except UnknownFactError:
-            facts = self.facts  # one of its checks says why
+            facts, unsaved = self.facts, []  # one of its checks says why
         made = {"webhooks", "webhook tokens", "DAGs"}
         if isinstance(tried(facts.engine.outcome), LedgerVersionError):
             made.add("ledger")
         carrier = None if self._was_tried(facts) else _carrier(facts, answer)
         found = examine(facts, try_writes_on=carrier)
-        wrong = [finding for finding in of_level(found, Level.ERROR) if finding.check not in made]
-        if not may_write(self.path):
-            wrong += self.unsaved(answer)
+        wrong = unsaved + [finding for finding in of_level(found, Level.ERROR) if finding.check not in made]
         if wrong:
             return wrong
         try:

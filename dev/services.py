@@ -128,6 +128,7 @@ def main() -> None:
     start_airflow(environment)
     user, password = login()
     sys.stdout.write(f"Airflow is up: {environment['AIRFLOW__API__BASE_URL']}  login {user} / {password}\n")
+    sys.stdout.write("Next: Admin > Connections, then Dags > lever_imocha_setup; docs/setup.md has the steps\n")
     sys.stdout.write(f"Logs: {RUN / 'logs'}; stop with: make down\n")
 
 

@@ -51,10 +51,10 @@ def test_the_public_url_is_encrypted_or_on_this_machine(url: str) -> None:
         (GOOD + "rule: 3", "x.yaml: rule: there is no such setting; did you mean 'rules'?"),
         (GOOD + "zzz: 3", "x.yaml: zzz: there is no such setting; remove it; known here: perform_as, tags"),
         (GOOD + "rules: [{triger_stage: A}]", "x.yaml: rules[0].triger_stage: there is no such setting; did you mean"),
-        (GOOD + "rules: []", "x.yaml: rules: '[]' cannot be used: Tuple should have at least 1 item"),
+        (GOOD + "rules: []", "x.yaml: rules: '[]' cannot be used: at least one is needed"),
         (
             GOOD + "rules: [{trigger_stage: A, completed_stage: A}]",
-            "x.yaml: rules[0]: \"{'trigger_stage': 'A', 'completed_stage': 'A'}\" cannot be used: the completed",
+            "x.yaml: rules[0]: the completed",
         ),
         (GOOD + "rules: [{retake: maybe}]", "x.yaml: rules[0].retake: 'maybe' cannot be used: Input should be 'never'"),
         (GOOD + "poll: {lease: -3}", "x.yaml: poll.lease: '-3' cannot be used: Input should be greater than"),
@@ -87,7 +87,7 @@ def test_the_public_url_is_encrypted_or_on_this_machine(url: str) -> None:
         ),
         (
             GOOD + "alerts: {notifier: a.B}",
-            "x.yaml: alerts: \"{'notifier': 'a.B'}\" cannot be used: put {{ alert }} where the message",
+            "x.yaml: alerts: put {{ alert }} where the message",
         ),
         (
             GOOD + "retention: {deliveries: PT1H}",

@@ -320,6 +320,7 @@ class Settings(_Section):
 
 _MEANT = {
     "string_too_short": "it must not be empty",
+    "too_short": "at least one is needed",
     "tuple_type": "it must be a list, in brackets and with commas: [first, second]",
     "int_parsing": "it must be a whole number; tests and time zones have iMocha's numbers",
 }
@@ -359,9 +360,13 @@ def _line(error: Any) -> str:
         return f"{key}: there is no such setting; {fix}"
     if error["type"] == "missing":
         return f"{key}: is missing; add it, e.g. perform_as: people-ops@example.com"
+    if location and error["input"] is None:
+        return f"{key}: is empty; write its value behind the colon"
     message = _wanted(error)
     if not location:  # what is wrong between two keys: the message names them
         return message
+    if isinstance(error["input"], dict):
+        return f"{key}: {message}"
     return f"{key}: {str(error['input'])[:80]!r} cannot be used: {message}"
 
 

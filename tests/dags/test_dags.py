@@ -40,6 +40,10 @@ def test_all_dags_are_read_and_say_what_they_do(dags: Any) -> None:
     assert all(dag.doc_md and "When it fails" in dag.doc_md for dag in dags.dags.values())
 
 
+def test_a_dag_is_found_on_the_page_by_the_id_that_the_documents_name(dags: Any) -> None:
+    assert [dag_id for dag_id, dag in dags.dags.items() if dag_id not in dag.dag_display_name] == []
+
+
 def test_dag_files_only_wire() -> None:
     for path in (Path(__file__).parents[2] / "dags").glob("*.py"):
         assert path.stem in IDS

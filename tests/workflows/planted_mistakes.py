@@ -122,6 +122,12 @@ def _required_field(account: Account) -> None:
     template["fields"].append({"id": "r", "type": "text", "text": "Reviewer", "required": True})
 
 
+def _required_status(account: Account) -> None:
+    (template,) = account.world.templates.values()
+    status = next(field for field in template["fields"] if field["text"] == "Status")
+    status |= {"required": True, "options": [{"text": "Pass"}, {"text": "Fail"}]}
+
+
 def _tag(account: Account, *tags: str) -> None:
     account.stack.candidate(PYTHON, SQL, *tags, stage="Offer")
 
@@ -239,6 +245,16 @@ MISTAKES: dict[str, tuple[Spoil, str, tuple[str, ...]]] = {
         "form template",
         ("its required field 'Reviewer' cannot be filled", "make it optional"),
     ),
+    "required field without our options": (
+        _required_status,
+        "form template",
+        ("its required field 'Status' has none of the options Complete, Test Left, Terminated", "add them in Lever"),
+    ),
+    "settings: a key without its value": (
+        lambda a: setattr(a, "settings", "rules: [{trigger_stage: }]\n"),
+        "settings file",
+        ("rules[0].trigger_stage: is empty; write its value behind the colon",),
+    ),
     "template misspelt": (
         lambda a: setattr(a, "settings", "rules: [{form_template: iMocha Assesment}]\n"),
         "form template",
@@ -276,6 +292,16 @@ MISTAKES: dict[str, tuple[Spoil, str, tuple[str, ...]]] = {
     ),
     "tag that begins alike": (lambda a: _tag(a, "iMocha alumni"), "tags", ("tag 'iMocha alumni' names no test, and",)),
     "tag of an unknown test": (lambda a: _tag(a, "iMocha: Java [999]"), "tags", ("iMocha has no test 999",)),
+    "tag of one test with the number of another": (
+        lambda a: _tag(a, "iMocha: SQL Basics [101]"),
+        "tags",
+        ("has the name of test 102 and the number of 'Python Developer'", "write 'iMocha: SQL Basics [102]'"),
+    ),
+    "no test is active": (
+        lambda a: [test.update(status="Inactive") for test in a.world.tests.values()],
+        "tests",
+        ("none of them is active: nobody can be invited", "make one active"),
+    ),
     "test archived": (
         lambda a: _tag(a, "iMocha: Retired Test [103]"),
         "tags",
@@ -313,6 +339,21 @@ MISTAKES: dict[str, tuple[Spoil, str, tuple[str, ...]]] = {
         lambda a: setattr(a, "settings", "rules: [{link: Proctored}]\n"),
         "test links",
         ("rules[0].link: test 101 has no active link 'Proctored': who has its tag is held",),
+    ),
+    "Default link not begun": (
+        lambda a: a.world.links[101].update(
+            invitationSchedule={
+                "scheduleType": "fixed",
+                "scheduleDetails": {"startDateTime": "2999-01-31T00:00:00Z", "endDateTime": "2999-03-31T00:00:00Z"},
+            }
+        ),
+        "test links",
+        ("its Default link begins on 2999-01-31", "set an earlier begin"),
+    ),
+    "settings: no rules": (
+        lambda a: setattr(a, "settings", "rules: []\n"),
+        "settings file",
+        ("rules: '[]' cannot be used: at least one is needed",),
     ),
     "Default link ended": (_fixed_link, "test links", ("its Default link ended on 2026-01-31",)),
     "webhook token wrong": (

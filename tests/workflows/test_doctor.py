@@ -196,10 +196,12 @@ def test_webhooks_of_other_programs_need_no_signature_token_of_ours(account: Acc
 def test_a_test_that_nothing_names_yet_is_looked_at_before_somebody_carries_its_tag(account: Account) -> None:
     account.world.add_test(104, "Java")
     account.world.links[104].update(testLinkStatus="inactive")
-    line = only(
-        lines(account.wrong(), "test links"), "warning: test 104 has only an inactive Default link", "switch it on"
-    )
-    assert line
+    only(lines(account.wrong(), "test links"), "warning: test 104 has only an inactive Default link", "switch it on")
+
+
+def test_without_the_list_of_opportunities_nothing_is_said_about_confidential_ones(account: Account) -> None:
+    account.world.lacking_permissions.add("Find all opportunities")
+    only(account.wrong(), 'the API key lacks "Find all opportunities"')
 
 
 @pytest.mark.parametrize(

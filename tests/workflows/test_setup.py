@@ -23,6 +23,7 @@ from lever_imocha.workflows.setup.deactivation import Deactivation
 from lever_imocha.workflows.setup.form import NEW_RULE, Answer, fields
 from lever_imocha.workflows.setup.settings_file import with_changes
 from lever_imocha.workflows.setup.steps import SetUp
+from sqlalchemy import make_url
 
 from dev import postgres
 from include.sandbox.world import Fault
@@ -42,6 +43,7 @@ class Installation:
     url: str
     tokens: dict[str, str] = field(default_factory=dict)
     other_tokens: bool = False
+    key: str = "first"
     secrets: list[str] = field(default_factory=list)
 
     @property
@@ -78,6 +80,7 @@ class Installation:
             facts=self.facts(),
             engine=lambda: engine_for(self.url),
             path=self.path,
+            key_mark=lambda: self.key,
             stored_tokens=lambda: self.tokens,
             store_tokens=lambda tokens: self.tokens.update(tokens),
             other_tokens=lambda: self.other_tokens,
@@ -135,6 +138,42 @@ def test_a_new_installation_is_made_whole_and_again_nothing_changes(new: Install
     new.world.switches["unseen_tags_vanish"] = False
     assert new.run(answer) == []
     assert (new.path.read_text(), len(new.stack.writes())) == (before, calls)
+
+
+def test_nothing_is_activated_that_the_settings_file_does_not_say(new: Installation) -> None:
+    answer = new.answer(existing="invite")
+    (found,) = new.set_up().unsaved(answer)
+    assert "write into it, on each machine: activation.existing: invite; then start" in found.line
+    assert new.set_up().obstacles(answer) == []
+    new.run(answer)
+    assert new.set_up().unsaved(answer) == []
+    new.path = new.path.parent / "gone" / "lever_imocha.yaml"
+    (found,) = new.set_up().obstacles(answer)
+    assert found.line.startswith("settings file: error: ")
+    assert "activation.existing: invite" in found.fix
+    assert "by hand" in new.run(answer)[0]
+
+
+def test_what_a_key_may_write_is_tried_once_for_a_key(new: Installation) -> None:
+    new.stack.candidate(stage="Offer", applications=[{"id": "a", "posting": new.world.postings[0]["id"]}])
+    answer = new.answer(posting=new.world.postings[0]["id"])
+    assert new.set_up().obstacles(answer) == []
+    tried = len(new.stack.writes())
+    assert tried > 0
+    assert new.set_up().obstacles(answer) == []
+    assert len(new.stack.writes()) == tried
+    new.key = "another"
+    assert new.set_up().obstacles(answer) == []
+    assert len(new.stack.writes()) == 2 * tried
+
+
+def test_a_role_that_may_not_make_the_tables_comes_back_before_anything_is_made(
+    new: Installation, postgres_url: str
+) -> None:
+    stranger = make_url(postgres.create_database(postgres_url, "stranger")).username
+    new.url = make_url(new.url).set(username=stranger).render_as_string(hide_password=False)
+    (found,) = new.set_up().obstacles(new.answer())
+    assert found.line.startswith("ledger: error: The role of the connection lever_imocha_ledger may not use")
 
 
 def lines_of(new: Installation, part: str) -> list[str]:

@@ -92,6 +92,15 @@ def check_template(template: FormTemplate) -> None:
     """
     ours = {_name(text) for text in _TYPES}
     problems = [
+        f"form template {template.text!r}: its required field {field.text!r} has none of the options"
+        f" {', '.join(STATUS_WORDS.values())}; add them in Lever, make it optional there, or name another form_template"
+        for field in template.fields
+        if field.required
+        and _name(field.text) == _name("Status")
+        and _can_hold(field)
+        and not any(_fit(field, word) for word in STATUS_WORDS.values())
+    ]
+    problems += [
         f"form template {template.text!r}: its required field {field.text!r} cannot be filled from a report;"
         " make it optional in Lever or name another form_template"
         for field in template.fields

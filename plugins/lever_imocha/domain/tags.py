@@ -26,10 +26,6 @@ class TagScheme:
         """Return the tag of a test, as the tag sync creates it."""
         return f"{self.prefix} {' '.join(test_name.split())} [{test_id}]"
 
-    def is_without_number(self, tag: str | None, test_name: str) -> bool:
-        """Tell whether a tag is that of a test of this name, but for the number and for capitals and punctuation."""
-        return tag is not None and _letters(tag) == _letters(f"{self.prefix} {test_name}")
-
     @property
     def form(self) -> str:
         """How a tag is written, for people."""
@@ -65,6 +61,11 @@ class StatusTag(StrEnum):
 
 
 STATUS_TAGS = frozenset(tag.value for tag in StatusTag)
+
+
+def reads_like(tag: str, other: str) -> bool:
+    """Tell whether two tags differ in blanks, capitals and punctuation only."""
+    return _letters(tag) == _letters(other)
 
 
 def is_status_tag(tag: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
+from hashlib import sha256
 from typing import Any, ClassVar
 
 import requests
@@ -126,6 +127,14 @@ class VendorHook(HttpHook):
         session = session_for(self._connection, limiter)
         session.send_key(self.base_address, *self.key_header(api_key(self._connection)))
         return session
+
+    @property
+    def key_mark(self) -> str:
+        """What another API key is told by; the key itself cannot be told from it.
+
+        :raises SettingsError: there is no connection, or no key.
+        """
+        return sha256(api_key(self._connection).encode()).hexdigest()[:16]
 
     @property
     def base_address(self) -> str:

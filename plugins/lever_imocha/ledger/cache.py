@@ -15,6 +15,8 @@ ACCOUNT, TESTS, LINKS, SETTINGS = "lever.account", "imocha.tests", "imocha.links
 NAMES, PROBLEMS, DOCTOR = "lever.names", "settings.problems", "doctor"
 POSTINGS = "lever.postings"
 """The names of Lever's postings, by their ids."""
+TRIED_KEY = "lever.key tried"
+"""The mark of the API key of Lever whose permissions to write were tried by the set-up."""
 COMPARISON = "comparison"
 """What comparing Lever, iMocha and the ledger found last."""
 TEMPORARY_TAGS = "tags.borrowed"  # as ledgers of 0.1.0 have it

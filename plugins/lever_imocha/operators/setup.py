@@ -230,16 +230,20 @@ class CheckSetUpOperator(AssessmentOperator):
         :raises SettingsError: something is wrong, so that nothing was switched on.
         """
         from lever_imocha.runtime.setup import check
+        from lever_imocha.workflows.setup.form import Answer
 
         report = check(
             self.lever_conn_id,
             self.imocha_conn_id,
             paused=paused_in(context),
-            activate=self.answer["button"] == ACTIVATE,
+            activate=Answer.read(self.answer) if self.answer["button"] == ACTIVATE else None,
             done=list(self.done),
         )
         for line in report.lines:
-            self.log.info("%s", line)
+            said, *fix = line.split(" -> ")
+            self.log.info("%s", said)
+            for part in fix:  # a line of its own: the page cuts long ones
+                self.log.info("    -> %s", part)
         if report.wrong:
             raise SettingsError(report.wrong)
         return report.lines

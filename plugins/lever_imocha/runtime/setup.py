@@ -19,7 +19,7 @@ from lever_imocha.workflows.doctor.facts import Facts, UnknownFactError
 from lever_imocha.workflows.doctor.findings import Finding, Level, of_level
 from lever_imocha.workflows.doctor.machine import DAGS
 from lever_imocha.workflows.setup.activation_plan import ActivationPlan
-from lever_imocha.workflows.setup.form import FIRST_RULE, Dropdown, fields
+from lever_imocha.workflows.setup.form import FIRST_RULE, Answer, Dropdown, fields
 from lever_imocha.workflows.setup.steps import SetUp
 
 _MARKS = {Level.ERROR: "**error**", Level.WARNING: "warning"}
@@ -97,6 +97,7 @@ def set_up(lever_conn_id: str, imocha_conn_id: str) -> SetUp:
         facts=facts_of(lever_conn_id=lever_conn_id, imocha_conn_id=imocha_conn_id),
         engine=lambda: engine_for(ledger_url()),
         path=settings_path(),
+        key_mark=lambda: LeverHook(lever_conn_id).key_mark,
         stored_tokens=stored_tokens,
         store_tokens=store_tokens,
         other_tokens=lambda: bool(LeverHook(lever_conn_id).own_webhook_tokens),
@@ -121,14 +122,19 @@ def check(
     imocha_conn_id: str,
     *,
     paused: Callable[[], Mapping[str, bool]],
-    activate: bool,
+    activate: Answer | None,
     done: Sequence[str],
 ) -> Report:
-    """Look again, and switch the DAGs on if that was asked for and nothing is wrong."""
+    """Look again, and switch the DAGs on if that was asked for and nothing is wrong.
+
+    :param activate: what was chosen, where it is to be switched on.
+    """
     facts = facts_of(lever_conn_id=lever_conn_id, imocha_conn_id=imocha_conn_id)
     findings = _examined(facts)
     log_findings(findings)
     wrong = of_level(findings, Level.ERROR)
+    if activate and not wrong:
+        wrong = set_up(lever_conn_id, imocha_conn_id).unsaved(activate)
     made = [f"made: {line}" for line in done if not line.startswith("by hand: ")]
     report = Report(
         [*(made or ["made: nothing, all was there"]), *(line for line in done if line.startswith("by hand: "))]

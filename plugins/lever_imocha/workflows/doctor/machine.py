@@ -27,15 +27,19 @@ _A_PROCESS = 6
 _RECENT = timedelta(days=1)
 
 
+def judged_ledger(problem: LedgerError) -> Finding:
+    """Say what keeps the ledger from being used."""
+    if isinstance(problem, LedgerVersionError):
+        return error(str(problem), f"lever_imocha_setup makes the tables (Save only, Activate), and so does {UPGRADE}")
+    return error(str(problem), "Airflow, Connections > lever_imocha_ledger: correct it (docs/setup.md)")
+
+
 def check_ledger(facts: Facts) -> Iterator[Finding]:
     """Look whether the ledger is there, and has this version's tables."""
     try:
         facts.engine.outcome()
-    except LedgerVersionError as problem:
-        yield error(str(problem), f"lever_imocha_setup makes the tables (Save only, Activate), and so does {UPGRADE}")
-        return
     except LedgerError as problem:
-        yield error(str(problem), "Airflow, Connections > lever_imocha_ledger: correct it (docs/setup.md)")
+        yield judged_ledger(problem)
         return
     yield ok("the ledger can be used")
 

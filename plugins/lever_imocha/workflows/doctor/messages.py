@@ -19,6 +19,10 @@ from lever_imocha.workflows.doctor.permissions import known_or_none, tried
 _PAGE = "Lever, Settings > Integrations and API > Webhooks"
 _TOKENS = "Airflow, Connections > lever_default > Webhook signature tokens"
 _SECRET = "Airflow, Connections > imocha_default > Callback secret"
+_OTHER_TOKEN = (
+    f"for a webhook that was made on Lever's page: {_TOKENS}: copy its token there from Lever; for those of lever_imocha_setup: give"
+    " the receivers the tokens that Airflow has (docs/setup.md), or run lever_imocha_deactivate, and then lever_imocha_setup"
+)
 _OTHER_SECRET = (
     f"give the receivers the secret that Airflow has (docs/setup.md), which is in {_SECRET}, or else what lever_imocha_setup"
     " has stored; if it was changed, nothing: the sweep finds how the invitations end that were open then"
@@ -115,7 +119,7 @@ def judged_last(
     :param refused: when one was refused, and why.
     """
     if refused and now - refused[0] < _RECENT and (last is None or refused[0] > last):
-        remedy = f"{_TOKENS}: mend it" if vendor == "Lever" else _OTHER_SECRET
+        remedy = _OTHER_TOKEN if vendor == "Lever" else _OTHER_SECRET
         since = f"the last good one came at {last:%Y-%m-%d %H:%M} UTC" if last else "none was ever accepted"
         # No more than a warning: whoever knows the address can send what is refused.
         return warning(f"deliveries in the name of {vendor} are refused: {refused[1]}; {since}", remedy)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from lever_imocha.domain.imocha import ImochaTest, TestLink, default_link, named_links
-from lever_imocha.domain.tags import TagScheme, doubtful_tests, wanted_tests
+from lever_imocha.domain.tags import TagScheme, doubtful_tests, reads_like, wanted_tests
 from lever_imocha.errors import ApiError, listed
 from lever_imocha.settings import Rule
 from lever_imocha.workflows.doctor.facts import Facts
@@ -23,6 +23,11 @@ def check_list(facts: Facts) -> Iterator[Finding]:
     if not tests.listed:
         yield error(
             "iMocha lists no test at all", "iMocha, Tests: make one, or use the key of the account that has them"
+        )
+    elif not any(test.is_active for test in tests.listed):
+        yield error(
+            f"iMocha lists {len(tests.listed)} tests, and none of them is active: nobody can be invited",
+            "iMocha, Tests: make one active",
         )
     elif not tests.complete:
         yield warning(
@@ -51,16 +56,37 @@ def judged_tags(tags: Sequence[str], scheme: TagScheme, tests: Sequence[ImochaTe
     """
     for test in wanted_tests(tags, scheme):
         if test.test_id is None:
-            named = [scheme.tag_for(one.id, one.name) for one in tests if scheme.is_without_number(test.tag, one.name)]
+            named = [
+                scheme.tag_for(one.id, one.name)
+                for one in tests
+                if reads_like(test.tag or "", f"{scheme.prefix} {one.name}")
+            ]
             correct = named[0] if len(named) == 1 else test.correct
             yield warning(
                 f"tag {test.tag!r} names no test: whoever has it is held", f"Lever: write {correct!r}; {_SYNC}"
             )
+    yield from _mixed_up(tags, scheme, tests)
     for test in doubtful_tests(tags, scheme):
         yield warning(
             f"tag {test.tag!r} names no test, and begins like those that do",
             f"if it is meant for a test: Lever: write {test.correct!r}; {_SYNC}",
         )
+
+
+def _mixed_up(tags: Sequence[str], scheme: TagScheme, tests: Sequence[ImochaTest]) -> Iterator[Finding]:
+    """Say which tags have the number of one test and the name of another; a name of none is likely an earlier one."""
+    known = {one.id: one for one in tests}
+    for test in (test for tag in tags for test in wanted_tests([tag], scheme)):
+        if test.test_id not in known or test.tag is None:
+            continue
+        meant = [one for one in tests if reads_like(test.tag, scheme.tag_for(test.test_id, one.name))]
+        if meant and known[test.test_id] not in meant:
+            right = scheme.tag_for(meant[0].id, meant[0].name)
+            yield warning(
+                f"tag {test.tag!r} has the name of test {meant[0].id} and the number of {known[test.test_id].name!r}, which"
+                " is what whoever has it is invited to",
+                f"Lever: write {right!r}, or {scheme.tag_for(test.test_id, known[test.test_id].name)!r}",
+            )
 
 
 def judged_used(
@@ -131,6 +157,12 @@ def judged_link(test_id: int, links: Sequence[TestLink], now: datetime) -> Findi
     if ends and not link.schedule.is_in_days and ends <= now:  # type: ignore[union-attr]
         return error(
             f"test {test_id}: its Default link ended on {ends:%Y-%m-%d}", f"{where}, Default: set a later end, or days"
+        )
+    begins = link.schedule.details.start_at if link.schedule and link.schedule.details else None
+    if begins and not link.schedule.is_in_days and begins > now:  # type: ignore[union-attr]
+        return warning(
+            f"test {test_id}: its Default link begins on {begins:%Y-%m-%d}: until then nobody who is invited can take it",
+            f"{where}, Default: set an earlier begin, or days",
         )
     return None
 

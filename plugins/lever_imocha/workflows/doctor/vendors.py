@@ -52,7 +52,7 @@ def judged_key(vendor: str, problem: Exception | None, *, where: str, address: s
     if isinstance(problem, SettingsError):
         return error(problem.public_message, f"{page}: make it, or correct it (docs/setup.md)")
     if isinstance(problem, LeverImochaError):
-        return error(problem.public_message, f"mend {connection}, or try again when {vendor} answers")
+        return error(problem.public_message, f"{page}: look at Base URL; or try again when {vendor} answers")
     raise problem
 
 
@@ -89,6 +89,7 @@ def check_expand(facts: Facts) -> Iterator[Finding]:
 
 def check_confidential(facts: Facts) -> Iterator[Finding]:
     """Look whether the key sees confidential opportunities: without access they are missing, silently (lever.md 1.4)."""
+    facts.opportunities()  # without it nothing about confidential ones can be told
     box = '"Allow access to confidential data"'
     refused = isinstance(tried(facts.confidential.outcome), NotPermittedError)
     if not refused and facts.confidential():

@@ -50,6 +50,9 @@ def check_writes(facts: Facts, opportunity_id: str) -> Iterator[Finding]:
     except NotFoundError:
         yield error(f"Lever has no opportunity {opportunity_id}", "copy the id from the address of a candidate's page")
         return
+    except NotPermittedError:
+        yield unknown("writing is not tried, as the API key may not read an opportunity")
+        return
     if opportunity.stage is None or opportunity.stage in trigger_stages(facts):
         yield error(
             f"opportunity {opportunity_id} is in a trigger stage: writing is not tried, as it could mean an invitation",

@@ -113,8 +113,8 @@ def fields(facts: Facts, rule: str = FIRST_RULE) -> list[Dropdown]:
     rules, shown = {str(index): one for index, one in enumerate(in_order)}, _shown(rule, in_order)
     stages, users, templates = facts.stages(), facts.users(), facts.templates()
     acting = settings.perform_as.casefold() if settings else ""
-    made = _made_template(shown, templates)
-    created = {NEW_TEMPLATE: f"create: {made}"} if made else {}
+    new = _template_to_make(shown, templates)
+    created = {} if ids_of(new, templates) else {NEW_TEMPLATE: f"create: {new}"}
     return [
         Dropdown(
             "rule", "Rule", "The next four lists are about it; for those of another, choose it and press Look again",
@@ -132,7 +132,7 @@ def fields(facts: Facts, rule: str = FIRST_RULE) -> list[Dropdown]:
         ),
         Dropdown(
             "form_template", "Form template", "What a report is written into", created | _named(templates),
-            _only_id(shown.form_template, templates) or (NEW_TEMPLATE if made else None),
+            _only_id(shown.form_template, templates) or next(iter(created), None),
         ),
         Dropdown(
             "only_posting", "Only for posting", "Who did not apply to it is not invited by this rule",
@@ -174,10 +174,10 @@ def _only_id(name: str, known: Sequence[Named]) -> str | None:
     return found[0] if len(found) == 1 else None
 
 
-def _made_template(rule: Rule, templates: Sequence[Named]) -> str | None:
-    """Return the name of the form template that can be made; None when it is there: the rule's, if it is no slip of another's."""
-    names = (rule.form_template, Rule().form_template)
-    return next((name for name in names if not ids_of(name, templates) and not near_misses(name, templates)), None)
+def _template_to_make(rule: Rule, templates: Sequence[Named]) -> str:
+    """Return the name of a new form template: the rule's, unless it is a slip of another's."""
+    name = rule.form_template
+    return Rule().form_template if not ids_of(name, templates) and near_misses(name, templates) else name
 
 
 def _postings_of(rule: Rule) -> str:
@@ -201,7 +201,7 @@ def changes(answer: Answer, facts: Facts, settings: Settings | None) -> dict[tup
     of_rule: dict[str, Any] = {
         "trigger_stage": _written(named, answer.trigger_stage),
         "completed_stage": _written(named, answer.completed_stage),
-        "form_template": _made_template(_shown(answer.rule, rules), facts.templates()) or Rule().form_template
+        "form_template": _template_to_make(_shown(answer.rule, rules), facts.templates())
         if answer.form_template == NEW_TEMPLATE
         else _written(_named(facts.templates()), answer.form_template),
     }

@@ -45,13 +45,18 @@ def with_changes(text: str, changes: Changes) -> str:
 def _set(data: Any, path: tuple[str | int, ...], value: Any) -> None:
     *parents, last = path
     for part, following in zip(parents, path[1:], strict=True):
-        if not isinstance(part, int) and data.get(part) is None:
+        if not isinstance(part, int) and data.get(part) in (None, []):
             data[part] = [{}] if isinstance(following, int) else {}  # without a list of rules there is the default one
         data = data[part]
     if isinstance(last, int):
         data.insert(last, value)
     else:
         data[last] = value
+
+
+def may_write(path: Path) -> bool:
+    """Tell whether the file can be replaced here."""
+    return os.access(path.parent, os.W_OK)
 
 
 def write(path: Path, text: str) -> bool:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sqlalchemy import Engine
 
-from lever_imocha.errors import LedgerVersionError, LeverImochaError, NotPermittedError, SettingsError
+from lever_imocha.errors import LedgerError, LedgerVersionError, LeverImochaError, NotPermittedError, SettingsError
+from lever_imocha.ledger.cache import TRIED_KEY
 from lever_imocha.ledger.database import upgrade
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.settings import Settings, parse_settings, read_text
 from lever_imocha.workflows.doctor.checkup import examine
 from lever_imocha.workflows.doctor.facts import Facts, UnknownFactError
-from lever_imocha.workflows.doctor.findings import Finding, Level, of_level
+from lever_imocha.workflows.doctor.findings import Finding, Level, error, of_level
+from lever_imocha.workflows.doctor.machine import judged_ledger
 from lever_imocha.workflows.doctor.messages import is_recent
 from lever_imocha.workflows.doctor.permissions import CREATE_TEMPLATE, UPDATE_TEMPLATE, known_or_none, missing, tried
 from lever_imocha.workflows.doctor.writes import trigger_stages
@@ -22,7 +24,7 @@ from lever_imocha.workflows.form_templates import FormTemplates
 from lever_imocha.workflows.preview import Preview
 from lever_imocha.workflows.setup.activation_plan import ActivationPlan
 from lever_imocha.workflows.setup.form import NOBODY, Answer, changes
-from lever_imocha.workflows.setup.settings_file import Changes, described, with_changes, write
+from lever_imocha.workflows.setup.settings_file import Changes, described, may_write, with_changes, write
 from lever_imocha.workflows.setup.webhooks import register_webhooks
 from lever_imocha.workflows.sync_tags import SyncTagsWorkflow
 
@@ -34,6 +36,7 @@ class SetUp:
     :param facts: read after the answer was given.
     :param engine: of the ledger, which may not be migrated yet.
     :param path: of the settings file.
+    :param key_mark: tells Lever's API key from another one.
     :param stored_tokens: webhook id -> signature token, of the webhooks that were made here.
     :param store_tokens: keeps them.
     :param other_tokens: whether signature tokens are stored elsewhere.
@@ -43,6 +46,7 @@ class SetUp:
     facts: Facts
     engine: Callable[[], Engine]
     path: Path
+    key_mark: Callable[[], str]
     stored_tokens: Callable[[], Mapping[str, str]]
     store_tokens: Callable[[dict[str, str]], None]
     other_tokens: Callable[[], bool]
@@ -52,19 +56,54 @@ class SetUp:
         """Return what has to be mended before anything can be activated, with the settings as the answer makes them.
 
         What the set-up makes is left out. Where a posting is chosen, the permissions for writing are tried on the same
-        candidate that carries new tags; nothing is left there.
+        candidate that carries new tags, once for a key, as a key cannot be changed; nothing is left there. When nothing
+        else is wrong, the ledger's tables are made.
 
         :raises SettingsError: the settings file cannot be changed like this; one line for each reason.
         """
         try:
             facts = self.facts.with_settings(self._changed(answer)[2])
+            unsaved = [] if may_write(self.path) else self.unsaved(answer)
         except UnknownFactError:
-            facts = self.facts  # one of its checks says why
+            facts, unsaved = self.facts, []  # one of its checks says why
         made = {"webhooks", "webhook tokens", "DAGs"}
         if isinstance(tried(facts.engine.outcome), LedgerVersionError):
             made.add("ledger")
-        found = examine(facts, try_writes_on=_carrier(facts, answer))
-        return [finding for finding in of_level(found, Level.ERROR) if finding.check not in made]
+        carrier = None if self._was_tried(facts) else _carrier(facts, answer)
+        found = examine(facts, try_writes_on=carrier)
+        wrong = unsaved + [finding for finding in of_level(found, Level.ERROR) if finding.check not in made]
+        if wrong:
+            return wrong
+        try:
+            upgrade(self.engine())
+            if carrier:
+                Ledger(engine=self.engine()).cache.put(TRIED_KEY, self._tried(facts))
+        except LedgerError as problem:
+            return [replace(judged_ledger(problem), check="ledger")]
+        return []
+
+    def _tried(self, facts: Facts) -> dict[str, object]:
+        settings = facts.settings()
+        return {"key": self.key_mark(), "notes": settings.write_back.note or settings.explain.notes}
+
+    def _was_tried(self, facts: Facts) -> bool:
+        """Tell whether this key's permissions to write, as far as the settings need them, are known from an earlier try."""
+        try:
+            kept, now = facts.ledger().cache.get(TRIED_KEY), self._tried(facts)
+        except (UnknownFactError, LeverImochaError):
+            return False  # a check says why
+        return kept in (now, now | {"notes": True})
+
+    def unsaved(self, answer: Answer) -> list[Finding]:
+        """Return what was chosen and the settings file does not say here: the workflow would do something else."""
+        wanted, text, _ = self._changed(answer)
+        if text is None:
+            return []
+        found = error(
+            f"{self.path}, as it is read here, does not say what was chosen",
+            f"write into it, on each machine: {'; '.join(described(wanted))}; then start lever_imocha_setup again",
+        )
+        return [replace(found, check="settings file")]
 
     def plan(self, answer: Answer) -> ActivationPlan:
         """Return what the activation is going to do, by the settings as the answer makes them; nothing is written there.
@@ -122,7 +161,7 @@ class SetUp:
                 ready = templates.prepare([rule.form_template for rule in settings.rules])
             except NotPermittedError as problem:
                 lacking = UPDATE_TEMPLATE if problem.call == "update_form_template" else CREATE_TEMPLATE
-                raise SettingsError([missing(lacking).line]) from None
+                raise SettingsError([replace(missing(lacking), check="Lever permissions").line]) from None
         yield from (f"form template {name!r} is made" for name in ready if ready[name].text not in before)
         yield from (f"by hand: form_template: {problem}" for problem in templates.problems.values())
 

@@ -49,7 +49,7 @@ def test_what_is_wrong_in_the_form_is_said_without_the_name_that_airflow_makes_u
     api: TestClient, sandbox_url: str, vendor: str
 ) -> None:
     answer = api.post("/api/v2/connections/test", json=form(vendor, sandbox_url, 443, "")).json()
-    assert answer == {"status": False, "message": "password is empty; put the API key there"}
+    assert answer == {"status": False, "message": "password is empty; put the API key into its field API key"}
 
 
 def test_airflows_list_of_providers_shows_this_one(api: TestClient) -> None:

@@ -44,6 +44,14 @@ def test_a_new_key_is_tested_without_a_port(api: TestClient, sandbox_url: str, v
     assert (answer.status_code, answer.json()["status"]) == (200, True)
 
 
+@pytest.mark.parametrize("vendor", ["lever", "imocha"])
+def test_what_is_wrong_in_the_form_is_said_without_the_name_that_airflow_makes_up(
+    api: TestClient, sandbox_url: str, vendor: str
+) -> None:
+    answer = api.post("/api/v2/connections/test", json=form(vendor, sandbox_url, 443, "")).json()
+    assert answer == {"status": False, "message": "password is empty; put the API key into its field API key"}
+
+
 def test_airflows_list_of_providers_shows_this_one(api: TestClient) -> None:
     providers = api.get("/api/v2/providers?limit=200").json()["providers"]
     (ours,) = [one for one in providers if one["package_name"] == "lever-imocha"]

@@ -220,6 +220,17 @@ def test_a_worker_does_not_look_again_before_the_vendor_wants_it_and_the_time_is
     assert sensor._get_next_poke_interval(0.0, lambda: 0.0, 1) == 0.05
 
 
+def test_a_worker_waits_out_an_outage_while_it_looks_names_up(world: World) -> None:
+    there = world.add_opportunity(stage="Offer")
+    world.faults.append(Fault(vendor="lever", path_contains="/stages", status=429, retry_after=600))
+    sensor = stage_sensor(deferrable=False, mode="reschedule", timeout=7200)
+    context: Any = {"ti": SimpleNamespace(get_first_reschedule_date=lambda context: None)}
+    with pytest.raises(AirflowRescheduleException):
+        sensor.execute(context)
+    assert world.faults == []
+    assert sensor.execute(context) == [there["id"]]
+
+
 def test_what_a_person_must_mend_is_told_at_once(world: World) -> None:
     trigger = rebuilt(deferred(stage_sensor(deferrable=True)).trigger)
     world.add_opportunity(stage="Offer")

@@ -159,4 +159,5 @@ class VendorHook(HttpHook):
     def _tested(self, check: Callable[[Limiter], None]) -> tuple[bool, str]:
         """Check the key without the ledger, whose outage says nothing of the key."""
         self._tries = 1
-        return try_connection(lambda: check(process_limiter(self.conn_type)), self.vendor, self.default_url)
+        limiter = process_limiter(self.conn_type)
+        return try_connection(lambda: check(limiter), self.http_conn_id, self.vendor, self.default_url)

@@ -250,9 +250,10 @@ def timeout_of(connection: ConnectionLike) -> float:
     return seconds
 
 
-def try_connection(check: Callable[[], None], vendor: str, default_url: str) -> tuple[bool, str]:
+def try_connection(check: Callable[[], None], conn_id: str, vendor: str, default_url: str) -> tuple[bool, str]:
     """Test a connection for Airflow's page.
 
+    :param conn_id: left out of what is said: Airflow tests what a form says under a name that nobody knows.
     :param default_url: named where the host may be wrong.
     :return: whether it works, and one sentence; whatever was typed into the form, it is no error.
     """
@@ -265,7 +266,7 @@ def try_connection(check: Callable[[], None], vendor: str, default_url: str) -> 
         )
         return False, str(error).removesuffix(error.advice) + advice  # in place of the advice for a task
     except LeverImochaError as error:
-        return False, " ".join(str(error).split())
+        return False, " ".join(str(error).replace(f"connection {conn_id}: ", "").split())
     except Exception as error:  # a form may hold anything, and Airflow shows a trace for an error
         return False, f"The connection cannot be used ({type(error).__name__}); check host, port, password and extra."
     return True, f"{vendor} accepts the API key."

@@ -19,8 +19,12 @@ from lever_imocha.runtime.tracebacks import without_traceback
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+    from airflow.sdk.definitions.mappedoperator import OperatorPartial
 
     from lever_imocha.clients.imocha import ImochaClient
+
+
+_NO_ALERTS = {"email_on_failure": False, "email_on_retry": False}
 
 
 class ImochaOperator(BaseOperator):
@@ -48,6 +52,9 @@ class ImochaInviteOperator(ImochaOperator):
     expired one is pending again, a running or finished one stays as it is. So a second try makes no second invitation;
     it may send a second e-mail. Address and name are shown in Airflow under *Rendered Templates*, like all parameters.
 
+    `email` is a parameter of every Airflow task, too: whom Airflow tells that the task failed. Here it is the candidate,
+    so these e-mails are off; use a callback.
+
     .. code-block:: python
 
         ImochaInviteOperator(
@@ -74,9 +81,17 @@ class ImochaInviteOperator(ImochaOperator):
         callback_url: str | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(**kwargs | _NO_ALERTS)
         self.test_id, self.email, self.name = test_id, email, name
         self.send_email, self.callback_url = send_email, callback_url
+
+    @classmethod
+    def partial(cls, **kwargs: Any) -> OperatorPartial:
+        """Make a mapped task, which does not take the DAG's default `email` for the candidate's."""
+        made: OperatorPartial = super().partial(**kwargs | _NO_ALERTS)
+        if "email" not in kwargs:
+            made.kwargs.pop("email", None)
+        return made
 
     @without_traceback
     def execute(self, context: Context) -> int:

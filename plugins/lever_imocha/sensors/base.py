@@ -50,9 +50,9 @@ class PollSensor(BaseSensorOperator):
 
     def _look(self) -> list[Any]:
         """Look once; what passes by itself, such as an outage of the vendor, is logged and waited out."""
-        trigger, self._asked_to_wait = self._trigger, 0.0
+        self._asked_to_wait = 0.0
         try:
-            return trigger.look()
+            return self._trigger.look()
         except LeverImochaError as error:
             if error.retry is not Retry.SOON:
                 raise
@@ -78,6 +78,7 @@ class PollSensor(BaseSensorOperator):
         if not self.deferrable:
             return super().execute(context)
         with self._never_failing():
+            _ = self._trigger  # without the ids of its names there is nothing to defer
             found = self._look()
         if not found:
             self._trigger.asked_to_wait = self._asked_to_wait

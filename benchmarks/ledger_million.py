@@ -245,8 +245,8 @@ class Cases:
         yield Case("WorkQueue.due", "to invite", lambda _turn, _: queue.due(CANDIDATE_WORK))
         yield Case("WorkQueue.due", "to write back", lambda _turn, _: queue.due([Work.WRITE_BACK]))
         yield Case("WorkQueue.due", "all, and what waits", lambda _turn, _: queue.due(list(Work), waiting=True))
-        yield Case("WorkQueue.starts_run", "to invite", lambda _turn, _: queue.starts_run(CANDIDATE_WORK))
-        yield Case("WorkQueue.starts_run", "to write back", lambda _turn, _: queue.starts_run([Work.WRITE_BACK]))
+        yield Case("WorkQueue.starting_runs", "to invite", lambda _turn, _: queue.starting_runs(CANDIDATE_WORK))
+        yield Case("WorkQueue.starting_runs", "to write back", lambda _turn, _: queue.starting_runs([Work.WRITE_BACK]))
         lately = rows.now - timedelta(minutes=1)
         yield Case("WorkQueue.newest", "of a minute", lambda _turn, _: queue.newest(CANDIDATE_WORK, since=lately))
         yield Case(

@@ -14,7 +14,7 @@ Always import them from here. Airflow takes an asset's watchers from whichever D
             for event in triggering_asset_events[report_written]:
                 print(event.extra["opportunity_ids"])
 
-Events carry ids only, those of `stage_changed` and `attempt_ended` not even these. Airflow may join events that come at
+Events carry ids only, those of `stage_changed` and `attempt_ended` in ``event.extra["payload"]["opportunity_ids"]``. Airflow may join events that come at
 nearly the same time into one run, or leave one for the next run: read all events of a run, and look the state up in Lever
 or iMocha rather than counting events.
 """

@@ -234,7 +234,7 @@ def test_a_page_of_another_origin_can_ask_for_nothing(
         assert sent == [False, False, False]
         tab.evaluate("document.forms[0].submit()")
         tab.wait_for_url(target)
-    assert not stack.ledger.queue.starts_run(CANDIDATE_WORK)
+    assert not stack.ledger.queue.starting_runs(CANDIDATE_WORK)
     assert faults, "the browser has said that it was refused"
     faults.clear()
 

@@ -411,13 +411,13 @@ def test_looking_again_is_done_by_a_run_and_audited(login: LogIn, stack: Stack) 
     address = f"{CONSOLE}/people/{opportunity}/requests"
     assert browser.post(address, data=LOOK_AGAIN | {"dry_run": "true"}, headers=OWN_PAGE).status_code == 200
     assert asked(stack.ledger) == []
-    assert not stack.ledger.queue.starts_run(CANDIDATE_WORK)
+    assert not stack.ledger.queue.starting_runs(CANDIDATE_WORK)
     assert browser.post(address, data=LOOK_AGAIN, headers=OWN_PAGE).status_code == 202
     assert browser.post(address, data=LOOK_AGAIN, headers=OWN_PAGE).status_code == 202
     assert stack.world.mails == []
-    assert stack.ledger.queue.starts_run(CANDIDATE_WORK)
+    assert stack.ledger.queue.starting_runs(CANDIDATE_WORK)
     assert stack.run_invite(sweep=False) == ["invite"]
-    assert not stack.ledger.queue.starts_run(CANDIDATE_WORK)
+    assert not stack.ledger.queue.starting_runs(CANDIDATE_WORK)
     assert asked(stack.ledger) == [("look_again", opportunity, LOOK_AGAIN["reason"], "bob", True)]
     moments = {m["kind"]: m for m in browser.get(f"{CONSOLE}/people/{opportunity}").json()["timeline"]}
     assert moments["asked_look_again"]["actor"] == "bob"

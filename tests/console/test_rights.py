@@ -155,7 +155,7 @@ def test_nothing_is_asked_for_by_a_page_of_another_site(
     sent = headers | {"Content-Type": content_type}
     answer = login("eve").post(f"{CONSOLE}/people/{opportunity}/requests", content=body, headers=sent)
     assert answer.status_code in (401, 403)
-    assert not stack.ledger.queue.starts_run(CANDIDATE_WORK)
+    assert not stack.ledger.queue.starting_runs(CANDIDATE_WORK)
 
 
 @pytest.mark.parametrize("content_type", ["multipart/form-data; boundary=x", "text/plain", "application/xml", ""])
@@ -165,7 +165,7 @@ def test_a_body_of_another_kind_is_no_request(login: LogIn, stack: Stack, conten
     headers = OWN_PAGE | {"Content-Type": content_type}
     address = f"{CONSOLE}/people/{opportunity}/requests"
     assert login("eve").post(address, content='{"act": "look_again"}', headers=headers).status_code == 400
-    assert not stack.ledger.queue.starts_run(CANDIDATE_WORK)
+    assert not stack.ledger.queue.starting_runs(CANDIDATE_WORK)
 
 
 def test_a_get_never_asks_for_anything(login: LogIn, stack: Stack) -> None:
@@ -174,7 +174,7 @@ def test_a_get_never_asks_for_anything(login: LogIn, stack: Stack) -> None:
     browser = login("eve")
     for address in (f"/people/{opportunity}/requests", f"/people/{opportunity}", "/requests", "/", "/people"):
         browser.get(CONSOLE + address, params=ASKED, headers=OWN_PAGE)
-    assert not stack.ledger.queue.starts_run(CANDIDATE_WORK)
+    assert not stack.ledger.queue.starting_runs(CANDIDATE_WORK)
 
 
 def test_a_script_in_what_others_write_is_shown_as_text(login: LogIn, stack: Stack) -> None:

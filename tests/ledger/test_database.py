@@ -294,7 +294,7 @@ def test_an_older_ledger_keeps_the_work_that_waits_and_what_was_made(older_ledge
     assert set(ledger.queue.due(CANDIDATE_WORK)) == {"r"}
     assert set(ledger.queue.due(CANDIDATE_WORK, waiting=True)) == {"r", "s"}
     assert set(ledger.queue.due([Work.WRITE_BACK])) == {"o", "p"}
-    assert ledger.queue.starts_run([Work.INVITE])
+    assert ledger.queue.starting_runs([Work.INVITE])
     item = ledger.queue.claim("s", [Work.INVITE], worker="w", force=True)[Work.INVITE]
     assert (item.tries, item.error) == (2, "RequestRejectedError")
     assert ledger.queue.claim("p", [Work.WRITE_BACK], worker="w")[Work.WRITE_BACK].tries == 3

@@ -246,7 +246,7 @@ def test_news_that_comes_while_a_worker_is_at_it_is_not_lost(ledger: Ledger) -> 
         else:
             ledger.queue.release(item)
         assert due(ledger, Work.STATUS) == ["op"], end
-        assert ledger.queue.starts_run([Work.STATUS])
+        assert ledger.queue.starting_runs([Work.STATUS])
         ledger.queue.finish(claimed(ledger, Work.STATUS))
         assert due(ledger, Work.STATUS) == []
 
@@ -285,7 +285,7 @@ def test_a_delivery_is_kept_once_and_makes_its_work_due(ledger: Ledger) -> None:
     assert ledger.deliveries.record(called)
     assert due(ledger) == ["op"]
     assert due(ledger, Work.WRITE_BACK) == ["other"]
-    assert ledger.queue.starts_run([Work.WRITE_BACK])
+    assert ledger.queue.starting_runs([Work.WRITE_BACK])
     (known,) = ledger.assessments.to_write("other")
     ledger.invitations.mark_answered(7, known.called_back_at)
     assert ledger.assessments.to_write("other") == []

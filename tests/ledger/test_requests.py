@@ -30,8 +30,8 @@ def test_a_request_is_work_that_starts_a_run_and_is_open_once(ledger: Ledger) ->
     assert ask(ledger, Act.CANCEL, "op", test_id=101) == 0
     assert ask(ledger, Act.CANCEL, "op", test_id=102) == 1
     assert ask(ledger, Act.WRITE_AGAIN, "op", test_id=101) == 1
-    assert ledger.queue.starts_run(CANDIDATE_WORK)
-    assert ledger.queue.starts_run(WRITE_BACK_WORK)
+    assert ledger.queue.starting_runs(CANDIDATE_WORK)
+    assert ledger.queue.starting_runs(WRITE_BACK_WORK)
     begun = ledger.requests.begin("op", Work.REQUEST)
     assert [(request.act, request.test_id) for request in begun] == [(Act.CANCEL, 101), (Act.CANCEL, 102)]
     assert ledger.requests.begin("op", Work.REQUEST) == begun, "a cut off try begins nothing anew"

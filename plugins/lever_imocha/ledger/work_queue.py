@@ -143,10 +143,10 @@ class WorkQueue(LedgerPart):
         )
         return self._database.values(query)
 
-    def starts_run(self, kinds: Collection[Work]) -> bool:
-        """Tell whether work is due that does not wait for the schedule."""
-        query = select(true()).where(_ITEM.kind.in_(kinds), _ITEM.starts_run, self._is_due()).limit(1)
-        return self._database.value(query) is not None
+    def starting_runs(self, kinds: Collection[Work], *, limit: int = 100) -> list[str]:
+        """Return the opportunities about whom work is due that does not wait for the schedule; of many, some."""
+        query = select(_ITEM.opportunity_id).where(_ITEM.kind.in_(kinds), _ITEM.starts_run, self._is_due()).limit(limit)
+        return sorted(set(self._database.values(query)))
 
     def newest(self, kinds: Collection[Work], *, since: datetime) -> str | None:
         """Return the opportunity whose work was queued last, after a time, and starts a run; None when there is none."""

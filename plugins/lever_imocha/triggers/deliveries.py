@@ -13,6 +13,8 @@ from asgiref.sync import sync_to_async
 class DeliveryTrigger(BaseEventTrigger):
     """Raise an asset event while a vendor's deliveries wait. The event only starts a run: the ledger is the queue.
 
+    Its payload has the `opportunity_ids` about which work waits; of more than a hundred, some.
+
     :param vendor: ``lever`` or ``imocha``.
     :param poll_interval: seconds between two reads of the ledger, in case a notification is missed.
     :param repeat_interval: seconds after which the event is raised again while work is left; Airflow loses asset
@@ -40,19 +42,19 @@ class DeliveryTrigger(BaseEventTrigger):
 
         async with NotificationListener(self.vendor) as listener:
             while True:
-                if await sync_to_async(self._waits, thread_sensitive=False)():
-                    yield TriggerEvent({"vendor": self.vendor})
+                if ids := await sync_to_async(self._waiting, thread_sensitive=False)():
+                    yield TriggerEvent({"vendor": self.vendor, "opportunity_ids": ids})
                     await asyncio.sleep(self.repeat_interval)
                 else:
                     await listener.wait(self.poll_interval)
 
-    def _waits(self) -> bool:
+    def _waiting(self) -> list[str]:
         from lever_imocha.hooks.ledger import ledger_engine
         from lever_imocha.ledger.repository import Ledger
         from lever_imocha.ledger.values import WORK_OF_VENDOR
 
         try:
-            return Ledger(engine=ledger_engine()).queue.starts_run(WORK_OF_VENDOR[self.vendor])
+            return Ledger(engine=ledger_engine()).queue.starting_runs(WORK_OF_VENDOR[self.vendor])
         except Exception as error:
             self.log.warning("the ledger cannot be read (%s); trying again soon", type(error).__name__)
-            return False
+            return []

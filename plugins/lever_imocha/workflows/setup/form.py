@@ -152,7 +152,7 @@ def fields(facts: Facts, rule: str = FIRST_RULE) -> list[Dropdown]:
             {NOBODY: "make no tags now"} | _named(facts.postings()), NOBODY,
         ),
         Dropdown(
-            "existing", "Who is in the trigger stage already", "Counts for a new ledger's first sweep, and for a stage that the settings name anew", _EXISTING,
+            "existing", "Who is in the trigger stage already", "Counts at the first sweep, and whenever the settings ask something new of who is there", _EXISTING,
             settings.activation.existing if settings else "leave",
         ),
         Dropdown(

@@ -91,6 +91,7 @@ def test_there_is_a_case_for_each_act() -> None:
     assert set(ONCE) == set(Act)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("act", Act)
 def test_what_two_people_ask_for_is_done_once(login: LogIn, stack: Stack, act: Act) -> None:
     asking = possible(stack, act)

@@ -48,6 +48,7 @@ def recipients(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
         server.shutdown()
 
 
+@pytest.mark.slow
 def test_no_candidate_is_told_that_a_task_failed(world: World, recipients: list[str]) -> None:
     world.imocha_key = world.lever_key = "another"
     alerts = {"email": ["oncall@example.com"], "email_on_failure": True}

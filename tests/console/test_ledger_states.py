@@ -99,6 +99,7 @@ def silent_url() -> Iterator[str]:
         yield f"postgresql://x@127.0.0.1:{server.getsockname()[1]}/x"
 
 
+@pytest.mark.slow
 def test_a_server_that_does_not_answer_is_given_up_within_five_seconds(
     login: LogIn, silent_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

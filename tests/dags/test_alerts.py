@@ -51,6 +51,7 @@ def sweep(run_type: str = "scheduled") -> None:
     CollectStageEntriesOperator(task_id="collect").execute(context)
 
 
+@pytest.mark.slow
 @callbacks_know_the_error
 def test_a_failure_is_told_once_in_a_while(dags: Any, world: World, alerting: Callable[..., Told]) -> None:
     told = alerting()
@@ -64,6 +65,7 @@ def test_a_failure_is_told_once_in_a_while(dags: Any, world: World, alerting: Ca
     assert len(told()) == 1
 
 
+@pytest.mark.slow
 @callbacks_know_the_error
 def test_two_mistakes_one_after_the_other_are_told_and_their_end_once(
     dags: Any, world: World, alerting: Callable[..., Told]
@@ -83,6 +85,7 @@ def test_two_mistakes_one_after_the_other_are_told_and_their_end_once(
     assert "'tags'" in end
 
 
+@pytest.mark.slow
 @callbacks_know_the_error
 def test_an_end_that_could_not_be_told_is_told_later(dags: Any, world: World, alerting: Callable[..., Told]) -> None:
     told = alerting()
@@ -119,6 +122,7 @@ def test_a_run_that_swept_nothing_is_no_end(dags: Any, world: World, alerting: C
         assert len(told()) == lines
 
 
+@pytest.mark.slow
 @callbacks_know_the_error
 def test_a_refused_invitation_is_well_again_when_its_candidate_is_invited(
     dags: Any, world: World, ledger_url: str, alerting: Callable[..., Told]
@@ -298,6 +302,7 @@ def test_a_rule_that_cannot_be_used_is_told_at_the_end_of_a_run_that_invites_the
     assert told()[1].startswith("Look: well again: rules[0].completed_stage: 'Nowhere' does not exist")
 
 
+@pytest.mark.slow
 @callbacks_know_the_error
 def test_without_the_acting_user_the_run_invites_and_says_so(
     dags: Any, world: World, alerting: Callable[..., Told]
@@ -311,6 +316,7 @@ def test_without_the_acting_user_the_run_invites_and_says_so(
     assert "perform_as: no active Lever user has this e-mail address; name one who has" in line
 
 
+@pytest.mark.slow
 def test_what_comparing_cannot_explain_is_told_once_and_so_is_its_end(
     dags: Any, world: World, alerting: Callable[..., Told], ledger_url: str
 ) -> None:
@@ -373,6 +379,7 @@ def test_a_late_run_is_told_by_the_triggerer(world: World, alerting: Callable[..
     assert told() == ["Look: lever_imocha_invite: run scheduled__1 is not done in time (due 2026-07-02T03:00:00Z)."]
 
 
+@pytest.mark.slow
 def test_who_is_going_to_be_masked_is_told_once(
     dags: Any, world: World, ledger_url: str, alerting: Callable[..., Told]
 ) -> None:
@@ -412,6 +419,7 @@ def test_whom_the_limit_of_the_hour_holds_is_told_once_an_hour(
         assert line.startswith("Look: 2 candidates are held by limits.per_hour (1 e-mails in an hour). They go on by")
 
 
+@pytest.mark.slow
 def test_whom_the_limit_of_one_candidate_holds_is_told_once(
     dags: Any, world: World, alerting: Callable[..., Told]
 ) -> None:

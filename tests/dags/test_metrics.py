@@ -39,6 +39,7 @@ def received(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], dict[str,
     restart_stats()
 
 
+@pytest.mark.slow
 def test_counts_and_times_from_the_move_to_the_report(
     dags: Any, world: World, settings: Callable[[str], None], received: Callable[[], dict[str, list[str]]]
 ) -> None:

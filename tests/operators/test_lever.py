@@ -116,6 +116,7 @@ def test_what_a_lost_answer_had_made_is_not_made_again(
         assert len(kept[candidate["id"]]) == 1
 
 
+@pytest.mark.slow
 def test_what_was_there_before_the_run_is_not_what_a_lost_answer_had_made(
     world: World, candidate: dict[str, Any], template: str, tmp_path: Path
 ) -> None:

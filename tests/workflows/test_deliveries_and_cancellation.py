@@ -689,6 +689,7 @@ def ask_to_cancel(stack: Stack, opportunities: Iterable[str]) -> None:
     stack.ledger.requests.add(Act.CANCEL, shown, reason="the job is filled", actor="bob", test_id=101)
 
 
+@pytest.mark.slow
 def test_what_a_person_has_cancelled_leaves_the_limit_to_those_who_left(stack: Stack) -> None:
     candidates = [stack.candidate(PYTHON) for _ in range(20)]
     stack.run_invite()
@@ -703,6 +704,7 @@ def test_what_a_person_has_cancelled_leaves_the_limit_to_those_who_left(stack: S
     assert cancelled(stack) == 17, "five may leave in an hour"
 
 
+@pytest.mark.slow
 def test_a_limit_that_is_used_up_stops_nothing_that_a_person_asks_for(stack: Stack) -> None:
     candidates = [stack.candidate(PYTHON) for _ in range(20)]
     stack.run_invite()

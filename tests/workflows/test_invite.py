@@ -229,6 +229,7 @@ def test_who_was_refused_the_e_mail_again_and_again_gets_it_when_it_is_accepted(
     assert len(stack.world.mails) == 1
 
 
+@pytest.mark.slow
 def test_three_days_of_trouble_at_imocha_leave_nobody_behind(stack: Stack, ledger_url: str) -> None:
     shift = timedelta(0)
     stack.clock = lambda: datetime.now(UTC) + shift

@@ -355,6 +355,18 @@ def test_a_note_that_lever_refuses_keeps_nobody_in_the_stage(stack: Stack) -> No
     assert "note_refused" in stack.ledger.events.kinds(opportunity)
 
 
+def test_a_note_that_fails_for_ever_keeps_nobody_in_the_stage_for_long(stack: Stack) -> None:
+    stack.settings = parse_settings(SETTINGS + "write_back: {note: true}\n")
+    opportunity = ended(stack, PYTHON)
+    stack.fault(vendor="lever", path_contains="/notes", status=500, times=10_000)
+    with pytest.raises(VendorDownError):
+        stack.run_write_back()
+    outcomes = [stack.run_write_back(sweep=False, force=True) for _ in range(4)]
+    assert outcomes[-1] == ["written back and moved on"]
+    assert stack.stage(opportunity) == "Assessment Complete"
+    assert len(stack.world.forms[opportunity]) == len(stack.world.files[opportunity]) == 1
+
+
 def found_again(stack: Stack, opportunity: str, record: dict[str, Any]) -> None:
     stack.world.opportunities[opportunity] = record
     stack.world.deleted.clear()

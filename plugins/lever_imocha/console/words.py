@@ -55,7 +55,7 @@ _KINDS = {
     "form_done": "Form in Lever",
     "file_done": "Report file in Lever",
     "note_done": "Note in Lever",
-    "note_refused": "Lever refuses the note; the form and the file are there",
+    "note_refused": "The note cannot be written; the form and the file are there",
     "stage_done": "Moved on in Lever",
     "status_pending": "iMocha: the invitation is open",
     "status_in_progress": "iMocha: the candidate has begun the test",

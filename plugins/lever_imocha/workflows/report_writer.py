@@ -13,13 +13,16 @@ from lever_imocha.domain.acts import address_check, same_address
 from lever_imocha.domain.forms import FormTemplate, fill_form, is_same_form, report_file_name, says_the_same
 from lever_imocha.domain.imocha import Report
 from lever_imocha.domain.lever import Opportunity
-from lever_imocha.errors import AssessmentError, NotFoundError, RequestRejectedError, VendorRefusedError
+from lever_imocha.errors import ApiError, AssessmentError, CredentialsError, NotFoundError, RequestRejectedError
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.values import Assessment, Effect, WorkItem
 from lever_imocha.settings import Settings
 from lever_imocha.workflows.effects import EffectMaker
 
 log = logging.getLogger(__name__)
+
+_TRIES_OF_A_NOTE = 4
+"""So often a write-back is tried again, in a quarter of an hour, before it goes on without its note."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,8 +85,10 @@ class ReportWriter:
         if self._settings.write_back.note:
             try:
                 self._note(writing)
-            except VendorRefusedError as error:  # one line, which keeps nobody in the stage whose report is in Lever
-                log.warning("opportunity %s: Lever refuses the note: %s", writing.opportunity_id, error)
+            except ApiError as error:  # one line, which keeps nobody in the stage whose report is in Lever
+                if isinstance(error, CredentialsError) or (error.passes and item.tries < _TRIES_OF_A_NOTE):
+                    raise
+                log.warning("opportunity %s: the note cannot be written: %s", writing.opportunity_id, error)
                 self._ledger.events.record(
                     "note_refused", opportunity_id=writing.opportunity_id, invitation_id=writing.invitation_id
                 )

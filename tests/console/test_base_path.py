@@ -23,7 +23,7 @@ PAGES = ["/", "/people", "/people?q=nobody", "/people/{}", "/people/{}/evidence"
          "/flow", "/traffic", "/health", "/none"]  # fmt: skip
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", [PAGES[0], *(pytest.param(page, marks=pytest.mark.slow) for page in PAGES[1:])])
 def test_every_address_is_below_the_base_path(stack: Stack, ledger_url: str, page: str) -> None:
     stack.ledger = Ledger(engine=engine_for(ledger_url), origin=Origin(run="lever_imocha_invite/1", task="act/0"))
     opportunity = stack.candidate(PYTHON, emails=[])

@@ -285,6 +285,7 @@ def test_every_task_tells_but_for_the_doctors_which_tells_what_changed_and_the_s
         assert not dag.deadline
 
 
+@pytest.mark.slow
 @callbacks_know_the_error
 def test_a_rule_that_cannot_be_used_is_told_at_the_end_of_a_run_that_invites_the_others(
     dags: Any, world: World, alerting: Callable[..., Told]
@@ -405,6 +406,7 @@ def test_who_is_going_to_be_masked_is_told_once(
     assert len(told()) == 1, "what a person has stopped is no news"
 
 
+@pytest.mark.slow
 def test_whom_the_limit_of_the_hour_holds_is_told_once_an_hour(
     dags: Any, world: World, alerting: Callable[..., Told]
 ) -> None:

@@ -133,6 +133,7 @@ def test_every_operator_and_sensor(
     }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_imochas_operators_with_a_wait_in_the_triggerer(dags: Any, world: World) -> None:
     from lever_imocha.hooks.imocha import ImochaHook
 

@@ -650,6 +650,7 @@ def hour_later(stack: Stack) -> None:
         connection.execute(text("UPDATE lever_imocha.work_items SET not_before = now()"))
 
 
+@pytest.mark.slow
 def test_webhooks_cancel_no_more_in_an_hour_than_one_sweep_may(stack: Stack) -> None:
     candidates = [stack.candidate(PYTHON) for _ in range(20)]
     stack.run_invite()

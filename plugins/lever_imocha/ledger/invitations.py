@@ -184,17 +184,18 @@ class Invitations(LedgerPart):
     def have_reports_read(self, invitation_ids: Collection[int]) -> None:
         """Have a write-back read whether attempts have ended, as after a callback; ids that are not ours say nothing."""
         own = assessments.c
-        unwritten = select(own.invitation_id).where(own.invitation_id.in_(invitation_ids), own.written_at.is_(None))
+        unwritten = (own.invitation_id.in_(invitation_ids), own.written_at.is_(None))
         with self._database.transaction():
             self._database.execute(
                 update(invitations)
-                .where(invitations.c.id.in_(unwritten), invitations.c.called_back_at.is_(None))
+                .where(
+                    invitations.c.id.in_(select(own.invitation_id).where(*unwritten)),
+                    invitations.c.called_back_at.is_(None),
+                )
                 .values(called_back_at=self._database.now())
             )
-            concerned = select(own.opportunity_id).where(
-                own.invitation_id.in_(invitation_ids), own.written_at.is_(None)
-            )
-            self._queue.enqueue(self._database.values(concerned), Work.WRITE_BACK, news=False)
+            concerned = self._database.values(select(own.opportunity_id).where(*unwritten))
+            self._queue.enqueue(concerned, Work.WRITE_BACK, news=False)
 
     def to_mask(self, opportunity_id: str) -> list[int]:
         """Return all invitations that an opportunity ever had, earlier attempts included, but for the masked ones."""

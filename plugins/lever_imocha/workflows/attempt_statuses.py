@@ -12,7 +12,7 @@ from lever_imocha.ledger.repository import Ledger
 log = logging.getLogger(__name__)
 
 
-def record_statuses(ledger: Ledger, said: Mapping[int, Said], *, listed: bool = False, show: bool = False) -> list[int]:
+def record_statuses(ledger: Ledger, said: Mapping[int, Said], *, listed: bool = False, show: bool = False) -> set[int]:
     """Record the status of invitations, and enqueue the reports of attempts that have ended.
 
     Beside each, iMocha may name the candidate's address. With another account's key the number is another person's, whose
@@ -25,10 +25,10 @@ def record_statuses(ledger: Ledger, said: Mapping[int, Said], *, listed: bool = 
     :return: the invitations of which nothing was recorded.
     """
     checks = {key: address_check(one.email) for key, one in said.items() if one.email and "@" in one.email}
-    others = ledger.invitations.with_other_address(checks)
+    others = set(ledger.invitations.with_other_address(checks))
     if others:
         log.warning("iMocha names another address than was invited: invitations %s", sorted(others)[:20])
         ledger.invitations.have_reports_read([key for key in others if said[key].status.is_ended])
-    statuses = {key: one.status for key, one in said.items() if key not in set(others)}
+    statuses = {key: one.status for key, one in said.items() if key not in others}
     ledger.invitations.set_status(statuses, listed=listed, show=show)
     return others

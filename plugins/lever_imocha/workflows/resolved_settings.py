@@ -37,6 +37,7 @@ _WITH_TEMPLATES = f"{SETTINGS}.templates"
 _CHECKED = "lever.templates.checked"
 _FRESH = timedelta(minutes=15)
 _TRUSTED = timedelta(days=1)
+_NO_PERMISSION = "Lever refuses the list; give the API key the permission to read it"
 _LONG_AGO = datetime.fromtimestamp(0, tz=UTC)
 
 KnownIds = dict[str, dict[str, list[str]]]
@@ -185,12 +186,10 @@ class _Resolver:
         if any(rule.postings for rule in self._settings.rules):
             try:
                 listed = list(self._lever.list_postings())
-            except VendorRefusedError as error:
+            except (VendorRefusedError, self._goes_without) as error:
                 log.warning("%s", error)
-                listed, why = None, "Lever refuses the list; give the API key the permission to read it"
-            except self._goes_without as error:
-                log.warning("%s", error)
-                listed, why = None, error.public_message
+                refused = isinstance(error, VendorRefusedError)
+                listed, why = None, _NO_PERMISSION if refused else error.public_message
         return listed, former, why
 
     def user_id(self) -> str | None:

@@ -32,7 +32,7 @@ from lever_imocha.domain.settings_versions import Asks
 from lever_imocha.domain.standing import Standing
 from lever_imocha.domain.tags import TagScheme
 from lever_imocha.ledger import overview
-from lever_imocha.ledger.alerts import AlertLog, Trouble
+from lever_imocha.ledger.alerts import AlertLog, Incident
 from lever_imocha.ledger.base import Database, LedgerPart
 from lever_imocha.ledger.database import engine_for, upgrade
 from lever_imocha.ledger.limiter import SharedLimiter
@@ -125,8 +125,8 @@ def _uses_the_database(kind: type) -> bool:
     return issubclass(kind, LedgerPart) or "engine" in inspect.signature(kind).parameters
 
 
-def _trouble(key: str) -> Trouble:
-    return Trouble(key=key, source="benchmark", about=key)
+def _incident(key: str) -> Incident:
+    return Incident(key=key, source="benchmark", about=key)
 
 
 class Cases:
@@ -193,13 +193,13 @@ class Cases:
         yield Case("AlertLog.over_limit", "all", lambda _turn, _: self._alerts.over_limit())
         yield Case("AlertLog.to_mask", "all", lambda _turn, _: self._alerts.to_mask())
         yield Case("AlertLog.per_candidate", "all", lambda _turn, _: self._alerts.per_candidate())
-        told = [_trouble(f"parked {number}") for number in range(1, 2651)]
+        told = [_incident(f"parked {number}") for number in range(1, 2651)]
         yield Case(
             "AlertLog.claim", "2,650 told, 100 new",
-            lambda turn, _: self._alerts.claim([*told, *(_trouble(f"new {turn} {number}") for number in range(100))]),
+            lambda turn, _: self._alerts.claim([*told, *(_incident(f"new {turn} {number}") for number in range(100))]),
         )  # fmt: skip
         yield Case(
-            "AlertLog.claim", "one, again", lambda _turn, _: self._alerts.claim([_trouble("benchmark")], repeat=wait)
+            "AlertLog.claim", "one, again", lambda _turn, _: self._alerts.claim([_incident("benchmark")], repeat=wait)
         )
 
         def new(turn: int) -> list[str]:
@@ -208,9 +208,9 @@ class Cases:
         yield Case("AlertLog.mark_told", "100", lambda turn, _: self._alerts.mark_told(new(turn)))
         yield Case("AlertLog.give_up", "100", lambda turn, _: self._alerts.give_up(new(turn)))
         yield Case("AlertLog.end", "nothing to end", lambda _turn, _: self._alerts.end(["task d t"]))
-        still = [trouble.key for trouble in told]
+        still = [incident.key for incident in told]
         yield Case("AlertLog.end", "2,650 last", lambda _turn, _: self._alerts.end(["benchmark"], still=still))
-        yield Case("AlertLog.put_back", "one", lambda turn, _: self._alerts.put_back([_trouble(f"back {turn}")]))
+        yield Case("AlertLog.put_back", "one", lambda turn, _: self._alerts.put_back([_incident(f"back {turn}")]))
 
     def _queue(self) -> Iterator[Case]:
         queue, rows = self.ledger.queue, self._rows
@@ -385,7 +385,7 @@ class Cases:
         def record(turn: int, assessment_id: int) -> object:
             return invitations.record(
                 assessment_id, invitation_id=rows.count * 2 + turn, test_id=101, status=AttemptStatus.COMPLETE,
-                entry_id=self._one(rows.claimable, turn), refreshed=False,
+                entry_id=self._one(rows.claimable, turn),
             )  # fmt: skip
 
         def intended(turn: int) -> int:

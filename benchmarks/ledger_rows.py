@@ -148,8 +148,8 @@ _FILL = (
     FROM candidate
     """,
     """
-    INSERT INTO invitations (id, test_id, status, invited_at, times_invited, times_refreshed, ended_at, checked_at)
-    SELECT n, 101, status, at, 1, 0, CASE WHEN n <= :to_write THEN at + interval '1 day' END,
+    INSERT INTO invitations (id, test_id, status, invited_at, times_invited, ended_at, checked_at)
+    SELECT n, 101, status, at, 1, CASE WHEN n <= :to_write THEN at + interval '1 day' END,
            CASE WHEN n > :to_write AND n % 2 = 0 THEN :now - n % 600 * interval '1 minute' END
     FROM candidate WHERE n <= :open
     """,

@@ -294,10 +294,7 @@ class Server:
         """
         now = datetime.now(UTC)
         ids = list(range(FIRST_INVITATION, FIRST_INVITATION + count))
-        rows = [
-            {"id": key, "test_id": 1, "status": "pending", "invited_at": now, "times_invited": 1, "times_refreshed": 0}
-            for key in ids
-        ]
+        rows = [{"id": key, "test_id": 1, "status": "pending", "invited_at": now, "times_invited": 1} for key in ids]
         with self._engine.begin() as connection:
             connection.execute(insert(invitations), rows)
             entry = insert(stage_entries).values(

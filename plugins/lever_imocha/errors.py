@@ -4,7 +4,7 @@
 
     LeverImochaError
     ├── SettingsError              the settings file, or a name in it that the vendor does not know
-    ├── LedgerError                the ledger's database cannot be used; carries whether that passes
+    ├── LedgerError                the ledger's database cannot be used; carries whether that is temporary
     │   └── LedgerVersionError         it has no tables yet, or those of another version
     ├── ClockError                 our clock is wrong: nothing is done that a wrong time makes wrong for good
     ├── ApiError                   a vendor call failed; carries vendor, call, status, code
@@ -74,7 +74,7 @@ class Scope(StrEnum):
     CANDIDATE = "candidate"
     """One candidate, as far as is known: the others' work goes on."""
     UNCLEAR = "unclear"
-    """One candidate or everybody: what comes of the next candidate's work tells (`Witnesses`)."""
+    """One candidate or everybody: what comes of the next candidate's work tells (`CircuitBreaker`)."""
 
 
 class LeverImochaError(Exception):
@@ -145,8 +145,8 @@ class ApiError(LeverImochaError):
     advice = "See the vendor's message."
     may_be_resent = False
     """Whether the same call may be sent again at once: it had no effect, and may have one the next time."""
-    passes = False
-    """Whether it is trouble at the vendor's, which ends without anybody here."""
+    is_transient = False
+    """Whether the vendor has an outage or too much to do, which ends by itself."""
 
     def __init__(
         self,
@@ -220,7 +220,7 @@ class RateLimitedError(ApiError):
 
     scope = Scope.UNCLEAR
     may_be_resent = True
-    passes = True
+    is_transient = True
     advice = "It is tried again by itself; lower rate_limits in the settings if it stays."
 
     def __init__(self, *, retry_after: float | None = None, **data: object) -> None:
@@ -232,14 +232,14 @@ class VendorDownError(ApiError):
     """The vendor could not be reached or failed, and nothing was changed there."""
 
     may_be_resent = True
-    passes = True
+    is_transient = True
     advice = "It is tried again by itself; see the vendor's status page if it stays."
 
 
 class OutcomeUnknownError(ApiError):
     """A write was sent and no usable answer came back: look before sending it again."""
 
-    passes = True
+    is_transient = True
     advice = "It is looked up and tried again by itself."
 
 
@@ -296,22 +296,22 @@ def as_ours(error: Exception) -> LeverImochaError:
     return error if isinstance(error, LeverImochaError) else BugError(error)
 
 
-class Witnesses:
-    """Tells whether an error concerns everybody: it says so, or two candidates in a row met one of an unclear scope.
+class CircuitBreaker:
+    """Stops a batch at an error that concerns everybody: it says so, or two candidates in a row met one of unclear scope.
 
-    One answer that both rest on, such as that of a list which was read once, is one witness.
+    One answer that both rest on, such as that of a list which was read once, counts once.
     """
 
     def __init__(self) -> None:
         self._unclear: LeverImochaError | None = None
 
-    def concern_all(self, error: LeverImochaError) -> bool:
-        """Tell it of one candidate's error."""
+    def trips(self, error: LeverImochaError) -> bool:
+        """Record one candidate's error; return whether it concerns everybody."""
         before, self._unclear = self._unclear, error if error.scope is Scope.UNCLEAR else None
         return error.scope is Scope.ACCOUNT or (self._unclear is not None and before not in (None, error))
 
-    def is_well(self) -> None:
-        """Tell it that another candidate's work was done."""
+    def reset(self) -> None:
+        """Record that a candidate's work was done."""
         self._unclear = None
 
 
@@ -356,7 +356,7 @@ class StillOpenError(LeverImochaError):
 
 
 class ClaimLostError(LeverImochaError):
-    """This worker counted as dead and another has taken over the candidate: stop here, the other does the work."""
+    """This worker counted as ended and another has taken over the candidate: stop here, the other does the work."""
 
     def __init__(self, opportunity_id: str) -> None:
         super().__init__(f"another worker has taken over opportunity {opportunity_id}")

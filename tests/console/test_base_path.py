@@ -9,7 +9,7 @@ from fastapi import Request
 from fastapi.testclient import TestClient
 from lever_imocha.console.app import create_app
 from lever_imocha.console.rights import Viewer
-from lever_imocha.ledger.base import Origin
+from lever_imocha.ledger.base import Author
 from lever_imocha.ledger.database import engine_for
 from lever_imocha.ledger.repository import Ledger
 from starlette.applications import Starlette
@@ -25,7 +25,7 @@ PAGES = ["/", "/people", "/people?q=nobody", "/people/{}", "/people/{}/evidence"
 
 @pytest.mark.parametrize("page", [PAGES[0], *(pytest.param(page, marks=pytest.mark.slow) for page in PAGES[1:])])
 def test_every_address_is_below_the_base_path(stack: Stack, ledger_url: str, page: str) -> None:
-    stack.ledger = Ledger(engine=engine_for(ledger_url), origin=Origin(run="lever_imocha_invite/1", task="act/0"))
+    stack.ledger = Ledger(engine=engine_for(ledger_url), author=Author(run="lever_imocha_invite/1", task="act/0"))
     opportunity = stack.candidate(PYTHON, emails=[])
     stack.run_invite()
 

@@ -10,7 +10,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 from lever_imocha.airflow_compat import SINCE_3_3
 from lever_imocha.console import app as console
-from lever_imocha.ledger.base import Origin
+from lever_imocha.ledger.base import Author
 from lever_imocha.ledger.database import engine_for
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.values import CANDIDATE_WORK, NewDelivery
@@ -276,8 +276,8 @@ def test_a_run_and_a_task_of_it_have_a_tab_for_candidates(
     synced(read_dags())
     given = {"dag_run_id": "manual__1", "logical_date": None}
     assert login("bob").post("/api/v2/dags/lever_imocha_invite/dagRuns", json=given).status_code == 200
-    done_by = Origin(run="lever_imocha_invite/manual__1", task="collect_stage_entries/-1")
-    stack.ledger = Ledger(engine=engine_for(ledger_url), origin=done_by)
+    done_by = Author(run="lever_imocha_invite/manual__1", task="collect_stage_entries/-1")
+    stack.ledger = Ledger(engine=engine_for(ledger_url), author=done_by)
     stack.candidate(PYTHON, name="Ada Lovelace", emails=[])
     stack.run_invite()
     tab, _ = open_page("eve")

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import pytest
 from fastapi.testclient import TestClient
-from lever_imocha.ledger.base import Origin
+from lever_imocha.ledger.base import Author
 from lever_imocha.ledger.database import engine_for
 from lever_imocha.ledger.limiter import SharedLimiter
 from lever_imocha.ledger.repository import Ledger
@@ -24,13 +24,13 @@ pytestmark = pytest.mark.xdist_group("airflow")
 HTML = {"Accept": "text/html"}
 OWN_PAGE = {"Sec-Fetch-Site": "same-origin", "HX-Request": "true"}
 RUN_ID = "scheduled__2026-07-02T00:00:00+00:00"
-INVITE = Origin(run=f"lever_imocha_invite/{RUN_ID}", task="invite/3")
+INVITE = Author(run=f"lever_imocha_invite/{RUN_ID}", task="invite/3")
 AGAIN = {"reason": "it was lost on our side"}
 
 
-def in_run(stack: Stack, ledger_url: str, origin: Origin = INVITE) -> None:
+def in_run(stack: Stack, ledger_url: str, author: Author = INVITE) -> None:
     """Have the workflows write as a task of a run."""
-    stack.ledger = Ledger(engine=engine_for(ledger_url), origin=origin)
+    stack.ledger = Ledger(engine=engine_for(ledger_url), author=author)
 
 
 def run_page(browser: TestClient, **asked: str) -> Any:
@@ -135,7 +135,7 @@ def test_a_run_shows_its_candidates_and_a_task_its_own(login: LogIn, stack: Stac
     in_run(stack, ledger_url)
     invited, held = stack.candidate(PYTHON, name="Ada Lovelace"), stack.candidate(SQL, emails=[])
     stack.run_invite()
-    in_run(stack, ledger_url, Origin(run=INVITE.run, task="invite/4"))
+    in_run(stack, ledger_url, Author(run=INVITE.run, task="invite/4"))
     other = stack.candidate(PYTHON)
     stack.run_invite()
     browser = login("ann")
@@ -151,7 +151,7 @@ def test_a_run_shows_its_candidates_and_a_task_its_own(login: LogIn, stack: Stac
 
 
 def test_a_task_that_is_not_mapped_is_found_too(login: LogIn, stack: Stack, ledger_url: str) -> None:
-    in_run(stack, ledger_url, Origin(run=INVITE.run, task="collect_stage_entries/-1"))
+    in_run(stack, ledger_url, Author(run=INVITE.run, task="collect_stage_entries/-1"))
     opportunity = stack.candidate(PYTHON)
     stack.run_invite()
     for given in ("-1", "{MAP_INDEX}", ""):

@@ -99,7 +99,7 @@ def test_an_end_that_could_not_be_told_is_told_later(dags: Any, world: World, al
     assert ["well again" in line for line in told()] == [False, True]
 
 
-def test_nobody_is_told_of_an_end_who_was_not_told_of_the_trouble(
+def test_nobody_is_told_of_an_end_who_was_not_told_of_the_incident(
     dags: Any, world: World, alerting: Callable[..., Told]
 ) -> None:
     alerting(fail=True)

@@ -31,7 +31,7 @@ from lever_imocha.domain.imocha import (
 )
 from lever_imocha.domain.lever import Opportunity, User
 from lever_imocha.domain.rules import ResolvedRule, select_rule
-from lever_imocha.domain.tags import StatusTag, TagScheme, doubtful_tests, near_misses, wanted_tests
+from lever_imocha.domain.tags import StatusTag, TagScheme, doubtful_tags, doubtful_tests, wanted_tests
 from lever_imocha.errors import AssessmentError, SettingsError
 from lever_imocha.redaction import redact
 from lever_imocha.runtime.batches import batches
@@ -91,7 +91,7 @@ def test_a_tag_that_is_meant_for_a_test_and_names_none_says_how_it_should_be_wri
 def test_a_tag_that_only_begins_with_our_word_stops_nobody_who_has_a_right_one() -> None:
     tags = ["iMocha alumni", "iMocha: x [1]"]
     assert [test.test_id for test in wanted_tests(tags, SCHEME)] == [1]
-    assert near_misses(tags, SCHEME) == ["iMocha alumni"]
+    assert doubtful_tags(tags, SCHEME) == ["iMocha alumni"]
     assert [test.test_id for test in wanted_tests(["iMocha: x", "iMocha: y [1]"], SCHEME)] == [None, 1]
 
 
@@ -123,7 +123,7 @@ def test_a_status_tag_however_it_is_typed_names_no_test(data: st.DataObject, sta
     typed = data.draw(st.sampled_from([status.value, status.upper(), status.lower(), status.replace(":", " - ")]))
     tag = blank + typed.replace(" ", f" {blank}") + blank
     assert wanted_tests([tag], SCHEME) == ()
-    assert near_misses([tag], SCHEME) == []
+    assert doubtful_tags([tag], SCHEME) == []
 
 
 @pytest.mark.parametrize("tag", [" iMocha: invited", "iMocha:\u00a0on hold"])

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 from lever_imocha.domain.decisions import Reason
-from lever_imocha.ledger.alerts import AlertLog, OverHour, Trouble
+from lever_imocha.ledger.alerts import AlertLog, Incident, OverHour
 from lever_imocha.ledger.database import engine_for
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.values import Work, WorkItem
@@ -30,8 +30,8 @@ def overdue(register: AlertLog) -> list[str]:
     return [key for item in register.overdue(entries=WAIT, reports=2 * WAIT) for key in item.keys]
 
 
-def trouble(key: str, source: str = "s", error: str | None = None) -> Trouble:
-    return Trouble(key=key, source=source, about=f"about {key}", error=error)
+def incident(key: str, source: str = "s", error: str | None = None) -> Incident:
+    return Incident(key=key, source=source, about=f"about {key}", error=error)
 
 
 def work(ledger: Ledger, kind: Work) -> WorkItem:
@@ -86,8 +86,8 @@ def test_a_parked_item_is_the_same_wait_and_news(ledger: Ledger, register: Alert
     assert parked != waits
 
 
-def test_a_trouble_is_told_once_or_once_in_a_while(register: AlertLog, clock: Clock) -> None:
-    a, b, c = map(trouble, "abc")
+def test_an_incident_is_told_once_or_once_in_a_while(register: AlertLog, clock: Clock) -> None:
+    a, b, c = map(incident, "abc")
     assert register.claim([a, b, a]) == {"a", "b"}
     register.mark_told(["a", "b"])
     assert register.claim([a, c]) == {"c"}
@@ -99,7 +99,7 @@ def test_a_trouble_is_told_once_or_once_in_a_while(register: AlertLog, clock: Cl
 
 
 def test_what_could_not_be_sent_may_be_claimed_again(register: AlertLog, clock: Clock) -> None:
-    a, b = map(trouble, "ab")
+    a, b = map(incident, "ab")
     register.claim([a, b])
     register.give_up(["a"])
     assert register.claim([a, b]) == {"a"}
@@ -108,8 +108,8 @@ def test_what_could_not_be_sent_may_be_claimed_again(register: AlertLog, clock: 
     assert register.claim([a, b]) == {"b"}, "its sender died"
 
 
-def test_an_end_is_told_to_those_who_know_of_the_trouble(register: AlertLog) -> None:
-    known, untold, lasts, elsewhere = trouble("a"), trouble("b"), trouble("c"), trouble("d", source="other")
+def test_an_end_is_told_to_those_who_know_of_the_incident(register: AlertLog) -> None:
+    known, untold, lasts, elsewhere = incident("a"), incident("b"), incident("c"), incident("d", source="other")
     register.claim([known, untold, lasts, elsewhere])
     register.mark_told(["a", "c", "d"])
     assert register.end(["s"], still=["c"]) == [known]
@@ -119,8 +119,8 @@ def test_an_end_is_told_to_those_who_know_of_the_trouble(register: AlertLog) -> 
     assert register.claim([known]) == {"a"}, "it has come back"
 
 
-def test_a_trouble_lasts_while_work_waits_with_its_error(ledger: Ledger, register: AlertLog, clock: Clock) -> None:
-    refused = trouble("a", error="RequestRejectedError")
+def test_an_incident_lasts_while_work_waits_with_its_error(ledger: Ledger, register: AlertLog, clock: Clock) -> None:
+    refused = incident("a", error="RequestRejectedError")
     register.claim([refused])
     register.mark_told(["a"])
     ledger.queue.enqueue(["op"], Work.INVITE)

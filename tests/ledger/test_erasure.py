@@ -14,7 +14,7 @@ from lever_imocha.domain.decisions import Action
 from lever_imocha.domain.imocha import AttemptStatus
 from lever_imocha.domain.rules import RuleKey
 from lever_imocha.errors import StillOpenError
-from lever_imocha.ledger.alerts import AlertLog, Trouble
+from lever_imocha.ledger.alerts import AlertLog, Incident
 from lever_imocha.ledger.database import engine_for
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.tables import metadata
@@ -52,7 +52,7 @@ def invite(ledger: Ledger, opportunity_id: str, number: int, *, at: datetime = N
     assessment = ledger.assessments.intend(1, item, entry_id=entry.id, rule_key=RULE)
     ledger.mails.take(opportunity_id, None, 1, per_hour=None)
     ledger.invitations.record(
-        assessment, invitation_id=number, test_id=1, status=AttemptStatus.PENDING, entry_id=entry.id, refreshed=False
+        assessment, invitation_id=number, test_id=1, status=AttemptStatus.PENDING, entry_id=entry.id
     )
     ledger.events.record("invited", opportunity_id=opportunity_id, invitation_id=number, test_id=1)
     ledger.entries.decide(entry.id, decision=Action.INVITE)
@@ -99,7 +99,7 @@ def test_forgetting_one_leaves_nothing_of_them_and_everything_of_others(ledger: 
         write(ledger, key, number)
     AlertLog(engine=engine_for(ledger_url)).claim(
         [
-            Trouble(key=f"limits {number}", source="s", about=f"parked invite {key} x")
+            Incident(key=f"limits {number}", source="s", about=f"parked invite {key} x")
             for number, key in enumerate(("ann-1", "ben-2"))
         ]
     )
@@ -303,10 +303,10 @@ def test_counts_of_refused_deliveries_go_with_the_deliveries_of_their_time(ledge
 
 def test_an_alert_that_was_sent_long_ago_may_be_sent_again(ledger: Ledger, ledger_url: str, clock: Clock) -> None:
     log = AlertLog(engine=engine_for(ledger_url), clock=clock)
-    assert log.claim([Trouble(key="a", source="s", about="a")]) == {"a"}
+    assert log.claim([Incident(key="a", source="s", about="a")]) == {"a"}
     assert ledger.erasure.remove_alerts(before=NOW, limit=BIG) == 0
     assert ledger.erasure.remove_alerts(before=NOW + DAY, limit=BIG) == 1
-    assert log.claim([Trouble(key="a", source="s", about="a")]) == {"a"}
+    assert log.claim([Incident(key="a", source="s", about="a")]) == {"a"}
 
 
 def blocked(ledger: Ledger, by: int) -> bool:

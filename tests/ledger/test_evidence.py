@@ -13,7 +13,7 @@ from lever_imocha.domain.acts import Act
 from lever_imocha.domain.decisions import Action, Reason
 from lever_imocha.domain.imocha import AttemptStatus
 from lever_imocha.ledger import __main__ as command_line
-from lever_imocha.ledger.base import Origin
+from lever_imocha.ledger.base import Author
 from lever_imocha.ledger.database import engine_for
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.values import NewDelivery, Work
@@ -22,12 +22,12 @@ from sqlalchemy import text
 from tests.ledger.conftest import NOW, Clock
 from tests.ledger.test_erasure import BIG, DAY, arrival, invite, write
 
-RUN = Origin(run="lever_imocha_invite/scheduled__1", task="invite/3")
+RUN = Author(run="lever_imocha_invite/scheduled__1", task="invite/3")
 
 
 @pytest.fixture
 def ledger(ledger_url: str, clock: Clock) -> Ledger:
-    return Ledger(engine=engine_for(ledger_url), clock=clock, origin=RUN)
+    return Ledger(engine=engine_for(ledger_url), clock=clock, author=RUN)
 
 
 def evidence(ledger: Ledger, opportunity_id: str = "ann-1") -> dict[str, Any]:

@@ -62,9 +62,7 @@ def invited(
     (entry,) = ledger.entries.pending(opportunity_id)
     item = ledger.queue.claim(opportunity_id, [Work.INVITE], worker="inviter")[Work.INVITE]
     assessment_id = ledger.assessments.intend(1, item, entry_id=entry.id, rule_key=RULE)
-    ledger.invitations.record(
-        assessment_id, invitation_id=invitation_id, test_id=1, status=status, entry_id=entry.id, refreshed=False
-    )
+    ledger.invitations.record(assessment_id, invitation_id=invitation_id, test_id=1, status=status, entry_id=entry.id)
     ledger.entries.decide(entry.id, decision=Action.INVITE)
     ledger.queue.finish(item)
     return assessment_id

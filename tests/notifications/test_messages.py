@@ -32,7 +32,7 @@ def text_of(error: object, *, map_index: int = -1) -> str:
 def keys(error: object, *, map_index: int = -1, run: str = "r") -> list[str]:
     context: dict[str, Any] = failed(error, map_index=map_index)
     context["ti"].run_id = run
-    return [trouble.key for trouble in alert_of(context).troubles]
+    return [incident.key for incident in alert_of(context).incidents]
 
 
 def rejected() -> RequestRejectedError:
@@ -68,7 +68,7 @@ def test_a_slice_names_its_opportunities_on_one_line_and_not_endlessly() -> None
     assert "Ann" not in text
 
 
-def test_the_same_failure_of_the_same_task_is_the_same_trouble() -> None:
+def test_the_same_failure_of_the_same_task_is_the_same_incident() -> None:
     first, second = (
         keys(WorkFailedError({key: rejected()}), map_index=index, run=key) for index, key in enumerate("ab")
     )
@@ -86,13 +86,13 @@ def test_the_same_failure_of_the_same_task_is_the_same_trouble() -> None:
         "opportunity {:08x}-0000-4000-8000-00000000000{}",
     ],
 )
-def test_numbers_ids_and_times_make_no_other_trouble(text: str) -> None:
+def test_numbers_ids_and_times_make_no_other_incident(text: str) -> None:
     one, other = (LedgerError(text.format(*(number for _ in range(6)))) for number in (3, 5))
     assert str(one) != str(other)
     assert keys(one) == keys(other)
 
 
-def test_two_mistakes_in_the_settings_are_two_troubles() -> None:
+def test_two_mistakes_in_the_settings_are_two_incidents() -> None:
     both = keys(SettingsError(["rules[0].trigger_stage: x", "rules[1].trigger_stage: x"]))
     assert len(set(both)) == 2
     assert keys(SettingsError(["rules[1].trigger_stage: x"])) == both[1:]
@@ -105,12 +105,12 @@ def test_the_row_without_candidates_tells_of_the_settings() -> None:
     assert alert_of(context).source == "task d t"
 
 
-def test_the_end_of_troubles_names_each_once_without_addresses() -> None:
-    troubles = alert_of(failed(WorkFailedError({"a": rejected(), "b": rejected()}))).troubles
-    text = ended_text(troubles)
+def test_the_end_of_incidents_names_each_once_without_addresses() -> None:
+    incidents = alert_of(failed(WorkFailedError({"a": rejected(), "b": rejected()}))).incidents
+    text = ended_text(incidents)
     assert text.startswith("well again: d: task t: Lever answered 400 to create_form")
     assert text.count("create_form") == 1
-    (wrong,) = alert_of(failed(SettingsError(["perform_as: 'ann@example.com' cannot be used"]))).troubles
+    (wrong,) = alert_of(failed(SettingsError(["perform_as: 'ann@example.com' cannot be used"]))).incidents
     assert "ann@" not in wrong.about
 
 

@@ -65,7 +65,7 @@ def url(ledger: Ledger, server: tuple[AppServer, str]) -> str:
     item = ledger.queue.claim("op", [Work.INVITE], worker="w")[Work.INVITE]
     number = ledger.assessments.intend(101, item, entry_id=entry.id, rule_key=RULE)
     ledger.invitations.record(
-        number, invitation_id=INVITATION, test_id=101, status=AttemptStatus.PENDING, entry_id=entry.id, refreshed=False
+        number, invitation_id=INVITATION, test_id=101, status=AttemptStatus.PENDING, entry_id=entry.id
     )
     ledger.entries.decide(entry.id, decision=Action.INVITE)
     ledger.queue.finish(item)
@@ -312,12 +312,7 @@ def another_assessment(ledger: Ledger, invitation_id: int | None) -> int:
     number = ledger.assessments.intend(101, item, entry_id=entry.id, rule_key=RULE)
     if invitation_id is not None:
         ledger.invitations.record(
-            number,
-            invitation_id=invitation_id,
-            test_id=101,
-            status=AttemptStatus.PENDING,
-            entry_id=entry.id,
-            refreshed=False,
+            number, invitation_id=invitation_id, test_id=101, status=AttemptStatus.PENDING, entry_id=entry.id
         )
     return number
 

@@ -17,7 +17,7 @@ from lever_imocha.console.words import Words
 from lever_imocha.domain.acts import Act
 from lever_imocha.domain.decisions import Reason
 from lever_imocha.domain.imocha import AttemptStatus
-from lever_imocha.domain.standing import Problem, Standing
+from lever_imocha.domain.standing import ProblemKind, Standing
 from lever_imocha.ledger.cache import COMPARISON, DOCTOR, NAMES, POSTINGS, PROBLEMS, TESTS
 from lever_imocha.ledger.database import HEAD
 from lever_imocha.ledger.events import SENT
@@ -35,7 +35,7 @@ from lever_imocha.workflows.doctor.checkup import Kept, kept_table
 Count = Annotated[int, Query(ge=0, le=1_000_000)]
 _EACH = 10
 _OVERDUE = timedelta(minutes=15)
-_ORDER = [Problem.PARKED, Problem.HELD, Problem.OVERDUE, Problem.FAILING, Problem.WAITS]
+_ORDER = [ProblemKind.PARKED, ProblemKind.HELD, ProblemKind.OVERDUE, ProblemKind.FAILING, ProblemKind.WAITS]
 _UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE)
 
 
@@ -55,13 +55,13 @@ def words(ledger: Ledger, *, now: datetime, full_names: bool) -> Words:
 # Attention
 
 
-def attention(ledger: Ledger, say: Words, *, kind: Problem | None, why: str, skip: int) -> dict[str, Any]:
+def attention(ledger: Ledger, say: Words, *, kind: ProblemKind | None, why: str, skip: int) -> dict[str, Any]:
     """List for whom something is in the way, by reason: a few of each, or a page of one."""
     each = PAGE if kind else _EACH
     found = ledger.attention.listed(
         overdue_before=say.now - _OVERDUE, each=each, kind=kind, why=why, skip=skip if kind else 0
     )
-    groups: dict[tuple[Problem, str], list[InTheWay]] = {}
+    groups: dict[tuple[ProblemKind, str], list[InTheWay]] = {}
     for item in found:
         groups.setdefault((item.kind, item.why), []).append(item)
     ordered = sorted(groups.values(), key=lambda group: (_ORDER.index(group[0].kind), group[0].since))
@@ -87,7 +87,7 @@ def _group(group: list[InTheWay], say: Words, skip: int) -> dict[str, Any]:
         "people": [
             {
                 "opportunity_id": item.opportunity_id, "name": say.name(item.name),
-                "detail": item.detail if first.kind in (Problem.HELD, Problem.WAITS) else say.work(item.detail),
+                "detail": item.detail if first.kind in (ProblemKind.HELD, ProblemKind.WAITS) else say.work(item.detail),
                 "since": item.since, "age": say.age(item.since),
             }
             for item in group
@@ -110,7 +110,7 @@ AT_ONCE = 1000
 """So many people are asked about at once at most, the longest waiting first."""
 
 
-def plan(ledger: Ledger, say: Words, *, kind: Problem, why: str, act: Act) -> tuple[dict[str, Any], dict[str, str]]:
+def plan(ledger: Ledger, say: Words, *, kind: ProblemKind, why: str, act: Act) -> tuple[dict[str, Any], dict[str, str]]:
     """Say what will happen when something is asked for about all who have the same problem.
 
     :return: the plan, for people; and opportunity id -> what is known of it, for the requests.
@@ -524,12 +524,12 @@ def health(ledger: Ledger, say: Words) -> dict[str, Any]:
 def _compared(at: datetime, lists: list[Compared], say: Words) -> dict[str, Any]:
     return {
         "at": at, "age": say.age(at),
-        "healed": sum(sum(one.healed.values()) for one in lists),
+        "missed": sum(sum(one.missed.values()) for one in lists),
         "explained": sum(sum(one.explained.values()) for one in lists),
         "unexplained": sum(one.unexplained for one in lists),
         "lists": [
             {
-                "vendor": one.vendor, "read": one.read, "agrees": one.agrees, "healed": one.healed,
+                "vendor": one.vendor, "read": one.read, "agrees": one.agrees, "missed": one.missed,
                 "explained": one.explained, "unexplained": one.unexplained, "unknown": one.unknown,
             }
             for one in lists

@@ -22,7 +22,7 @@ from lever_imocha.console.rights import CONNECTION, Viewer, require_own_page
 from lever_imocha.console.words import Words
 from lever_imocha.domain.acts import Act
 from lever_imocha.domain.sealing import checked_key
-from lever_imocha.domain.standing import Problem, Standing
+from lever_imocha.domain.standing import ProblemKind, Standing
 from lever_imocha.ledger.evidence import as_json
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.sealed_links import KEPT_FOR
@@ -75,7 +75,7 @@ class AskedForOne(Asked):
 class AskedForAll(Asked):
     """What a person asks for about all who have the same problem."""
 
-    kind: Problem
+    kind: ProblemKind
     why: str
 
 
@@ -148,7 +148,7 @@ def static(name: str) -> FileResponse:
 
 
 @router.get("/")
-def attention(request: Request, kind: Problem | None = None, why: str = "", skip: pages.Count = 0) -> Response:
+def attention(request: Request, kind: ProblemKind | None = None, why: str = "", skip: pages.Count = 0) -> Response:
     """Show for whom something is in the way."""
     ledger, words = _opened(request)
     return page(request, "attention.html", pages.attention(ledger, words, kind=kind, why=why, skip=skip))

@@ -9,7 +9,7 @@ from typing import Any
 
 from lever_imocha.domain.advice import fix_of_hold, words_of_problem
 from lever_imocha.domain.decisions import GOES_ON, Action
-from lever_imocha.domain.standing import Problem, Standing
+from lever_imocha.domain.standing import ProblemKind, Standing
 from lever_imocha.ledger.overview.attention import InTheWay
 from lever_imocha.ledger.overview.flow import Cohort
 from lever_imocha.ledger.overview.people import Person
@@ -120,11 +120,11 @@ _STANDINGS = {
     None: "not invited yet",
 }
 _PROBLEMS = {
-    Problem.HELD: "On hold: {why}",
-    Problem.PARKED: "Given up after two days: {why}",
-    Problem.FAILING: "Failed, tried again by itself: {why}",
-    Problem.OVERDUE: "Overdue: {why}",
-    Problem.WAITS: "On hold, nothing to do: {why}",
+    ProblemKind.HELD: "On hold: {why}",
+    ProblemKind.PARKED: "Given up after two days: {why}",
+    ProblemKind.FAILING: "Failed, tried again by itself: {why}",
+    ProblemKind.OVERDUE: "Overdue: {why}",
+    ProblemKind.WAITS: "On hold, nothing to do: {why}",
 }
 _VENDORS = {"lever": "Lever", "imocha": "iMocha"}
 _WORK = {
@@ -298,10 +298,10 @@ class Words:
     def fix(person: Person) -> str:
         """Say what to do about somebody, if anything."""
         if person.parked:
-            return fix_of(Problem.PARKED, person.problem or "")
+            return fix_of(ProblemKind.PARKED, person.problem or "")
         if person.decision == Action.HOLD and not _is_failing(person):
-            return fix_of(Problem.HELD, person.reason or "")
-        return fix_of(Problem.FAILING, person.problem) if person.problem else ""
+            return fix_of(ProblemKind.HELD, person.reason or "")
+        return fix_of(ProblemKind.FAILING, person.problem) if person.problem else ""
 
 
 def _is_failing(person: Person) -> bool:
@@ -310,14 +310,14 @@ def _is_failing(person: Person) -> bool:
     return failed and (person.decision != Action.HOLD or person.standing is Standing.WORKING)
 
 
-def fix_of(kind: Problem, why: str) -> str:
+def fix_of(kind: ProblemKind, why: str) -> str:
     """Say what to do about a problem."""
-    if kind in (Problem.HELD, Problem.WAITS):
+    if kind in (ProblemKind.HELD, ProblemKind.WAITS):
         return fix_of_hold(why)
-    if kind is Problem.OVERDUE:
+    if kind is ProblemKind.OVERDUE:
         return "Nothing has tried it. Is its DAG paused? Do its runs end, and does the scheduler run?"
     _, fix = words_of_problem(why)
-    return f"{fix} Then ask to look again." if kind is Problem.PARKED else fix
+    return f"{fix} Then ask to look again." if kind is ProblemKind.PARKED else fix
 
 
 def initials(name: str) -> str:

@@ -47,11 +47,11 @@ class ChainEnd:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Verdict:
+class Verification:
     """What was found out about a chain.
 
     :param broken_at: number of the first event that is not as it was written; None when there is none.
-    :param said: the verdict in words.
+    :param said: the same in words.
     """
 
     broken_at: int | None
@@ -72,7 +72,7 @@ def hash_of(content: str, before: str | None) -> str:
     return digest.hexdigest() if before is None else sha256(bytes.fromhex(before) + digest.digest()).hexdigest()
 
 
-def verify(links: Sequence[Link], end: ChainEnd | None) -> Verdict:
+def verify(links: Sequence[Link], end: ChainEnd | None) -> Verification:
     """Verify a chain.
 
     :param links: all of its events that there are, in the order in which they were written.
@@ -80,14 +80,14 @@ def verify(links: Sequence[Link], end: ChainEnd | None) -> Verdict:
     """
     if (found := _problem(links, end)) is not None:
         number, problem = found
-        return Verdict(broken_at=number, said=f"broken at event {number}: {problem}")
+        return Verification(broken_at=number, said=f"broken at event {number}: {problem}")
     linked = [link for link in links if link.number is not None]
     before = f"; {len(links) - len(linked)} are from before events were linked" if len(linked) < len(links) else ""
     if end is None:
-        return Verdict(broken_at=None, said=f"no event is linked{before}")
+        return Verification(broken_at=None, said=f"no event is linked{before}")
     removed = f"; {end.removed} were removed because of their age" if end.removed else ""
     since = f" since {linked[0].at}" if linked else ""
-    return Verdict(
+    return Verification(
         broken_at=None,
         said=f"unbroken{since}, {len(linked)} {'event' if len(linked) == 1 else 'events'}{removed}{before}",
     )

@@ -8,21 +8,21 @@ from datetime import timedelta
 FIRST, AFTER_REFUSAL, LONGEST = timedelta(minutes=1), timedelta(hours=1), timedelta(hours=6)
 MOST_TRIES = 15
 """Tries in a row; with the pauses between them they take about two days, after refusals three."""
-MOST_TRIES_IN_TROUBLE = 64
-"""The same while the vendor is in trouble: about two weeks, so that an outage of days leaves nobody behind."""
+MOST_TRIES_IN_OUTAGE = 64
+"""The same while the vendor has an outage: about two weeks, so that nobody is left behind."""
 LONGEST_WAIT_FOR_REPORT = timedelta(days=30)
 """A report may wait for a person at iMocha who reads the answers."""
 
 
-def pause_after_failure(tries: int, *, refused: bool, passes: bool = False) -> timedelta | None:
+def pause_after_failure(tries: int, *, refused: bool, transient: bool = False) -> timedelta | None:
     """Return the time until the next try: 1 minute, doubled each time up to 6 hours.
 
     :param tries: how often it had failed in a row before.
     :param refused: the vendor said no, so that the first pause is an hour.
-    :param passes: the vendor is in trouble.
+    :param transient: the vendor has an outage.
     :return: None when it is not to be tried any more by itself.
     """
-    if tries + 1 >= (MOST_TRIES_IN_TROUBLE if passes else MOST_TRIES):
+    if tries + 1 >= (MOST_TRIES_IN_OUTAGE if transient else MOST_TRIES):
         return None
     return min((AFTER_REFUSAL if refused else FIRST) * (1 << min(tries, 16)), LONGEST)
 

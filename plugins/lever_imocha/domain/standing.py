@@ -16,7 +16,7 @@ class Standing(StrEnum):
     DONE = "done"
 
 
-class Problem(StrEnum):
+class ProblemKind(StrEnum):
     """What kind of thing stands in the way."""
 
     HELD = "held"

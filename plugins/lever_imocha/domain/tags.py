@@ -128,16 +128,16 @@ def own_tags(tags: Sequence[str], scheme: TagScheme, named: Collection[str]) -> 
 
     :param named: the tags that rules name, as they look (`plain`).
     """
-    meant = set(near_misses(tags, scheme))
+    meant = set(doubtful_tags(tags, scheme))
     return [tag for tag in tags if tag in meant or plain(tag) in named or _wanted(tag, scheme) is not None]
 
 
 def doubtful_tests(tags: Sequence[str], scheme: TagScheme) -> tuple[WantedTest, ...]:
-    """Return what `near_misses` may be meant for; this counts where nothing else asks for a test."""
-    return tuple(WantedTest(tag, None, scheme.form) for tag in near_misses(tags, scheme))
+    """Return what `doubtful_tags` may be meant for; this counts where nothing else asks for a test."""
+    return tuple(WantedTest(tag, None, scheme.form) for tag in doubtful_tags(tags, scheme))
 
 
-def near_misses(tags: Sequence[str], scheme: TagScheme) -> list[str]:
+def doubtful_tags(tags: Sequence[str], scheme: TagScheme) -> list[str]:
     """Return the tags that begin with the prefix's word and go on with others, such as ``iMocha alumni``."""
     return [
         tag

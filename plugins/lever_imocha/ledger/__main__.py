@@ -11,7 +11,7 @@ from collections.abc import Callable
 from sqlalchemy import Engine
 
 from lever_imocha.errors import LedgerError, LeverImochaError
-from lever_imocha.ledger.base import Origin
+from lever_imocha.ledger.base import Author
 from lever_imocha.ledger.cache import ACCOUNT_KEYS
 from lever_imocha.ledger.database import LEDGER_VARIABLE, check_schema, engine_for, upgrade
 from lever_imocha.ledger.evidence import as_json
@@ -61,7 +61,7 @@ def _ledger(engine: Engine) -> Ledger:
         actor: str | None = getpass.getuser()
     except (KeyError, OSError):  # a container's user may have no name
         actor = None
-    return Ledger(engine=engine, origin=Origin(source="command", actor=actor))
+    return Ledger(engine=engine, author=Author(source="command", actor=actor))
 
 
 def _told(ledger: Ledger, kind: str, act: Callable[[list[str]], int], opportunity_ids: list[str]) -> int:

@@ -1,4 +1,4 @@
-"""Finds what waits too long, and remembers which troubles people were told of until they end."""
+"""Finds what waits too long, and remembers which incidents people were told of until they end."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Trouble:
+class Incident:
     """What people are told of, once, until it ends.
 
-    :param key: the same for as long as it is the same trouble.
+    :param key: the same for as long as it is the same incident.
     :param source: what finds out that it has ended: a task, or a condition that each sweep looks at.
     :param about: one line, for telling that it has ended; nothing personal.
-    :param error: the name of a task's error. While work waits with this error, the trouble has not ended.
+    :param error: the name of a task's error. While work waits with this error, the incident has not ended.
     """
 
     key: str
@@ -146,20 +146,20 @@ class AlertLog:
         with self._engine.connect() as connection:
             return {f"mask {key} {queued_at.isoformat()}": time for key, queued_at, time in connection.execute(query)}
 
-    def claim(self, troubles: Collection[Trouble], *, repeat: timedelta | None = None) -> set[str]:
-        """Claim alerts about troubles, so that each is sent once.
+    def claim(self, incidents: Collection[Incident], *, repeat: timedelta | None = None) -> set[str]:
+        """Claim alerts about incidents, so that each is sent once.
 
-        :param repeat: after this a trouble is told again; without it, never.
+        :param repeat: after this an incident is told again; without it, never.
         :return: the keys of those that are to be told now.
         """
-        if not troubles:
+        if not incidents:
             return set()
         now, told = self._clock(), alerts.c
-        of = {trouble.key: trouble for trouble in troubles}
+        of = {incident.key: incident for incident in incidents}
         texts = ("key", "source", "about", "error")
         given = (
             func.unnest(
-                *(cast([getattr(trouble, name) for _, trouble in sorted(of.items())], ARRAY(Text)) for name in texts)
+                *(cast([getattr(incident, name) for _, incident in sorted(of.items())], ARRAY(Text)) for name in texts)
             )
             .table_valued(*(column(name, Text) for name in texts))
             .render_derived()
@@ -188,8 +188,8 @@ class AlertLog:
         with self._engine.begin() as connection:
             connection.execute(update(alerts).where(alerts.c.key == any_(_texts(keys))).values(values))
 
-    def end(self, sources: Collection[str], *, still: Collection[str] = ()) -> list[Trouble]:
-        """Forget the troubles of some sources that have ended; one statement.
+    def end(self, sources: Collection[str], *, still: Collection[str] = ()) -> list[Incident]:
+        """Forget the incidents of some sources that have ended; one statement.
 
         :param still: the keys of those that last.
         :return: those that people were told of.
@@ -204,16 +204,16 @@ class AlertLog:
         with self._engine.begin() as connection:
             rows = connection.execute(ended).all()
         return [
-            Trouble(key=row.key, source=row.source, about=row.about, error=row.error)
+            Incident(key=row.key, source=row.source, about=row.about, error=row.error)
             for row in sorted(rows, key=lambda row: str(row.key))
             if row.told
         ]
 
-    def put_back(self, troubles: Collection[Trouble]) -> None:
-        """Take up troubles again whose end could not be told: the next one who finds it tells it."""
+    def put_back(self, incidents: Collection[Incident]) -> None:
+        """Take up incidents again whose end could not be told: the next one who finds it tells it."""
         rows = [
             {"key": one.key, "source": one.source, "about": one.about, "error": one.error, "told_at": self._clock()}
-            for one in troubles
+            for one in incidents
         ]
         with self._engine.begin() as connection:
             connection.execute(insert(alerts).values(told=True).on_conflict_do_nothing(), rows)

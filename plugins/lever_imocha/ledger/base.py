@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Engine, func, select
 
 
 @dataclass(frozen=True, kw_only=True)
-class Origin:
+class Author:
     """Who writes what is written to the timeline.
 
     :param source: ``workflow``, ``console``, ``command``.
@@ -28,7 +28,7 @@ class Origin:
     task: str | None = None
 
 
-WORKFLOW = Origin()
+WORKFLOW = Author()
 
 
 class Database:
@@ -38,7 +38,7 @@ class Database:
 
     :param clock: aware UTC now.
     :param lock_worker: called before anything is claimed; makes sure that the worker counts as alive.
-    :param origin: who writes to the timeline.
+    :param author: who writes to the timeline.
     """
 
     def __init__(
@@ -47,11 +47,11 @@ class Database:
         engine: Engine,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         lock_worker: Callable[[], None] = lambda: None,
-        origin: Origin = WORKFLOW,
+        author: Author = WORKFLOW,
     ) -> None:
         self._engine, self._single = engine, engine.execution_options(isolation_level="AUTOCOMMIT")
         self._open = threading.local()
-        self.now, self.lock_worker, self.origin = clock, lock_worker, origin
+        self.now, self.lock_worker, self.author = clock, lock_worker, author
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:

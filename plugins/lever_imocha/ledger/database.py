@@ -20,7 +20,7 @@ from lever_imocha.ledger.tables import SCHEMA
 if TYPE_CHECKING:
     from alembic.config import Config
 
-HEAD = "0026"
+HEAD = "0027"
 UPGRADE = "python -m lever_imocha.ledger upgrade"
 LEDGER_VARIABLE = "LEVER_IMOCHA_LEDGER"
 _SECONDS_TO_REACH = 5

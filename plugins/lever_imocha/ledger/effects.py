@@ -83,7 +83,7 @@ class Effects(LedgerPart):
             "now": self._database.now(), "kind": f"{effect.step}_done", **vars(effect), "vendor_id": vendor_id,
             "invitation_id": None, "test_id": None, "detail": vendor_id, "facts": None,
         }  # fmt: skip
-        self._database.execute(_FINISH, said | vars(self._database.origin))
+        self._database.execute(_FINISH, said | vars(self._database.author))
 
     def remember(self, effect: Effect, content: dict[str, Any]) -> None:
         """Record what an effect says now, or is about to say."""

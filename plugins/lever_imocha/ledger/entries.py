@@ -203,7 +203,7 @@ class Entries(LedgerPart):
         """Change an entry and tell it to the timeline, with what the decision rests on, in one statement."""
         reason = f"{outcome.reason}{f' ({outcome.detail})' if outcome.detail else ''}" if outcome.reason else None
         said = {"now": self._database.now(), "kind": kind, "why": reason or outcome.action.value}
-        self._database.execute(change, said | values | vars(self._database.origin))
+        self._database.execute(change, said | values | vars(self._database.author))
 
     def held(self, reasons: Collection[Reason]) -> dict[Reason, int]:
         """Return how many arrivals are on hold for each of these reasons."""

@@ -35,7 +35,7 @@ CONTENT = f"""jsonb_build_array(
 def appended(rows: str) -> str:
     """Return the SQL after a WITH that adds events to the timeline, at most one of each chain.
 
-    Besides its own values it is given those of the database's `origin`. As text: SQLAlchemy would compile its ON CONFLICT anew every
+    Besides its own values it is given those of the database's `author`. As text: SQLAlchemy would compile its ON CONFLICT anew every
     time.
 
     :param rows: SQL of the columns at, kind, opportunity_id, invitation_id, test_id, detail, facts, in this order.
@@ -93,7 +93,7 @@ class Events(LedgerPart):
             "now": self._database.now(), "kind": kind, "opportunity_id": opportunity_id, "invitation_id": invitation_id,
             "test_id": test_id, "detail": detail, "facts": json.dumps(facts) if facts is not None else None,
         }  # fmt: skip
-        self._database.execute(_RECORD, said | vars(self._database.origin))
+        self._database.execute(_RECORD, said | vars(self._database.author))
 
     def kinds(self, opportunity_id: str) -> list[str]:
         """Return an opportunity's timeline, as words."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Row, text
 
-from lever_imocha.domain.evidence import ChainEnd, Link, Verdict, verify
+from lever_imocha.domain.evidence import ChainEnd, Link, Verification, verify
 from lever_imocha.ledger.base import LedgerPart
 from lever_imocha.ledger.events import ABOUT, CONTENT
 from lever_imocha.ledger.overview.people import People, PeopleFilter, Person
@@ -93,15 +93,15 @@ def _decision(person: Person) -> dict[str, Any]:
 
 
 def _chain(about: str, rows: list[Row[Any]]) -> dict[str, Any]:
-    verdict, end = _verdict(rows), rows[0]
+    found, end = _verified(rows), rows[0]
     return {
-        "about": about, "unbroken": verdict.is_unbroken, "broken_at": verdict.broken_at, "says": verdict.said,
+        "about": about, "unbroken": found.is_unbroken, "broken_at": found.broken_at, "says": found.said,
         "events": end.end_number or 0, "hash": end.end_hash, "removed": end.removed or 0,
         "removed_hash": end.removed_hash,
     }  # fmt: skip
 
 
-def _verdict(rows: list[Row[Any]]) -> Verdict:
+def _verified(rows: list[Row[Any]]) -> Verification:
     links = [
         Link(at=f"{row.at.astimezone(UTC):%Y-%m-%d %H:%M} UTC", number=row.number, hash=row.hash, content=row.content)
         for row in rows

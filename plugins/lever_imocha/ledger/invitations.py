@@ -77,7 +77,6 @@ class Invitations(LedgerPart):
         test_id: int,
         status: AttemptStatus,
         entry_id: int,
-        refreshed: bool,
         expires_at: datetime | None = None,
         address_check: int | None = None,
     ) -> AttemptStatus:
@@ -88,23 +87,19 @@ class Invitations(LedgerPart):
         :return: the status as far as is known: an ended attempt stays ended.
         """
         with self._database.transaction():
-            now_known: AttemptStatus = self._database.value(
-                self._recorded(invitation_id, test_id, status, refreshed=refreshed, expires_at=expires_at)
-            )
+            now_known: AttemptStatus = self._database.value(self._recorded(invitation_id, test_id, status, expires_at))
             linked = _linked(assessment_id, invitation_id, entry_id=entry_id, address_check=address_check)
             (row,) = self._database.rows(linked)
             if now_known.is_ended and row.written_at is None:
                 self._queue.enqueue([row.opportunity_id], Work.WRITE_BACK)
         return now_known
 
-    def _recorded(
-        self, invitation_id: int, test_id: int, status: AttemptStatus, *, refreshed: bool, expires_at: datetime | None
-    ) -> Any:
+    def _recorded(self, invitation_id: int, test_id: int, status: AttemptStatus, expires_at: datetime | None) -> Any:
         """Return the statement that records an invitation, and returns its status."""
         now = self._database.now()
         new = insert(invitations).values(
             id=invitation_id, test_id=test_id, status=status, invited_at=now, times_invited=1,
-            times_refreshed=int(refreshed), ended_at=now if status.is_ended else None, expires_at=expires_at,
+            ended_at=now if status.is_ended else None, expires_at=expires_at,
         )  # fmt: skip
         known = invitations.c
         ended = known.status.in_(ENDED)
@@ -112,7 +107,6 @@ class Invitations(LedgerPart):
             index_elements=["id"],
             set_={
                 "times_invited": known.times_invited + 1,
-                "times_refreshed": known.times_refreshed + int(refreshed),
                 "status": case((ended, known.status), else_=new.excluded.status),
                 "checked_at": case((ended, known.checked_at), else_=null()),
                 "ended_at": case((ended, known.ended_at), else_=new.excluded.ended_at),
@@ -169,7 +163,7 @@ class Invitations(LedgerPart):
             "now": self._database.now(),
         }  # fmt: skip
         with self._database.statement() as connection:
-            return list(connection.execute(_CHANGE, said | vars(self._database.origin)).scalars())
+            return list(connection.execute(_CHANGE, said | vars(self._database.author)).scalars())
 
     def with_other_address(self, checks: Mapping[int, int]) -> list[int]:
         """Return which invitations, as far as is known, were sent to other addresses than iMocha names.
@@ -241,7 +235,7 @@ class Invitations(LedgerPart):
             "now": self._database.now(), "kind": "masked", "opportunity_id": opportunity_id,
             "invitation_id": invitation_id, "test_id": None, "detail": None, "facts": None,
         }  # fmt: skip
-        self._database.execute(_MASK, said | vars(self._database.origin))
+        self._database.execute(_MASK, said | vars(self._database.author))
 
     def to_check(self, *, older_than: timedelta, limit: int) -> list[int]:
         """Return open invitations whose report was never looked at, or not for a while; the longest waiting first."""

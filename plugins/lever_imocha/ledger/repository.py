@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from sqlalchemy import Connection, Engine
 
 from lever_imocha.ledger.assessments import Assessments
-from lever_imocha.ledger.base import WORKFLOW, Database, Origin
+from lever_imocha.ledger.base import WORKFLOW, Author, Database
 from lever_imocha.ledger.cache import Cache
 from lever_imocha.ledger.comparison import Comparison
 from lever_imocha.ledger.deliveries import Deliveries
@@ -39,7 +39,7 @@ class Ledger:
 
     :param clock: aware UTC now.
     :param lock_worker: called before anything is claimed; makes sure that the worker counts as alive.
-    :param origin: who writes to the timeline.
+    :param author: who writes to the timeline.
     """
 
     def __init__(
@@ -48,9 +48,9 @@ class Ledger:
         engine: Engine,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         lock_worker: Callable[[], None] = lambda: None,
-        origin: Origin = WORKFLOW,
+        author: Author = WORKFLOW,
     ) -> None:
-        self._database = database = Database(engine=engine, clock=clock, lock_worker=lock_worker, origin=origin)
+        self._database = database = Database(engine=engine, clock=clock, lock_worker=lock_worker, author=author)
         self.queue = WorkQueue(database)
         self.deliveries = Deliveries(database)
         self.entries = Entries(database)

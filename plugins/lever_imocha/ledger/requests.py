@@ -11,7 +11,7 @@ from sqlalchemy import Row, Select, func, literal, select, text, true, update
 from sqlalchemy.dialects.postgresql import insert
 
 from lever_imocha.domain.acts import Act
-from lever_imocha.ledger.base import Database, LedgerPart, Origin
+from lever_imocha.ledger.base import Author, Database, LedgerPart
 from lever_imocha.ledger.events import appended
 from lever_imocha.ledger.tables import bulk_requests, requests
 from lever_imocha.ledger.values import BulkRequest, Request, Work, work_of
@@ -89,7 +89,7 @@ class Requests(LedgerPart):
         values = {
             "now": self._database.now(), "act": act.value, "verb": "asked", "ids": sorted(shown), "test_id": test_id,
             "delivery_id": delivery_id, "bulk_id": bulk_id, "shown": [shown[key] for key in sorted(shown)], "why": reason,
-        } | vars(Origin(source="console", actor=actor))  # fmt: skip
+        } | vars(Author(source="console", actor=actor))  # fmt: skip
         with self._database.transaction() as connection:
             self._queue.enqueue(shown, work_of(act), starts_run=True)  # before the events, as everywhere
             added: int = connection.execute(_ADD, values).rowcount
@@ -155,8 +155,8 @@ class Requests(LedgerPart):
         said = {"now": now, "bulk_id": bulk_id, "verb": "done", "why": f"withdrawn: stopped by {actor}"}
         with self._database.transaction() as connection:
             connection.execute(stopped.values(stopped_at=now, stopped_by=actor))
-            origin = vars(Origin(source="console", actor=actor))
-            return int(connection.execute(_WITHDRAW, said | origin).rowcount)
+            author = vars(Author(source="console", actor=actor))
+            return int(connection.execute(_WITHDRAW, said | author).rowcount)
 
     def begin(self, opportunity_id: str, work: Work) -> list[Request]:
         """Return what is open about an opportunity, oldest first: its turn has come, and it is not withdrawn any more.
@@ -175,7 +175,7 @@ class Requests(LedgerPart):
     def finish(self, request: Request, *, outcome: str) -> None:
         """Record what came of a request, for who asked."""
         said = {"now": self._database.now(), "id": request.id, "verb": "done", "why": outcome}
-        self._database.execute(_FINISH, said | vars(replace(self._database.origin, actor=request.actor)))
+        self._database.execute(_FINISH, said | vars(replace(self._database.author, actor=request.actor)))
 
     def number(self, request: Request) -> int:
         """Return which one it is of all requests for the same act about the same test, from 1 on."""

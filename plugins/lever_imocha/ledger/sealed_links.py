@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import delete, func, select, text, update
 
 from lever_imocha.domain.acts import Act
-from lever_imocha.ledger.base import Database, LedgerPart, Origin
+from lever_imocha.ledger.base import Author, Database, LedgerPart
 from lever_imocha.ledger.events import appended
 from lever_imocha.ledger.requests import Requests
 from lever_imocha.ledger.tables import requests, sealed_links
@@ -75,7 +75,7 @@ class SealedLinks(LedgerPart):
                 "request_id": request_id, "test_ids": sorted(test_ids), "opportunity_id": opportunity_id,
                 "public_key": public_key, "now": self._database.now(),
             }  # fmt: skip
-            connection.execute(_ASK, asked | vars(Origin(source="console", actor=actor)))
+            connection.execute(_ASK, asked | vars(Author(source="console", actor=actor)))
         return request_id
 
     def waiting(self, opportunity_id: str, test_id: int) -> dict[int, str]:
@@ -105,7 +105,7 @@ class SealedLinks(LedgerPart):
             "now": self._database.now(),
         }  # fmt: skip
         with self._database.statement() as connection:
-            sealed: str | None = connection.execute(_TAKE, asked | vars(Origin(source="console", actor=actor))).scalar()
+            sealed: str | None = connection.execute(_TAKE, asked | vars(Author(source="console", actor=actor))).scalar()
         return sealed
 
     @property

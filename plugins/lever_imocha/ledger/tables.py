@@ -136,7 +136,6 @@ invitations = Table(
     Column("status", Word(AttemptStatus), nullable=False),
     _at("invited_at", nullable=False),
     Column("times_invited", Integer, nullable=False),
-    Column("times_refreshed", Integer, nullable=False),
     _at("ended_at"),
     _at("checked_at"),
     _at("called_back_at"),

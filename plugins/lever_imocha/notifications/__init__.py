@@ -1,1 +1,1 @@
-"""Alerts: they tell a person of a trouble, and of its end."""
+"""Alerts: they tell a person of an incident, and of its end."""

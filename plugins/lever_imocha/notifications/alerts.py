@@ -1,4 +1,4 @@
-"""Tells people of troubles through the notifier named in the settings, each once, and when it has ended."""
+"""Tells people of incidents through the notifier named in the settings, each once, and when it has ended."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from lever_imocha.notifications.messages import (
     masking_alert,
     overdue_alert,
     per_candidate_alert,
-    settings_troubles,
+    settings_incidents,
 )
 from lever_imocha.redaction import redact
 from lever_imocha.settings import AlertSettings, Settings, load_alerts
@@ -59,7 +59,7 @@ def alert_waiting(settings: Settings, *, overdue: bool) -> None:
         return
     for alert in (*alerts, masking):
         tell(settings.alerts, alert)
-    lasting = [trouble.key for alert in alerts for trouble in alert.troubles]
+    lasting = [incident.key for alert in alerts for incident in alert.incidents]
     tell_ended([alert.source for alert in alerts], still=lasting)
 
 
@@ -74,9 +74,9 @@ def alert_sweep(
     """
     alert = cancelling_alert(held_back)
     tell(settings.alerts, alert)
-    lasting = [*alert.troubles, *settings_troubles(problems)]
+    lasting = [*alert.incidents, *settings_incidents(problems)]
     swept = any(one.name == STAGES and one.error is None for one in lists)
-    tell_ended([SETTINGS, *([alert.source] if swept else [])], still=[trouble.key for trouble in lasting])
+    tell_ended([SETTINGS, *([alert.source] if swept else [])], still=[incident.key for incident in lasting])
     alert_lists(settings.alerts, lists)
 
 
@@ -99,16 +99,16 @@ def alert_comparison(settings: Settings, unexplained: Mapping[str, str], *, comp
     alert = comparison_alert(unexplained)
     tell(settings.alerts, alert)
     if complete:
-        tell_ended([alert.source], still=[trouble.key for trouble in alert.troubles])
+        tell_ended([alert.source], still=[incident.key for incident in alert.incidents])
 
 
 def tell(settings: AlertSettings, alert: Alert) -> None:
-    """Send an alert about those of its troubles that nobody was told of lately. Never raises."""
-    if not alert.troubles:
+    """Send an alert about those of its incidents that nobody was told of lately. Never raises."""
+    if not alert.incidents:
         return
     try:
         known = AlertLog(engine=ledger_engine())
-        new = known.claim(alert.troubles, repeat=settings.repeat if alert.repeats else None)
+        new = known.claim(alert.incidents, repeat=settings.repeat if alert.repeats else None)
         if not new:
             log.info("alert suppressed, it was sent already: %s", alert.text_of(None))
         elif send(settings, alert.text_of(new)):
@@ -121,7 +121,7 @@ def tell(settings: AlertSettings, alert: Alert) -> None:
 
 
 def tell_ended(sources: Collection[str], *, still: Collection[str] = ()) -> None:
-    """Tell that troubles have ended, if people were told of them. Never raises.
+    """Tell that incidents have ended, if people were told of them. Never raises.
 
     One statement, unless there is something to tell.
 
@@ -133,7 +133,7 @@ def tell_ended(sources: Collection[str], *, still: Collection[str] = ()) -> None
         if ended and not send(load_alerts(), ended_text(ended)):
             known.put_back(ended)
     except Exception as error:
-        log.error("the end of a trouble was not told: %s", type(error).__name__)
+        log.error("the end of an incident was not told: %s", type(error).__name__)
 
 
 def send(settings: AlertSettings, text: str) -> bool:

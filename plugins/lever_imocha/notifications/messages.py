@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from lever_imocha.errors import LeverImochaError, SettingsError, WorkFailedError, listed
-from lever_imocha.ledger.alerts import Overdue, OverHour, Trouble
+from lever_imocha.ledger.alerts import Incident, Overdue, OverHour
 from lever_imocha.ledger.values import Work
 from lever_imocha.redaction import redact
 from lever_imocha.workflows.doctor.findings import Finding, Level, of_level
@@ -25,15 +25,15 @@ _VARIES = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|\d+([-:.T]\d+)*
 
 @dataclass(frozen=True)
 class Alert:
-    """A message about troubles of one source.
+    """A message about incidents of one source.
 
-    :param troubles: none when all is well.
+    :param incidents: none when all is well.
     :param text_of: makes the message about those of them that have these keys; about all for None.
     :param repeats: it is told again after a while; otherwise once.
     """
 
     source: str
-    troubles: Sequence[Trouble]
+    incidents: Sequence[Incident]
     text_of: Callable[[Collection[str] | None], str]
     repeats: bool = True
 
@@ -63,26 +63,26 @@ def alert_of(context: Mapping[str, Any]) -> Alert:
     text = f"{task.dag_id}: task {task.task_id}{row} failed for good in run {task.run_id}. {_said(error)}"
     without_candidates = getattr(context.get("task"), "opportunity_ids", None) == []
     if without_candidates and isinstance(error, SettingsError):
-        return Alert(SETTINGS, settings_troubles(error.problems), lambda _: text)
+        return Alert(SETTINGS, settings_incidents(error.problems), lambda _: text)
     source = task_source(task)
     causes = error.causes if isinstance(error, WorkFailedError) else [error]
     named = f"{task.dag_id}: task {task.task_id}"
-    troubles = [
-        _trouble(source, f"{named}: {line}", type(cause).__name__, said)
+    incidents = [
+        _incident(source, f"{named}: {line}", type(cause).__name__, said)
         for cause in causes
         for line, said in _lines(cause)
     ]
-    return Alert(source, troubles, lambda _: text)
+    return Alert(source, incidents, lambda _: text)
 
 
-def settings_troubles(problems: Sequence[str]) -> list[Trouble]:
-    """Return what is wrong with the settings and stops some of the work, as troubles, one for each line."""
-    return [_trouble(SETTINGS, line, None, line) for line in problems]
+def settings_incidents(problems: Sequence[str]) -> list[Incident]:
+    """Return what is wrong with the settings and stops some of the work, as incidents, one for each line."""
+    return [_incident(SETTINGS, line, None, line) for line in problems]
 
 
-def ended_text(troubles: Sequence[Trouble]) -> str:
-    """Make the text that says that troubles are over."""
-    return f"well again: {listed(list(dict.fromkeys(trouble.about for trouble in troubles)))}"
+def ended_text(incidents: Sequence[Incident]) -> str:
+    """Make the text that says that incidents are over."""
+    return f"well again: {listed(list(dict.fromkeys(incident.about for incident in incidents)))}"
 
 
 def _lines(cause: object) -> Iterator[tuple[str, str]]:
@@ -94,16 +94,16 @@ def _lines(cause: object) -> Iterator[tuple[str, str]]:
         yield said, _VARIES.sub("#", said)
 
 
-def _trouble(source: str, about: str, error: str | None, said: str) -> Trouble:
+def _incident(source: str, about: str, error: str | None, said: str) -> Incident:
     digest = hashlib.sha256(said.encode()).hexdigest()[:16]
     key = " ".join(part for part in (source, error, digest) if part)
-    return Trouble(key=key, source=source, about=redact(about, _LONGEST_ABOUT), error=error)
+    return Incident(key=key, source=source, about=redact(about, _LONGEST_ABOUT), error=error)
 
 
 def doctor_alert(findings: Sequence[Finding]) -> Alert:
     """Make the alert about what the doctor has found, each told once; a number in a line that changes is no news."""
     of = [
-        (_trouble(doctor_source(one.check), f"{one.check}: {one.found}", None, _VARIES.sub("#", one.line)), one.line)
+        (_incident(doctor_source(one.check), f"{one.check}: {one.found}", None, _VARIES.sub("#", one.line)), one.line)
         for one in of_level(findings, Level.ERROR, Level.WARNING)
     ]
 
@@ -126,8 +126,8 @@ def overdue_alert(items: Sequence[Overdue]) -> Alert:
         lines = [line for item, line in waits.items() if keys is None or any(key in keys for key in item.keys)]
         return f"{len(lines)} waiting too long: {listed(lines)}."
 
-    troubles = [Trouble(key=key, source=source, about=line) for item, line in waits.items() for key in item.keys]
-    return Alert(source, troubles, text_of, repeats=False)
+    incidents = [Incident(key=key, source=source, about=line) for item, line in waits.items() for key in item.keys]
+    return Alert(source, incidents, text_of, repeats=False)
 
 
 def limit_alert(waiting: OverHour, *, per_hour: int) -> Alert:
@@ -140,7 +140,7 @@ def limit_alert(waiting: OverHour, *, per_hour: int) -> Alert:
         "over_limit: drop; to invite them now, with over_limit: release."
     )
     about = "limits.per_hour holds nobody any more"
-    return Alert(source, [Trouble(key=source, source=source, about=about)] if waiting.held else [], lambda _: text)
+    return Alert(source, [Incident(key=source, source=source, about=about)] if waiting.held else [], lambda _: text)
 
 
 _MANY_LEFT = (
@@ -160,7 +160,7 @@ def cancelling_waits_alert(waiting: int) -> Alert:
         f" limits.cancel_share within an hour. {_MANY_LEFT}"
     )
     about = "nobody who has left waits for limits.cancel_share any more"
-    return Alert(source, [Trouble(key=source, source=source, about=about)] if waiting else [], lambda _: text)
+    return Alert(source, [Incident(key=source, source=source, about=about)] if waiting else [], lambda _: text)
 
 
 def cancelling_alert(held_back: tuple[int, int] | None) -> Alert:
@@ -174,7 +174,7 @@ def cancelling_alert(held_back: tuple[int, int] | None) -> Alert:
         f" are open: above limits.cancel_share, so none was cancelled and nobody forgotten. {_MANY_LEFT}"
     )
     about = "limits.cancel_share stops no sweep any more"
-    return Alert(source, [Trouble(key=source, source=source, about=about)] if held_back else [], lambda _: text)
+    return Alert(source, [Incident(key=source, source=source, about=about)] if held_back else [], lambda _: text)
 
 
 def list_alert(read: ListRead) -> Alert:
@@ -184,8 +184,8 @@ def list_alert(read: ListRead) -> Alert:
     text = (
         f"{read.name} cannot be read: {_said(read.error)} It {last}. What is known already is worked on all the same."
     )
-    trouble = Trouble(key=source, source=source, about=f"{read.name} could not be read")
-    return Alert(source, [trouble] if read.error is not None else [], lambda _: text, repeats=False)
+    incident = Incident(key=source, source=source, about=f"{read.name} could not be read")
+    return Alert(source, [incident] if read.error is not None else [], lambda _: text, repeats=False)
 
 
 def masking_alert(waits: Mapping[str, datetime]) -> Alert:
@@ -203,7 +203,7 @@ def masking_alert(waits: Mapping[str, datetime]) -> Alert:
             " If it is a mistake: mend it in Lever, or `python -m lever_imocha.ledger drop <opportunity>`."
         )
 
-    return Alert(source, [Trouble(key=key, source=source, about="") for key in waits], text_of, repeats=False)
+    return Alert(source, [Incident(key=key, source=source, about="") for key in waits], text_of, repeats=False)
 
 
 def per_candidate_alert(held: Mapping[int, str]) -> Alert:
@@ -222,8 +222,8 @@ def per_candidate_alert(held: Mapping[int, str]) -> Alert:
         )
 
     about = "limits.per_candidate does not hold opportunity {} any more"
-    troubles = [Trouble(key=key, source=source, about=about.format(who)) for key, who in of.items()]
-    return Alert(source, troubles, text_of, repeats=False)
+    incidents = [Incident(key=key, source=source, about=about.format(who)) for key, who in of.items()]
+    return Alert(source, incidents, text_of, repeats=False)
 
 
 def comparison_alert(unexplained: Mapping[str, str]) -> Alert:
@@ -241,8 +241,8 @@ def comparison_alert(unexplained: Mapping[str, str]) -> Alert:
             " timeline on the console, and ask there to look again."
         )
 
-    troubles = [Trouble(key=key, source=source, about=line) for key, line in of.items()]
-    return Alert(source, troubles, text_of, repeats=False)
+    incidents = [Incident(key=key, source=source, about=line) for key, line in of.items()]
+    return Alert(source, incidents, text_of, repeats=False)
 
 
 _WAITS = {
@@ -268,7 +268,7 @@ def _late(run: Mapping[str, Any], deadline: Mapping[str, Any]) -> Alert:
     named = f"{run['dag_id']}: run {run.get('dag_run_id') or run.get('run_id')}"
     text = f"{named} is not done in time (due {deadline['deadline_time']})."
     source = f"deadline {deadline['id']}"
-    return Alert(source, [Trouble(key=source, source=source, about=named)], lambda _: text)
+    return Alert(source, [Incident(key=source, source=source, about=named)], lambda _: text)
 
 
 def _said(error: object) -> str:

@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 class SettingsNotifier(BaseNotifier):
     """Send an alert when a task failed for good, or a run missed its deadline, through the notifier of the settings.
 
-    The settings are read when it fires. The same trouble is sent once in `alerts.repeat`: an outage fails every row
+    The settings are read when it fires. The same incident is sent once in `alerts.repeat`: an outage fails every row
     of every run.
     """
 
@@ -43,7 +43,7 @@ class SettingsNotifier(BaseNotifier):
 def tell_success(context: Any) -> None:
     """Tell, once a task succeeds, that what made it fail is over: DAGs carry it as `on_success_callback`. Never raises.
 
-    A trouble of candidates lasts while work of theirs waits with the same error.
+    A incident of candidates lasts while work of theirs waits with the same error.
     """
     from lever_imocha.notifications.alerts import tell_ended
     from lever_imocha.notifications.messages import is_row, task_source

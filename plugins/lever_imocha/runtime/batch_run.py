@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 
 from lever_imocha.domain.decisions import Outcome
-from lever_imocha.errors import LeverImochaError, Witnesses, WorkFailedError, as_ours
+from lever_imocha.errors import CircuitBreaker, LeverImochaError, WorkFailedError, as_ours
 
 log = logging.getLogger(__name__)
 
@@ -24,24 +24,24 @@ def run_batch(
     :param newest: who came last, after a time, and waits. Before each candidate of the batch, one who came since the
         batch began is worked on: who comes alone during a burst does not wait for its end.
     :raises WorkFailedError: some failed; the others are done.
-    :raises LeverImochaError: what would fail for all of them, see `Witnesses`, at once.
+    :raises LeverImochaError: what would fail for all of them, see `CircuitBreaker`, at once.
     """
     outcomes: dict[str, int] = {}
     failures: dict[str, LeverImochaError] = {}
-    witnesses = Witnesses()
+    breaker = CircuitBreaker()
     for opportunity_id in _in_turn(opportunity_ids, newest):
         try:
             outcome: Outcome | str = work(opportunity_id) or "nothing to do"
         except Exception as failure:
             error = as_ours(failure)
-            if witnesses.concern_all(error):
+            if breaker.trips(error):
                 raise error from None
             log.error("opportunity %s: %s", opportunity_id, error)
             if not error.is_known:
                 failures[opportunity_id] = error
             outcome = "failed again" if error.is_known else "failed"
         else:
-            witnesses.is_well()
+            breaker.reset()
             log.info("opportunity %s: %s", opportunity_id, outcome)
         kind = str(outcome.action) if isinstance(outcome, Outcome) else outcome.partition(":")[0]
         outcomes[kind] = outcomes.get(kind, 0) + 1

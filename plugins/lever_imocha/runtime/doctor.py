@@ -98,4 +98,4 @@ def keep_and_tell(findings: list[Finding], facts: Facts) -> None:
     except SettingsError as error:
         log.error("alert not sent: %s. It was to say: %s", error, alert.text_of(None))
     looked_at = {doctor_source(finding.check) for finding in findings if finding.level is not Level.UNKNOWN}
-    tell_ended(looked_at, still=[trouble.key for trouble in alert.troubles])
+    tell_ended(looked_at, still=[incident.key for incident in alert.incidents])

@@ -20,7 +20,7 @@ from lever_imocha.ledger.limiter import SharedLimiter
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.worker_locks import WorkerLock
 from lever_imocha.runtime.metrics import AirflowMetrics
-from lever_imocha.runtime.task_origin import task_origin
+from lever_imocha.runtime.task_author import task_author
 from lever_imocha.settings import Settings, load_settings
 from lever_imocha.workflows.attempt_sweep import AttemptSweep
 from lever_imocha.workflows.comparison import CompareWorkflow
@@ -70,7 +70,7 @@ class Services:
                 AirflowMetrics(),
                 settings.write_back.report_hosts,
             ),
-            ledger=Ledger(engine=engine, lock_worker=worker_lock.renew, origin=task_origin()),
+            ledger=Ledger(engine=engine, lock_worker=worker_lock.renew, author=task_author()),
             settings=settings,
             worker=worker_lock.worker,
             callback_secret=lambda: imocha.callback_secret,

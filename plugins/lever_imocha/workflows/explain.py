@@ -55,7 +55,7 @@ def told_why(error: LeverImochaError) -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Facts:
+class _Stay:
     """What the ledger knows of the last stay of an opportunity.
 
     :param written: ids of assessments whose report is in Lever.
@@ -130,10 +130,10 @@ class Explainer:
         """
         if not self._settings.explain.status_tags:
             return []
-        facts = self._facts(opportunity_id, read, written)
-        missing = any(facts.failure(known, REPORT_MISSING) for known in facts.assessments)
-        statuses = [known.status for known in facts.assessments]
-        tag = status_tag(statuses, on_hold=facts.is_on_hold, report_missing=missing)
+        stay = self._stay(opportunity_id, read, written)
+        missing = any(stay.failure(known, REPORT_MISSING) for known in stay.assessments)
+        statuses = [known.status for known in stay.assessments]
+        tag = status_tag(statuses, on_hold=stay.is_on_hold, report_missing=missing)
         return [tag.value] if tag else []
 
     def show(self, opportunity: Opportunity, item: WorkItem, *, perform_as: str) -> None:
@@ -163,20 +163,20 @@ class Explainer:
         """Make the note of the opportunity's stay say how it stands."""
         if not self._settings.explain.notes or opportunity.is_anonymized:
             return
-        facts = self._facts(opportunity.id, opportunity)
-        if facts.entry is None:
+        stay = self._stay(opportunity.id, opportunity)
+        if stay.entry is None:
             return
         tags = wanted_tests(opportunity.tags, tag_scheme(self._settings))
         names = {test.test_id: test.asker for test in tags}
-        here = [known for known in facts.assessments if facts.belongs_here(known)]
-        problems = _problems(facts, here, names)
-        shown = [_shown(facts, known, names) for known in here if known.status is not None]
-        self._notes.keep(opportunity, item, facts.entry, shown, problems, perform_as=perform_as)
+        here = [known for known in stay.assessments if stay.belongs_here(known)]
+        problems = _problems(stay, here, names)
+        shown = [_shown(stay, known, names) for known in here if known.status is not None]
+        self._notes.keep(opportunity, item, stay.entry, shown, problems, perform_as=perform_as)
 
-    def _facts(self, opportunity_id: str, read: Opportunity | None, written: Collection[int] = ()) -> _Facts:
+    def _stay(self, opportunity_id: str, read: Opportunity | None, written: Collection[int] = ()) -> _Stay:
         kinds = (INVITE_REFUSED, REPORT_MISSING, NOT_MOVED_ON, *SENT)
         entry = self._ledger.entries.last(opportunity_id)
-        return _Facts(
+        return _Stay(
             entry=entry,
             assessments=self._ledger.assessments.of(opportunity_id),
             events=self._ledger.events.newest(opportunity_id, kinds),
@@ -185,30 +185,30 @@ class Explainer:
         )
 
 
-def _problems(facts: _Facts, here: Sequence[Assessment], names: dict[int | None, str]) -> list[Problem]:
+def _problems(stay: _Stay, here: Sequence[Assessment], names: dict[int | None, str]) -> list[Problem]:
     found: list[Problem] = []
-    if facts.hold is not None and facts.hold.reason is not None:
-        held = hold_problem(facts.hold.reason, facts.hold.detail)
+    if stay.hold is not None and stay.hold.reason is not None:
+        held = hold_problem(stay.hold.reason, stay.hold.detail)
         found += [held] if held else []
     for known in here:
-        if facts.is_refused(known):
+        if stay.is_refused(known):
             found.append(refused_problem(_name(known, names)))
-        if missing := facts.failure(known, REPORT_MISSING):
+        if missing := stay.failure(known, REPORT_MISSING):
             found.append(report_problem(_name(known, names), missing.detail or ""))
-        elif stuck := facts.failure(known, NOT_MOVED_ON):
+        elif stuck := stay.failure(known, NOT_MOVED_ON):
             found.append(move_problem(stuck.detail or ""))
     return found
 
 
-def _shown(facts: _Facts, known: Assessment, names: dict[int | None, str]) -> ShownTest:
-    sent = facts.last_sent(known.test_id)
+def _shown(stay: _Stay, known: Assessment, names: dict[int | None, str]) -> ShownTest:
+    sent = stay.last_sent(known.test_id)
     return ShownTest(
         name=_name(known, names),
         status=known.status or AttemptStatus.UNKNOWN,
         invited_at=sent.at if sent else None,
         expires_at=known.expires_at,
-        written=facts.is_written(known),
-        missing=facts.failure(known, REPORT_MISSING) is not None,
+        written=stay.is_written(known),
+        missing=stay.failure(known, REPORT_MISSING) is not None,
     )
 
 

@@ -27,7 +27,7 @@ from lever_imocha.domain.decisions import (
 )
 from lever_imocha.domain.metrics import Metrics, NoMetrics
 from lever_imocha.domain.pauses import LONGEST, pause_after_failure
-from lever_imocha.domain.tags import near_misses
+from lever_imocha.domain.tags import doubtful_tags
 from lever_imocha.errors import LeverImochaError, NotFoundError, Scope, as_ours
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.values import CANDIDATE_WORK, Assessment, Request, StageEntry, Work, WorkItem
@@ -50,7 +50,7 @@ from lever_imocha.workflows.resolved_settings import (
     refresh_resolved,
     tag_scheme,
 )
-from lever_imocha.workflows.situation import SituationReader, facts_of, with_entry
+from lever_imocha.workflows.situation import SituationReader, entry_facts, with_entry
 from lever_imocha.workflows.stage_sweep import StageSweep
 from lever_imocha.workflows.vendor_lists import ListRead
 from lever_imocha.workflows.work import NotYet, Result, WorkRunner, past_failures, raise_first
@@ -338,7 +338,7 @@ class InviteWorkflow:
         return outcome
 
     def _decide_entries(self, item: WorkItem, situation: Situation) -> Outcome:
-        self._warn_of_near_misses(situation)
+        self._warn_of_doubtful_tags(situation)
         if situation.rule is not None:
             pending = self._ledger.entries.record_read(self._situations.new_entry(situation, self._resolved))
             if pending and situation.obstacle is None and not situation.rule.usable:
@@ -370,7 +370,7 @@ class InviteWorkflow:
             self._ledger.assessments.record_departure(entry.opportunity_id, self._departure(situation))
             found = self._ledger.assessments.of(entry.opportunity_id)
         assessments = {known.test_id: known for known in found}
-        situation = with_entry(self._limits.applied(situation), facts_of(entry), assessments.values())
+        situation = with_entry(self._limits.applied(situation), entry_facts(entry), assessments.values())
         situation = replace(situation, recently_restored=self._recently_restored)
         asked = {
             test_id: replace(situation.known[test_id], status=self._sender.status_now(assessments[test_id]))
@@ -431,9 +431,9 @@ class InviteWorkflow:
         if situation is not None and frees_stage(situation, outcome):
             self._ledger.assessments.write_again(entry.opportunity_id)
 
-    def _warn_of_near_misses(self, situation: Situation) -> None:
+    def _warn_of_doubtful_tags(self, situation: Situation) -> None:
         scheme = tag_scheme(self._settings)
-        for tag in near_misses(situation.opportunity.tags, scheme):
+        for tag in doubtful_tags(situation.opportunity.tags, scheme):
             log.warning(
                 "opportunity %s: the tag %r names no test; write it as %r",
                 situation.opportunity.id,

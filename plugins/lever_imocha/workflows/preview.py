@@ -15,7 +15,7 @@ from lever_imocha.ledger.repository import Ledger
 from lever_imocha.settings import Settings
 from lever_imocha.workflows.limits import Limits
 from lever_imocha.workflows.resolved_settings import resolve
-from lever_imocha.workflows.situation import SituationReader, facts_of, with_entry
+from lever_imocha.workflows.situation import SituationReader, entry_facts, with_entry
 
 
 @dataclass(frozen=True)
@@ -113,4 +113,4 @@ class Preview:
             removed = self._ledger.entries.was_removed(opportunity.id, arrival.entered_at)
             return arrival, ", and removed since" if removed else ""
         same = last.decided_at is not None and last.eligibility == eligibility
-        return facts_of(last), f": {last.decision}" if same else ""
+        return entry_facts(last), f": {last.decision}" if same else ""

@@ -86,7 +86,7 @@ class ReportWriter:
             try:
                 self._note(writing)
             except ApiError as error:  # one line, which keeps nobody in the stage whose report is in Lever
-                if isinstance(error, CredentialsError) or (error.passes and item.tries < _TRIES_OF_A_NOTE):
+                if isinstance(error, CredentialsError) or (error.is_transient and item.tries < _TRIES_OF_A_NOTE):
                     raise
                 log.warning("opportunity %s: the note cannot be written: %s", writing.opportunity_id, error)
                 self._ledger.events.record(

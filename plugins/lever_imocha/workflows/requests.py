@@ -27,7 +27,7 @@ from lever_imocha.workflows.cancellation import Cancellation, cancelled_when
 from lever_imocha.workflows.explain import told_why
 from lever_imocha.workflows.invitation_sender import InvitationSender
 from lever_imocha.workflows.limits import Limits
-from lever_imocha.workflows.situation import SituationReader, facts_of
+from lever_imocha.workflows.situation import SituationReader, entry_facts
 from lever_imocha.workflows.work import NotYet, past_failures, raise_first
 
 log = logging.getLogger(__name__)
@@ -232,7 +232,7 @@ class RequestedActs:
         links = self._situations.links_of(rule, known.test_id)
         if rule.link is None and turn.situation.rule is None and known.link_id is not None:
             links = {known.test_id: known.link_id}  # who has left the stage is invited as before
-        return replace(self._limits.applied(turn.situation), rule=rule, links=links, entry=facts_of(entry))
+        return replace(self._limits.applied(turn.situation), rule=rule, links=links, entry=entry_facts(entry))
 
     def _may_mail(self, turn: Turn, known: Assessment) -> Situation:
         situation = self._situation(turn, known)

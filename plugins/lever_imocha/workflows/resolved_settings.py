@@ -417,12 +417,12 @@ def current_resolved(ledger: Ledger, lever: LeverClient, settings: Settings, *, 
     return refresh_resolved(ledger, lever, settings, now=now, templates=False)
 
 
-def stored_resolved(ledger: Ledger, *, templates: bool) -> ResolvedSettings:
-    """Return the names as the run's first task resolved them.
+def stored_resolved(ledger: Ledger) -> ResolvedSettings:
+    """Return the names as the first task of a run that writes back resolved them.
 
     :raises LedgerError: no run has resolved them yet.
     """
-    found = ledger.cache.get(_WITH_TEMPLATES if templates else SETTINGS)
+    found = ledger.cache.get(_WITH_TEMPLATES)
     if found is None:
         raise LedgerError(
             "Lever's stages are not looked up yet. Clear the first task of this run (collect_stage_entries or"

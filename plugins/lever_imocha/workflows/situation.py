@@ -143,7 +143,7 @@ def with_entry(situation: Situation, entry: EntryFacts, assessments: Iterable[As
     return replace(situation, entry=entry, known=known)
 
 
-def facts_of(entry: StageEntry) -> EntryFacts:
+def entry_facts(entry: StageEntry) -> EntryFacts:
     """Return of a recorded stage entry what a decision rests on."""
     return EntryFacts(
         id=entry.id,

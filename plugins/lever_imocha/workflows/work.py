@@ -13,11 +13,11 @@ from lever_imocha.domain.decisions import Outcome
 from lever_imocha.domain.pauses import pause_after_failure
 from lever_imocha.errors import (
     ApiError,
+    CircuitBreaker,
     ClaimLostError,
     LeverImochaError,
     Scope,
     VendorRefusedError,
-    Witnesses,
     as_ours,
 )
 from lever_imocha.ledger.values import Work, WorkItem
@@ -48,19 +48,19 @@ def past_failures(things: Iterable[T], work: Callable[[T], object]) -> list[tupl
     """Do work on each of several things, such as one candidate's tests, also past one that fails.
 
     :return: those that failed, each with its error.
-    :raises LeverImochaError: what would fail for all of them, see `Witnesses`, at once.
+    :raises LeverImochaError: what would fail for all of them, see `CircuitBreaker`, at once.
     """
-    failures, witnesses = [], Witnesses()
+    failures, breaker = [], CircuitBreaker()
     for thing in things:
         try:
             work(thing)
         except Exception as failure:
             error = as_ours(failure)
-            if witnesses.concern_all(error) or isinstance(error, ClaimLostError):
+            if breaker.trips(error) or isinstance(error, ClaimLostError):
                 raise error from None
             failures.append((thing, error))
         else:
-            witnesses.is_well()
+            breaker.reset()
     return failures
 
 
@@ -157,8 +157,8 @@ class WorkRunner:
             raise error
         name = type(error).__name__
         refused = item.kind is Work.INVITE and isinstance(error, VendorRefusedError)
-        passes = isinstance(error, ApiError) and error.passes
-        pause = pause_after_failure(item.tries, refused=refused, passes=passes)
+        transient = isinstance(error, ApiError) and error.is_transient
+        pause = pause_after_failure(item.tries, refused=refused, transient=transient)
         if pause is not None and error.retry_after is not None:
             pause = max(pause, timedelta(seconds=error.retry_after))
         self._give_back(item, name, pause)

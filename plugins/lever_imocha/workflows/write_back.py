@@ -412,5 +412,5 @@ class WriteBackWorkflow:
     @property
     def _resolved(self) -> ResolvedSettings:
         if self._known_resolved is None:
-            self._known_resolved = stored_resolved(self._ledger, templates=True)
+            self._known_resolved = stored_resolved(self._ledger)
         return self._known_resolved

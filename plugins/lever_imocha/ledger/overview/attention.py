@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy import text
 
 from lever_imocha.domain.decisions import GOES_ON
-from lever_imocha.domain.standing import NOBODY_NEEDED, Problem
+from lever_imocha.domain.standing import NOBODY_NEEDED, ProblemKind
 from lever_imocha.ledger.base import LedgerPart
 from lever_imocha.ledger.overview.shared import LATEST, sql_list
 from lever_imocha.ledger.work_queue import DROPPED
@@ -25,7 +25,7 @@ class InTheWay:
     :param total: how many have the same kind of problem for the same reason.
     """
 
-    kind: Problem
+    kind: ProblemKind
     why: str
     detail: str
     opportunity_id: str
@@ -37,12 +37,12 @@ class InTheWay:
 _NOBODY_NEEDED, _GOES_ON = sql_list(NOBODY_NEEDED), sql_list(GOES_ON)
 _ATTENTION = f"""
 WITH found AS (
-    SELECT CASE WHEN e.reason IN ({_NOBODY_NEEDED}) THEN '{Problem.WAITS}' ELSE '{Problem.HELD}' END AS kind,
+    SELECT CASE WHEN e.reason IN ({_NOBODY_NEEDED}) THEN '{ProblemKind.WAITS}' ELSE '{ProblemKind.HELD}' END AS kind,
            e.reason AS why, e.detail, e.opportunity_id, e.entered_at AS since
     FROM lever_imocha.stage_entries e WHERE e.decision = 'hold' AND {LATEST}
     UNION ALL
-    SELECT CASE WHEN parked_at IS NOT NULL THEN '{Problem.PARKED}'
-                WHEN error IS NOT NULL THEN '{Problem.FAILING}' ELSE '{Problem.OVERDUE}' END,
+    SELECT CASE WHEN parked_at IS NOT NULL THEN '{ProblemKind.PARKED}'
+                WHEN error IS NOT NULL THEN '{ProblemKind.FAILING}' ELSE '{ProblemKind.OVERDUE}' END,
            coalesce(error, kind), kind, opportunity_id, queued_at
     FROM lever_imocha.work_items
     WHERE coalesce(error, '') NOT IN ({_GOES_ON}, '{DROPPED}')
@@ -64,7 +64,7 @@ class Attention(LedgerPart):
     """Reads; never writes."""
 
     def listed(
-        self, *, overdue_before: datetime, each: int, kind: Problem | None = None, why: str = "", skip: int = 0
+        self, *, overdue_before: datetime, each: int, kind: ProblemKind | None = None, why: str = "", skip: int = 0
     ) -> list[InTheWay]:
         """Return for whom something is in the way, by kind and reason, the longest waiting of each first.
 
@@ -75,6 +75,6 @@ class Attention(LedgerPart):
         """
         given = {"overdue_before": overdue_before, "each": each, "kind": kind, "why": why, "skip": skip}
         return [
-            InTheWay(**{**row._mapping, "kind": Problem(row.kind)})
+            InTheWay(**{**row._mapping, "kind": ProblemKind(row.kind)})
             for row in self._database.rows(text(_ATTENTION).bindparams(**given))
         ]

@@ -119,7 +119,7 @@ class Timeline(LedgerPart):
     def of_run(self, run: str, *, task: str | None = None) -> list[Done]:
         """Return what a run of a DAG has done, in that order.
 
-        :param run: as in the events' `Origin`, ``dag/run``.
+        :param run: as in the events' `Author`, ``dag/run``.
         :param task: of one task only, ``task/map index``.
         """
         rows = self._database.rows(text(_OF_RUN).bindparams(run=run, task=task))

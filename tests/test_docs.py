@@ -3,7 +3,10 @@
 import re
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "plugins" / "lever_imocha"
 VENDORS = ROOT / "docs" / "vendors"
 CODE = ("plugins", "dags", "include", "tests", "dev", "benchmarks")
 NUMBER = re.compile(r"\d+(?:\.\d+)?")
@@ -55,3 +58,16 @@ def test_every_relative_link_resolves() -> None:
         if not (page.parent / link).exists()
     ]
     assert broken == []
+
+
+def test_every_module_that_the_architecture_names_exists() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    named = set(re.findall(r"`((?:\w+/)+\w+\.(?:py|js))`", text))
+    assert len(named) > 50
+    assert [name for name in sorted(named) if not any((root / name).exists() for root in (PACKAGE, ROOT))] == []
+
+
+@pytest.mark.parametrize("package", ["domain", "workflows"])
+def test_the_page_of_a_large_package_names_each_of_its_modules(package: str) -> None:
+    modules = {path.stem for path in (PACKAGE / package).iterdir()} - {"__init__", "__pycache__"}
+    assert modules == set(re.findall(r"`(\w+)`", (PACKAGE / package / "__init__.py").read_text()))

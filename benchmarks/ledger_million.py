@@ -532,7 +532,6 @@ class Cases:
                 "cancelled", since=rows.now - timedelta(hours=1), details=["archived"]
             ),
         )
-        yield Case("Events.kinds", "one", lambda turn, _: ledger.events.kinds(self._key(rows.written, turn)))
         yield Case(
             "Events.newest", "one",
             lambda turn, _: ledger.events.newest(self._key(rows.written, turn), ("invited", "report_missing")),

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.asymmetric.padding import MGF1, OAEP
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.tables import SCHEMA, limits, metadata
 from sqlalchemy import Engine, delete, false, func, select, text
 from starlette.applications import Starlette
@@ -25,6 +26,11 @@ PYTHON, SQL = "iMocha: Python Developer [101]", "iMocha: SQL Basics [102]"
 
 def at_once(_seconds: float) -> None:
     """Wait for no time: what a workflow or a client is given in place of `time.sleep`."""
+
+
+def event_kinds(ledger: Ledger, opportunity_id: str) -> list[str]:
+    """Return what the timeline has of an opportunity's own events, as words."""
+    return [one.kind for one in reversed(ledger.timeline.of(opportunity_id)) if one.chain == opportunity_id]
 
 
 class Unlimited:

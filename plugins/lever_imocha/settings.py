@@ -135,8 +135,8 @@ class ExplainSettings(_Section):
     """One tag says how it stands: `iMocha: invited`, `started`, `complete`, `expired`, `cancelled`, `on hold` or
     `report missing`."""
     notes: bool = False
-    """One note for each stay in the stage, changed as things change; it says what a person has to mend, and when it
-    is solved."""
+    """One note for each stay in the stage, changed as things change; it says what a person has to correct, and when
+    it is solved."""
 
     @property
     def is_on(self) -> bool:
@@ -173,7 +173,7 @@ class PollSettings(_Section):
     wait: Seconds = timedelta(hours=6)
     """How long one run of `lever_imocha_write_back` waits before the next takes over."""
     lease: Seconds = timedelta(minutes=10)
-    """Not used any more: a claim lasts as long as its worker lives."""
+    """Not used any more: a claim lasts until its worker ends."""
 
     @field_validator("schedule")
     @classmethod
@@ -387,7 +387,7 @@ def _mapping(text: str, source: str) -> dict[str, Any]:
         if isinstance(error, DuplicateKeyError):
             key = problem.partition(" with value ")[0].removeprefix("found duplicate key ")
             raise SettingsError([f"{where}: {key} is there twice; put what belongs to it in one place"]) from None
-        fix = "indent with blanks, not with tabs" if "\\t" in problem else "mend it"
+        fix = "indent with blanks, not with tabs" if "\\t" in problem else "correct it"
         raise SettingsError([f"{where}: is not YAML ({problem}); {fix}"]) from None
     if data is None:
         data = {}

@@ -17,7 +17,7 @@ from sqlalchemy import select, text
 from include.sandbox.world import Invitation
 from tests.console.conftest import CONSOLE, LogIn
 from tests.console.test_console import OWN_PAGE
-from tests.support import PYTHON, SQL, KeyPair
+from tests.support import PYTHON, SQL, KeyPair, event_kinds
 from tests.workflows.conftest import SETTINGS, Stack
 
 pytestmark = pytest.mark.xdist_group("airflow")
@@ -57,7 +57,7 @@ def of_test(stack: Stack, test_id: int) -> Invitation:
 
 
 def kinds(stack: Stack, opportunity: str) -> list[str]:
-    return [kind for kind in stack.ledger.events.kinds(opportunity) if kind.startswith("link_")]
+    return [kind for kind in event_kinds(stack.ledger, opportunity) if kind.startswith("link_")]
 
 
 def test_the_link_is_that_of_the_invitation_and_is_shown_once(stack: Stack, browser: TestClient, invited: str) -> None:

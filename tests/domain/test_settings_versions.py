@@ -70,7 +70,7 @@ def test_tags_name_tests_as_they_did_then() -> None:
     ],
 )
 def test_what_is_new(now: Askers, before: list[Askers], mended: bool, new: Askers) -> None:
-    assert added(now, before, mended=mended) == new
+    assert added(now, before, corrected=mended) == new
 
 
 @pytest.mark.parametrize(

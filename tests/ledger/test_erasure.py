@@ -24,7 +24,7 @@ from lever_imocha.workflows.temporary_tags import mark_off, remember, temporary_
 from sqlalchemy import Connection, create_engine, event, func, select, text
 
 from tests.ledger.conftest import NOW, Clock
-from tests.support import end_session
+from tests.support import end_session, event_kinds
 
 DAY = timedelta(days=1)
 YEAR = 365 * DAY
@@ -288,8 +288,8 @@ def test_the_timeline_goes_in_batches_but_for_its_end_and_what_is_open(ledger: L
     clock.now += YEAR
     seen = ledger.restore.last_event()
     assert [ledger.erasure.remove_events(before=NOW + DAY, limit=3) for _ in range(3)] == [3, 1, 0]
-    assert ledger.events.kinds("done") == ["x"]
-    assert ledger.events.kinds("open") == ["invited", "decided"]
+    assert event_kinds(ledger, "done") == ["x"]
+    assert event_kinds(ledger, "open") == ["invited", "decided"]
     assert ledger.restore.is_same_history(seen)
 
 

@@ -12,7 +12,7 @@ from lever_imocha.errors import ApiError, LeverImochaError, OutcomeUnknownError,
 from lever_imocha.ledger.values import Work
 from lever_imocha.settings import parse_settings
 
-from tests.support import PYTHON, SQL
+from tests.support import PYTHON, SQL, event_kinds
 from tests.workflows.conftest import SETTINGS, Stack
 
 GONE = "iMocha: Gone [999]"
@@ -291,7 +291,7 @@ def test_a_report_that_does_not_come_is_told_once_whatever_else_failed_meanwhile
         telling.run_write_back(sweep=False, force=True)
     (note,) = notes(telling, opportunity)
     assert f"Report missing: {PYTHON}. iMocha has not finished it yet" in note
-    assert telling.ledger.events.kinds(opportunity).count("report_missing") == 1
+    assert event_kinds(telling.ledger, opportunity).count("report_missing") == 1
 
 
 @pytest.mark.parametrize("status", [400, 403, 404, 405])

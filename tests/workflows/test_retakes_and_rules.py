@@ -9,7 +9,7 @@ from lever_imocha.errors import OutcomeUnknownError, SettingsError
 from lever_imocha.ledger.values import Work
 from lever_imocha.settings import Settings, parse_settings
 
-from tests.support import PYTHON
+from tests.support import PYTHON, event_kinds
 from tests.workflows.conftest import SETTINGS, Stack
 
 
@@ -71,7 +71,7 @@ def test_an_invitation_that_cannot_be_withdrawn_keeps_no_report_out_of_lever(sta
     stack.fault(vendor="imocha", path_contains="/cancel", status=status, retry_after=600, times=10_000)
     assert stack.run_invite() == ["refresh"]
     assert len(stack.world.mails) == 2, "one to each address"
-    assert "not_withdrawn" in stack.ledger.events.kinds(opportunity)
+    assert "not_withdrawn" in event_kinds(stack.ledger, opportunity)
     _, new = stack.world.invitations.values()
     stack.world.finish(new)
     assert stack.run_write_back() == ["written back and moved on"]
@@ -97,7 +97,7 @@ def test_a_crash_after_the_invitation_was_sent_makes_no_second_one(stack: Stack)
     stack.again(opportunity)
     assert stack.run_invite() == ["refresh"]
     assert len(stack.world.invitations) == 1
-    assert "invite_repeated" in stack.ledger.events.kinds(opportunity)
+    assert "invite_repeated" in event_kinds(stack.ledger, opportunity)
 
 
 def test_a_validity_of_the_rule_replaces_the_links(stack: Stack) -> None:

@@ -11,7 +11,7 @@ from lever_imocha.workflows.preview import Preview
 from lever_imocha.workflows.retention import Retention
 from sqlalchemy import text
 
-from tests.support import PYTHON
+from tests.support import PYTHON, event_kinds
 from tests.workflows.conftest import SETTINGS, Stack
 
 RETAKE = "rules: [{retake: reattempt}]\n"
@@ -97,7 +97,7 @@ def test_nothing_is_removed_by_a_clock_that_is_years_ahead(stack: Stack) -> None
     opportunity = over(stack)
     with pytest.raises(ClockError, match=r"days ahead of the database's, so that nothing is removed"):
         remove(stack, ahead=1000)
-    assert stack.ledger.events.kinds(opportunity) != []
+    assert event_kinds(stack.ledger, opportunity) != []
 
 
 def test_what_is_over_is_removed_and_the_rest_goes_on(stack: Stack) -> None:

@@ -12,7 +12,7 @@ from lever_imocha.ledger.values import Work
 from lever_imocha.settings import parse_settings
 from lever_imocha.workflows.resolved_settings import refresh_resolved
 
-from tests.support import PYTHON, SQL
+from tests.support import PYTHON, SQL, event_kinds
 from tests.workflows.conftest import SETTINGS, Stack
 
 
@@ -286,7 +286,7 @@ def test_a_crash_after_the_move_is_no_move_by_the_recruiter(stack: Stack) -> Non
     opportunity = ended(stack)
     stack.world.move(opportunity, "Assessment Complete")
     assert stack.run_write_back() == ["written back and moved on"]
-    assert stack.ledger.events.kinds(opportunity)[-1] == "written_back"
+    assert event_kinds(stack.ledger, opportunity)[-1] == "written_back"
 
 
 def test_an_invitation_that_expired_long_before_the_first_look_is_noticed(stack: Stack) -> None:
@@ -352,7 +352,7 @@ def test_a_note_that_lever_refuses_keeps_nobody_in_the_stage(stack: Stack) -> No
     opportunity = ended(stack, PYTHON)
     stack.fault(vendor="lever", path_contains="/notes", status=403, times=10_000)
     assert stack.run_write_back() == ["written back and moved on"]
-    assert "note_refused" in stack.ledger.events.kinds(opportunity)
+    assert "note_refused" in event_kinds(stack.ledger, opportunity)
 
 
 def test_a_note_that_fails_for_ever_keeps_nobody_in_the_stage_for_long(stack: Stack) -> None:

@@ -26,7 +26,7 @@ _PROBLEMS = {
     ),
     "limits.cancel_share": (
         "has left, as more have than limits.cancel_share allows in an hour",
-        "If it is right: run lever_imocha_invite with allow_cancelling. If it is a mistake: mend it in Lever.",
+        "If it is right: run lever_imocha_invite with allow_cancelling. If it is a mistake: undo it in Lever.",
     ),
     "report not final": ("iMocha is still scoring", "Nothing for a day; then ask iMocha."),
     "iMocha masks not all": (

@@ -12,7 +12,7 @@ from lever_imocha.domain.decisions import GOES_ON, Action, Outcome, Reason, Situ
 from lever_imocha.domain.lever import Opportunity
 from lever_imocha.domain.rules import ResolvedRule, RuleKey, select_rule
 from lever_imocha.domain.tags import TagScheme, asked_tests, own_tags
-from lever_imocha.domain.written import plain
+from lever_imocha.domain.typed_text import plain
 
 _NOT_BY_SETTINGS = frozenset(
     {

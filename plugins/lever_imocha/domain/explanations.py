@@ -81,7 +81,7 @@ def _time(at: datetime) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
-    """What a person has to mend.
+    """What a person has to correct.
 
     :param what: a few words; they tell it from others of the same stay.
     :param fix: what to do, as sentences.
@@ -151,7 +151,7 @@ def over(what: str, *, has_left: bool) -> str:
 
 
 def note_text(tests: Sequence[ShownTest], problems: Sequence[Problem], former: Sequence[str], *, mark: str) -> str:
-    """Return the text of the note about one stay: what a person has to mend, the tests, and what was mended.
+    """Return the text of the note about one stay: what a person has to correct, the tests, and what was solved.
 
     :param former: lines about problems that are over.
     :param mark: by which the note is found again.

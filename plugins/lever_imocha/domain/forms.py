@@ -90,24 +90,24 @@ def check_template(template: FormTemplate) -> None:
 
     :raises SettingsError: one line for every required field that no report can fill.
     """
-    ours = {_name(text) for text in _TYPES}
     problems = [
-        f"form template {template.text!r}: its required field {field.text!r} has none of the options"
-        f" {', '.join(STATUS_WORDS.values())}; add them in Lever, make it optional there, or name another form_template"
+        f"form template {template.text!r}: its required field {field.text!r} {problem}"
         for field in template.fields
-        if field.required
-        and _name(field.text) == _name("Status")
-        and _can_hold(field)
-        and not any(_fit(field, word) for word in STATUS_WORDS.values())
-    ]
-    problems += [
-        f"form template {template.text!r}: its required field {field.text!r} cannot be filled from a report;"
-        " make it optional in Lever or name another form_template"
-        for field in template.fields
-        if field.required and (_name(field.text) not in ours or not _can_hold(field))
+        if field.required and (problem := _why_unfillable(field))
     ]
     if problems:
         raise SettingsError(problems)
+
+
+def _why_unfillable(field: TemplateField) -> str | None:
+    if _name(field.text) not in map(_name, _TYPES) or not _can_hold(field):
+        return "cannot be filled from a report; make it optional in Lever or name another form_template"
+    if _name(field.text) == _name("Status") and not any(_fit(field, word) for word in STATUS_WORDS.values()):
+        return (
+            f"has none of the options {', '.join(STATUS_WORDS.values())}; add them in Lever, make it optional there, or"
+            " name another form_template"
+        )
+    return None
 
 
 def fill_form(template: FormTemplate, report: Report, *, invitation_id: int, revision: int = 1) -> list[dict[str, Any]]:
@@ -161,18 +161,20 @@ def form_with(template: FormTemplate, values: Mapping[str, Any]) -> list[dict[st
 
 def _written(field: TemplateField, value: Any) -> Any:
     """Return the value in Lever's form; None if there is none, or it does not fit."""
-    if field.type in ("date", "text", "textarea", "dropdown", "multiple-choice"):
-        if field.type == "date" and isinstance(value, str):
-            try:
-                value = datetime.fromisoformat(value)
-            except ValueError:
-                return None
-        elif field.type != "date" and value is not None and not isinstance(value, datetime):
-            value = str(value)
-        if field.type == "date" and isinstance(value, datetime) and value.tzinfo is None:
-            value = value.replace(tzinfo=UTC)
-        return _fit(field, value)
+    if field.type == "date":
+        return _fit(field, _date(value))
+    if field.type in ("text", "textarea", "dropdown", "multiple-choice"):
+        return _fit(field, value if value is None or isinstance(value, datetime) else str(value))
     return None if value == "" else value
+
+
+def _date(value: Any) -> Any:
+    if isinstance(value, str):
+        try:
+            value = datetime.fromisoformat(value)
+        except ValueError:
+            return None
+    return value.replace(tzinfo=UTC) if isinstance(value, datetime) and value.tzinfo is None else value
 
 
 def _wanted(field: TemplateField) -> str:

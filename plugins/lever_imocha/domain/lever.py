@@ -9,8 +9,8 @@ from typing import Annotated, Any
 
 from pydantic import AliasChoices, BeforeValidator, Field
 
+from lever_imocha.domain.typed_text import usable_address
 from lever_imocha.domain.types import NONE_IF_INVALID, Id, Millis, Name, NameText, VendorModel
-from lever_imocha.domain.written import usable_address
 
 
 def _id_of(value: Any) -> Any:

@@ -10,7 +10,7 @@ from hashlib import sha256
 from typing import Literal
 
 from lever_imocha.domain.lever import Opportunity
-from lever_imocha.domain.written import plain
+from lever_imocha.domain.typed_text import plain
 
 
 @dataclass(frozen=True, kw_only=True)

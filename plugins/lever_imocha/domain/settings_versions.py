@@ -77,14 +77,14 @@ def name_of(test: WantedTest) -> int | str | None:
     return test.tag if test.test_id is None else test.test_id
 
 
-def added(now: Askers, before: Sequence[Askers], *, mended: bool) -> Askers:
+def added(now: Askers, before: Sequence[Askers], *, corrected: bool) -> Askers:
     """Return what is asked now and was not before.
 
     :param before: at several times.
-    :param mended: a test that was asked for could not be taken: what the same tag, or the rule, asks for in its place is
+    :param corrected: a test that was asked for could not be taken: what the same tag, or the rule, asks for in its place is
         not new.
     """
-    gone = {asker for asked in before for test, asker in asked.items() if test not in now} if mended else set()
+    gone = {asker for asked in before for test, asker in asked.items() if test not in now} if corrected else set()
     return {
         test: asker for test, asker in now.items() if asker not in gone and all(test not in asked for asked in before)
     }
@@ -93,10 +93,10 @@ def added(now: Askers, before: Sequence[Askers], *, mended: bool) -> Askers:
 def version_at(versions: Sequence[SettingsVersion], stage_id: str, entered_at: datetime) -> SettingsVersion:
     """Return the settings under which somebody came into a stage; the first that are known, if that was before them.
 
-    Who came while a rule of the stage had a mistake in a posting's name came under the settings that mended it.
+    Who came while a rule of the stage had a mistake in a posting's name came under the settings that corrected it.
 
     :param versions: the oldest first, at least one.
     """
     came = max(bisect_right([version.since for version in versions], entered_at) - 1, 0)
-    mended = (version for version in versions[came:] if not version.asks.lacks_posting(stage_id))
-    return next(mended, versions[came])
+    corrected = (version for version in versions[came:] if not version.asks.lacks_posting(stage_id))
+    return next(corrected, versions[came])

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
 
-from lever_imocha.domain.written import plain
+from lever_imocha.domain.typed_text import plain
 from lever_imocha.redaction import redact
 
 _NUMBER = re.compile(r"\[ ?(\d{1,18}) ?\]$")

@@ -37,7 +37,7 @@ class Database:
     A statement outside of a transaction is one in itself: PostgreSQL is sent no BEGIN and no COMMIT for it.
 
     :param clock: aware UTC now.
-    :param lock_worker: called before anything is claimed; makes sure that the worker counts as alive.
+    :param lock_worker: called before anything is claimed; makes sure that the worker counts as running.
     :param author: who writes to the timeline.
     """
 

@@ -95,11 +95,6 @@ class Events(LedgerPart):
         }  # fmt: skip
         self._database.execute(_RECORD, said | vars(self._database.author))
 
-    def kinds(self, opportunity_id: str) -> list[str]:
-        """Return an opportunity's timeline, as words."""
-        query = select(events.c.kind).where(events.c.opportunity_id == opportunity_id).order_by(events.c.id)
-        return self._database.values(query)
-
     def count(self, kind: str, *, since: datetime, details: Collection[str]) -> int:
         """Return to how many opportunities something happened since a time.
 

@@ -58,7 +58,7 @@ class SharedLimiter:
     """Give every request a moment of its own, in the order in which workers, triggers and servers ask.
 
     The ledger keeps the moment of the latest turn. One statement moves it on by the gap between two requests and says
-    how long to wait for it; the wait itself holds neither a connection nor a lock. A process that dies while it waits
+    how long to wait for it; the wait itself holds neither a connection nor a lock. A process that ends while it waits
     loses its one turn and stops nobody. Turns are never refused: who asks last waits for all who asked before, which
     is one turn for each waiting process.
 

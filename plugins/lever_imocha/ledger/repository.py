@@ -38,7 +38,7 @@ class Ledger:
     """The ledger's parts, each with one job.
 
     :param clock: aware UTC now.
-    :param lock_worker: called before anything is claimed; makes sure that the worker counts as alive.
+    :param lock_worker: called before anything is claimed; makes sure that the worker counts as running.
     :param author: who writes to the timeline.
     """
 

@@ -4,7 +4,7 @@ One row is one work item: one kind of work about one opportunity. How it stands 
 
 =========== =====================================================================================================
 due         nobody holds it, and its time has come
-claimed     a living worker holds it; a dead worker's claim counts as none
+claimed     a running worker holds it; the claim of one that has ended counts as none
 waiting     its last try failed, and the next one is set for later (`not_before`)
 parked      it failed too often: it is not tried again before something new happens or a person says so (`parked_at`)
 =========== =====================================================================================================
@@ -42,7 +42,7 @@ from lever_imocha.errors import ClaimLostError
 from lever_imocha.ledger.base import LedgerPart
 from lever_imocha.ledger.tables import SCHEMA, work_items
 from lever_imocha.ledger.values import WRITE_BACK_WORK, QueuedWork, Work, WorkItem
-from lever_imocha.ledger.worker_locks import is_alive
+from lever_imocha.ledger.worker_locks import is_running
 
 _ITEM = work_items.c
 _AT_ONCE = 5000
@@ -55,11 +55,11 @@ def channel(kind: Work) -> str:
 
 
 def unclaimed() -> ColumnElement[bool]:
-    """Return as SQL that nobody holds the item, or its holder is dead.
+    """Return as SQL that nobody holds the item, or its holder has ended.
 
-    A living worker's claim does not end, however long it waits.
+    The claim of a running worker does not end, however long it waits.
     """
-    return or_(_ITEM.claimed_by.is_(None), ~is_alive(_ITEM.claimed_by))
+    return or_(_ITEM.claimed_by.is_(None), ~is_running(_ITEM.claimed_by))
 
 
 def claimed_by(opportunity_id: str, kind: Work, worker: str) -> Any:

@@ -1,4 +1,4 @@
-"""Whether a worker is alive: it holds a lock on its own name for as long as its process lives.
+"""Whether a worker's process still runs: until it ends, it holds a lock on its own name.
 
 PostgreSQL drops the lock with the connection, so the claims of a killed worker come free at once. A worker that hangs
 is ended by its task's `execution_timeout`. Needs sessions: behind a pooler that hands every transaction another one
@@ -25,7 +25,7 @@ def lock_worker(engine: Engine, worker: str) -> psycopg.Connection[Any]:
 
 
 class WorkerLock:
-    """A worker's lock from its first claim for as long as its process lives, also after PostgreSQL was restarted."""
+    """A worker's lock from its first claim until its process ends, also after PostgreSQL was restarted."""
 
     def __init__(self, engine: Engine, worker: str) -> None:
         self.worker = worker
@@ -33,7 +33,7 @@ class WorkerLock:
         self._connection: psycopg.Connection[Any] | None = None
 
     def renew(self) -> None:
-        """Take the lock, unless the connection that holds it lives."""
+        """Take the lock, unless the connection that holds it still works."""
         try:
             if self._connection is not None:
                 self._connection.execute("SELECT 1")
@@ -43,8 +43,8 @@ class WorkerLock:
         self._connection = lock_worker(self._engine, self.worker)
 
 
-def is_alive(worker: ColumnElement[Any]) -> ColumnElement[bool]:
-    """Return as SQL that the worker of that name is alive; PostgreSQL shows a lock's signed numbers as unsigned ones."""
+def is_running(worker: ColumnElement[Any]) -> ColumnElement[bool]:
+    """Return as SQL that the worker of that name still runs; PostgreSQL shows a lock's signed numbers as unsigned ones."""
     held = select(cast(_LOCKS.c.objid, BigInteger)).where(
         _LOCKS.c.locktype == "advisory", _LOCKS.c.granted, cast(_LOCKS.c.classid, BigInteger) == _CLASS
     )

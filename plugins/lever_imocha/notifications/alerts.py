@@ -145,7 +145,9 @@ def send(settings: AlertSettings, text: str) -> bool:
     try:
         kind = resolve_name(path)
     except (ImportError, AttributeError) as error:
-        log.error("alerts.notifier: %r cannot be imported (%s); mend the path, or install what brings it", path, error)
+        log.error(
+            "alerts.notifier: %r cannot be imported (%s); correct the path, or install what brings it", path, error
+        )
         return False
     try:
         notifier = kind(**settings.arguments)

@@ -144,7 +144,7 @@ def limit_alert(waiting: OverHour, *, per_hour: int) -> Alert:
 
 
 _MANY_LEFT = (
-    "If it is a mistake, mend it in Lever, or put back the right API key; if it is right, run lever_imocha_invite with"
+    "If it is a mistake, undo it in Lever, or put back the right API key; if it is right, run lever_imocha_invite with"
     " allow_cancelling."
 )
 
@@ -200,7 +200,7 @@ def masking_alert(waits: Mapping[str, datetime]) -> Alert:
         return (
             f"{len(times)} candidates were deleted or anonymised in Lever, and are going to be masked at iMocha for good,"
             f" the first after {min(times):%Y-%m-%d %H:%M} UTC. `python -m lever_imocha.ledger queue` lists them (mask)."
-            " If it is a mistake: mend it in Lever, or `python -m lever_imocha.ledger drop <opportunity>`."
+            " If it is a mistake: undo it in Lever, or `python -m lever_imocha.ledger drop <opportunity>`."
         )
 
     return Alert(source, [Incident(key=key, source=source, about="") for key in waits], text_of, repeats=False)

@@ -168,11 +168,8 @@ class CollectStageEntriesOperator(AssessmentOperator):
                 done = run_batch(waiting[:AT_ONCE], partial(workflow.act, force=cleared))
                 announce(context, candidate_invited, workflow.invited)
                 self.found = ", ".join(f"{kind} {count}" for kind, count in done.items())
-                waiting = waiting[AT_ONCE:]
-            rows = batches(waiting)
-            if not by_webhook and workflow.problems:
-                rows.append([])
-        return rows
+                return batches(waiting[AT_ONCE:])
+            return [*batches(waiting), *([[]] if workflow.problems else [])]
 
     def _log_plans(self) -> None:
         with self.services() as services:

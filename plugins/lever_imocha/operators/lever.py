@@ -59,7 +59,7 @@ class LeverOperator(BaseOperator):
         :raises LeverImochaError: Lever or the connection said no; the text says what to do.
         """
         from lever_imocha.hooks.lever import LeverHook
-        from lever_imocha.workflows.names import LeverNames
+        from lever_imocha.workflows.lever_names import LeverNames
 
         self.opportunity_id = read_text(self.opportunity_id, name="opportunity_id")
         lever = LeverHook(self.lever_conn_id).client()
@@ -107,7 +107,7 @@ class LeverUpdateStageOperator(LeverOperator):
         self.stage = stage
 
     def _send(self, lever: LeverClient, perform_as: str | None) -> str:
-        from lever_imocha.workflows.names import LeverNames
+        from lever_imocha.workflows.lever_names import LeverNames
 
         stage_id = LeverNames(lever).stage_id(read_text(self.stage, name="stage"))
         lever.update_stage(self.opportunity_id, stage_id, perform_as=perform_as)
@@ -227,7 +227,7 @@ class LeverCreateFormOperator(LeverOperator):
 
     def _form(self, lever: LeverClient) -> tuple[str, list[dict[str, Any]]]:
         from lever_imocha.domain.forms import form_with
-        from lever_imocha.workflows.names import LeverNames
+        from lever_imocha.workflows.lever_names import LeverNames
 
         template = LeverNames(lever).template(read_text(self.template, name="template"))
         return template.id, form_with(template, read_mapping(self.values, name="values"))

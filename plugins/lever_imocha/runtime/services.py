@@ -32,7 +32,7 @@ from lever_imocha.workflows.write_back import WriteBackWorkflow
 
 @lru_cache(maxsize=4)
 def _worker_lock(engine: Engine, process: int) -> WorkerLock:
-    """Make the lock that shows that this process is alive; a forked child gets one of its own."""
+    """Make the lock that shows that this process runs; a forked child gets one of its own."""
     return WorkerLock(engine, f"{socket.gethostname()}:{process}:{uuid.uuid4().hex[:8]}")
 
 

@@ -26,7 +26,7 @@ class PollSensor(BaseSensorOperator):
     """Base of the sensors, with the parameters of every sensor.
 
     `poke_interval`, `timeout`, `soft_fail` and `never_fail` count with and without `deferrable`. When the time is out,
-    `soft_fail` skips the task; what a person must mend fails it all the same, unless `never_fail` is set.
+    `soft_fail` skips the task; what a person has to correct fails it all the same, unless `never_fail` is set.
 
     :param deferrable: wait in the triggerer, without a worker.
     """
@@ -111,7 +111,7 @@ class PollSensor(BaseSensorOperator):
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> Any:
         """Return what the trigger found.
 
-        :raises WaitFailedError: the trigger met what a person must mend, or fired with something else than it promises.
+        :raises WaitFailedError: the trigger met what a person has to correct, or fired with something else than it promises.
         """
         if not event or not event.get("found"):
             raise WaitFailedError(str((event or {}).get("error") or "the trigger fired without a reason"))

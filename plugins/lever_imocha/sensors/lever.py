@@ -48,7 +48,7 @@ class LeverStageSensor(PollSensor):
         """Look the names up, and make the trigger."""
         from lever_imocha.hooks.lever import LeverHook
         from lever_imocha.triggers.lever import LeverStageTrigger
-        from lever_imocha.workflows.names import LeverNames
+        from lever_imocha.workflows.lever_names import LeverNames
 
         names, posting = LeverNames(LeverHook(self.lever_conn_id).client()), text_or_none(self.posting)
         return LeverStageTrigger(

@@ -45,7 +45,7 @@ class EndedAttemptsTrigger(BaseTrigger):
         )
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Fire once: ``{"due": [opportunity ids]}``, or ``{"error": message}`` for what a person must mend."""
+        """Fire once: ``{"due": [opportunity ids]}``, or ``{"error": message}`` for what a person has to correct."""
         from lever_imocha.triggers.listener import NotificationListener  # not needed to parse a DAG
 
         loop = asyncio.get_running_loop()

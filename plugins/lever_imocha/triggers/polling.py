@@ -42,7 +42,7 @@ class PollTrigger(BaseTrigger):
         }
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Fire once: ``{"found": [ids]}``, or ``{"error": message}`` for what a person must mend.
+        """Fire once: ``{"found": [ids]}``, or ``{"error": message}`` for what a person has to correct.
 
         What passes by itself, such as an outage of the vendor, is logged and waited out.
         """

@@ -69,13 +69,13 @@ class AskedTests:
             return version.asks.tests(opportunity, self._first_scheme)
 
         came = version_at([*before, now], stage_id, entered_at)
-        new = added(asked(now), [asked(came)], mended=False)
+        new = added(asked(now), [asked(came)], corrected=False)
         entry = self._ledger.entries.last(opportunity.id) if new else None
         if entry is None or (entry.stage_id, entry.entered_at) != (stage_id, entered_at):
             return new
         seen = next((version for version in self._versions if version.id == entry.settings_version), came)
         held = entry.decision is Action.HOLD and entry.reason in _CANNOT_BE_TAKEN
-        return added(asked(now), [asked(came), asked(seen)], mended=held)
+        return added(asked(now), [asked(came), asked(seen)], corrected=held)
 
     @cached_property
     def _versions(self) -> list[SettingsVersion]:

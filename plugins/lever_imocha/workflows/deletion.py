@@ -23,9 +23,9 @@ _LONG_ENOUGH = timedelta(hours=24)
 
 
 class DeletionEvidence:
-    """Looks for a second witness: Lever's list of deleted opportunities, or the same answer for a day.
+    """Looks for more than one answer: Lever's list of deleted opportunities, or the same answer for a day.
 
-    A proxy's page, a spell of trouble or another account's key answer "not found", too.
+    A proxy's page, an outage or another account's key answer "not found", too.
 
     :param clock: aware UTC now.
     """

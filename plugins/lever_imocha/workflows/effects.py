@@ -28,29 +28,21 @@ class EffectMaker:
         find: Callable[[], str | None],
         *,
         look_first: bool = False,
+        anew: bool = False,
     ) -> None:
         """Make an effect unless it is known to be done.
 
         :param make: makes it in Lever and returns the id of what was made.
         :param find: returns the id of what is there already, or None.
         :param look_first: it may be there although this ledger never began it.
+        :param anew: make it, whether or not it was made before.
         :raises ClaimLostError: another worker has taken over the item; nothing was sent.
         """
-        known = self._ledger.effects.state(effect)
-        if known is None or known.done_at is None:
+        if not anew:
+            known = self._ledger.effects.state(effect)
+            if known is not None and known.done_at is not None:
+                return
             look_first = look_first or known is not None or self._recently_restored
-            self.make(effect, item, make, find, look_first=look_first)
-
-    def make(
-        self,
-        effect: Effect,
-        item: WorkItem,
-        make: Callable[[], str],
-        find: Callable[[], str | None],
-        *,
-        look_first: bool = False,
-    ) -> None:
-        """Make an effect, whether or not it was made before; parameters and errors as for `once`."""
         with self._lever.guarded(partial(self._ledger.effects.start, effect, item)):
             vendor_id = create_once(make, find, look_first=look_first, sleep=self._sleep)
         self._ledger.effects.finish(effect, vendor_id=vendor_id)

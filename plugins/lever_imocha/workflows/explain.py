@@ -97,7 +97,7 @@ class _Stay:
         )
 
     def failure(self, known: Assessment, kind: str) -> Event | None:
-        """Return why its ended attempt is not dealt with yet, if a person has to mend it."""
+        """Return why its ended attempt is not dealt with yet, if a person has to correct something."""
         if known.status is None or not known.status.is_ended or self.is_written(known):
             return None
         said = (event for event in self.events if event.kind == kind and event.invitation_id == known.invitation_id)

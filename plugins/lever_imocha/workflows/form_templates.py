@@ -45,14 +45,14 @@ class FormTemplates:
         return self.problems.get(name)
 
     def prepare(self, names: Iterable[str]) -> dict[str, FormTemplate]:
-        """Return the templates that can be used, by name; one that is missing or lacks our fields is mended if allowed.
+        """Return the templates that can be used, by name; one that is missing or lacks our fields is created or completed if allowed.
 
         Nothing is changed about a template that could not be used afterwards.
         """
         ready = {}
         for name in dict.fromkeys(names):
             try:
-                ready[name] = self._mended(name, self._usable(name))
+                ready[name] = self._completed(name, self._usable(name))
             except SettingsError as error:
                 self.problems[name] = str(error)
         return ready
@@ -64,7 +64,7 @@ class FormTemplates:
     def _usable(self, name: str) -> FormTemplate | None:
         """Return the template of a name or an id, with its fields; None when it is still to be created.
 
-        :raises SettingsError: it cannot be used, and mending it as the settings allow would not help.
+        :raises SettingsError: it cannot be used, and what the settings allow would not help.
         """
         ids = ids_of(name, self._listed)
         if len(ids) > 1:
@@ -99,7 +99,7 @@ class FormTemplates:
             return None
         return template if ids_of(name, [template]) else None
 
-    def _mended(self, name: str, template: FormTemplate | None) -> FormTemplate:
+    def _completed(self, name: str, template: FormTemplate | None) -> FormTemplate:
         if template is None:
             return self._lever.create_form_template(text=name, fields=our_fields())
         if missing_fields(template) and self._settings.update_template:

@@ -339,15 +339,9 @@ class InviteWorkflow:
 
     def _decide_entries(self, item: WorkItem, situation: Situation) -> Outcome:
         self._warn_of_doubtful_tags(situation)
-        if situation.rule is not None:
-            pending = self._ledger.entries.record_read(self._situations.new_entry(situation, self._resolved))
-            if pending and situation.obstacle is None and not situation.rule.usable:
-                raise NotYet(_SETTINGS, pause=_SETTINGS_PAUSE)
-        else:
-            pending = self._ledger.entries.pending(item.opportunity_id, or_held=True)  # nothing holds who has left
         outcome = Outcome(Action.IGNORE, Reason.ALREADY_HANDLED if situation.rule else Reason.MOVED_ON)
         waits: Reason | None = None
-        for entry in pending:
+        for entry in self._pending(item, situation):
             of_entry, assessments = self._with_attempts(situation, entry)
             outcomes = self._perform_all(decide(of_entry), of_entry, assessments, item)
             if (reason := waits_by_itself(outcomes)) is not None:
@@ -362,6 +356,15 @@ class InviteWorkflow:
             pause = situation.remaining_delay if waits is Reason.DELAY else LONGEST
             raise NotYet(waits, pause=pause, failed=False)
         return outcome
+
+    def _pending(self, item: WorkItem, situation: Situation) -> list[StageEntry]:
+        """Return the stage entries to decide about, the one that was just read included."""
+        if situation.rule is None:
+            return self._ledger.entries.pending(item.opportunity_id, or_held=True)  # nothing holds who has left
+        pending = self._ledger.entries.record_read(self._situations.new_entry(situation, self._resolved))
+        if pending and situation.obstacle is None and not situation.rule.usable:
+            raise NotYet(_SETTINGS, pause=_SETTINGS_PAUSE)
+        return pending
 
     def _with_attempts(self, situation: Situation, entry: StageEntry) -> tuple[Situation, Mapping[int, Assessment]]:
         """Complete the situation by what the ledger, and where the decision rests on it iMocha, say of the attempts."""

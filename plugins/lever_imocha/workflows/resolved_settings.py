@@ -308,7 +308,7 @@ def refresh_resolved(
 ) -> ResolvedSettings:
     """Resolve the names anew and keep them for the run's other tasks.
 
-    While one of Lever's lists of names is in trouble, what was resolved within a day counts, unless the settings changed;
+    While one of Lever's lists of names cannot be read, what was resolved within a day counts, unless the settings changed;
     for the first report, what was resolved for inviting. Where there is nothing of this, only what needs postings or the
     acting user waits for their lists.
 
@@ -332,7 +332,7 @@ def refresh_resolved(
                 if names is not None
                 else _resolved_anew(ledger, lever, settings, reader, templates=templates, goes_without=ApiError)
             )
-        except SettingsError:  # of which the list in trouble is the reason
+        except SettingsError:  # of which the list that cannot be read is the reason
             raise error from None
     read = {"read": settings.fingerprints, "read_at": now.isoformat()}  # for the doctor
     ledger.cache.put(_WITH_TEMPLATES if templates else SETTINGS, resolved.model_dump(mode="json") | read)

@@ -19,9 +19,9 @@ from lever_imocha.settings import Settings
 from lever_imocha.workflows.active_tests import ActiveTests
 from lever_imocha.workflows.asked_tests import AskedTests
 from lever_imocha.workflows.clocks import CLOCKS_DIFFER
+from lever_imocha.workflows.named_links import NamedLinks
 from lever_imocha.workflows.resolved_settings import ResolvedSettings, tag_scheme
 from lever_imocha.workflows.temporary_tags import TemporaryTags, lasting_tags, temporary_tags
-from lever_imocha.workflows.test_links import NamedLinks
 
 
 class SituationReader:

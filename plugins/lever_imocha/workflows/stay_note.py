@@ -13,7 +13,7 @@ from lever_imocha.domain.explanations import Problem, ShownTest, note_text, over
 from lever_imocha.domain.lever import Opportunity
 from lever_imocha.errors import NotFoundError, VendorRefusedError
 from lever_imocha.ledger.repository import Ledger
-from lever_imocha.ledger.values import Effect, StageEntry, WorkItem
+from lever_imocha.ledger.values import Effect, EffectState, StageEntry, WorkItem
 from lever_imocha.workflows.effects import EffectMaker
 
 log = logging.getLogger(__name__)
@@ -40,10 +40,11 @@ class _Said:
     former: list[str] = field(default_factory=list)
     changeable: bool = True
 
-    @property
-    def is_final(self) -> bool:
-        """Whether only a problem that comes or goes is worth another note."""
-        return self.note_id is not None and not self.changeable
+    def is_news_after(self, said: _Said) -> bool:
+        """Tell whether it is worth a change of the note, or, where that cannot be changed, another one."""
+        if said.note_id is not None and not said.changeable:
+            return (self.problems, self.former) != (said.problems, said.former)
+        return self != said
 
 
 @dataclass(frozen=True)
@@ -85,17 +86,14 @@ class StayNotes:
         :param item: the work item under which this is done; nobody else writes notes about the opportunity meanwhile.
         """
         known = self._ledger.effects.state(_effect(entry))
-        said = _Said(**known.content) if known and known.content else _Said(note_id=known.vendor_id if known else None)
-        whats = [problem.what for problem in problems]
-        lasting = [line for line in said.former if not line.endswith(tuple(whats))]
-        has_left = opportunity.has_left(entry.stage_id)
-        solved = [over(what, has_left=has_left) for what in said.problems if what not in whats]
-        former = [*lasting, *solved][-_MOST_FORMER:]
-        write = partial(note_text, tests, problems, former)
-        now = replace(said, digest=_digest(write(mark="")), problems=whats, former=former)
-        if now == said or (known is None and (opportunity.archived is not None or not (tests or problems))):
+        if known is None and (opportunity.archived is not None or not (tests or problems)):
             return
-        if said.is_final and (now.problems, now.former) == (said.problems, said.former):
+        said = _said(known)
+        former = _former(said, problems, has_left=opportunity.has_left(entry.stage_id))
+        write = partial(note_text, tests, problems, former)
+        whats = [problem.what for problem in problems]
+        now = replace(said, digest=_digest(write(mark="")), problems=whats, former=former)
+        if not now.is_news_after(said):
             return
         mention = f"@{opportunity.owner_username} " if problems and opportunity.owner_username else ""
         note = _Note(opportunity.id, item, entry, perform_as, lambda mark: f"{mention}{write(mark=mark)}")
@@ -148,6 +146,20 @@ class StayNotes:
 
     def _remember(self, entry: StageEntry, said: _Said) -> None:
         self._ledger.effects.remember(_effect(entry), asdict(said))
+
+
+def _said(known: EffectState | None) -> _Said:
+    if known is None or not known.content:
+        return _Said(note_id=known.vendor_id if known else None)
+    return _Said(**known.content)
+
+
+def _former(said: _Said, problems: Sequence[Problem], *, has_left: bool) -> list[str]:
+    """Return the lines about problems that are over."""
+    whats = tuple(problem.what for problem in problems)
+    lasting = [line for line in said.former if not line.endswith(whats)]
+    solved = [over(what, has_left=has_left) for what in said.problems if what not in whats]
+    return [*lasting, *solved][-_MOST_FORMER:]
 
 
 def _effect(entry: StageEntry, number: int = 0) -> Effect:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 
 from lever_imocha.clients.imocha import ImochaClient
@@ -65,33 +65,40 @@ class SyncTagsWorkflow:
         :raises SettingsError: there is no opportunity to put the tags on: none is named, or it is in a trigger stage,
             where they would ask for every test.
         """
-        scheme = tag_scheme(self._settings)
-        tests = self._imocha.list_tests()
-        wanted = [scheme.tag_for(test.id, test.name) for test in tests if test.is_active]
-        listed = [tag.text for tag in self._lever.list_tags()]
-        missing = [tag for tag in dict.fromkeys(wanted) if tag not in set(listed)]
-        ours = [tag for tag in listed if tag not in scheme.mapping and wanted_tests([tag], scheme)]
-        stale = [tag for tag in ours if tag not in set(wanted)] if tests.complete else []
-        present = [tag for tag in wanted if tag in set(listed)]
+        found = self._compared()
+        missing = found.created
         if dry_run:
             if missing and (opportunity_id or posting):
                 self._carrier(opportunity_id, posting)  # finds the mistakes that the real sync would find
-            return TagSync(created=missing, present=present, stale=stale, dry_run=True)
+            return replace(found, dry_run=True)
         self._take_off()
         if not missing:
-            return TagSync(present=present, stale=stale)
+            return found
         carrier = self._carrier(opportunity_id, posting)
         refused = self._create(carrier, missing, keep=keep_on_opportunity)
-        created = [tag for tag in missing if tag not in refused]
-        listed_now = {tag.text for tag in self._lever.list_tags()}
-        return TagSync(
+        created, listed = [tag for tag in missing if tag not in refused], self._listed()
+        return replace(
+            found,
             created=created,
-            present=present,
-            stale=stale,
             refused=refused,
-            vanished=[tag for tag in created if tag not in listed_now],
+            vanished=[tag for tag in created if tag not in listed],
             opportunity_id=carrier.id,
         )
+
+    def _compared(self) -> TagSync:
+        """Compare Lever's tags with iMocha's tests; what is missing is what is to be created."""
+        scheme, tests = tag_scheme(self._settings), self._imocha.list_tests()
+        wanted = dict.fromkeys(scheme.tag_for(test.id, test.name) for test in tests if test.is_active)
+        listed = self._listed()
+        ours = [tag for tag in listed if tag not in scheme.mapping and wanted_tests([tag], scheme)]
+        return TagSync(
+            created=[tag for tag in wanted if tag not in listed],
+            present=[tag for tag in wanted if tag in listed],
+            stale=[tag for tag in ours if tag not in wanted] if tests.complete else [],
+        )
+
+    def _listed(self) -> dict[str, None]:
+        return dict.fromkeys(tag.text for tag in self._lever.list_tags())
 
     @cached_property
     def _resolved(self) -> ResolvedSettings:

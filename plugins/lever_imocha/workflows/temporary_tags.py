@@ -1,6 +1,6 @@
 """Tags that the tag sync has put on an opportunity for a moment: they ask for no test there.
 
-They are remembered before they are put on and until they are off again, so that a sync that is killed in between
+They are remembered before they are put on and until they are off again, so that a sync that is cut off in between
 neither invites the candidate to every test nor leaves the tags behind. The last ones stay known when they are off: who
 read the opportunity meanwhile has to know of them.
 """
@@ -60,5 +60,5 @@ def lasting_tags(opportunity: Opportunity, ledger: Ledger, *, before: TemporaryT
     moments = [before] if before is not None and not before.are_off else []
     if after is not None and (not after.are_off or after != before):
         moments.append(after)
-    borrowed = {tag for moment in moments if moment.opportunity_id == opportunity.id for tag in moment.tags}
-    return tuple(tag for tag in opportunity.tags if tag not in borrowed)
+    temporary = {tag for moment in moments if moment.opportunity_id == opportunity.id for tag in moment.tags}
+    return tuple(tag for tag in opportunity.tags if tag not in temporary)

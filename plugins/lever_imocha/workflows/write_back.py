@@ -22,7 +22,7 @@ from lever_imocha.errors import ApiError, AssessmentError, LeverImochaError, Not
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.values import WRITE_BACK_WORK, Assessment, Effect, Request, Work, WorkItem
 from lever_imocha.settings import Settings
-from lever_imocha.workflows.asked_tests import AskedTests
+from lever_imocha.workflows.asked_tests import Asked, AskedTests
 from lever_imocha.workflows.deletion import NOT_FOUND, DeletionEvidence
 from lever_imocha.workflows.effects import EffectMaker
 from lever_imocha.workflows.explain import (
@@ -102,30 +102,38 @@ class WriteBackWorkflow:
         return self._do_all(item, assessments) if assessments else "nothing to write"
 
     def _do_all(self, item: WorkItem, assessments: Sequence[Assessment]) -> str:
-        written, outcome = list[Assessment](), None
+        written, outcome = list[Assessment](), "attempt not ended"
         read = cache(partial(self._lever.get_opportunity, item.opportunity_id, expand=("applications",)))
         failures = past_failures(assessments, partial(self._write, item, read, written))
         if failures and not written:
             return self._stopped(item, assessments, failures, REPORT_MISSING)
-        if written and any(self._is_anonymized(one, read) for one in written):
-            return self._let_go(item, assessments, "anonymized_in_lever")
-        try:
-            outcome = self._move_on(item, written, read) if written else None
-        except LeverImochaError as error:
-            return self._stopped(item, assessments, [(written[-1], error)], NOT_MOVED_ON)
+        if any(self._is_anonymized(one, read) for one in written):
+            return self._finish_deleted(item, assessments, "anonymized_in_lever")
+        if written:
+            try:
+                outcome = self._move_on(item, written, read)
+            except LeverImochaError as error:
+                return self._stopped(item, assessments, [(written[-1], error)], NOT_MOVED_ON)
         if item.error == NOT_FOUND:
             self._deletion.record_found(item.opportunity_id)
-        self._ledger.assessments.mark_written([assessment.id for assessment in written])
-        for assessment in written:
-            self._count(assessment)
-        if written and self._settings.explain.notes:
-            self._show(item)
-        self.written += [item.opportunity_id] if written else []
+        if written:
+            self._record_written(item, written)
         for assessment, failure in failures:
             self._record_failure(item, assessment, REPORT_MISSING, failure)
         raise_first(failures)
         self._wait_for_others(item, assessments, written)
-        return outcome or "attempt not ended"
+        return outcome
+
+    def _record_written(self, item: WorkItem, written: Sequence[Assessment]) -> None:
+        """Record reports that are in Lever; time them from when the ledger first knew of the end: iMocha names only the start."""
+        self._ledger.assessments.mark_written([assessment.id for assessment in written])
+        for assessment in written:
+            self._metrics.count("written_back")
+            if assessment.ended_at is not None:
+                self._metrics.timing("end_to_write_back", (self._clock() - assessment.ended_at).total_seconds())
+        if self._settings.explain.notes:
+            self._show(item)
+        self.written.append(item.opportunity_id)
 
     def _stopped(
         self,
@@ -134,13 +142,15 @@ class WriteBackWorkflow:
         failures: Sequence[tuple[Assessment, LeverImochaError]],
         kind: str,
     ) -> str:
-        """Let go of a deleted opportunity.
+        """Finish what is due of a deleted opportunity.
 
         :raises NotYet: Lever does not find it, which alone is no proof.
         :raises LeverImochaError: what failed first, when it failed for any other reason.
         """
         if isinstance(failures[0][1], NotFoundError) and self._is_missing(item.opportunity_id):
-            return self._let_go_if_deleted(item, assessments)
+            if not self._deletion.is_deleted(item.opportunity_id):
+                raise NotYet(NOT_FOUND, pause=pause_after_failure(item.tries, refused=False))
+            return self._finish_deleted(item, assessments, "deleted_in_lever")
         for assessment, error in failures:
             self._record_failure(item, assessment, kind, error)
         raise failures[0][1]
@@ -193,12 +203,6 @@ class WriteBackWorkflow:
         self._explainer.show(opportunity, item, perform_as=self._resolved.perform_as)
         return "status shown"
 
-    def _count(self, assessment: Assessment) -> None:
-        """Count it, and time it from when the ledger first knew of the end: iMocha names only the start of an attempt."""
-        self._metrics.count("written_back")
-        if assessment.ended_at is not None:
-            self._metrics.timing("end_to_write_back", (self._clock() - assessment.ended_at).total_seconds())
-
     def _is_missing(self, opportunity_id: str) -> bool:
         """Tell whether Lever does not find the opportunity: a 404 may as well be about a stage or a template."""
         try:
@@ -207,13 +211,8 @@ class WriteBackWorkflow:
             return True
         return False
 
-    def _let_go_if_deleted(self, item: WorkItem, assessments: Sequence[Assessment]) -> str:
-        if not self._deletion.is_deleted(item.opportunity_id):
-            raise NotYet(NOT_FOUND, pause=pause_after_failure(item.tries, refused=False)) from None
-        return self._let_go(item, assessments, "deleted_in_lever")
-
-    def _let_go(self, item: WorkItem, assessments: Sequence[Assessment], why: str) -> str:
-        """Have the rest done that is due when a candidate's data are gone from Lever; nothing is written back.
+    def _finish_deleted(self, item: WorkItem, assessments: Sequence[Assessment], why: str) -> str:
+        """Have the rest done that is due when a candidate's data are deleted in Lever; nothing is written back.
 
         :param why: the kind of event.
         """
@@ -342,11 +341,7 @@ class WriteBackWorkflow:
         """
         known = {assessment.test_id: assessment for assessment in self._ledger.assessments.of(opportunity.id)}
         done = {test_id for test_id, item in known.items() if item.id in written or item.written_at is not None}
-        tags = lasting_tags(opportunity, self._ledger, before=before)
-        opportunity = opportunity.model_copy(update={"tags": tags})
-        if opportunity.entered_stage_at < self._resolved.asks_since:  # what was asked before, its postings say
-            opportunity = opportunity.model_copy(update={"applications": read().applications})
-        asked = AskedTests(ledger=self._ledger, settings=self._settings).of(opportunity, self._resolved, rule)
+        asked = self._asked(opportunity, rule, before, read)
         begun = [test for test in asked.later if test.test_id in known]  # adopted, or invited as the settings said then
         awaited = awaited_test([*asked.tests, *begun], done)
         if awaited is None:
@@ -355,6 +350,20 @@ class WriteBackWorkflow:
         if other is None or other.invitation_id is None:
             return f"no invitation yet for {awaited}"
         return f"test {other.test_id} is {(other.status or AttemptStatus.UNKNOWN).value.replace('_', ' ')}"
+
+    def _asked(
+        self,
+        opportunity: Opportunity,
+        rule: ResolvedRule,
+        before: TemporaryTags | None,
+        read: Callable[[], Opportunity],
+    ) -> Asked:
+        """Return what is asked of the opportunity as it is now; parameters as for `_still_open`."""
+        now: dict[str, object] = {"tags": lasting_tags(opportunity, self._ledger, before=before)}
+        if opportunity.entered_stage_at < self._resolved.asks_since:  # what was asked before, its postings say
+            now["applications"] = read().applications
+        asked = AskedTests(ledger=self._ledger, settings=self._settings)
+        return asked.of(opportunity.model_copy(update=now), self._resolved, rule)
 
     def _stage(self, item: WorkItem, assessment: Assessment, rule: ResolvedRule) -> None:
         """Move on. That the step was done before is no reason not to: the candidate may have come back since."""
@@ -370,7 +379,7 @@ class WriteBackWorkflow:
             return rule.completed_stage_id
 
         effect = Effect.of_invitation(opportunity_id, int(assessment.invitation_id or 0), "stage")
-        self._effects.make(effect, item, make, find)
+        self._effects.once(effect, item, make, find, anew=True)
 
     def _rule_now(self, assessment: Assessment, current: Opportunity, read: Callable[[], Opportunity]) -> ResolvedRule:
         """Return the rule of where the candidate is: the one begun under, unless moved to another trigger stage since.

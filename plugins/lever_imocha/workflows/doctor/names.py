@@ -9,7 +9,7 @@ from datetime import datetime
 from lever_imocha.domain.lever import Posting, User
 from lever_imocha.domain.names import Named, ambiguous, ids_of, near_misses, not_there
 from lever_imocha.domain.rules import goes_nowhere
-from lever_imocha.domain.written import plain
+from lever_imocha.domain.typed_text import plain
 from lever_imocha.errors import SettingsError
 from lever_imocha.ledger.cache import SETTINGS
 from lever_imocha.settings import Rule, settings_path

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
@@ -296,7 +296,7 @@ def test_a_status_word_is_known_in_every_spelling(vendor: Vendor, word: Any, sta
     assert [(attempt.test_invitation_id, attempt.status) for attempt in attempts] == [(1, status), (2, status)]
 
 
-def _reports(*numbers: int | None, total: int | None, more: bool = False) -> dict[str, Any]:
+def _reports(*numbers: int | None, total: Any, more: bool = False) -> dict[str, Any]:
     rows = [{"testInvitationId": number, "status": "Complete"} for number in numbers]
     return {"reports": rows, "totalCount": total, "hasNextPage": more}
 
@@ -310,6 +310,11 @@ def _reports(*numbers: int | None, total: int | None, more: bool = False) -> dic
         ([_reports(1, 2, total=3, more=True), _reports(2, total=3)], [1, 2], False),
         ([_reports(1, 2, total=4, more=True), _reports(1, 2, total=4, more=True)], [1, 2], False),
         ([_reports(1, 2, total=3)], [1, 2], False),
+        ([_reports(1, 2, 2, total=3)], [1, 2], True),
+        ([_reports(1, 2, 2, total=2)], [1, 2], True),
+        ([_reports(1, 2, 2, total=4)], [1, 2], False),
+        ([_reports(1, total="1")], [1], True),
+        ([_reports(1, total="many")], [1], False),
         ([_reports(1, None, total=2)], [1], False),
         ([_reports(1, total=None)], [1], False),
     ],
@@ -393,6 +398,35 @@ def test_a_list_of_tests_that_is_empty_or_short_is_not_complete(vendor: Vendor, 
     tests = imocha_client(vendor.url).list_tests()
     list(tests)
     assert not tests.complete
+
+
+def _tests(*pages: Sequence[int], count: Any) -> list[dict[str, Any]]:
+    return [{"tests": [{"testId": number} for number in page], "count": count} for page in (*pages, ())]
+
+
+@pytest.mark.parametrize(
+    ("pages", "complete"),
+    [
+        (_tests([1, 2, 2], count=3), True),
+        (_tests([1, 2, 2], count=2), True),
+        (_tests([1, 2, 2], count=4), False),
+        (_tests([1, 2], [3, 3], count=4), True),
+        (_tests([2, 3], [3, 4], count=4), False),  # 1 came before them meanwhile
+        (_tests([1, 2], count="2"), True),
+        (_tests([1, 2], count="3.0"), False),
+        (_tests([1, 2], count="many"), True),
+        (_tests([1, 2], count="1e999"), True),
+        (_tests([1, 2], count=-1), True),
+    ],
+)
+def test_a_list_of_tests_is_complete_when_it_has_as_many_records_as_imocha_says(
+    vendor: Vendor, pages: list[Any], complete: bool
+) -> None:
+    vendor.says(*pages)
+    tests = imocha_client(vendor.url).list_tests()
+    found = [test.id for test in tests]
+    assert len(found) == len(set(found))
+    assert tests.complete is complete
 
 
 @pytest.mark.parametrize(

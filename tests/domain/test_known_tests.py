@@ -39,6 +39,25 @@ def test_a_test_that_is_listed_again_was_never_away() -> None:
     assert learn(known, listed(1), NOW + 90 * MINUTE).active == {1, 2}
 
 
+def test_lists_that_are_not_complete_say_after_a_day_what_they_lack() -> None:
+    known = learn(KnownTests(frozenset({1, 2})), listed(1), NOW, complete=False)
+    known = learn(known, listed(1), NOW + 1439 * MINUTE, complete=False)
+    assert known.active == {1, 2}
+    assert not known.are_all(NOW + 1439 * MINUTE)
+    known = learn(known, listed(1), NOW + 1440 * MINUTE, complete=False)
+    assert known.active == {1}
+    assert known.are_all(NOW + 1440 * MINUTE)
+    assert learn(known, listed(1), NOW + 1441 * MINUTE).incomplete_since is None
+
+
+def test_one_complete_list_begins_the_day_anew() -> None:
+    known = learn(KnownTests(frozenset({1, 2})), listed(1, 2), NOW, complete=False)
+    known = learn(known, listed(1, 2), NOW + 1000 * MINUTE)
+    assert known.are_all(NOW + 1000 * MINUTE)
+    known = learn(known, listed(1, 2), NOW + 1500 * MINUTE, complete=False)
+    assert not known.are_all(NOW + 1500 * MINUTE)
+
+
 @pytest.mark.parametrize(
     ("known", "now", "others"),
     [((), (1,), False), ((1, 2, 3), (3, 4), False), ((1, 2, 3), (4,), True), ((1, 2), (4,), False)],

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import pytest
 from lever_imocha.clients.imocha import ImochaClient
 from lever_imocha.clients.transport import TRIES
 from lever_imocha.domain.acts import Act
+from lever_imocha.domain.decisions import Reason
 from lever_imocha.domain.imocha import AttemptStatus
 from lever_imocha.domain.signatures import read_callback_token
 from lever_imocha.errors import (
@@ -509,6 +511,19 @@ def test_a_test_that_is_not_known_for_sure_stops_no_other_part_of_the_sweep(stac
     assert stack.invitation().state == "Cancelled"
     (waiting,) = stack.ledger.queue.listed()
     assert (waiting.opportunity_id, waiting.kind, waiting.tries) == (asks, Work.INVITE, 1)
+
+
+def test_lists_that_were_not_complete_for_a_day_say_what_they_lack(stack: Stack) -> None:
+    stack.world.add_test(999, "Odd")
+    stack.world.tests[999]["testId"] = "none"
+    stack.candidate("iMocha: Gone [998]")
+    with pytest.raises(UnexpectedAnswerError, match="not complete"):
+        stack.run_invite()
+    late = datetime.now(UTC) + timedelta(days=1)
+    stack.clock = lambda: late
+    assert stack.run_invite(force=True) == [f"hold: {Reason.UNKNOWN_TEST} (iMocha: Gone [998])"]
+    stack.world.add_test(998, "Gone")
+    assert stack.run_invite(full=True) == ["invite"]
 
 
 def test_a_list_that_is_not_complete_is_read_once_in_a_sweep(stack: Stack) -> None:

@@ -63,6 +63,16 @@ def test_it_takes_four_calls_to_lever(stack: Stack) -> None:
     assert first != second
 
 
+@pytest.mark.parametrize("older_first", [True, False])
+def test_an_attempt_that_is_listed_with_an_older_row_has_ended(stack: Stack, older_first: bool) -> None:
+    ended(stack)
+    ids = {"testInvitationId": stack.invitation().id, "testId": 101, "email": stack.invitation().email}
+    rows = [ids | {"testStatus": "In Progress"}, ids | {"testStatus": "Complete"}]
+    body = {"result": {"testAttempts": rows if older_first else rows[::-1]}}
+    stack.fault(vendor="imocha", method="POST", path_contains="testattempts", status=200, body=body)
+    assert stack.run_write_back() == ["written back and moved on"]
+
+
 @pytest.mark.parametrize("state", ["Test Left", "Terminated"])
 def test_unfinished_attempts_are_written_back_too(stack: Stack, state: str) -> None:
     opportunity = ended(stack, state=state)

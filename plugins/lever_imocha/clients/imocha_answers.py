@@ -70,10 +70,17 @@ def _folded(body: Any) -> dict[str, Any]:
     return {fold_key(key): value for key, value in inner.items()} if isinstance(inner, dict) else {}
 
 
+def _count(given: Any) -> int | None:
+    """Return a count that iMocha says as a number, a decimal or text (imocha.md 11.6); None for anything else."""
+    try:
+        return int(float(given)) if isinstance(given, int | float | str) and not isinstance(given, bool) else None
+    except (ValueError, OverflowError):
+        return None
+
+
 def said_count(body: Any) -> int:
     """Return how many records there are in all, as far as iMocha says (imocha.md 4.1)."""
-    given = _folded(body).get("count")
-    return given if isinstance(given, int) else 0
+    return _count(_folded(body).get("count")) or 0
 
 
 @dataclass(frozen=True)
@@ -91,8 +98,7 @@ class ReportsPage:
 def reports_page(body: Any) -> ReportsPage:
     """Read one page of the list of reports (imocha.md 7.4)."""
     items, said = items_of("reports")(body), _folded(body)
-    total = said.get("totalcount")
-    return ReportsPage(items, total if isinstance(total, int) else None, bool(said.get("hasnextpage")))
+    return ReportsPage(items, _count(said.get("totalcount")), bool(said.get("hasnextpage")))
 
 
 class ListedTests(Iterator[ImochaTest]):
@@ -106,6 +112,7 @@ class ListedTests(Iterator[ImochaTest]):
 
         False as long as they were not; when a record was skipped, when there are fewer than iMocha says, and when
         there are none, which is more often trouble at iMocha's than the truth. What is absent then is not known to be.
+        A test that one page has twice was counted twice, too; one that another page had before has only moved there.
         """
 
     def __next__(self) -> ImochaTest:
@@ -114,15 +121,16 @@ class ListedTests(Iterator[ImochaTest]):
 
     def _read(self) -> Iterator[ImochaTest]:
         seen: set[int] = set()
-        skipped = said = 0
+        listed = skipped = said = 0
         for items, count in self._pages():
             page = self._client.parse_items("list_tests", ImochaTest, items)
-            new = {test.id: test for test in page if test.id not in seen}
+            unseen = [test for test in page if test.id not in seen]
+            new = {test.id: test for test in unseen}
             yield from new.values()
             seen.update(new)
-            skipped, said = skipped + len(items) - len(page), max(said, count)
+            listed, skipped, said = listed + len(unseen), skipped + len(items) - len(page), max(said, count)
             if not new:
-                self.complete = bool(seen) and not skipped and len(seen) >= said
+                self.complete = bool(seen) and not skipped and listed >= said
                 return
         raise self._client.unexpected("list_tests", f"the list has more than {MAX_PAGES} pages")
 
@@ -144,7 +152,7 @@ class ListedReports(Iterator[Report]):
         self._client, self._read_page = client, read_page
         self._reports = self._read()
         self.complete = False
-        """Whether these are all, each once, and as many as iMocha says. Ask when all were read."""
+        """Whether these are all, each once, and as many as iMocha says, which may count one twice. Ask when all were read."""
 
     def __next__(self) -> Report:
         """Return the next report."""
@@ -152,20 +160,22 @@ class ListedReports(Iterator[Report]):
 
     def _read(self) -> Iterator[Report]:
         seen: set[int] = set()
-        skipped = 0
+        listed = skipped = 0
         for number in range(1, MAX_PAGES + 1):
             page = self._read_page(number)
             reports = self._client.parse_items("list_reports", Report, page.items)
-            new = {
-                report.test_invitation_id: report
+            unseen = [
+                (key, report)
                 for report in reports
-                if report.test_invitation_id is not None and report.test_invitation_id not in seen
-            }
+                if (key := report.test_invitation_id) is not None and key not in seen
+            ]
+            new = dict(unseen)
             yield from new.values()
             seen.update(new)
-            skipped += len(page.items) - len(reports)
+            listed, skipped = listed + len(unseen), skipped + len(page.items) - len(reports)
             if not (page.has_next and new):
-                self.complete = not skipped and not page.has_next and len(seen) == page.total
+                is_all = page.total is not None and len(seen) <= page.total <= listed
+                self.complete = is_all and not skipped and not page.has_next
                 return
         raise self._client.unexpected("list_reports", f"the list has more than {MAX_PAGES} pages")
 

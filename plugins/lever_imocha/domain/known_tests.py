@@ -10,6 +10,8 @@ from lever_imocha.domain.imocha import ImochaTest
 
 ABSENT_LONG_ENOUGH = timedelta(hours=1)
 """How long lists have to lack a test that was active, before it counts as gone."""
+INCOMPLETE_LONG_ENOUGH = timedelta(days=1)
+"""The same for lists that are not complete, as one is for ever that has a record which nobody can read, or a wrong count."""
 
 _SEVERAL = 3
 
@@ -20,10 +22,16 @@ class KnownTests:
 
     :param active: ids of the active tests.
     :param absent_since: of those, since when the lists lack them.
+    :param incomplete_since: since when no list was complete; None when the last one was.
     """
 
     active: frozenset[int] = frozenset()
     absent_since: Mapping[int, datetime] = field(default_factory=dict)
+    incomplete_since: datetime | None = None
+
+    def are_all(self, now: datetime) -> bool:
+        """Tell whether what the last list lacks is not there: it was complete, or lists have not been for a day."""
+        return self.incomplete_since is None or now - self.incomplete_since >= INCOMPLETE_LONG_ENOUGH
 
 
 def are_others(known: KnownTests, listed: Collection[ImochaTest]) -> bool:
@@ -35,9 +43,11 @@ def learn(known: KnownTests, listed: Collection[ImochaTest], now: datetime, *, c
     """Return what is known after one more list.
 
     A listed test is what the list says. One that was active and is not listed stays active for an hour, as a list may be
-    short for a moment. A list that is known not to be complete says nothing of what it lacks.
+    short for a moment, and for a day where the lists are known not to be complete.
     """
     present = {test.id for test in listed}
+    longest = ABSENT_LONG_ENOUGH if complete else INCOMPLETE_LONG_ENOUGH
     absent = {test_id: known.absent_since.get(test_id, now) for test_id in known.active - present}
-    absent = {key: since for key, since in absent.items() if not complete or now - since < ABSENT_LONG_ENOUGH}
-    return KnownTests(frozenset(test.id for test in listed if test.is_active) | absent.keys(), absent)
+    absent = {key: since for key, since in absent.items() if now - since < longest}
+    active = frozenset(test.id for test in listed if test.is_active)
+    return KnownTests(active | absent.keys(), absent, None if complete else known.incomplete_since or now)

@@ -45,7 +45,7 @@ class ActiveTests:
             young = self._ledger.cache.get(TESTS, younger_than=_YOUNG)
             self._known = _read(young or self._ledger.cache.get(TESTS) or {})
             self._fresh = young is not None and not fresh
-            if young is not None and not young.get("complete", True):
+            if young is not None and not self._known.are_all(self._clock()):
                 self._unread = _incomplete()
         if not self._fresh and (fresh or not ids <= self._known.active):
             self._read_list(self._known)
@@ -57,17 +57,17 @@ class ActiveTests:
         """Learn from one more list; one that cannot be read stops only who is to take a test that is not known."""
         self._fresh = True  # whatever comes of it: the list is slow
         try:
-            self._known, complete = self._learned(known)
+            self._known = self._learned(known)
         except ApiError as error:
             if error.scope is Scope.ACCOUNT:
                 raise
             log.warning("iMocha's list of tests cannot be read, the tests known before count: %s", error)
             self._unread = error
         else:
-            self._unread = None if complete else _incomplete()
+            self._unread = None if self._known.are_all(self._clock()) else _incomplete()
 
-    def _learned(self, known: KnownTests) -> tuple[KnownTests, bool]:
-        """Return what is known after one more list, and whether the list was complete."""
+    def _learned(self, known: KnownTests) -> KnownTests:
+        """Return what is known after one more list."""
         tests = self._imocha.list_tests()
         listed = list(tests)
         if not listed:
@@ -82,14 +82,23 @@ class ActiveTests:
         learned = learn(known, listed, self._clock(), complete=tests.complete)
         absent = {str(test_id): since.isoformat() for test_id, since in learned.absent_since.items()}
         names = {str(test.id): test.name for test in listed if test.name}
-        kept = {"active": sorted(learned.active), "absent_since": absent, "names": names, "complete": tests.complete}
-        self._ledger.cache.put(TESTS, kept)
-        return learned, tests.complete
+        since = learned.incomplete_since
+        self._ledger.cache.put(
+            TESTS,
+            {
+                "active": sorted(learned.active),
+                "absent_since": absent,
+                "names": names,
+                "incomplete_since": since.isoformat() if since else None,
+            },
+        )
+        return learned
 
 
 def _read(stored: Mapping[str, Any]) -> KnownTests:
     absent = {int(key): datetime.fromisoformat(since) for key, since in stored.get("absent_since", {}).items()}
-    return KnownTests(frozenset(stored.get("active", ())), absent)
+    since = stored.get("incomplete_since")
+    return KnownTests(frozenset(stored.get("active", ())), absent, datetime.fromisoformat(since) if since else None)
 
 
 def _incomplete() -> UnexpectedAnswerError:

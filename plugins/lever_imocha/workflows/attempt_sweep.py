@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from lever_imocha.clients.imocha import ImochaClient
-from lever_imocha.domain.imocha import Attempt, Said
+from lever_imocha.domain.imocha import Said
 from lever_imocha.errors import LeverImochaError, Scope, VendorRefusedError, as_ours
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.values import WRITE_BACK_WORK
 from lever_imocha.settings import Settings
 from lever_imocha.workflows.attempt_statuses import record_statuses
-from lever_imocha.workflows.listed_attempts import list_attempts
+from lever_imocha.workflows.listed_attempts import list_attempts, said_of
 from lever_imocha.workflows.vendor_lists import ListRead
 from lever_imocha.workflows.work import past_failures
 
@@ -81,10 +81,10 @@ class AttemptSweep:
         while start < now:
             end = start + poll.attempts_window
             read = partial(list_attempts, self._imocha, start=start, now=now, until=end)
-            self._record(_said(read("completed")), listed=True)
+            self._record(said_of(read("completed")), listed=True)
             for state in ("cancelled", "expired"):
                 try:
-                    self._record(_said(read(state)), listed=True)
+                    self._record(said_of(read(state)), listed=True)
                 except VendorRefusedError as error:  # the newest page documents one state only (imocha.md 6.4)
                     log.info("iMocha does not list the state %r: %s", state, error)
             start = end
@@ -114,8 +114,3 @@ class AttemptSweep:
         invitations = self._ledger.invitations.to_check(older_than=older_than, limit=_CHECKS_AT_ONCE)
         for invitation_id, error in past_failures(invitations, self._check):
             log.warning("invitation %s: its report cannot be read: %s", invitation_id, error)
-
-
-def _said(attempts: Iterable[Attempt]) -> dict[int, Said]:
-    """Return what became of the attempts; a word that is not known says nothing."""
-    return {attempt.test_invitation_id: attempt.said for attempt in attempts if not attempt.status.can_begin}

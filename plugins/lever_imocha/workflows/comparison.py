@@ -29,7 +29,7 @@ from lever_imocha.ledger.values import Work
 from lever_imocha.ledger.watermarks import SWEEP
 from lever_imocha.settings import Settings
 from lever_imocha.workflows.attempt_statuses import record_statuses
-from lever_imocha.workflows.listed_attempts import list_attempts
+from lever_imocha.workflows.listed_attempts import list_attempts, said_of
 from lever_imocha.workflows.resolved_settings import ResolvedSettings, resolve
 from lever_imocha.workflows.situation import SituationReader
 from lever_imocha.workflows.work import past_failures
@@ -210,8 +210,8 @@ class CompareWorkflow:
 
     def _attempts(self, windows: Sequence[tuple[datetime, datetime]]) -> Iterator[tuple[int, Said]]:
         for start, end in windows:
-            for attempt in list_attempts(self._imocha, "completed", start=start, now=self._clock(), until=end):
-                yield attempt.test_invitation_id, attempt.said
+            listed = list_attempts(self._imocha, "completed", start=start, now=self._clock(), until=end)
+            yield from said_of(listed).items()
 
     def _compare_statuses(self, listed: Mapping[int, Said], result: Compared) -> None:
         known = self._ledger.comparison.attempts(list(listed))

@@ -1,11 +1,12 @@
-"""Lists attempts at iMocha up to now."""
+"""Lists attempts at iMocha up to now, and says what became of each."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from lever_imocha.clients.imocha import ImochaClient
-from lever_imocha.domain.imocha import Attempt
+from lever_imocha.domain.imocha import Attempt, Said
 from lever_imocha.errors import RequestRejectedError
 from lever_imocha.workflows.clocks import CLOCKS_DIFFER
 
@@ -25,3 +26,16 @@ def list_attempts(
         if end <= now:
             raise
         return list(imocha.list_attempts(state=state, start_at=start, end_at=now))
+
+
+def said_of(attempts: Iterable[Attempt]) -> dict[int, Said]:
+    """Return what became of the attempts; a word that is not known says nothing.
+
+    One may be listed twice, with an older row (imocha.md 6.4): that it has ended counts, whatever another row says.
+    """
+    said = dict[int, Said]()
+    for attempt in attempts:
+        known = said.get(attempt.test_invitation_id)
+        if not (attempt.status.can_begin or (known is not None and known.status.is_ended)):
+            said[attempt.test_invitation_id] = attempt.said
+    return said

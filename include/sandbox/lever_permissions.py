@@ -26,13 +26,17 @@ PERMISSIONS: dict[str, tuple[str, str]] = {
     "Create an opportunity form": ("POST", rf"{_OF}/forms"),
     "Upload an opportunities file": ("POST", rf"{_OF}/files"),
     "Create an opportunity note": ("POST", rf"{_OF}/notes"),
+    "Update an opportunity note": ("PUT", rf"{_OF}/notes{_ONE}"),
     "Create a form template": ("POST", "/form_templates"),
     "Update a form template": ("PUT", rf"/form_templates{_ONE}"),
     # Their labels are not known; these are descriptions.
     "deleted opportunities": ("GET", "/opportunities/deleted"),
     "list webhooks": ("GET", "/webhooks"),
     "create webhooks": ("POST", "/webhooks"),
+    "delete webhooks": ("DELETE", rf"/webhooks{_ONE}"),
 }
+TO_EXPAND_APPLICATIONS = {"Find an opportunity application", "Find all opportunity applications"}
+"""The strictest reading: whether they are needed for this is not known (lever.md 1.3)."""
 
 
 def permission_for(method: str, path: str) -> str | None:

@@ -75,6 +75,7 @@ def add_reference_routes(app: FastAPI, world: World) -> None:
             one
             for one in world.postings
             if secrecy in ("all", one.get("confidentiality", "non-confidential"))
+            and (world.switches["confidential_access"] or one.get("confidentiality") != "confidential")
             and query.get("state", one.get("state")) == one.get("state")
         ]
         return page(world, request, in_order(found), _POSTING)

@@ -10,6 +10,7 @@ from urllib.parse import quote
 from fastapi import Request
 
 from include.sandbox.errors import RefusedError
+from include.sandbox.lever_permissions import TO_EXPAND_APPLICATIONS
 from include.sandbox.world import World
 
 Row = tuple[list[Any], dict[str, Any]]  # what a list is ordered by, and the item
@@ -152,7 +153,7 @@ def shown(world: World, request: Request, item: dict[str, Any], expandable: Iter
     seen = dict(item)
     if "applications" in item and "applications" not in expand:
         seen["applications"] = [application["id"] for application in item["applications"]]
-    if not world.switches["applications_expand"]:
+    if not world.switches["applications_expand"] or TO_EXPAND_APPLICATIONS & world.lacking_permissions:
         expand = [name for name in expand if name != "applications"]
         if "applications" in item:
             seen["applications"] = [application["id"] for application in item["applications"]]

@@ -18,7 +18,7 @@ from lever_imocha.webhooks.context import ReceiverContext
 from lever_imocha.workflows.doctor.checkup import CHECKS
 from lever_imocha.workflows.doctor.findings import Level, of_level
 from lever_imocha.workflows.doctor.machine import judged_paused
-from lever_imocha.workflows.doctor.permissions import FOR_ALL, FOR_NOTES
+from lever_imocha.workflows.doctor.permissions import FOR_ALL, FOR_NOTES, NOTHING
 from lever_imocha.workflows.doctor.vendors import judged_clock
 from lever_imocha.workflows.doctor.writes import TAG
 from sqlalchemy import text
@@ -50,7 +50,8 @@ def test_nothing_is_wrong_with_a_good_account_and_nothing_is_written(account: Ac
     findings = account.examine()
     assert [finding.line for finding in findings if finding.level not in (Level.OK, Level.UNKNOWN)] == []
     assert {finding.check for finding in findings} == set(CHECKS)
-    assert account.stack.writes() == []
+    assert [write for write in account.stack.writes() if NOTHING not in write] == []
+    assert {call["status"] for call in account.world.calls if NOTHING in call["path"]} == {404}
     assert account.stack.ledger.cache.get(ACCOUNT) is None
 
 
@@ -80,7 +81,7 @@ def test_the_box_for_deleted_opportunities_is_described(account: Account) -> Non
 
 WRITES = [
     "Add opportunity tag", "Remove opportunities tag", "Update opportunity stage", "Create an opportunity form",
-    "Upload an opportunities file", "Create an opportunity note",
+    "Upload an opportunities file", "Create an opportunity note", "Update an opportunity note",
 ]  # fmt: skip
 
 
@@ -89,7 +90,7 @@ def test_a_missing_permission_to_write_is_found_when_it_may_be_tried(account: Ac
     account.settings = "write_back: {note: true}\n"
     key = next(iter(account.world.opportunities))
     account.world.lacking_permissions.add(label)
-    found = lines(account.wrong(try_writes_on=key), "error")
+    found = lines(account.wrong(try_writes_on=key), "the API key lacks")
     only(found, f'the API key lacks "{label}"')
 
 

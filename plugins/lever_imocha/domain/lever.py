@@ -190,6 +190,7 @@ class Posting(VendorModel):
     id: Id
     text: NameText = ""
     state: str | None = None
+    confidentiality: _Text = None
     tags: _Texts = ()
 
 

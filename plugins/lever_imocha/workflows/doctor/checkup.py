@@ -20,17 +20,20 @@ from lever_imocha.workflows.doctor.findings import Finding, Level, as_json, erro
 
 Check = Callable[[Facts], Iterable[Finding]]
 
+WRITES = "Lever permissions to write"
 CHECKS: Mapping[str, Check] = {
     "settings file": names.check_settings,
     "ledger": machine.check_ledger,
     "Lever key": vendors.check_lever_key,
     "iMocha key": vendors.check_imocha_key,
     "Lever permissions": permissions.check_reads,
+    WRITES: writes.check_refused,
     "confidential": vendors.check_confidential,
     "applications": vendors.check_expand,
     "acting user": names.check_user,
     "stages, postings": names.check_names,
     "form template": names.check_templates,
+    "iMocha permissions": vendors.check_imocha_calls,
     "tests": tests.check_list,
     "tags": tests.check_tags,
     "tests without tag": tests.check_untagged,
@@ -56,7 +59,7 @@ def examine(facts: Facts, *, try_writes_on: str | None = None) -> list[Finding]:
     """
     checks = dict(CHECKS)
     if try_writes_on:
-        checks["Lever permissions to write"] = partial(writes.check_writes, opportunity_id=try_writes_on)
+        checks[WRITES] = partial(writes.check_writes, opportunity_id=try_writes_on)
     return [found for name, check in checks.items() for found in _run(name, check, facts)]
 
 

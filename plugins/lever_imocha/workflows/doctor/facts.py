@@ -147,10 +147,7 @@ class Facts:
             "the acting user", lambda: self.lever().find_user(self.settings().perform_as, deactivated_too=True)
         )
         self.opportunities = Fact("the list of opportunities", self._opportunities)
-        self.confidential = Fact(
-            "whether there are confidential opportunities",
-            lambda: next(self.lever().list_opportunities(confidentiality="confidential"), None) is not None,
-        )
+        self.confidential = Fact("whether anything confidential is seen", self._confidential)
         self.tests = Fact("the list of tests", self._tests)
 
     def with_settings(self, settings: Settings) -> Facts:
@@ -167,6 +164,12 @@ class Facts:
         """Return some opportunities, applications expanded as the workflow asks for them."""
         listed = self.lever().list_opportunities(archived=False, expand=["applications"])
         return list(islice(listed, _LOOKED_AT))
+
+    def _confidential(self) -> bool:
+        with suppress(UnknownFactError):
+            if any(posting.confidentiality == "confidential" for posting in self.postings()):
+                return True
+        return next(self.lever().list_opportunities(confidentiality="confidential"), None) is not None
 
     def _tests(self) -> Tests:
         tests = self.imocha().list_tests()

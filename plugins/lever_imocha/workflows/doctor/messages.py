@@ -14,7 +14,7 @@ from lever_imocha.ledger.cache import REFUSED
 from lever_imocha.settings import settings_path
 from lever_imocha.workflows.doctor.facts import Facts
 from lever_imocha.workflows.doctor.findings import Finding, error, ok, unknown, warning
-from lever_imocha.workflows.doctor.permissions import known_or_none, tried
+from lever_imocha.workflows.doctor.permissions import LIST_WEBHOOKS, known_or_none, missing, tried
 
 _PAGE = "Lever, Settings > Integrations and API > Webhooks"
 _TOKENS = "Airflow, Connections > lever_default > Webhook signature tokens"
@@ -137,12 +137,15 @@ def judged_last(
 
 def check_webhooks(facts: Facts) -> Iterator[Finding]:
     """Look at the registered webhooks and their tokens."""
+    last = known_or_none(lambda: facts.ledger().deliveries.last("lever"))
+    told, settings = is_recent(last, facts.now()), known_or_none(facts.settings)
     if isinstance(tried(facts.webhooks.outcome), NotPermittedError):
-        yield unknown("which webhooks are registered: the API key has no box for listing them", f"look at {_PAGE}")
+        if settings and settings.public_url and not told:
+            yield missing(LIST_WEBHOOKS)
+        else:
+            yield unknown("which webhooks are registered: the API key has no box for listing them", f"look at {_PAGE}")
         return
     settings, webhooks = facts.settings(), facts.webhooks()
-    last = known_or_none(lambda: facts.ledger().deliveries.last("lever"))
-    told = is_recent(last, facts.now())
     yield from judged_registered(webhooks, settings.public_url, told)
     yield from judged_others(webhooks, settings.public_url)
 

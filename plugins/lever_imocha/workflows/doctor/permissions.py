@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from itertools import islice
 from typing import Any, TypeVar
+from uuid import UUID
 
 from lever_imocha.errors import CredentialsError, NotFoundError, NotPermittedError, as_ours
 from lever_imocha.workflows.doctor.facts import Facts, UnknownFactError
-from lever_imocha.workflows.doctor.findings import Finding, Level, error, ok, unknown, warning
+from lever_imocha.workflows.doctor.findings import Finding, Level, ok, unknown, warning
 
 T = TypeVar("T")
 
 KEYS = "Lever, Settings > Integrations and API > API Credentials"
+CONFIDENTIAL = '"Allow access to confidential data"'
+NOTHING = str(UUID(int=0))
+"""The id of nothing in Lever."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,7 @@ class Permission:
     :param use: what is not possible without it.
     :param attempt: reads something that needs it; None where no read does.
     :param seen: whether the label was seen; else it is a description.
+    :param lack: how much its lack matters.
     """
 
     label: str
@@ -34,6 +39,7 @@ class Permission:
     use: str
     attempt: Callable[[Facts], object] | None = None
     seen: bool = True
+    lack: Level = Level.ERROR
 
     @property
     def name(self) -> str:
@@ -44,31 +50,32 @@ class Permission:
 
 def missing(permission: Permission) -> Finding:
     """Say that a key lacks a permission."""
-    return error(
+    return Finding(
+        permission.lack,
         f"the API key lacks {permission.name}: {permission.use}",
         f"{KEYS}: make a new key with this box and all others ticked, as a key cannot be changed; put it into the"
         " connection lever_default",
     )
 
 
-def _some_id(things: Iterable[Any], kind: str) -> str:
-    found = next(iter(things), None)
-    if found is None:
-        raise UnknownFactError(f"{kind} to try it on")
-    return str(found.id)
+def _on_one(things: Callable[[Facts], Sequence[Any]], call: str) -> Callable[[Facts], object]:
+    """Return an attempt to read one of the things; while there is none, only a 403 tells something."""
 
-
-def _on_opportunity(call: str) -> Callable[[Facts], object]:
     def attempt(facts: Facts) -> object:
-        opportunity_id = _some_id(facts.opportunities(), "an opportunity")
-        found = getattr(facts.lever(), call)(opportunity_id)
-        return list(islice(found, 1)) if isinstance(found, Iterator) else found
+        some = [thing.id for thing in things(facts)[:1]]
+        try:
+            found = getattr(facts.lever(), call)(*(some or [NOTHING]))
+            return list(islice(found, 1)) if isinstance(found, Iterator) else found
+        except NotFoundError:
+            if some:
+                raise
+            raise UnknownFactError("something to try it on") from None
 
     return attempt
 
 
-def _a_template(facts: Facts) -> object:
-    return facts.lever().get_form_template(_some_id(facts.templates(), "a form template"))
+def _on_opportunity(call: str) -> Callable[[Facts], object]:
+    return _on_one(lambda facts: facts.opportunities(), call)
 
 
 def _deleted(facts: Facts) -> object:
@@ -85,6 +92,18 @@ UPLOAD_FILE = Permission("Upload an opportunities file", "Write", "no PDF is wri
 CREATE_TEMPLATE = Permission("Create a form template", "Write", "a person makes the form template")
 UPDATE_TEMPLATE = Permission("Update a form template", "Write", "a person adds fields that a form template lacks")
 CREATE_NOTE = Permission("Create an opportunity note", "Write", "no note is written")
+UPDATE_NOTE = Permission(
+    "Update an opportunity note", "Write", "each problem has a note of its own", lack=Level.WARNING
+)
+FIND_OPPORTUNITY = Permission("Find an opportunity", "Read", "nobody is invited", _on_opportunity("get_opportunity"))
+LIST_WEBHOOKS, CREATE_WEBHOOKS, DELETE_WEBHOOKS = (
+    Permission(f"the box for {label}", group, use, seen=False, lack=Level.WARNING)
+    for label, group, use in (
+        ("listing webhooks", "List", "webhooks are registered by hand"),
+        ("creating webhooks", "Write", "webhooks are registered by hand"),
+        ("deleting webhooks", "Write", "webhooks are deleted by hand"),
+    )
+)
 
 FOR_ALL = (
     Permission("Find all stages", "List", "no stage is known, nobody is invited", lambda facts: facts.stages.outcome()),
@@ -92,7 +111,7 @@ FOR_ALL = (
         "Find all opportunities", "List", "nobody is found in the trigger stage",
         lambda facts: facts.opportunities.outcome(),
     ),
-    Permission("Find an opportunity", "Read", "nobody is invited", _on_opportunity("get_opportunity")),
+    FIND_OPPORTUNITY,
     Permission("Find all users", "List", "no acting user, nothing is written to Lever", lambda facts: facts.user.outcome()),
     Permission(
         "Find all postings", "List", "rules with postings and the tag sync do not work",
@@ -100,7 +119,10 @@ FOR_ALL = (
     ),
     Permission("Find all tags", "List", "tags are not synced", lambda facts: facts.tags.outcome()),
     Permission("Find all form templates", "List", "no report is written back", lambda facts: facts.templates.outcome()),
-    Permission("Find a form template", "Read", "a form template cannot be completed", _a_template),
+    Permission(
+        "Find a form template", "Read", "a form template cannot be completed",
+        _on_one(lambda facts: facts.templates(), "get_form_template"),
+    ),
     Permission(
         "Find all opportunity forms", "List", "after a lost answer nobody can look whether the form is there",
         _on_opportunity("list_forms"),
@@ -114,18 +136,14 @@ FOR_ALL = (
         _deleted, seen=False,
     ),
     GET_APPLICATION, LIST_APPLICATIONS, UPDATE_STAGE, ADD_TAGS, REMOVE_TAGS, CREATE_FORM, UPLOAD_FILE, CREATE_TEMPLATE,
-    UPDATE_TEMPLATE,
-    Permission("the box for listing webhooks", "List", "webhooks are registered by hand", seen=False),
-    Permission("the box for creating webhooks", "Write", "webhooks are registered by hand", seen=False),
-    Permission("the box for deleting webhooks", "Write", "webhooks are deleted by hand", seen=False),
+    UPDATE_TEMPLATE, LIST_WEBHOOKS, CREATE_WEBHOOKS, DELETE_WEBHOOKS,
 )  # fmt: skip
 FOR_NOTES = (
     Permission(
         "Find all opportunity notes", "List", "after a lost answer nobody can look whether the note is there",
         _on_opportunity("list_notes"),
     ),
-    CREATE_NOTE,
-    Permission("the box for updating notes", "Write", "each problem has a note of its own", seen=False),
+    CREATE_NOTE, UPDATE_NOTE,
 )  # fmt: skip
 """What is needed in addition where the settings ask for notes."""
 
@@ -165,13 +183,17 @@ def summed_up(findings: Iterable[Finding]) -> Iterator[Finding]:
 
 def check_reads(facts: Facts) -> Iterator[Finding]:
     """Try each permission for reading that the settings need."""
-    settings = known_or_none(facts.settings)
-    notes = settings is None or settings.write_back.note or settings.explain.notes
     yield from summed_up(
         judged(permission, tried(partial(permission.attempt, facts)))
-        for permission in FOR_ALL + (FOR_NOTES if notes else ())
+        for permission in FOR_ALL + (FOR_NOTES if needs_notes(facts) else ())
         if permission.attempt
     )
+
+
+def needs_notes(facts: Facts) -> bool:
+    """Tell whether the settings ask for notes; yes while they cannot be read."""
+    settings = known_or_none(facts.settings)
+    return settings is None or settings.write_back.note or settings.explain.notes
 
 
 def known_or_none(fact: Callable[[], T]) -> T | None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
+from functools import partial
 
 from lever_imocha.domain.hosts import IMOCHA_API, LEVER_API
 from lever_imocha.domain.lever import Opportunity
@@ -18,6 +19,7 @@ from lever_imocha.errors import (
 from lever_imocha.workflows.doctor.facts import Facts
 from lever_imocha.workflows.doctor.findings import Finding, error, ok, unknown, warning
 from lever_imocha.workflows.doctor.permissions import (
+    CONFIDENTIAL,
     GET_APPLICATION,
     KEYS,
     LIST_APPLICATIONS,
@@ -28,6 +30,10 @@ from lever_imocha.workflows.doctor.permissions import (
 _CLOCK = timedelta(minutes=1)
 
 
+def _page(vendor: str) -> str:
+    return f"Airflow, Connections > {vendor.lower()}_default"
+
+
 def judged_key(vendor: str, problem: Exception | None, *, where: str, address: str) -> Finding:
     """Say what the outcome of a small call means for a key.
 
@@ -36,7 +42,7 @@ def judged_key(vendor: str, problem: Exception | None, *, where: str, address: s
     :param address: of the vendor's API.
     """
     connection = f"connection {vendor.lower()}_default"
-    page = f"Airflow, Connections > {vendor.lower()}_default"
+    page = _page(vendor)
     if problem is None:
         return ok(f"{vendor} accepts the API key")
     if isinstance(problem, CredentialsError):
@@ -66,6 +72,28 @@ def check_imocha_key(facts: Facts) -> Iterator[Finding]:
     yield judged_key("iMocha", tried(facts.imocha.outcome), where="iMocha, Integrations > API", address=IMOCHA_API)
 
 
+def check_imocha_calls(facts: Facts) -> Iterator[Finding]:
+    """Try the lists that are read at iMocha, each by its name in iMocha's documentation (imocha.md 4, 6.4)."""
+    imocha, now = facts.imocha(), facts.now()
+    ended = partial(imocha.list_attempts, state="completed", start_at=now - timedelta(hours=1), end_at=now)
+    calls: dict[str, tuple[str, Callable[[], object]]] = {
+        "List all tests": ("nobody is invited", facts.tests.outcome),
+        "Retrieve Invites": ("reports are found only where iMocha calls back", ended),
+    }
+    tests = known_or_none(facts.tests)
+    if tests and tests.listed:
+        links = partial(imocha.list_test_links, tests.listed[0].id)
+        calls["List all test links"] = ("rules with a link invite nobody", links)
+    refused = {name: use for name, (use, call) in calls.items() if isinstance(tried(call), NotPermittedError)}
+    for name, use in refused.items():
+        yield error(
+            f"iMocha does not let the API key call {name!r}: {use}",
+            f"ask iMocha for a key that may call it; {_page('iMocha')}: put it into API key",
+        )
+    if len(refused) < len(calls):
+        yield ok(f"the API key may call {', '.join(name for name in calls if name not in refused)}")
+
+
 def judged_expand(opportunities: Sequence[Opportunity], *, rules_need_it: bool) -> Finding:
     """Say whether applications are expanded: with bare ids no rule with postings would ever match (lever.md 1.3)."""
     if any(opportunity.posting_ids for opportunity in opportunities):
@@ -88,17 +116,17 @@ def check_expand(facts: Facts) -> Iterator[Finding]:
 
 
 def check_confidential(facts: Facts) -> Iterator[Finding]:
-    """Look whether the key sees confidential opportunities: without access they are missing, silently (lever.md 1.4)."""
+    """Look whether the key sees what is confidential: without access it is missing, silently (lever.md 1.4)."""
     facts.opportunities()  # without it nothing about confidential ones can be told
-    box = '"Allow access to confidential data"'
     refused = isinstance(tried(facts.confidential.outcome), NotPermittedError)
     if not refused and facts.confidential():
-        yield ok("the API key sees confidential opportunities")
+        yield ok("the API key sees what is confidential")
     else:
         yield warning(
-            "the API key sees no confidential opportunity: there is none, or it has no access and their candidates are"
-            " never invited",
-            f"{KEYS}: if you have confidential ones, make a new key with {box}",
+            "the API key sees no confidential opportunity or posting: there is none, or it has no access and their candidates"
+            " are never invited",
+            f"{KEYS}: if you have confidential ones, make a new key with {CONFIDENTIAL}; lever_imocha_doctor with Try"
+            " writing on one of them tells",
         )
 
 

@@ -18,7 +18,15 @@ from lever_imocha.workflows.doctor.facts import Facts, UnknownFactError
 from lever_imocha.workflows.doctor.findings import Finding, Level, error, of_level
 from lever_imocha.workflows.doctor.machine import judged_ledger
 from lever_imocha.workflows.doctor.messages import is_recent
-from lever_imocha.workflows.doctor.permissions import CREATE_TEMPLATE, UPDATE_TEMPLATE, known_or_none, missing, tried
+from lever_imocha.workflows.doctor.permissions import (
+    CREATE_TEMPLATE,
+    CREATE_WEBHOOKS,
+    LIST_WEBHOOKS,
+    UPDATE_TEMPLATE,
+    known_or_none,
+    missing,
+    tried,
+)
 from lever_imocha.workflows.doctor.writes import trigger_stages
 from lever_imocha.workflows.form_templates import FormTemplates
 from lever_imocha.workflows.preview import Preview
@@ -183,17 +191,15 @@ class SetUp:
                 store=self.store_tokens,
                 works=is_recent(Ledger(engine=self.engine()).deliveries.last("lever"), self.facts.now()),
             )
-        except NotPermittedError:
-            yield (
-                "by hand: the API key may not register webhooks: Lever, Settings > Integrations and API > Webhooks, as in"
-                " docs/setup.md"
-            )
+        except NotPermittedError as problem:
+            lacking = missing(LIST_WEBHOOKS if problem.call == "list_webhooks" else CREATE_WEBHOOKS)
+            yield f"by hand: {lacking.found} -> docs/setup.md, Webhooks by hand; or {lacking.fix}"
 
     def _tags(self, settings: Settings, answer: Answer) -> Iterator[str]:
         if answer.posting == NOBODY:
             yield (
-                "by hand: no posting was chosen, so what the API key may write was not tried: run lever_imocha_doctor with"
-                " Try writing on"
+                "by hand: no posting was chosen, so what the API key may write was not tried on a candidate: run"
+                " lever_imocha_doctor with Try writing on"
             )
             return
         carrier = _carrier(self.facts.with_settings(settings), answer)

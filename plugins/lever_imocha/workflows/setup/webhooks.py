@@ -47,7 +47,7 @@ def register_webhooks(
             for webhook in there:
                 lever.delete_webhook(webhook.id)
         except VendorRefusedError:
-            yield f"by hand: the webhook {shown!r} was made on Lever's page: copy its signature token from there"
+            yield f"by hand: the webhook {shown!r} cannot be made anew: copy its signature token from Lever's page Webhooks"
             continue
         made = lever.create_webhook(url=url, event=event)
         tokens[made.id] = made.signature_token or ""

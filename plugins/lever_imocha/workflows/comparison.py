@@ -51,7 +51,7 @@ class Compared:
     :param vendor: whose list it is.
     :param read: how many records concern us.
     :param explained: how many, by the reason.
-    :param missed: likewise.
+    :param healed: likewise.
     :param unexplained: how many.
     :param shown: the first of those: opportunity id -> why.
     :param unknown: why there is no verdict; empty when there is one.
@@ -60,7 +60,7 @@ class Compared:
     vendor: str
     read: int = 0
     agrees: int = 0
-    missed: dict[str, int] = field(default_factory=dict)
+    healed: dict[str, int] = field(default_factory=dict)
     explained: dict[str, int] = field(default_factory=dict)
     unexplained: int = 0
     shown: dict[str, str] = field(default_factory=dict)
@@ -76,7 +76,7 @@ class Compared:
             if opportunity_id is not None and len(self.shown) < _SHOWN:
                 self.shown[opportunity_id] = judgement.why
         else:
-            counts = self.missed if judgement.verdict is Verdict.MISSED else self.explained
+            counts = self.healed if judgement.verdict is Verdict.HEALED else self.explained
             counts[judgement.why] = counts.get(judgement.why, 0) + 1
 
     @property
@@ -86,7 +86,7 @@ class Compared:
 
     def __str__(self) -> str:
         said = (
-            f"{self.read} records of {self.vendor}: {self.agrees} agree, {sum(self.missed.values())} missed,"
+            f"{self.read} records of {self.vendor}: {self.agrees} agree, {sum(self.healed.values())} healed,"
             f" {sum(self.explained.values())} explained, {self.unexplained} unexplained"
         )
         return f"{said}; not known whether that is all: {self.unknown}" if self.unknown else said
@@ -173,7 +173,7 @@ class CompareWorkflow:
                 is_new=new_since is None or entry.entered_at >= new_since,
             )
             result.count(judgement, key)
-            if judgement.verdict is Verdict.MISSED:
+            if judgement.verdict is Verdict.HEALED:
                 missed.append(key)
         self._ledger.entries.record([entries[key] for key in missed], seen_by="comparison")
         self._ledger.queue.enqueue(missed, Work.INVITE, news=False)  # also of whom the arrival was recorded before
@@ -220,7 +220,7 @@ class CompareWorkflow:
             ours = known.get(invitation_id)
             judgement = judge_attempt(ours, said.status)
             result.count(judgement, ours.opportunity_id if ours else None)
-            if judgement.verdict is Verdict.MISSED and ours is not None:
+            if judgement.verdict is Verdict.HEALED and ours is not None:
                 if ours.status.is_ended and ours.opportunity_id is not None:
                     unqueued.add(ours.opportunity_id)
                 else:

@@ -421,8 +421,8 @@ class Cases:
         )
         yield Case("Invitations.to_mask", "one", lambda turn, _: invitations.to_mask(self._key(rows.written, turn)))
         yield Case(
-            "Invitations.with_other_address", "100",
-            lambda turn, _: invitations.with_other_address(dict.fromkeys(self._hundred(rows.open, turn), 7)),
+            "Invitations.of_others", "100",
+            lambda turn, _: invitations.of_others(dict.fromkeys(self._hundred(rows.open, turn), (None, 7))),
         )  # fmt: skip
         yield Case(
             "Invitations.have_reports_read", "one",

@@ -332,6 +332,15 @@ def test_a_list_that_never_ends_is_ended_with_an_error(vendor: Vendor) -> None:
     assert len(vendor.received) == MAX_PAGES
 
 
+def test_pages_may_be_empty_but_not_for_ever(vendor: Vendor) -> None:
+    pages: list[list[dict[str, str]]] = [[], [{"id": "a"}], *[[]] * 9, [{"id": "b"}], *[[]] * 20]
+    vendor.says(*[{"data": page, "next": f"t{number}", "hasNext": True} for number, page in enumerate(pages)])
+    stages = lever_client(vendor.url).list_stages
+    with pytest.raises(UnexpectedAnswerError, match="10 pages are empty"):
+        list(stages())
+    assert len(vendor.received) == 22
+
+
 @pytest.mark.parametrize("token", [None, "", {"page": 2}, ["2"]])
 def test_another_page_without_an_address_is_an_error(vendor: Vendor, token: object) -> None:
     vendor.says({"data": [{"id": "a"}], "next": token, "hasNext": True})

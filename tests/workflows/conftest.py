@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from lever_imocha.clients.imocha import ImochaClient
 from lever_imocha.clients.lever import LeverClient
+from lever_imocha.clients.server_clock import ServerClock
 from lever_imocha.domain.decisions import OverLimit
+from lever_imocha.ledger.database import engine_for
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.values import CANDIDATE_WORK, WRITE_BACK_WORK, Work
 from lever_imocha.settings import Settings, parse_settings
@@ -138,3 +140,13 @@ def make_stack(ledger: Ledger, sandbox_world: World, sandbox_url: str) -> Stack:
         lever=lever_client(f"{sandbox_url}/lever/v1"),
         imocha=imocha_client(f"{sandbox_url}/imocha/v3"),
     )
+
+
+def use_clock(stack: Stack, ahead: timedelta, url: str, ledger_url: str) -> None:
+    """Go on with a clock that is ahead of the vendors'."""
+
+    def clock() -> datetime:
+        return datetime.now(UTC) + ahead
+
+    stack.clock, stack.ledger = clock, Ledger(engine=engine_for(ledger_url), clock=clock)
+    stack.lever = lever_client(f"{url}/lever/v1", server_clock=ServerClock(clock))

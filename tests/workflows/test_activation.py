@@ -5,20 +5,16 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from lever_imocha.clients.server_clock import ServerClock
 from lever_imocha.clients.transport import TRIES
 from lever_imocha.domain.decisions import Action, Reason
 from lever_imocha.errors import ClockError, VendorDownError
-from lever_imocha.ledger.database import engine_for
-from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.values import NewDelivery
 from lever_imocha.ledger.watermarks import ACTIVATED, FULL_SWEEP, SWEEP
 from lever_imocha.settings import Settings, parse_settings
 from sqlalchemy import text
 
-from tests.clients.conftest import lever_client
 from tests.support import PYTHON, SQL
-from tests.workflows.conftest import Stack
+from tests.workflows.conftest import Stack, use_clock
 
 DEFAULT = "perform_as: people-ops@example.com\n"
 ADOPT, INVITE = (f"{DEFAULT}activation: {{existing: {word}}}\n" for word in ("adopt", "invite"))
@@ -183,16 +179,6 @@ def test_a_tag_given_later_to_who_was_there_mails_nobody(stack: Stack) -> None:
     stack.world.opportunities[there]["tags"] = [PYTHON, SQL]
     assert stack.run_invite(full=True) == [LEFT_ALONE]
     assert stack.world.invitations == {}
-
-
-def use_clock(stack: Stack, ahead: timedelta, url: str, ledger_url: str) -> None:
-    """Go on with a clock that is ahead of the vendors'."""
-
-    def clock() -> datetime:
-        return datetime.now(UTC) + ahead
-
-    stack.clock, stack.ledger = clock, Ledger(engine=engine_for(ledger_url), clock=clock)
-    stack.lever = lever_client(f"{url}/lever/v1", server_clock=ServerClock(clock))
 
 
 @pytest.mark.parametrize("days", [1, -1])

@@ -7,13 +7,14 @@ from datetime import timedelta
 
 import pytest
 from lever_imocha.domain.imocha import AttemptStatus
+from lever_imocha.ledger.values import Work
 from lever_imocha.ledger.work_queue import DROPPED
 from lever_imocha.settings import parse_settings
 from lever_imocha.workflows.masking import CANNOT_MASK
 from sqlalchemy import text
 
 from tests.support import PYTHON, SQL
-from tests.workflows.conftest import SETTINGS, Stack
+from tests.workflows.conftest import SETTINGS, Stack, use_clock
 
 RETAKE = "rules: [{retake: reattempt}]\n"
 
@@ -238,3 +239,64 @@ def test_switching_it_off_stops_it(masking: Stack) -> None:
     a_day_passes(masking)
     assert masking.run_invite() == ["not masked, as mask_deleted is off"]
     assert asked(masking) == []
+
+
+def test_an_invitation_that_was_sent_by_a_clock_that_was_ahead_is_masked(masking: Stack) -> None:
+    opportunity = masking.candidate(PYTHON)
+    masking.run_invite()
+    masking.world.switches["report_not_ready"] = 404
+    masking.invitation().state, masking.invitation().changed_at = "Expired", masking.clock() - timedelta(days=20)
+    with masking.ledger.transaction() as connection:
+        for statement in (
+            "UPDATE lever_imocha.invitations SET invited_at = now() + interval '1 year'",
+            "UPDATE lever_imocha.events SET at = now() + interval '1 year'",
+        ):
+            connection.execute(text(statement))
+    masking.world.delete(opportunity)
+    masking.run_invite()
+    a_day_passes(masking)
+    assert masking.run_invite() == ["masked 1 at iMocha"]
+
+
+def waits_at_most_a_day(stack: Stack) -> bool:
+    query = "SELECT not_before <= now() + interval '1 day' FROM lever_imocha.work_items WHERE kind = 'mask'"
+    with stack.ledger.transaction() as connection:
+        return bool(connection.execute(text(query)).scalar_one())
+
+
+@pytest.mark.parametrize("days", [-1, 365])
+def test_a_wrong_clock_plans_no_masking(masking: Stack, days: int, sandbox_url: str, ledger_url: str) -> None:
+    opportunity = masking.candidate(PYTHON)
+    masking.run_invite()
+    anonymise(masking, opportunity)
+    use_clock(masking, timedelta(days=days), sandbox_url, ledger_url)
+    masking.run_invite(full=True)
+    assert [(item.kind, item.error) for item in masking.ledger.queue.listed()] == [(Work.CANCEL, "our clock is wrong")]
+    use_clock(masking, timedelta(0), sandbox_url, ledger_url)
+    for _ in range(2):
+        masking.run_invite(full=True)
+    assert asked(masking) == []
+    assert waits_at_most_a_day(masking)
+    a_day_passes(masking)
+    assert masking.run_invite() == ["masked 1 at iMocha"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("leave", [delete, anonymise])
+@pytest.mark.parametrize("days", [-365, -1, 1, 365])
+def test_a_wrong_clock_neither_ends_nor_lengthens_the_day_before_masking(
+    masking: Stack, leave: Callable[[Stack, str], None], days: int, sandbox_url: str, ledger_url: str
+) -> None:
+    opportunity = masking.candidate(PYTHON)
+    use_clock(masking, timedelta(0), sandbox_url, ledger_url)
+    masking.run_invite()
+    leave(masking, opportunity)
+    masking.run_invite(full=True)
+    for ahead in (days, 0):
+        use_clock(masking, timedelta(days=ahead), sandbox_url, ledger_url)
+        for _ in range(2):
+            masking.run_invite(full=True)
+    assert asked(masking) == []
+    assert waits_at_most_a_day(masking)
+    a_day_passes(masking)
+    assert masking.run_invite() == ["masked 1 at iMocha"]

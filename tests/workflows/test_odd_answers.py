@@ -180,21 +180,23 @@ def test_nobody_gets_the_report_of_somebody_whom_the_ledger_does_not_know(stack:
     assert list(stack.world.forms) == [opportunity]
 
 
+@pytest.mark.parametrize("named", ["address", "test"])
 @pytest.mark.parametrize("state", ["Complete", "Cancelled", "Expired", "In Progress"])
 def test_what_became_of_another_accounts_invitation_of_the_same_number_says_nothing_of_ours(
-    stack: Stack, state: str
+    stack: Stack, state: str, named: str
 ) -> None:
     opportunity = stack.candidate(PYTHON, emails=["ann@example.com"])
     stack.run_invite()
     ours = stack.invitation()
     stack.world.switches["open_report_names_email"] = True
-    ours.email = "carl@example.com"
+    ours.email, ours.test_id = ("carl@example.com", 101) if named == "address" else ("", 102)
     stack.world.finish(ours, state)
     for _ in range(2):
         with suppress(AssessmentError):  # the report of somebody else
             stack.run_write_back()
     stack.again(opportunity)
-    ours.email, ours.state, ours.points, ours.total, ours.attempted_on = "ann@example.com", "Pending", None, None, None
+    ours.email, ours.test_id, ours.state = "ann@example.com", 101, "Pending"
+    ours.points = ours.total = ours.attempted_on = None
     stack.run_write_back(force=True)
     assert stack.ledger.invitations.status(ours.id) is AttemptStatus.PENDING
     assert stack.run_invite() == ["refresh"]

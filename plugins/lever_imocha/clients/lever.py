@@ -36,6 +36,8 @@ Key = Callable[[Any], str]
 
 PAGE_SIZE = 100
 _RESTARTS = 3
+_EMPTY_PAGES = 10
+"""So many in a row, though more are announced, are trouble at Lever's: a thousand would take two minutes of all calls."""
 _UPLOAD_SECONDS = 300
 """For 30 MB and Lever's answer."""
 
@@ -173,9 +175,16 @@ class LeverClient:
         self, name: str, path: str, model: type[M], params: Params, key: Key, listed: Listed[M]
     ) -> Iterator[M]:
         seen: set[str] = set()
+        for items in self._pages(name, path, params):
+            for item in self._client.parse_items(name, model, items, skipped=listed.leave_out):
+                if key(item) not in seen:
+                    seen.add(key(item))
+                    yield item
+
+    def _pages(self, name: str, path: str, params: Params) -> Iterator[list[Any]]:
         tokens: set[str] = set()
         token: str | None = None
-        restarts = 0
+        restarts = empty = 0
         for _ in range(MAX_PAGES):
             offset = [("offset", token)] if token else []
             call = Call(
@@ -194,15 +203,15 @@ class LeverClient:
                 token, restarts = None, restarts + 1
                 tokens.clear()
                 continue
-            for item in self._client.parse_items(name, model, items, skipped=listed.leave_out):
-                if key(item) not in seen:
-                    seen.add(key(item))
-                    yield item
+            yield items
             if not token:
                 return
             if token in tokens:
                 raise self._client.unexpected(name, "a page leads back to an earlier one")
             tokens.add(token)
+            empty = 0 if items else empty + 1
+            if empty == _EMPTY_PAGES:
+                raise self._client.unexpected(name, f"{empty} pages are empty, and more are announced")
         raise self._client.unexpected(name, f"the list has more than {MAX_PAGES} pages")
 
     def _get(self, name: str, path: str, model: type[M]) -> M:

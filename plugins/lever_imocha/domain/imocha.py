@@ -49,10 +49,12 @@ class Said:
     """What iMocha says of one attempt.
 
     :param email: the candidate's address, where it names one.
+    :param test_id: the test, where it names one.
     """
 
     status: AttemptStatus
     email: str | None = field(default=None, repr=False)
+    test_id: int | None = None
 
 
 _SPELLINGS = {fold_key(status): status for status in AttemptStatus} | {
@@ -129,7 +131,7 @@ class Report(ImochaModel):
     @property
     def said(self) -> Said:
         """What it says of the attempt."""
-        return Said(status=self.status, email=self.candidate_email)
+        return Said(status=self.status, email=self.candidate_email, test_id=self.test_id)
 
     @property
     def is_final(self) -> bool:
@@ -245,7 +247,7 @@ class Attempt(ImochaModel):
     @property
     def said(self) -> Said:
         """What the row says of the attempt."""
-        return Said(status=self.status, email=self.email)
+        return Said(status=self.status, email=self.email, test_id=self.test_id)
 
 
 class Callback(ImochaModel):

@@ -44,13 +44,17 @@ _CHANGE = text(
     RETURNING invitation_id
     """  # noqa: S608 - constants
 )
-_OTHER_ADDRESS = text(
+_OF_OTHERS = text(
     f"""
-    SELECT said.id FROM unnest(CAST(:ids AS bigint[]), CAST(:checks AS smallint[])) AS said (id, address_check)
-    WHERE NOT coalesce((
-        SELECT bool_or(own.address_check IS NULL OR own.address_check = said.address_check)
-        FROM {assessments} AS own WHERE own.invitation_id = said.id
-    ), true)
+    SELECT said.id
+    FROM unnest(CAST(:ids AS bigint[]), CAST(:checks AS smallint[]), CAST(:tests AS bigint[])) AS said (id, address_check, test_id)
+    WHERE NOT CASE WHEN said.address_check IS NULL
+        THEN coalesce((SELECT known.test_id = said.test_id FROM {invitations} AS known WHERE known.id = said.id), true)
+        ELSE coalesce((
+            SELECT bool_or(own.address_check IS NULL OR own.address_check = said.address_check)
+            FROM {assessments} AS own WHERE own.invitation_id = said.id
+        ), true)
+    END
     """  # noqa: S608 - constants
 )
 _MASK = text(
@@ -165,15 +169,16 @@ class Invitations(LedgerPart):
         with self._database.statement() as connection:
             return list(connection.execute(_CHANGE, said | vars(self._database.author)).scalars())
 
-    def with_other_address(self, checks: Mapping[int, int]) -> list[int]:
-        """Return which invitations, as far as is known, were sent to other addresses than iMocha names.
+    def of_others(self, said: Mapping[int, tuple[int | None, int | None]]) -> list[int]:
+        """Return which invitations, as far as is known, were sent to other addresses, or to other tests, than iMocha says.
 
-        :param checks: see `domain.acts.address_check`, of the address that iMocha names, by invitation.
+        :param said: by invitation, `domain.acts.address_check` of the address that iMocha names, and the test, which counts
+            where it names no address.
         """
-        if not checks:
+        if not said:
             return []
-        given = {"ids": list(checks), "checks": list(checks.values())}
-        return self._database.values(_OTHER_ADDRESS.bindparams(**given))
+        checks, tests = zip(*said.values(), strict=True)
+        return self._database.values(_OF_OTHERS.bindparams(ids=list(said), checks=list(checks), tests=list(tests)))
 
     def have_reports_read(self, invitation_ids: Collection[int]) -> None:
         """Have a write-back read whether attempts have ended, as after a callback; ids that are not ours say nothing."""

@@ -253,20 +253,22 @@ class WorkQueue(LedgerPart):
         key = tuple_(_ITEM.opportunity_id, _ITEM.kind)
         self._database.execute(update(work_items).where(key.in_(first)).values(anew))
 
-    def end_waits_beyond(self, longest: timedelta) -> None:
+    def end_waits_beyond(self, longest: timedelta, *, of: Work | None = None, then: timedelta = timedelta(0)) -> None:
         """Have work tried again now whose next try is further ahead than any pause: by a clock that was ahead.
 
-        A rule's delay, and masking, wait for a time that is not counted from the last try.
+        A rule's delay waits for a time that is not counted from the last try; so does masking, unless it is asked for.
 
         :param longest: the longest pause.
+        :param of: only this kind of work.
+        :param then: when it is tried again instead, counted from now.
         """
         now = self._database.now()
         waits = (
             _ITEM.not_before > now + longest,
-            _ITEM.kind != Work.MASK,
+            _ITEM.kind == of if of is not None else _ITEM.kind != Work.MASK,
             _ITEM.error.is_distinct_from(Reason.DELAY.value),
         )
-        self._database.execute(update(work_items).where(*waits).values(not_before=now))
+        self._database.execute(update(work_items).where(*waits).values(not_before=now + then))
 
     def count_waiting_for(self, error: str) -> int:
         """Return how many work items wait for one reason."""

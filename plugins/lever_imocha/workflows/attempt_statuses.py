@@ -15,19 +15,22 @@ log = logging.getLogger(__name__)
 def record_statuses(ledger: Ledger, said: Mapping[int, Said], *, listed: bool = False, show: bool = False) -> set[int]:
     """Record the status of invitations, and enqueue the reports of attempts that have ended.
 
-    Beside each, iMocha may name the candidate's address. With another account's key the number is another person's, whose
-    status would stay with ours, since an ended attempt stays ended. Where another address was invited, nothing is
-    recorded. If that attempt has ended, its report is read all the same: iMocha may write the address another way, which
+    Beside each, iMocha may name the candidate's address, and the test. With another account's key the number is another
+    person's, whose status would stay with ours, since an ended attempt stays ended. Where another address was invited, or,
+    without one, to another test, nothing is recorded. If that attempt has ended, its report is read all the same: iMocha may write the address another way, which
     the candidate has in Lever.
 
     :param listed: read from a list; see `Invitations.set_status`.
     :param show: enqueue that Lever shows it.
     :return: the invitations of which nothing was recorded.
     """
-    checks = {key: address_check(one.email) for key, one in said.items() if one.email and "@" in one.email}
-    others = set(ledger.invitations.with_other_address(checks))
+    checks = {
+        key: (address_check(one.email) if one.email and "@" in one.email else None, one.test_id)
+        for key, one in said.items()
+    }
+    others = set(ledger.invitations.of_others(checks))
     if others:
-        log.warning("iMocha names another address than was invited: invitations %s", sorted(others)[:20])
+        log.warning("iMocha names another address or test than was invited: invitations %s", sorted(others)[:20])
         ledger.invitations.have_reports_read([key for key in others if said[key].status.is_ended])
     statuses = {key: one.status for key, one in said.items() if key not in others}
     ledger.invitations.set_status(statuses, listed=listed, show=show)

@@ -40,7 +40,7 @@ class DeletionEvidence:
 
         :raises SettingsError: the key is another account's, which finds nobody of ours, however long it is asked.
         """
-        if problem := clock_problem(self._lever):
+        if problem := self.clock_problem:
             log.warning("opportunity %s is not taken for deleted: %s", opportunity_id, problem)
             return False
         missing_since = self._ledger.opportunities.record_missing(opportunity_id)
@@ -50,6 +50,11 @@ class DeletionEvidence:
             return False
         check_account(self._ledger, [stage.id for stage in self._lever.list_stages()])
         return True
+
+    @property
+    def clock_problem(self) -> str | None:
+        """What is wrong with our clock, see `clocks.clock_problem`: no time that we measure is a witness then."""
+        return clock_problem(self._lever)
 
     def missing_since(self, opportunity_id: str) -> datetime:
         """Return since when Lever has not found an opportunity without a break; now, if it was found lately."""

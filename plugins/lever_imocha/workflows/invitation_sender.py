@@ -41,7 +41,7 @@ from lever_imocha.ledger.values import Assessment, WorkItem
 from lever_imocha.settings import Settings
 from lever_imocha.workflows.attempt_statuses import record_statuses
 from lever_imocha.workflows.idempotency import send_until_answered
-from lever_imocha.workflows.listed_attempts import list_attempts
+from lever_imocha.workflows.listed_attempts import list_attempts, said_of
 
 log = logging.getLogger(__name__)
 
@@ -160,8 +160,7 @@ class InvitationSender:
         now = self._clock()
         start = now - self._settings.poll.attempts_window
         attempts = list_attempts(self._imocha, "completed", start=start, now=now)
-        found = (attempt.said for attempt in attempts if attempt.test_invitation_id == invitation_id)
-        return next(found, _NOTHING)
+        return said_of(attempts).get(invitation_id, _NOTHING)
 
     def send(self, plan: Plan, situation: Situation, known: Assessment | None, item: WorkItem) -> Outcome:
         """Invite, refresh, reattempt or adopt, and record the invitation before anything else can need it.

@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 
 DELAY = timedelta(days=1)
 CANNOT_MASK = "iMocha masks not all"
+_WRONG_CLOCK, _WRONG_CLOCK_PAUSE = "our clock is wrong", timedelta(hours=1)
 _MOST_WINDOWS = 60
 
 
@@ -47,10 +48,14 @@ class Masking:
         self._deletion, self._clock, self._sleep = deletion, clock, sleep
 
     def plan(self, opportunity_id: str) -> None:
-        """Enqueue the masking of a deleted opportunity's attempts, where the settings want it and there is something."""
+        """Enqueue the masking of a deleted opportunity's attempts, where the settings want it and there is something.
+
+        :raises NotYet: our clock is wrong, so that it cannot tell when the day is over.
+        """
         if self._settings.mask_deleted and (
             self._ledger.invitations.to_mask(opportunity_id) or self._has_unknown(opportunity_id)
         ):
+            self._check_clock()
             self._ledger.queue.enqueue_later(opportunity_id, Work.MASK, not_before=self._clock() + DELAY)
 
     def mask(self, item: WorkItem, departure: Departure | None, trigger_stages: Collection[str], *, found: bool) -> str:
@@ -58,7 +63,7 @@ class Masking:
 
         :param departure: how the opportunity has left, as just read.
         :param found: Lever has the opportunity; it may be anonymised.
-        :raises NotYet: Lever has found it within the day; or, parked, not all could be masked.
+        :raises NotYet: our clock is wrong; Lever has found it within the day; or, parked, not all could be masked.
         """
         opportunity_id = item.opportunity_id
         if departure is not Departure.DELETED:
@@ -66,6 +71,7 @@ class Masking:
             return "found again in Lever, not masked"
         if not self._settings.mask_deleted:
             return "not masked, as mask_deleted is off"
+        self._check_clock()
         if not found:
             self._wait_until_missing_for_a_day(opportunity_id)
         numbers = [
@@ -79,6 +85,10 @@ class Masking:
         if len(masked) < len(numbers) or self._has_unknown(opportunity_id):
             raise NotYet(CANNOT_MASK, pause=None)
         return f"masked {len(masked)} at iMocha"
+
+    def _check_clock(self) -> None:
+        if self._deletion.clock_problem:
+            raise NotYet(_WRONG_CLOCK, pause=_WRONG_CLOCK_PAUSE, failed=False)
 
     def _wait_until_missing_for_a_day(self, opportunity_id: str) -> None:
         since, now = self._deletion.missing_since(opportunity_id), self._clock()
@@ -125,11 +135,14 @@ class Masking:
         return None
 
     def _windows(self, opportunity_id: str, number: int) -> Iterator[tuple[datetime, datetime]]:
-        """Return the windows of an invitation's life, the last first: which time iMocha filters on is not documented."""
-        width = self._settings.poll.attempts_window
+        """Return the windows of an invitation's life, the last first: which time iMocha filters on is not documented.
+
+        A time that is still to come was recorded by a clock that was ahead: it says nothing, and there is no first window.
+        """
+        width, now = self._settings.poll.attempts_window, self._clock()
         first, last = self._ledger.invitations.lifetime(opportunity_id, number)
-        end = last + width
-        while end > first:
+        end = min(last, now) + width
+        while end > first or first > now:
             yield end - width, end
             end -= width
 

@@ -124,7 +124,7 @@ class ReportWriter:
         return "written again: there is a new form and a new file"
 
     def check_person(self, assessment: Assessment, report: Report, read: Callable[[], Opportunity]) -> None:
-        """Make sure that the report has the invited address, or one that the candidate has in Lever.
+        """Make sure that the report has the invited address, or one that the candidate has in Lever; without one, the test.
 
         Where two opportunities have the invitation, the address has to be in Lever.
 
@@ -136,6 +136,12 @@ class ReportWriter:
         """
         number, email = int(assessment.invitation_id or 0), report.candidate_email or ""
         if "@" not in email:
+            if report.test_id not in (None, assessment.test_id):
+                raise AssessmentError(
+                    f"The report of iMocha's invitation {number} names no e-mail address, and another test than the candidate"
+                    " was invited to: it seems to be somebody else's. See whether connection imocha_default has the key of"
+                    " another account."
+                )
             return
         is_invited = assessment.address_check in (None, address_check(email))  # as far as is known
         if is_invited and len(self._ledger.invitations.belongs_to(number)) < 2:

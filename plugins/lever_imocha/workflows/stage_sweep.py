@@ -17,6 +17,8 @@ from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.values import NewEntry, Work
 from lever_imocha.ledger.watermarks import FULL_SWEEP, SWEEP
 from lever_imocha.settings import Settings
+from lever_imocha.workflows.clocks import clock_problem
+from lever_imocha.workflows.masking import DELAY
 from lever_imocha.workflows.resolved_settings import ResolvedSettings
 from lever_imocha.workflows.situation import SituationReader
 from lever_imocha.workflows.temporary_tags import TemporaryTags
@@ -73,8 +75,15 @@ class StageSweep:
         if since is None:
             self._ledger.watermarks.put(FULL_SWEEP, now)
             self._ledger.mails.forget()
-            self._ledger.queue.end_waits_beyond(max(LONGEST, *self._settings.write_back.report_retry))
+            self._end_waits()
         self._enqueue_departed(resolved, now, since, last, in_stage, full=full)
+
+    def _end_waits(self) -> None:
+        """End what waits for longer than it should, because our clock was ahead; masking waits a day from now."""
+        queue = self._ledger.queue
+        queue.end_waits_beyond(max(LONGEST, *self._settings.write_back.report_retry))
+        if clock_problem(self._lever) is None:  # a clock that is behind would end the day
+            queue.end_waits_beyond(DELAY, of=Work.MASK, then=DELAY)
 
     def _enqueue_departed(
         self,

@@ -143,6 +143,26 @@ def test_a_person_releases_or_drops_all_who_are_held(
     assert held(limited) == {}
 
 
+@pytest.mark.parametrize("said", [OverLimit.RELEASE, OverLimit.DROP])
+def test_a_run_that_is_cleared_later_means_who_was_held_when_it_was_made(
+    limited: Stack, later: Callable[[timedelta], None], said: OverLimit
+) -> None:
+    for _ in range(5):
+        limited.candidate(PYTHON)
+    limited.run_invite()
+    asked_at = limited.clock()
+    limited.candidate(PYTHON)
+    later(timedelta(minutes=1))
+    limited.run_invite(full=True)
+    assert held(limited) == {Reason.LIMIT: 3}
+    limited.run_invite(over_limit=said, asked_at=asked_at)
+    assert held(limited) == {Reason.LIMIT: 1}
+    mails = len(limited.world.mails)
+    limited.run_invite(over_limit=said, asked_at=asked_at)
+    assert held(limited) == {Reason.LIMIT: 1}
+    assert len(limited.world.mails) == mails == (5 if said is OverLimit.RELEASE else 3)
+
+
 def test_who_was_dropped_is_invited_when_moved_again(limited: Stack, later: Callable[[timedelta], None]) -> None:
     for _ in range(4):
         limited.candidate(PYTHON)

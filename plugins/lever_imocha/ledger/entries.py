@@ -228,14 +228,22 @@ class Entries(LedgerPart):
         return Activation(sent=sent, waiting=waiting)
 
     def settle_held(
-        self, over_limit: OverLimit, reasons: Collection[Reason], *, opportunity_id: str | None = None
+        self,
+        over_limit: OverLimit,
+        reasons: Collection[Reason],
+        *,
+        opportunity_id: str | None = None,
+        asked_at: datetime | None = None,
     ) -> int:
         """Have all whom a limit holds decided again now, as a person says; or one of them.
 
+        :param asked_at: when the person said so: who came later is not meant. None for now.
         :return: how many.
         """
         c = stage_entries.c
         whom = true() if opportunity_id is None else c.opportunity_id == opportunity_id
+        if asked_at is not None:
+            whom = and_(whom, c.pending_since <= asked_at)
         values = {"over_limit": over_limit, "decided_at": None, "pending_since": self._database.now()}
         settled = (
             update(stage_entries)

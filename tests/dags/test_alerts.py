@@ -387,6 +387,7 @@ def test_a_run_that_has_a_deadline_can_be_cleared(alerting: Callable[..., Told])
         session.flush()
         assert dag.clear(run_id="cleared", session=session)
         (late,) = session.scalars(select(Deadline).where(Deadline.dagrun_id == run.id))
+        assert run.queued_at is not None
         assert late.deadline_time - run.queued_at == timedelta(hours=1)
         session.rollback()
 

@@ -18,6 +18,7 @@ from tests.workflows.conftest import SETTINGS, Stack
 
 WAITS = f"waits: {Reason.LIMIT}"
 HOUR = timedelta(hours=1)
+EXPLAINED = SETTINGS + "explain: {status_tags: true, notes: true}"
 
 
 @pytest.fixture
@@ -174,6 +175,18 @@ def test_who_was_dropped_is_invited_when_moved_again(limited: Stack, later: Call
     assert limited.run_invite(full=True) == [f"ignore: {Reason.DROPPED}"], "for good, as long as it stays"
     limited.again(dropped)
     assert set(limited.run_invite(full=True)) == {"invite"}
+
+
+def test_who_is_moved_back_is_held_no_more_after_the_next_full_sweep(limited: Stack) -> None:
+    people = [limited.candidate(PYTHON) for _ in range(8)]
+    limited.settings = limited.settings.model_copy(update={"explain": parse_settings(EXPLAINED).explain})
+    limited.run_invite()
+    assert held(limited) == {Reason.LIMIT: 5}
+    for one in people:
+        limited.world.move(one, "Recruiter screen")
+    assert limited.run_invite(full=True) == ["ignore: moved on"] * 8
+    assert (held(limited), limited.ledger.queue.listed()) == ({}, [])
+    assert (len(limited.world.mails), sum(map(len, limited.world.notes.values()))) == (3, 3)
 
 
 def test_of_several_tests_each_e_mail_counts_and_none_is_sent_twice(

@@ -215,6 +215,11 @@ class Entries(LedgerPart):
         )
         return dict(self._database.rows(query))
 
+    def on_hold(self) -> set[str]:
+        """Return the opportunities of which an arrival is on hold."""
+        c = stage_entries.c
+        return set(self._database.values(select(c.opportunity_id).where(c.decision == literal_column("'hold'"))))
+
     def of_activation(self) -> Activation | None:
         """Return how far the work has come about those who were there before the activation; None when nobody waits."""
         c, activated = stage_entries.c, select(watermarks.c.at).where(watermarks.c.name == ACTIVATED).scalar_subquery()

@@ -566,6 +566,7 @@ class Cases:
         yield Case("Entries.hold_for_now", "one", lambda turn, _: ledger.entries.hold_for_now(turn + 1, Reason.LIMIT))
         yield Case("Entries.of_activation", "none waits", lambda _turn, _: ledger.entries.of_activation())
         yield Case("Entries.held", "by limits", lambda _turn, _: ledger.entries.held([Reason.LIMIT]))
+        yield Case("Entries.on_hold", "all", lambda _turn, _: ledger.entries.on_hold())
         yield Case(
             "Entries.settle_held",
             "by limits",

@@ -6,6 +6,7 @@ When support for a version ends, its branches go. mypy reads those of the newest
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 from airflow import __version__
@@ -65,6 +66,7 @@ __all__ = [
     "RetryDecision",
     "RetryPolicy",
     "as_airflow_reads_it",
+    "deadline_interval",
     "failing",
     "form_widgets",
     "stats",
@@ -89,6 +91,15 @@ def failing(error: LeverImochaError) -> LeverImochaError:
     failure: LeverImochaError = both.__new__(both, *error.args)
     vars(failure).update(vars(error))
     return failure
+
+
+def deadline_interval(interval: timedelta) -> Any:
+    """Return the interval of a deadline so that a run with that deadline can be cleared.
+
+    Airflow 3.3 stores a `timedelta` as a dictionary, which its clearing takes for seconds and fails with (its issue 70368);
+    it reads seconds as well.
+    """
+    return interval.total_seconds() if SINCE_3_3 else interval
 
 
 def form_widgets(fields: Mapping[str, Any]) -> dict[str, Any]:

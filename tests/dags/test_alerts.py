@@ -11,6 +11,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from airflow.models.dagbag import DBDagBag
+from airflow.models.deadline import Deadline
+from airflow.utils.session import create_session
+from airflow.utils.state import DagRunState
+from airflow.utils.types import DagRunTriggeredByType, DagRunType
+from lever_imocha.airflow_compat import SINCE_3_3, deadline_interval
 from lever_imocha.ledger.database import engine_for
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.tables import assessments
@@ -20,7 +26,7 @@ from lever_imocha.operators.assessment import CollectStageEntriesOperator, WaitF
 from sqlalchemy import select, update
 
 from include.sandbox.world import Fault, World
-from tests.airflow_versions import CallbackTrigger, callbacks_know_the_error, read_dags
+from tests.airflow_versions import CallbackTrigger, callbacks_know_the_error, read_dags, synced
 from tests.support import PYTHON
 
 GOOD = "perform_as: people-ops@example.com\n"
@@ -352,8 +358,8 @@ def test_scheduled_runs_have_a_deadline_once_there_is_somebody_to_tell(alerting:
     parsed = read_dags().dags
     late = {name: [alert.interval for alert in _listed(dag.deadline)] for name, dag in parsed.items()}
     assert late == {
-        "lever_imocha_invite": [timedelta(hours=1)],
-        "lever_imocha_write_back": [timedelta(hours=7)],
+        "lever_imocha_invite": [deadline_interval(timedelta(hours=1))],
+        "lever_imocha_write_back": [deadline_interval(timedelta(hours=7))],
         "lever_imocha_compare": [],
         "lever_imocha_doctor": [],
         "lever_imocha_setup": [],
@@ -361,6 +367,29 @@ def test_scheduled_runs_have_a_deadline_once_there_is_somebody_to_tell(alerting:
         "lever_imocha_retention": [],
         "lever_imocha_sync_tags": [],
     }
+
+
+@pytest.mark.skipif(not SINCE_3_3, reason="3.1 and 3.2 store the interval as a number by themselves")
+def test_a_run_that_has_a_deadline_can_be_cleared(alerting: Callable[..., Told]) -> None:
+    alerting()
+    synced(read_dags())
+    with create_session() as session:
+        dag = DBDagBag().get_latest_version_of_dag("lever_imocha_invite", session=session)
+        assert dag is not None
+        run = dag.create_dagrun(
+            run_id="cleared",
+            run_after=datetime(2026, 7, 2, tzinfo=UTC),
+            run_type=DagRunType.MANUAL,
+            triggered_by=DagRunTriggeredByType.TEST,
+            state=DagRunState.QUEUED,
+            session=session,
+        )
+        session.flush()
+        assert dag.clear(run_id="cleared", session=session)
+        (late,) = session.scalars(select(Deadline).where(Deadline.dagrun_id == run.id))
+        assert run.queued_at is not None
+        assert late.deadline_time - run.queued_at == timedelta(hours=1)
+        session.rollback()
 
 
 def test_a_late_run_is_told_by_the_triggerer(world: World, alerting: Callable[..., Told]) -> None:

@@ -20,8 +20,8 @@ from lever_imocha.ledger.database import engine_for
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.tables import work_items
 from lever_imocha.ledger.values import CANDIDATE_WORK, Effect, NewDelivery, NewEntry, Work, WorkItem
-from lever_imocha.ledger.worker_locks import WorkerLock, lock_worker
-from sqlalchemy import text, update
+from lever_imocha.ledger.worker_locks import WorkerLock, is_running, lock_worker
+from sqlalchemy import literal, select, text, update
 
 from dev import postgres
 from tests.support import end_session, event_kinds
@@ -448,6 +448,19 @@ def test_a_worker_s_lock_keeps_to_the_options_of_the_ledger_s_address(ledger_url
     engine = engine_for(f"{ledger_url}&options=-c%20enable_seqscan%3Doff")
     with lock_worker(engine, "a") as lock:
         assert lock.execute("SHOW enable_seqscan").fetchone() == ("off",)
+
+
+def test_postgresql_asks_whether_the_machine_of_a_worker_is_still_there(ledger_url: str) -> None:
+    asked = "SELECT name FROM pg_settings WHERE name LIKE 'tcp_keepalives%' AND source = 'session'"
+    with lock_worker(engine_for(ledger_url), "a") as lock:
+        assert len(lock.execute(asked).fetchall()) == 3
+
+
+def test_a_worker_that_has_not_been_heard_of_for_long_counts_as_dead(ledger_url: str) -> None:
+    engine, worker = engine_for(ledger_url), literal("a")
+    with lock_worker(engine, "a"), engine.connect() as connection:
+        assert connection.scalar(select(is_running(worker)))
+        assert not connection.scalar(select(is_running(worker, longest_silence=timedelta(0))))
 
 
 def test_of_many_versions_of_the_settings_the_first_and_the_last_are_kept(ledger: Ledger) -> None:

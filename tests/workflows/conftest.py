@@ -68,10 +68,16 @@ class Stack:
         force: bool = False,
         over_limit: OverLimit = OverLimit.WAIT,
         allow_cancelling: bool = False,
+        asked_at: datetime | None = None,
     ) -> list[str | None]:
         workflow = self.invite_workflow()
         due = workflow.collect(
-            full=full, sweep=sweep, waiting=force, over_limit=over_limit, allow_cancelling=allow_cancelling
+            full=full,
+            sweep=sweep,
+            waiting=force,
+            over_limit=over_limit,
+            allow_cancelling=allow_cancelling,
+            asked_at=asked_at,
         )
         self.held_back = workflow.held_back
         outcomes = [workflow.act(opportunity_id, force=force) for opportunity_id in due]

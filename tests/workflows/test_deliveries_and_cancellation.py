@@ -639,6 +639,17 @@ def test_a_sweep_that_would_cancel_many_cancels_none_and_asks(stack: Stack, full
     assert stack.stage(newcomer) == "Assessment"
 
 
+def test_a_run_that_is_cleared_an_hour_later_allows_no_cancelling(stack: Stack) -> None:
+    candidates = [stack.candidate(PYTHON) for _ in range(7)]
+    stack.run_invite()
+    for opportunity in candidates:
+        stack.world.archive(opportunity, REASON)
+    stack.run_invite(allow_cancelling=True, asked_at=stack.clock() - timedelta(minutes=61))
+    assert (stack.held_back, cancelled(stack)) == ((7, 7), 0)
+    stack.run_invite(allow_cancelling=True, asked_at=stack.clock() - timedelta(minutes=59))
+    assert cancelled(stack) == 7
+
+
 def test_a_few_may_leave_at_once(stack: Stack) -> None:
     candidates = [stack.candidate(PYTHON) for _ in range(5)]
     stack.run_invite()

@@ -244,3 +244,15 @@ def test_three_days_of_trouble_at_imocha_leave_nobody_behind(stack: Stack, ledge
     stack.world.faults.clear()
     shift += timedelta(hours=6)
     assert stack.run_invite(sweep=False) == ["invite"]
+
+
+def test_who_has_left_while_on_hold_is_held_no_more_though_no_webhook_says_so(stack: Stack) -> None:
+    moved, archived, stays = (stack.candidate(PYTHON, emails=[]) for _ in range(3))
+    stack.run_invite()
+    stack.world.move(moved, "Recruiter screen")
+    stack.world.archive(archived, "Withdrew")
+    assert set(map(str, stack.run_invite(full=True))) == {"ignore: moved on", "ignore: archived"}
+    assert stack.ledger.entries.on_hold() == {stays}
+    assert stack.run_invite(full=True) == []
+    stack.world.move(moved, "Assessment")
+    assert stack.run_invite() == ["hold: no e-mail address"]

@@ -18,6 +18,7 @@ from tests.workflows.conftest import SETTINGS, Stack
 
 WAITS = f"waits: {Reason.LIMIT}"
 HOUR = timedelta(hours=1)
+EXPLAINED = SETTINGS + "explain: {status_tags: true, notes: true}"
 
 
 @pytest.fixture
@@ -143,6 +144,26 @@ def test_a_person_releases_or_drops_all_who_are_held(
     assert held(limited) == {}
 
 
+@pytest.mark.parametrize("said", [OverLimit.RELEASE, OverLimit.DROP])
+def test_a_run_that_is_cleared_later_means_who_was_held_when_it_was_made(
+    limited: Stack, later: Callable[[timedelta], None], said: OverLimit
+) -> None:
+    for _ in range(5):
+        limited.candidate(PYTHON)
+    limited.run_invite()
+    asked_at = limited.clock()
+    limited.candidate(PYTHON)
+    later(timedelta(minutes=1))
+    limited.run_invite(full=True)
+    assert held(limited) == {Reason.LIMIT: 3}
+    limited.run_invite(over_limit=said, asked_at=asked_at)
+    assert held(limited) == {Reason.LIMIT: 1}
+    mails = len(limited.world.mails)
+    limited.run_invite(over_limit=said, asked_at=asked_at)
+    assert held(limited) == {Reason.LIMIT: 1}
+    assert len(limited.world.mails) == mails == (5 if said is OverLimit.RELEASE else 3)
+
+
 def test_who_was_dropped_is_invited_when_moved_again(limited: Stack, later: Callable[[timedelta], None]) -> None:
     for _ in range(4):
         limited.candidate(PYTHON)
@@ -154,6 +175,18 @@ def test_who_was_dropped_is_invited_when_moved_again(limited: Stack, later: Call
     assert limited.run_invite(full=True) == [f"ignore: {Reason.DROPPED}"], "for good, as long as it stays"
     limited.again(dropped)
     assert set(limited.run_invite(full=True)) == {"invite"}
+
+
+def test_who_is_moved_back_is_held_no_more_after_the_next_full_sweep(limited: Stack) -> None:
+    people = [limited.candidate(PYTHON) for _ in range(8)]
+    limited.settings = limited.settings.model_copy(update={"explain": parse_settings(EXPLAINED).explain})
+    limited.run_invite()
+    assert held(limited) == {Reason.LIMIT: 5}
+    for one in people:
+        limited.world.move(one, "Recruiter screen")
+    assert limited.run_invite(full=True) == ["ignore: moved on"] * 8
+    assert (held(limited), limited.ledger.queue.listed()) == ({}, [])
+    assert (len(limited.world.mails), sum(map(len, limited.world.notes.values()))) == (3, 3)
 
 
 def test_of_several_tests_each_e_mail_counts_and_none_is_sent_twice(

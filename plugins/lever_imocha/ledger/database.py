@@ -24,11 +24,11 @@ HEAD = "0027"
 UPGRADE = "python -m lever_imocha.ledger upgrade"
 LEDGER_VARIABLE = "LEVER_IMOCHA_LEDGER"
 _SECONDS_TO_REACH = 5
+KEEPALIVES = {"keepalives_idle": "30", "keepalives_interval": "10", "keepalives_count": "3"}
+"""Seconds until the other side is asked whether it is still there, and between the times, and how often."""
 _NETWORK = {
     "connect_timeout": str(_SECONDS_TO_REACH),  # psycopg's own is 130 s
-    "keepalives_idle": "30",
-    "keepalives_interval": "10",
-    "keepalives_count": "3",
+    **KEEPALIVES,
     "tcp_user_timeout": "30000",
 }
 # The server ends what lasts longer than any statement of ours should, whatever became of the process that sent it.

@@ -215,6 +215,11 @@ class Entries(LedgerPart):
         )
         return dict(self._database.rows(query))
 
+    def on_hold(self) -> set[str]:
+        """Return the opportunities of which an arrival is on hold."""
+        c = stage_entries.c
+        return set(self._database.values(select(c.opportunity_id).where(c.decision == literal_column("'hold'"))))
+
     def of_activation(self) -> Activation | None:
         """Return how far the work has come about those who were there before the activation; None when nobody waits."""
         c, activated = stage_entries.c, select(watermarks.c.at).where(watermarks.c.name == ACTIVATED).scalar_subquery()
@@ -228,14 +233,22 @@ class Entries(LedgerPart):
         return Activation(sent=sent, waiting=waiting)
 
     def settle_held(
-        self, over_limit: OverLimit, reasons: Collection[Reason], *, opportunity_id: str | None = None
+        self,
+        over_limit: OverLimit,
+        reasons: Collection[Reason],
+        *,
+        opportunity_id: str | None = None,
+        asked_at: datetime | None = None,
     ) -> int:
         """Have all whom a limit holds decided again now, as a person says; or one of them.
 
+        :param asked_at: when the person said so: who came later is not meant. None for now.
         :return: how many.
         """
         c = stage_entries.c
         whom = true() if opportunity_id is None else c.opportunity_id == opportunity_id
+        if asked_at is not None:
+            whom = and_(whom, c.pending_since <= asked_at)
         values = {"over_limit": over_limit, "decided_at": None, "pending_since": self._database.now()}
         settled = (
             update(stage_entries)

@@ -242,13 +242,15 @@ class WorkQueue(LedgerPart):
             self._database.rows(update(work_items).where(which, wanted, waits).values(anew).returning(_ITEM.kind))
         )
 
-    def release_waiting_for(self, error: str, *, most: int | None = None) -> None:
+    def release_waiting_for(self, error: str, *, most: int | None = None, of: Collection[str] | None = None) -> None:
         """Have work tried again now that was put off for one reason, because this has changed.
 
         :param most: only so many, longest waiting first; without it, all.
+        :param of: only about these opportunities.
         """
+        whom = true() if of is None else _ITEM.opportunity_id.in_(of)
         waits = (_ITEM.error == error, _ITEM.not_before.is_not(None), _ITEM.parked_at.is_(None))
-        first = select(_ITEM.opportunity_id, _ITEM.kind).where(*waits).order_by(_ITEM.queued_at).limit(most)
+        first = select(_ITEM.opportunity_id, _ITEM.kind).where(whom, *waits).order_by(_ITEM.queued_at).limit(most)
         anew = {"not_before": self._database.now(), "tries": 0}  # a time: from it on the item waits for a worker
         key = tuple_(_ITEM.opportunity_id, _ITEM.kind)
         self._database.execute(update(work_items).where(key.in_(first)).values(anew))

@@ -9,7 +9,7 @@ from typing import Any
 from airflow.sdk import BaseNotifier
 from asgiref.sync import sync_to_async
 
-from lever_imocha.airflow_compat import AsyncCallback, DeadlineAlert, DeadlineReference
+from lever_imocha.airflow_compat import AsyncCallback, DeadlineAlert, DeadlineReference, deadline_interval
 from lever_imocha.errors import SettingsError
 from lever_imocha.settings import load_alerts
 
@@ -66,4 +66,5 @@ def deadline(interval: timedelta) -> DeadlineAlert | None:
     except SettingsError:
         # The DAG must parse; its tasks say what is wrong.
         return None
-    return DeadlineAlert(DeadlineReference.DAGRUN_QUEUED_AT, interval, AsyncCallback(SettingsNotifier))
+    callback = AsyncCallback(SettingsNotifier)
+    return DeadlineAlert(DeadlineReference.DAGRUN_QUEUED_AT, deadline_interval(interval), callback)

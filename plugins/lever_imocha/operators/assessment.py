@@ -108,7 +108,8 @@ class CollectStageEntriesOperator(AssessmentOperator):
 
     A run that a webhook started skips the sweep and processes up to 3 candidates in this task, because starting a
     mapped task costs 1 to 2 seconds. When one of them fails, the task fails, and the others wait for the next run, which
-    starts within seconds. A task that a person has cleared also returns who waits for their next try.
+    starts within seconds. A task that a person has cleared also returns who waits for their next try; `allow_cancelling` and
+    `over_limit` then mean what was so when the run was made: a run of last week decides nothing about who is held today.
 
     :param full: look at everyone in the stages, however long ago they came; a template.
     :param allow_cancelling: cancel and forget also when suspiciously many have left; a template.
@@ -157,6 +158,7 @@ class CollectStageEntriesOperator(AssessmentOperator):
                     waiting=cleared,
                     allow_cancelling=allow_cancelling,
                     over_limit=over_limit,
+                    asked_at=context["dag_run"].run_after if cleared else None,
                 )
                 if not by_webhook:
                     alert_sweep(services.settings, workflow.problems, workflow.held_back, workflow.lists)

@@ -149,6 +149,7 @@ class InviteWorkflow:
         waiting: bool = False,
         allow_cancelling: bool = False,
         over_limit: OverLimit = OverLimit.WAIT,
+        asked_at: datetime | None = None,
     ) -> list[str]:
         """Record who came into the trigger stages and return the opportunities to work on, longest waiting first.
 
@@ -157,15 +158,15 @@ class InviteWorkflow:
         :param waiting: return also those whose next try is set for later: a person has asked for it.
         :param allow_cancelling: a person has said that it is no mistake that so many have left.
         :param over_limit: what a person wants done about those whom a limit holds.
+        :param asked_at: when the person said the last two; None for now.
         :raises SettingsError: no rule of the settings can be used; see also `problems`.
         :raises LeverImochaError: the sweep failed, and nobody is due who could be worked on meanwhile.
         """
-        if allow_cancelling:
-            self._cancel_limit.allow()
+        allow_cancelling = allow_cancelling and self._cancel_limit.allow(asked_at or self._clock())
         failure = self._sweep(full=full, allow_cancelling=allow_cancelling) if sweep else None
         if failure is not None and failure.scope is Scope.ACCOUNT:
             raise failure
-        self._limits.settle(over_limit)
+        self._limits.settle(over_limit, asked_at=asked_at)
         due = self._ledger.queue.due(CANDIDATE_WORK, waiting=waiting)
         if failure is not None:
             if not due:

@@ -38,10 +38,14 @@ class Limits:
             mails_to_candidate_left=self._settings.per_candidate - sent.to_candidate,
         )
 
-    def settle(self, over_limit: OverLimit) -> None:
-        """Let go on whom the limit of the hour has room for, or whom a person wants to; log how many a limit holds."""
+    def settle(self, over_limit: OverLimit, *, asked_at: datetime | None = None) -> None:
+        """Let go on whom the limit of the hour has room for, or whom a person wants to; log how many a limit holds.
+
+        :param asked_at: when the person said so; None for now.
+        """
         if over_limit is not OverLimit.WAIT:
-            count = self._ledger.entries.settle_held(over_limit, [Reason.LIMIT, Reason.PER_CANDIDATE])
+            reasons = [Reason.LIMIT, Reason.PER_CANDIDATE]
+            count = self._ledger.entries.settle_held(over_limit, reasons, asked_at=asked_at)
             log.info("over_limit is %s: %s on hold are decided again now", over_limit, count)
         room = self._settings.per_hour - self._ledger.mails.sent_last_hour()
         self._ledger.queue.release_waiting_for(Reason.LIMIT, most=max(room, 0))
@@ -72,10 +76,18 @@ class CancelLimit:
     def __init__(self, *, ledger: Ledger, settings: LimitSettings, clock: Callable[[], datetime]) -> None:
         self._ledger, self._share, self._clock = ledger, settings.cancel_share, clock
 
-    def allow(self) -> None:
-        """Lift the limit for an hour: a person has said that it is no mistake that so many have left."""
-        self._ledger.watermarks.put(CANCELLING_ALLOWED, self._clock())
+    def allow(self, asked_at: datetime) -> bool:
+        """Lift the limit for an hour: a person has said that it is no mistake that so many have left.
+
+        :param asked_at: when the person said so.
+        :return: whether that was within the last hour; otherwise nothing is lifted.
+        """
+        if asked_at < self._clock() - _HOUR:
+            log.warning("allow_cancelling was given more than an hour ago and counts no more: start a run with it anew")
+            return False
+        self._ledger.watermarks.put(CANCELLING_ALLOWED, asked_at)
         self._ledger.queue.release_waiting_for(CANCEL_SHARE)
+        return True
 
     def check(self, item: WorkItem) -> None:
         """Let one opportunity's invitations be cancelled.

@@ -9,7 +9,7 @@ from functools import partial
 from itertools import chain
 
 from lever_imocha.clients.lever import LeverClient
-from lever_imocha.domain.decisions import may_cancel_many
+from lever_imocha.domain.decisions import Reason, may_cancel_many
 from lever_imocha.domain.lever import Opportunity
 from lever_imocha.domain.pauses import LONGEST
 from lever_imocha.errors import LeverImochaError, Scope, as_ours
@@ -76,6 +76,7 @@ class StageSweep:
             self._ledger.watermarks.put(FULL_SWEEP, now)
             self._ledger.mails.forget()
             self._end_waits()
+            self._enqueue_held_elsewhere(in_stage)
         self._enqueue_departed(resolved, now, since, last, in_stage, full=full)
 
     def _end_waits(self) -> None:
@@ -122,6 +123,12 @@ class StageSweep:
         self._ledger.queue.enqueue(gone, Work.CANCEL, news=False)
         for name in found:
             self._ledger.watermarks.put(f"lever.{name}", now)
+
+    def _enqueue_held_elsewhere(self, in_stage: Collection[str]) -> None:
+        """Have it decided that nobody waits for who has left while on hold: no webhook may have told it."""
+        gone = self._ledger.entries.on_hold().difference(in_stage)
+        self._ledger.queue.enqueue(gone, Work.INVITE, news=False)
+        self._ledger.queue.release_waiting_for(Reason.LIMIT, of=gone)
 
     def _narrowed_since(self, now: datetime, *, full: bool) -> datetime | None:
         """Return from when on to look, overlap included; None for a full sweep.

@@ -49,11 +49,12 @@ lint: setup
 	$(VENV)/bin/lint-imports
 
 PYTEST := $(VENV)/bin/pytest -n auto --dist loadgroup
-AT_AIRFLOW := $(addprefix tests/,dags docs hooks notifications operators sensors triggers webhooks test_airflow_compat.py)
+AT_AIRFLOW := $(addprefix tests/,dags docs hooks notifications operators sensors triggers webhooks test_airflow_compat.py \
+	$(addprefix console/test_,browser.py fab.py in_airflow.py rights.py))
 
 ifdef OLDER
 test test-all: setup
-	$(PYTEST) $(if $(filter test-all,$(MAKECMDGOALS)),-m "") $(AT_AIRFLOW)
+	$(PYTEST) -m "$(if $(filter test-all,$(MAKECMDGOALS)),,not slow or each_airflow)" $(AT_AIRFLOW)
 else
 test: setup ## Lint, types, import contracts beside the tests, without the slow ones
 	@log=$$(mktemp); $(MAKE) lint >$$log 2>&1 & lint=$$!; \

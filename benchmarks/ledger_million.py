@@ -655,17 +655,13 @@ class Cases:
         yield Case("Timeline.of_run", "one", lambda turn, _: ledger.timeline.of_run(f"lever_imocha_invite/{turn}"))
         yield Case("Evidence.of", "one", lambda turn, _: self.ledger.evidence.of(self._key(rows.written, turn)))
         yield Case("Flow.cohorts", "a week", lambda _turn, _: ledger.flow.cohorts(since=rows.now - week))
-        yield Case("Traffic.received", "two weeks", lambda _turn, _: ledger.traffic.received(since=rows.now - 2 * week))
+        yield Case("Traffic.seen", "two weeks", lambda _turn, _: ledger.traffic.seen(since=rows.now - 2 * week))
         arrivals = [self._entry(number) for number in self._hundred(rows.written, 0)]
         yield Case("Comparison.arrivals", "100", lambda _turn, _: self.ledger.comparison.arrivals(arrivals))
         yield Case(
             "Comparison.attempts", "100",
             lambda turn, _: self.ledger.comparison.attempts(self._hundred(rows.written, turn)),
         )  # fmt: skip
-        yield Case("Traffic.refused", "two weeks", lambda _turn, _: ledger.traffic.refused(since=rows.now - 2 * week))
-        yield Case("Traffic.deliveries", "the last", lambda _turn, _: ledger.traffic.deliveries())
-        yield Case("Traffic.queued", "all", lambda _turn, _: ledger.traffic.queued())
-        yield Case("Traffic.rates", "all", lambda _turn, _: ledger.traffic.rates())
 
         def ask(turn: int, _: object) -> None:
             shown = {rows.key(number): "" for number in self._hundred(rows.open, turn)}

@@ -6,14 +6,23 @@ from urllib.parse import urlsplit
 
 from airflow.configuration import conf
 from airflow.plugins_manager import AirflowPlugin
+from fastapi.responses import RedirectResponse
 
 from lever_imocha.console.app import app as console
 from lever_imocha.runtime.addresses import CONSOLE
-from lever_imocha.webhooks.app import PREFIX, app
+from lever_imocha.webhooks.app import PREFIX, create_app
 from lever_imocha.webhooks.callback_paths import HideCallbackTokens
 
 _BELOW = urlsplit(conf.get("api", "base_url", fallback="")).path.rstrip("/")
 """Airflow's own path, where a proxy serves it below one."""
+
+receivers = create_app()
+
+
+@receivers.get(CONSOLE.removeprefix(PREFIX))
+def console_without_slash() -> RedirectResponse:
+    """Lead to the console: what is mounted at an address does not get the address without a slash."""
+    return RedirectResponse(f"{CONSOLE.rpartition('/')[2]}/")  # relative, so that it is right below any path
 
 
 class LeverImochaPlugin(AirflowPlugin):
@@ -22,7 +31,7 @@ class LeverImochaPlugin(AirflowPlugin):
     name = "lever_imocha"
     fastapi_apps = [  # noqa: RUF012 - as Airflow declares it
         {"app": console, "url_prefix": CONSOLE, "name": "Lever and iMocha: console"},  # the longer address first
-        {"app": app, "url_prefix": PREFIX, "name": "Lever and iMocha"},
+        {"app": receivers, "url_prefix": PREFIX, "name": "Lever and iMocha"},
     ]
     fastapi_root_middlewares = [  # noqa: RUF012 - for paths that miss the application: Airflow logs them, too
         {"middleware": HideCallbackTokens, "name": "Lever and iMocha: no callback token in a log"}

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
-from lever_imocha.airflow_compat import SINCE_3_3
 from lever_imocha.console import app as console
 from lever_imocha.ledger.base import Author
 from lever_imocha.ledger.database import engine_for
@@ -38,6 +37,7 @@ def paper(frame: Frame) -> str:
     return str(frame.evaluate("getComputedStyle(document.body).backgroundColor"))
 
 
+@pytest.mark.each_airflow
 @pytest.mark.parametrize("width", [1400, 375])
 def test_each_page_is_shown_in_airflow_in_a_wide_and_in_a_narrow_window(
     open_page: OpenPage, stack: Stack, width: int
@@ -60,6 +60,7 @@ def test_each_page_is_shown_in_airflow_in_a_wide_and_in_a_narrow_window(
     expect(frame.locator(".timeline")).to_contain_text("Written back to Lever")
 
 
+@pytest.mark.each_airflow
 def test_the_questions_of_a_newcomer_are_answered_two_clicks_from_airflows_home(
     chromium: Browser, login: LogIn, stack: Stack, address: str
 ) -> None:
@@ -100,6 +101,7 @@ def test_the_questions_of_a_newcomer_are_answered_two_clicks_from_airflows_home(
     context.close()
 
 
+@pytest.mark.each_airflow
 def test_it_follows_the_theme_of_airflow_and_else_that_of_the_browser(open_page: OpenPage, address: str) -> None:
     tab, frame = open_page("eve", color_scheme="light")
     for theme, other, colour in (("dark", "light", "rgb(16, 20, 24)"), ("light", "dark", "rgb(255, 255, 255)")):
@@ -159,6 +161,7 @@ def test_a_filter_without_a_name_can_be_gone_back_to_and_given_to_others(open_pa
     expect(frame.locator("#list tbody tr")).to_have_count(50)
 
 
+@pytest.mark.each_airflow
 def test_one_test_is_cancelled_and_a_request_about_many_is_watched_and_stopped(
     open_page: OpenPage, stack: Stack
 ) -> None:
@@ -269,22 +272,24 @@ def test_a_delivery_is_done_again_from_the_traffic_page(open_page: OpenPage, sta
     assert stack.run_invite(sweep=False) == ["ignore: already handled"]
 
 
-@pytest.mark.skipif(not SINCE_3_3, reason="the pages of a run look otherwise before 3.3")
+@pytest.mark.each_airflow
 def test_a_run_and_a_task_of_it_have_a_tab_for_candidates(
     open_page: OpenPage, stack: Stack, login: LogIn, address: str, ledger_url: str
 ) -> None:
     synced(read_dags())
-    given = {"dag_run_id": "manual__1", "logical_date": None}
+    run_id = "manual__2026-11-29T15:22:27.471793+00:00"
+    given = {"dag_run_id": run_id, "logical_date": None}
     assert login("bob").post("/api/v2/dags/lever_imocha_invite/dagRuns", json=given).status_code == 200
-    done_by = Author(run="lever_imocha_invite/manual__1", task="collect_stage_entries/-1")
+    done_by = Author(run=f"lever_imocha_invite/{run_id}", task="collect_stage_entries/-1")
     stack.ledger = Ledger(engine=engine_for(ledger_url), author=done_by)
     stack.candidate(PYTHON, name="Ada Lovelace", emails=[])
     stack.run_invite()
     tab, _ = open_page("eve")
     for page, title in (("", "Candidates"), ("/tasks/collect_stage_entries", "Ada Lovelace")):
-        tab.goto(f"{address}/dags/lever_imocha_invite/runs/manual__1{page}")
+        tab.goto(f"{address}/dags/lever_imocha_invite/runs/{run_id}{page}")
         tab.get_by_role("link", name="Candidates").click()
         expect(tab.frame_locator("iframe").locator("h1")).to_contain_text(title)
+        expect(tab.frame_locator("iframe").locator("main")).to_contain_text("On hold: no e-mail address")
 
 
 def test_a_test_link_is_shown_once_and_is_gone_with_the_page(open_page: OpenPage, stack: Stack, address: str) -> None:

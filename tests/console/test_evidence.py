@@ -148,6 +148,8 @@ def test_a_run_shows_its_candidates_and_a_task_its_own(login: LogIn, stack: Stac
     assert "Lovelace" not in json.dumps(people)
     assert run_page(browser, task_id="invite", map_index="4")["person"]["opportunity_id"] == other
     assert run_page(browser, run_id="another")["people"] == []
+    as_airflow_3_1_asks = browser.get(f"{CONSOLE}/run?dag_id=lever_imocha_invite&run_id={RUN_ID}")  # "+" not encoded
+    assert len(as_airflow_3_1_asks.json()["people"]) == 3
 
 
 def test_a_task_that_is_not_mapped_is_found_too(login: LogIn, stack: Stack, ledger_url: str) -> None:

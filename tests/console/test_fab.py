@@ -1,7 +1,4 @@
-"""Rights under the FAB auth manager, which most installations use: with its own roles, and with a role made by hand.
-
-Skipped where ``apache-airflow-providers-fab`` is not installed; CONTRIBUTING.md says how to have it beside the lock.
-"""
+"""Rights under the FAB auth manager, which most installations use: with its own roles, and with a role made by hand."""
 
 from __future__ import annotations
 
@@ -16,9 +13,7 @@ from tests.console.conftest import CONSOLE
 from tests.support import PYTHON
 from tests.workflows.conftest import Stack
 
-pytest.importorskip("airflow.providers.fab")
-
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("airflow")]
+pytestmark = [pytest.mark.slow, pytest.mark.each_airflow, pytest.mark.xdist_group("airflow")]
 
 OWN_PAGE = {"Sec-Fetch-Site": "same-origin", "HX-Request": "true"}
 ASKED = {"act": "look_again", "reason": "the address is there now"}

@@ -1,4 +1,4 @@
-"""The set-up as a newcomer lives it: `make up`, connections, the form in Airflow's page; and all of it switched off again."""
+"""A newcomer's way: `make up`, connections, the set-up's form, the console's buttons; and all of it switched off again."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ import pytest
 import requests
 from lever_imocha.ledger.database import engine_for
 from lever_imocha.ledger.tables import assessments, effects, invitations, stage_entries
+from lever_imocha.runtime.addresses import CONSOLE
 from lever_imocha.workflows.doctor.machine import DAGS
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, FrameLocator, Locator, Page, expect
 from sqlalchemy import func, select
 
 from dev.demo import wait_for
@@ -81,6 +82,11 @@ class Airflow:
         log = self.settings.parent / "run" / "logs" / "scheduler.log"
         wait_for(lambda: seen in log.read_text(), f"{dag}: {task} pauses")
 
+    def told(self, page: str) -> Any:
+        """Return what a page of the console tells a program."""
+        headers = self._headers | {"Accept": "application/json"}
+        return requests.get(f"{self.url}{CONSOLE}/{page}", headers=headers, timeout=60).json()
+
     def paused(self) -> dict[str, bool]:
         return {dag: self.ask("GET", f"dags/{dag}")["is_paused"] for dag in SWITCHED}
 
@@ -124,7 +130,10 @@ def _connect(airflow: Airflow, sandbox_url: str) -> None:
     own = {"conn_type": "http", "host": airflow.url, "login": airflow.user, "password": airflow.password}
     airflow.ask("POST", "connections", {"connection_id": "lever_imocha_airflow"} | own)
     text = airflow.settings.read_text()
-    airflow.settings.write_text(text.replace("# public_url: https://hooks.example.com", f"public_url: {airflow.url}"))
+    text = text.replace("# public_url: https://hooks.example.com", f"public_url: {airflow.url}")
+    airflow.settings.write_text(
+        text.replace('schedule: "*/5 * * * *"', 'schedule: "0 0 1 1 *"')
+    )  # no sweep comes first
 
 
 @pytest.fixture
@@ -157,6 +166,22 @@ def answer(page: Page, airflow: Airflow, run: str, *, dag: str, task: str, butto
     pressed.click()
     airflow.until(dag, run, task, "success")
     return said
+
+
+def console(page: Page, airflow: Airflow) -> FrameLocator:
+    """Open the console as a person does."""
+    page.goto(airflow.url)
+    page.get_by_role("link", name="Tests").click()
+    return page.frame_locator("iframe")
+
+
+def press(frame: FrameLocator, label: str, *, reason: str, dry_run: bool = False) -> Locator:
+    """Press a button of the console; return where the answer is said."""
+    act = frame.locator("details.act", has_text=label)
+    act.evaluate("element => element.open = true")
+    act.locator("input[name=reason]").fill(reason)
+    act.get_by_role("button", name="What would happen?" if dry_run else label).click()
+    return frame.locator(".said:not(:empty)")
 
 
 def rows(airflow: Airflow) -> dict[str, int]:
@@ -225,9 +250,60 @@ def test_a_newcomer_sets_everything_up_does_it_again_and_switches_it_off(
     assert airflow.said(SETUP, run, "check")[0] == "made: nothing, all was there"
     assert (airflow.settings.read_text(), made_in(world), rows(airflow)) == before
 
+    _one_is_sent_the_e_mail_again(page, airflow, world)
+    _many_are_looked_at_again_until_a_person_stops_it(page, airflow, world)
+
     run = airflow.start(OFF)
     said = answer(page, airflow, run, dag=OFF, task="confirm", button="Deactivate")
-    assert f"1 candidates have an open invitation, whose result will not be written to Lever: {invited['id']}" in said
+    assert f"{len(world.invitations)} candidates have an open invitation, whose result will not be written" in said
     airflow.until(OFF, run, "deactivate", "success")
     assert world.webhooks.entries == []
     assert [dag for dag, paused in airflow.paused().items() if not paused] == ["lever_imocha_retention"]
+
+
+MANY = 40
+
+
+def _one_is_sent_the_e_mail_again(page: Page, airflow: Airflow, world: World) -> None:
+    """Press the button on a candidate's page: a run does it within seconds, and the page tells."""
+    frame = console(page, airflow)
+    frame.get_by_role("link", name="Why was somebody not invited?").click()
+    frame.get_by_role("link", name="Ines").click()
+    said = press(frame, "Send the e-mail again", reason="she says that none came")
+    expect(said).to_contain_text("Asked for")
+    wait_for(lambda: [mail["to"] for mail in world.mails] == ["ines@example.com"] * 2, "the e-mail", seconds=30)
+    (invitation,) = world.invitations.values()
+    assert invitation.state == "Pending"
+    wait_for(lambda: airflow.told("traffic")["queue"] == [], "the run to write down what it did")
+    said.get_by_role("link", name="Look what has happened").click()
+    timeline = frame.locator(".timeline")
+    expect(timeline.locator("tr", has_text="she says that none came")).to_contain_text(f"console, {airflow.user}")
+    expect(timeline.locator("tr", has_text="sent again").first).to_contain_text("run")
+    expect(frame.locator("section", has_text="If the candidate got no e-mail")).to_contain_text("2 e-mails")
+
+
+def _many_are_looked_at_again_until_a_person_stops_it(page: Page, airflow: Airflow, world: World) -> None:
+    """Ask about a whole group: the plan, the progress, and *Stop*, which leaves out whose turn has not come."""
+    group = [world.add_opportunity(stage="Offer", tags=[PYTHON], name=f"Kim {number}") for number in range(MANY)]
+    for one in group:
+        world.move(one["id"], "Assessment")
+    held = "?kind=held&why=no+e-mail+address"
+    wait_for(lambda: [found["total"] for found in airflow.told(held)["groups"]] == [MANY], "all on hold", seconds=150)
+    for number, one in enumerate(group):
+        one["emails"] = [f"kim{number}@example.com"]  # which no webhook tells
+    frame, label, reason = console(page, airflow), f"Look again now: all {MANY}", "they have addresses now"
+    said = press(frame, label, reason=reason, dry_run=True)
+    expect(said).to_contain_text(f"Nothing was done. It would be asked for {MANY} of {MANY}")
+    assert len(world.invitations) == 1
+    bulk = press(frame, label, reason=reason).locator(".bulk")
+    expect(bulk).to_contain_text(re.compile(rf"[1-9]\d* of {MANY} done"), timeout=60_000)
+    bulk.get_by_role("button", name="Stop").click()
+    expect(bulk).to_contain_text(f"withdrawn; stopped by {airflow.user}")
+    expect(bulk.get_by_role("button", name="Stop")).to_have_count(0, timeout=60_000)
+    counts = re.match(rf"(\d+) of {MANY} done, (\d+) withdrawn", bulk.get_by_role("status").inner_text())
+    assert counts
+    done, withdrawn = map(int, counts.groups())
+    assert (done + withdrawn, withdrawn > 0) == (MANY, True)
+    wait_for(lambda: airflow.told("traffic")["queue"] == [], "all that was asked for to be done", seconds=150)
+    assert len({invitation.email for invitation in world.invitations.values()} - {"ines@example.com"}) == done
+    assert len(world.mails) == 2 + done

@@ -298,7 +298,7 @@ def test_counts_of_refused_deliveries_go_with_the_deliveries_of_their_time(ledge
     clock.now += DAY
     ledger.deliveries.count_refused("lever", "bad signature", 2)
     ledger.erasure.remove_deliveries(before=NOW + DAY, limit=BIG)
-    assert [row.count for row in ledger.traffic.refused(since=NOW)] == [2]
+    assert [row.count for row in ledger.traffic.seen(since=NOW).refused] == [2]
 
 
 def test_an_alert_that_was_sent_long_ago_may_be_sent_again(ledger: Ledger, ledger_url: str, clock: Clock) -> None:

@@ -97,7 +97,7 @@ def test_several_refusals_within_a_second_count_once(turns: Turns) -> None:
 
 
 def rate(turns: Turns) -> Rate:
-    (rate,) = Ledger(engine=engine_for(turns.url)).traffic.rates()
+    (rate,) = Ledger(engine=engine_for(turns.url)).traffic.seen(since=datetime.now(UTC)).rates
     return rate
 
 

@@ -135,7 +135,7 @@ def test_a_delivery_lever_did_not_sign_is_refused(url: str, ledger: Ledger, forg
     assert post(f"{url}/lever", forged).status_code == 401
     kept = ledger.cache.get(f"{REFUSED}.lever") or {}
     assert "the signature is not by any of the configured signature tokens" in kept["why"]
-    (refused,) = ledger.traffic.refused(since=datetime.now(UTC))
+    (refused,) = ledger.traffic.seen(since=datetime.now(UTC)).refused
     assert (refused.vendor, refused.why, refused.count) == ("lever", kept["why"], 1)
     assert ledger.queue.due(list(Work)) == []
 

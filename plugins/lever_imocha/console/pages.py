@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, time, timedelta
 from typing import Annotated, Any
@@ -448,8 +449,8 @@ _DAYS = 14
 
 def traffic(ledger: Ledger, say: Words) -> dict[str, Any]:
     """Tell what the vendors have sent, what is queued, and how the rate limits stand."""
-    since = say.now - timedelta(days=_DAYS)
-    received, refused = ledger.traffic.received(since=since), ledger.traffic.refused(since=since)
+    seen = ledger.traffic.seen(since=say.now - timedelta(days=_DAYS), deliveries=_LATEST)
+    received, refused = seen.received, seen.refused
     days = sorted({row.day for row in received})
     by_day = [
         {"day": f"{day:%Y-%m-%d}"}
@@ -463,7 +464,7 @@ def traffic(ledger: Ledger, say: Words) -> dict[str, Any]:
             {"vendor": row.vendor, "why": row.why, "count": row.count, "last": row.last, "age": say.age(row.last)}
             for row in refused
         ],
-        "deliveries": [vars(row) | {"age": say.age(row.received_at)} for row in ledger.traffic.deliveries(limit=_LATEST)],
+        "deliveries": [vars(row) | {"age": say.age(row.received_at)} for row in seen.deliveries],
         "replay": REPLAY,
         "kinds": [
             {"vendor": vendor, "event": event, "count": sum(row.count for row in received if row.event == event and row.vendor == vendor)}
@@ -471,16 +472,16 @@ def traffic(ledger: Ledger, say: Words) -> dict[str, Any]:
         ],
         "queue": [
             {"kind": row.kind, "work": say.work(row.kind), "state": row.state, "count": row.count, "oldest": row.oldest, "age": say.age(row.oldest)}
-            for row in ledger.traffic.queued()
+            for row in seen.queued
         ],
         "rates": [
             vars(row) | {"age": say.age(row.slowed_at), "answered_age": say.age(row.answered_at)}
-            for row in ledger.traffic.rates()
+            for row in seen.rates
         ],
     }  # fmt: skip
 
 
-def _last_of(vendor: str, received: list[Received], refused: list[Refused], say: Words) -> dict[str, Any]:
+def _last_of(vendor: str, received: Sequence[Received], refused: Sequence[Refused], say: Words) -> dict[str, Any]:
     """Tell when a vendor's last delivery was accepted, and what was refused in its name since."""
     at = max((row.last for row in received if row.vendor == vendor), default=None)
     since = next((row for row in refused if row.vendor == vendor and (at is None or row.last > at)), None)

@@ -226,6 +226,7 @@ def _evidence(ledger: Ledger, opportunity_id: str) -> dict[str, Any]:
 def run(request: Request, dag_id: str, run_id: str, task_id: str = "", map_index: str = "") -> Response:
     """Show who was worked on in a run of a DAG, or in one of its tasks; for one candidate, everything about them."""
     ledger, words = _opened(request)
+    run_id = run_id.replace(" ", "+")  # Airflow 3.1 does not encode it in the address, and no id has a space
     data = pages.run(ledger, words, dag_id=dag_id, run_id=run_id, task_id=task_id, map_index=map_index)
     if task_id and len(data["people"]) == 1:
         return person(request, data["people"][0]["opportunity_id"])

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import text
+from pydantic import TypeAdapter
 
 from lever_imocha.ledger.base import LedgerPart
-from lever_imocha.ledger.overview.shared import PAGE
+from lever_imocha.ledger.overview.shared import PAGE, as_one
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,74 +86,74 @@ class Rate:
     refused_yesterday: int
 
 
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """All of it, as it stood at one moment.
+
+    :param received: since a time, by day and kind.
+    :param refused: since a day, by vendor and reason, the last refusal first.
+    :param deliveries: the latest first.
+    """
+
+    received: tuple[Received, ...]
+    refused: tuple[Refused, ...]
+    deliveries: tuple[StoredDelivery, ...]
+    queued: tuple[Queued, ...]
+    rates: tuple[Rate, ...]
+
+
+_SEEN = TypeAdapter(Seen)
+_QUERY = as_one(
+    received="""
+    SELECT date_trunc('day', received_at, 'UTC') AS day, vendor, event, count(*), max(received_at) AS last
+    FROM lever_imocha.deliveries WHERE received_at >= :since GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
+    """,
+    refused="""
+    SELECT vendor, why, sum(count)::bigint AS count, max(last_at) AS last
+    FROM lever_imocha.refusals WHERE day >= CAST(:since AS timestamptz)::date GROUP BY 1, 2 ORDER BY 4 DESC
+    """,
+    deliveries="""
+    SELECT d.id, d.vendor, d.event, d.received_at, coalesce(d.opportunity_id, (
+        SELECT a.opportunity_id FROM lever_imocha.assessments a WHERE a.invitation_id = d.invitation_id
+        ORDER BY a.id LIMIT 1
+    )) AS opportunity_id
+    FROM (SELECT * FROM lever_imocha.deliveries ORDER BY received_at DESC LIMIT :limit) d
+    ORDER BY d.received_at DESC, d.id DESC
+    """,
+    queued="""
+    SELECT kind, CASE WHEN parked_at IS NOT NULL THEN 'parked' WHEN claimed_by IS NOT NULL THEN 'claimed'
+                      WHEN not_before > :now THEN 'waiting' ELSE 'due' END AS state,
+           count(*), min(queued_at) AS oldest
+    FROM lever_imocha.work_items GROUP BY 1, 2 ORDER BY 1, 2
+    """,
+    rates="""
+    SELECT name, 1 / gap AS limit,
+           CASE minute_at WHEN minute THEN taken ELSE 0 END AS this_minute,
+           CASE minute_at WHEN minute THEN taken_before
+                          WHEN minute - interval '1 minute' THEN taken ELSE 0 END AS last_minute,
+           greatest(0, extract(epoch FROM turn_at - clock_timestamp()))::float8 AS backlog, slowed_at,
+           greatest(1, slowdown - coalesce(extract(epoch FROM clock_timestamp() - slowed_at), 0) / 60)::float8
+           AS slowdown,
+           CAST(answered ->> 0 AS timestamptz) AS answered_at, answered ->> 1 AS answered_call,
+           CAST(answered ->> 2 AS int) AS answer_status,
+           CASE refused_on WHEN today THEN refused ELSE 0 END AS refused_today,
+           CASE refused_on WHEN today THEN refused_before
+                           WHEN today - 1 THEN refused ELSE 0 END AS refused_yesterday
+    FROM lever_imocha.limits, date_trunc('minute', clock_timestamp()) AS minute,
+         CAST(clock_timestamp() AT TIME ZONE 'UTC' AS date) AS today
+    ORDER BY name
+    """,
+)
+
+
 class Traffic(LedgerPart):
     """Reads; never writes."""
 
-    def received(self, *, since: datetime) -> list[Received]:
-        """Return what the vendors have sent since a time, by day and kind."""
-        query = text(
-            """
-            SELECT date_trunc('day', received_at, 'UTC') AS day, vendor, event, count(*), max(received_at) AS last
-            FROM lever_imocha.deliveries WHERE received_at >= :since GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
-            """
-        )
-        return [Received(**row._mapping) for row in self._database.rows(query.bindparams(since=since))]
+    def seen(self, *, since: datetime, deliveries: int = PAGE) -> Seen:
+        """Return what the vendors have sent since a time, what is queued, and how the rate limits stand.
 
-    def refused(self, *, since: datetime) -> list[Refused]:
-        """Return what was refused since a day, by vendor and reason, the last refusal first."""
-        query = text(
-            """
-            SELECT vendor, why, sum(count)::bigint AS count, max(last_at) AS last
-            FROM lever_imocha.refusals WHERE day >= CAST(:since AS timestamptz)::date GROUP BY 1, 2 ORDER BY 4 DESC
-            """
-        )
-        return [Refused(**row._mapping) for row in self._database.rows(query.bindparams(since=since))]
-
-    def deliveries(self, *, limit: int = PAGE) -> list[StoredDelivery]:
-        """Return the last deliveries, the latest first."""
-        query = text(
-            """
-            SELECT d.id, d.vendor, d.event, d.received_at, coalesce(d.opportunity_id, (
-                SELECT a.opportunity_id FROM lever_imocha.assessments a WHERE a.invitation_id = d.invitation_id
-                ORDER BY a.id LIMIT 1
-            )) AS opportunity_id
-            FROM (SELECT * FROM lever_imocha.deliveries ORDER BY received_at DESC LIMIT :limit) d
-            ORDER BY d.received_at DESC, d.id DESC
-            """
-        )
-        return [StoredDelivery(**row._mapping) for row in self._database.rows(query.bindparams(limit=limit))]
-
-    def queued(self) -> list[Queued]:
-        """Return how much work is queued, by kind and state."""
-        query = text(
-            """
-            SELECT kind, CASE WHEN parked_at IS NOT NULL THEN 'parked' WHEN claimed_by IS NOT NULL THEN 'claimed'
-                              WHEN not_before > :now THEN 'waiting' ELSE 'due' END AS state,
-                   count(*), min(queued_at) AS oldest
-            FROM lever_imocha.work_items GROUP BY 1, 2 ORDER BY 1, 2
-            """
-        )
-        return [Queued(**row._mapping) for row in self._database.rows(query.bindparams(now=self._database.now()))]
-
-    def rates(self) -> list[Rate]:
-        """Return how the rate limits stand."""
-        query = text(
-            """
-            SELECT name, 1 / gap AS limit,
-                   CASE minute_at WHEN minute THEN taken ELSE 0 END AS this_minute,
-                   CASE minute_at WHEN minute THEN taken_before
-                                  WHEN minute - interval '1 minute' THEN taken ELSE 0 END AS last_minute,
-                   greatest(0, extract(epoch FROM turn_at - clock_timestamp()))::float8 AS backlog, slowed_at,
-                   greatest(1, slowdown - coalesce(extract(epoch FROM clock_timestamp() - slowed_at), 0) / 60)::float8
-                   AS slowdown,
-                   CAST(answered ->> 0 AS timestamptz) AS answered_at, answered ->> 1 AS answered_call,
-                   CAST(answered ->> 2 AS int) AS answer_status,
-                   CASE refused_on WHEN today THEN refused ELSE 0 END AS refused_today,
-                   CASE refused_on WHEN today THEN refused_before
-                                   WHEN today - 1 THEN refused ELSE 0 END AS refused_yesterday
-            FROM lever_imocha.limits, date_trunc('minute', clock_timestamp()) AS minute,
-                 CAST(clock_timestamp() AT TIME ZONE 'UTC' AS date) AS today
-            ORDER BY name
-            """
-        )
-        return [Rate(**row._mapping) for row in self._database.rows(query)]
+        :param deliveries: how many of the last ones.
+        """
+        given = {"since": since, "limit": deliveries, "now": self._database.now()}
+        (row,) = self._database.rows(_QUERY.bindparams(**given))
+        return _SEEN.validate_python(row._asdict())

@@ -6,12 +6,13 @@ import logging
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
 from lever_imocha.clients.imocha import ImochaClient
 from lever_imocha.domain.acts import address_check, same_address
+from lever_imocha.domain.clock import Clock
 from lever_imocha.domain.decisions import Action, EntryFacts, Outcome, OverLimit, Plan, Reason, Situation
 from lever_imocha.domain.imocha import (
     UTC_ZONE,
@@ -113,7 +114,7 @@ class InvitationSender:
         imocha: ImochaClient,
         ledger: Ledger,
         settings: Settings,
-        clock: Callable[[], datetime],
+        clock: Clock,
         callback_secret: str | None,
         metrics: Metrics,
         sleep: Callable[[float], None],

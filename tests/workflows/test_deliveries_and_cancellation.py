@@ -175,15 +175,6 @@ def test_a_candidate_who_just_started_goes_on(stack: Stack) -> None:
     assert stack.run_write_back() == ["written back; the recruiter has moved it on"]
 
 
-def test_an_invitation_shared_with_another_opportunity_is_kept(stack: Stack) -> None:
-    leaves = stack.candidate(PYTHON, emails=["ann@example.com"])
-    stack.candidate(PYTHON, emails=["ann@example.com"])
-    stack.run_invite()
-    stack.world.archive(leaves, REASON)
-    stack.run_invite()
-    assert stack.invitation().state == "Pending"
-
-
 def test_who_comes_back_after_leaving_gets_the_same_invitation_again(stack: Stack) -> None:
     opportunity = stack.candidate(PYTHON)
     stack.run_invite()

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, timedelta
 from email.utils import parsedate_to_datetime
 
 import requests
 
+from lever_imocha.domain.clock import Clock, utc_now
+
 
 class ServerClock:
-    """A hook of a `requests` session: reads the time of each answer from its Date header.
+    """A hook of a `requests` session: reads the time of each answer from its Date header."""
 
-    :param clock: aware UTC now.
-    """
-
-    def __init__(self, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+    def __init__(self, clock: Clock = utc_now) -> None:
         self._clock = clock
         self.ahead: timedelta | None = None
         """By how much the vendor's clock was ahead at its last answer, to a second or two; None if it did not say."""

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
 
 from fastapi import Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -21,6 +20,7 @@ from lever_imocha.console.context import lever_page, open_ledger
 from lever_imocha.console.rendering import page
 from lever_imocha.console.rights import DAG_ID, Viewer, airflow_viewer
 from lever_imocha.console.routes import PageContext, router
+from lever_imocha.domain.clock import Clock, utc_now
 from lever_imocha.errors import LedgerError
 from lever_imocha.ledger.repository import Ledger
 
@@ -58,14 +58,13 @@ def create_app(
     open_ledger: Callable[..., Ledger] = open_ledger,
     viewer: Callable[[Request], Awaitable[Viewer]] = airflow_viewer,
     lever_page: Callable[[str], str] = lever_page,
-    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    clock: Clock = utc_now,
 ) -> FastAPI:
     """Return the application.
 
     :param open_ledger: opens the ledger, read-only unless it is called with `write`.
     :param viewer: finds out who asks, for every route; raises for those who may not read.
     :param lever_page: returns the address of an opportunity's page in Lever.
-    :param clock: aware UTC now.
     """
 
     async def identify(request: Request) -> None:

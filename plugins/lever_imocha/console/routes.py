@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
 from functools import partial
 from pathlib import Path as FilePath
 from typing import Annotated, Any, Literal, TypeVar
@@ -21,6 +20,7 @@ from lever_imocha.console.rendering import page
 from lever_imocha.console.rights import CONNECTION, Viewer, require_own_page
 from lever_imocha.console.words import Words
 from lever_imocha.domain.acts import Act
+from lever_imocha.domain.clock import Clock
 from lever_imocha.domain.sealing import checked_key
 from lever_imocha.domain.standing import ProblemKind, Standing
 from lever_imocha.ledger.evidence import as_json
@@ -111,12 +111,11 @@ class PageContext:
 
     :param open_ledger: opens the ledger, to read, or to write.
     :param lever_page: returns the address of an opportunity's page in Lever.
-    :param clock: aware UTC now.
     """
 
     open_ledger: Callable[..., Ledger]
     lever_page: Callable[[str], str]
-    clock: Callable[[], datetime]
+    clock: Clock
 
     def page(self, viewer: Viewer, *, named: bool = True) -> tuple[Ledger, Words]:
         """Open what a page is read from, and the words that it is said in.

@@ -3,5 +3,5 @@
 - The vendors' objects: `lever`, `forms`, `imocha`; `types` reads their loosely typed fields, `typed_text` what people type.
 - Who is invited to what: `decisions`, `rules`, `tags`, `known_tests`, `settings_versions`, `arrivals`.
 - What is told: `explanations` to recruiters, `advice` and `standing` to operators.
-- The rest, each for itself: `acts`, `comparison`, `evidence`, `hosts`, `metrics`, `names`, `pauses`, `sealing`, `signatures`.
+- The rest, each for itself: `acts`, `clock`, `comparison`, `evidence`, `hosts`, `metrics`, `names`, `pauses`, `sealing`, `signatures`.
 """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -28,6 +28,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 
+from lever_imocha.domain.clock import Clock, utc_now
 from lever_imocha.domain.decisions import GOES_ON, Reason
 from lever_imocha.ledger.tables import alerts, stage_entries, work_items
 from lever_imocha.ledger.values import Work
@@ -84,12 +85,9 @@ class OverHour:
 
 
 class AlertLog:
-    """The ledger's side of alerts.
+    """The ledger's side of alerts."""
 
-    :param clock: aware UTC now.
-    """
-
-    def __init__(self, *, engine: Engine, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+    def __init__(self, *, engine: Engine, clock: Clock = utc_now) -> None:
         self._engine, self._clock = engine, clock
 
     def overdue(self, *, entries: timedelta, reports: timedelta) -> list[Overdue]:

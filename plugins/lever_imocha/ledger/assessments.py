@@ -13,10 +13,9 @@ from lever_imocha.domain.decisions import Departure
 from lever_imocha.domain.imocha import AttemptStatus
 from lever_imocha.domain.rules import RuleKey
 from lever_imocha.errors import ClaimLostError
-from lever_imocha.ledger.base import Database, LedgerPart
 from lever_imocha.ledger.tables import assessments, effects, invitations, stage_entries
 from lever_imocha.ledger.values import Assessment, Work, WorkItem
-from lever_imocha.ledger.work_queue import WorkQueue, claimed_by
+from lever_imocha.ledger.work_queue import QueueingPart, claimed_by
 
 _OWN = [assessments.c[name] for name in Assessment.__dataclass_fields__ if name in assessments.c]
 _ADOPTED = func.coalesce(invitations.c.ended_at <= invitations.c.invited_at, false()).label("adopted")
@@ -35,12 +34,8 @@ CAN_BEGIN = [status for status in AttemptStatus if status.can_begin]
 WITHDRAWN = [AttemptStatus.CANCELLED, AttemptStatus.EXPIRED]
 
 
-class Assessments(LedgerPart):
+class Assessments(QueueingPart):
     """Assessments."""
-
-    def __init__(self, database: Database) -> None:
-        super().__init__(database)
-        self._queue = WorkQueue(database)
 
     def of(self, opportunity_id: str) -> list[Assessment]:
         """Return all assessments of an opportunity, oldest first."""

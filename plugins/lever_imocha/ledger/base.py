@@ -6,10 +6,11 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Connection, Engine, func, select
+
+from lever_imocha.domain.clock import Clock, utc_now
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +37,6 @@ class Database:
 
     A statement outside of a transaction is one in itself: PostgreSQL is sent no BEGIN and no COMMIT for it.
 
-    :param clock: aware UTC now.
     :param lock_worker: called before anything is claimed; makes sure that the worker counts as running.
     :param author: who writes to the timeline.
     """
@@ -45,7 +45,7 @@ class Database:
         self,
         *,
         engine: Engine,
-        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        clock: Clock = utc_now,
         lock_worker: Callable[[], None] = lambda: None,
         author: Author = WORKFLOW,
     ) -> None:

@@ -6,11 +6,10 @@ from datetime import datetime
 
 from sqlalchemy import select, text, true, update
 
-from lever_imocha.ledger.base import Database, LedgerPart
 from lever_imocha.ledger.cache import SETTINGS
 from lever_imocha.ledger.tables import assessments, deliveries, invitations
 from lever_imocha.ledger.values import WORK_OF_VENDOR, NewDelivery
-from lever_imocha.ledger.work_queue import MAKE_DUE, WorkQueue, channel
+from lever_imocha.ledger.work_queue import MAKE_DUE, QueueingPart, channel
 
 _KEEP = f"""
 WITH known AS (
@@ -83,12 +82,8 @@ _COUNT_REFUSED = text(
 )
 
 
-class Deliveries(LedgerPart):
+class Deliveries(QueueingPart):
     """Deliveries of both vendors."""
-
-    def __init__(self, database: Database) -> None:
-        super().__init__(database)
-        self._queue = WorkQueue(database)
 
     def record(self, delivery: NewDelivery) -> bool:
         """Store a delivery, and make what it asks for due.

@@ -10,12 +10,11 @@ from sqlalchemy import Connection, TextClause, and_, func, literal_column, or_, 
 
 from lever_imocha.domain.arrivals import ArrivalFacts
 from lever_imocha.domain.decisions import Action, Outcome, OverLimit, Reason
-from lever_imocha.ledger.base import Database, LedgerPart
 from lever_imocha.ledger.events import UTC, appended
 from lever_imocha.ledger.tables import DIGEST, deliveries, forgotten, opportunities, stage_entries, watermarks
 from lever_imocha.ledger.values import Activation, Decided, NewEntry, StageEntry, Work
 from lever_imocha.ledger.watermarks import ACTIVATED, REMOVED
-from lever_imocha.ledger.work_queue import WorkQueue
+from lever_imocha.ledger.work_queue import QueueingPart
 
 _ENTRY = [stage_entries.c[name] for name in StageEntry.__dataclass_fields__]
 
@@ -112,12 +111,8 @@ _HOLD = text(
 )
 
 
-class Entries(LedgerPart):
+class Entries(QueueingPart):
     """Stage entries and opportunities."""
-
-    def __init__(self, database: Database) -> None:
-        super().__init__(database)
-        self._queue = WorkQueue(database)
 
     def record(self, entries: Sequence[NewEntry], *, seen_by: str) -> None:
         """Record arrivals once each, and make deciding about them due.

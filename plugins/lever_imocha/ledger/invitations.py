@@ -11,11 +11,10 @@ from sqlalchemy.dialects.postgresql import insert
 
 from lever_imocha.domain.imocha import AttemptStatus
 from lever_imocha.ledger.assessments import ENDED, OPEN, WITHDRAWN
-from lever_imocha.ledger.base import Database, LedgerPart
 from lever_imocha.ledger.events import GIVEN, UTC, appended
 from lever_imocha.ledger.tables import assessment_invitations, assessments, events, invitations
 from lever_imocha.ledger.values import Work, WorkItem
-from lever_imocha.ledger.work_queue import WorkQueue
+from lever_imocha.ledger.work_queue import QueueingPart
 
 _ENDED_WORDS, _WITHDRAWN_WORDS = (", ".join(f"'{word.value}'" for word in words) for words in (ENDED, WITHDRAWN))
 _CHANGED = f"""
@@ -66,12 +65,8 @@ _MASK = text(
 )
 
 
-class Invitations(LedgerPart):
+class Invitations(QueueingPart):
     """Invitations."""
-
-    def __init__(self, database: Database) -> None:
-        super().__init__(database)
-        self._queue = WorkQueue(database)
 
     def record(
         self,

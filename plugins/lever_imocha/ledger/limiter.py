@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 from sqlalchemy import Engine, select
 
+from lever_imocha.domain.clock import Clock
 from lever_imocha.ledger.tables import limits
 
 _NOW = "coalesce(%(now)s::timestamptz, clock_timestamp())"
@@ -83,7 +84,7 @@ class SharedLimiter:
         name: str,
         rate: float,
         sleep: Callable[[float], None] = time.sleep,
-        clock: Callable[[], datetime] | None = None,
+        clock: Clock | None = None,
     ) -> None:
         # Without a transaction there is no BEGIN and no COMMIT to wait for.
         self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from datetime import UTC, datetime
 
 from sqlalchemy import Connection, Engine
 
+from lever_imocha.domain.clock import Clock, utc_now
 from lever_imocha.ledger.assessments import Assessments
 from lever_imocha.ledger.base import WORKFLOW, Author, Database
 from lever_imocha.ledger.cache import Cache
@@ -37,7 +37,6 @@ from lever_imocha.ledger.work_queue import WorkQueue
 class Ledger:
     """The ledger's parts, each with one job.
 
-    :param clock: aware UTC now.
     :param lock_worker: called before anything is claimed; makes sure that the worker counts as running.
     :param author: who writes to the timeline.
     """
@@ -46,7 +45,7 @@ class Ledger:
         self,
         *,
         engine: Engine,
-        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        clock: Clock = utc_now,
         lock_worker: Callable[[], None] = lambda: None,
         author: Author = WORKFLOW,
     ) -> None:

@@ -11,11 +11,11 @@ from sqlalchemy import Row, Select, func, literal, select, text, true, update
 from sqlalchemy.dialects.postgresql import insert
 
 from lever_imocha.domain.acts import Act
-from lever_imocha.ledger.base import Author, Database, LedgerPart
+from lever_imocha.ledger.base import Author
 from lever_imocha.ledger.events import appended
 from lever_imocha.ledger.tables import bulk_requests, requests
 from lever_imocha.ledger.values import BulkRequest, Request, Work, work_of
-from lever_imocha.ledger.work_queue import WorkQueue
+from lever_imocha.ledger.work_queue import QueueingPart
 
 _REQUEST = [requests.c[name] for name in Request.__dataclass_fields__]
 _MOST_SHOWN = 10
@@ -61,12 +61,8 @@ _WITHDRAW = text(
 )
 
 
-class Requests(LedgerPart):
+class Requests(QueueingPart):
     """Keeps requests, with who asked and why. Each makes work due in the transaction that records it."""
-
-    def __init__(self, database: Database) -> None:
-        super().__init__(database)
-        self._queue = WorkQueue(database)
 
     def add(
         self,

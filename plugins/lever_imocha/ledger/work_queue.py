@@ -39,7 +39,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from lever_imocha.domain.decisions import Reason
 from lever_imocha.errors import ClaimLostError
-from lever_imocha.ledger.base import LedgerPart
+from lever_imocha.ledger.base import Database, LedgerPart
 from lever_imocha.ledger.tables import SCHEMA, work_items
 from lever_imocha.ledger.values import WRITE_BACK_WORK, QueuedWork, Work, WorkItem
 from lever_imocha.ledger.worker_locks import is_running
@@ -298,6 +298,14 @@ class WorkQueue(LedgerPart):
 
     def _is_due(self) -> ColumnElement[bool]:
         return and_(_ITEM.parked_at.is_(None), unclaimed(), self._in_time())
+
+
+class QueueingPart(LedgerPart):
+    """A part of the ledger that makes work due in the transaction that records the reason."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        self._queue = WorkQueue(database)
 
 
 def is_dropped() -> ColumnElement[bool]:

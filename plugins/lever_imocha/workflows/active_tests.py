@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
 from lever_imocha.clients.imocha import ImochaClient
+from lever_imocha.domain.clock import Clock
 from lever_imocha.domain.known_tests import KnownTests, are_others, learn
 from lever_imocha.domain.tags import WantedTest
 from lever_imocha.errors import ApiError, Scope, SettingsError, UnexpectedAnswerError
@@ -20,12 +21,9 @@ _YOUNG = timedelta(minutes=4)
 
 
 class ActiveTests:
-    """The run's first task reads the list and leaves what is known in the ledger; the others read it there.
+    """The run's first task reads the list and leaves what is known in the ledger; the others read it there."""
 
-    :param clock: aware UTC now.
-    """
-
-    def __init__(self, *, imocha: ImochaClient, ledger: Ledger, clock: Callable[[], datetime]) -> None:
+    def __init__(self, *, imocha: ImochaClient, ledger: Ledger, clock: Clock) -> None:
         self._imocha, self._ledger, self._clock = imocha, ledger, clock
         self._known: KnownTests | None = None
         self._fresh = False

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
+from collections.abc import Mapping
+from datetime import datetime, timedelta
 from functools import partial
 
 from lever_imocha.clients.imocha import ImochaClient
+from lever_imocha.domain.clock import Clock, utc_now
 from lever_imocha.domain.imocha import Said
 from lever_imocha.errors import LeverImochaError, Scope, VendorRefusedError, as_ours
 from lever_imocha.ledger.repository import Ledger
@@ -33,7 +34,7 @@ class AttemptSweep:
         imocha: ImochaClient,
         ledger: Ledger,
         settings: Settings,
-        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        clock: Clock = utc_now,
     ) -> None:
         self._imocha, self._ledger, self._settings, self._clock = imocha, ledger, settings, clock
         self.lists: list[ListRead] = []

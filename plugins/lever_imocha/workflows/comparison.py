@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from itertools import chain
 from typing import Any
 
@@ -18,6 +18,7 @@ from more_itertools import chunked
 
 from lever_imocha.clients.imocha import ImochaClient
 from lever_imocha.clients.lever import LeverClient
+from lever_imocha.domain.clock import Clock, utc_now
 from lever_imocha.domain.comparison import Judgement, Verdict, judge_arrival, judge_attempt
 from lever_imocha.domain.decisions import Situation
 from lever_imocha.domain.imocha import Said
@@ -93,10 +94,7 @@ class Compared:
 
 
 class CompareWorkflow:
-    """Compares both vendors' lists with the ledger.
-
-    :param clock: aware UTC now.
-    """
+    """Compares both vendors' lists with the ledger."""
 
     def __init__(
         self,
@@ -105,7 +103,7 @@ class CompareWorkflow:
         imocha: ImochaClient,
         ledger: Ledger,
         settings: Settings,
-        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        clock: Clock = utc_now,
     ) -> None:
         self._lever, self._imocha, self._ledger = lever, imocha, ledger
         self._settings, self._clock = settings, clock

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from functools import cached_property
 
 from lever_imocha.clients.lever import LeverClient
+from lever_imocha.domain.clock import Clock
 from lever_imocha.domain.decisions import Departure, departed
 from lever_imocha.domain.lever import Opportunity
 from lever_imocha.errors import NotFoundError, VendorRefusedError
@@ -26,11 +27,9 @@ class DeletionEvidence:
     """Looks for more than one answer: Lever's list of deleted opportunities, or the same answer for a day.
 
     A proxy's page, an outage or another account's key answer "not found", too.
-
-    :param clock: aware UTC now.
     """
 
-    def __init__(self, *, lever: LeverClient, ledger: Ledger, clock: Callable[[], datetime]) -> None:
+    def __init__(self, *, lever: LeverClient, ledger: Ledger, clock: Clock) -> None:
         self._lever, self._ledger, self._clock = lever, ledger, clock
 
     def is_deleted(self, opportunity_id: str) -> bool:

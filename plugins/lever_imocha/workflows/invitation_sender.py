@@ -6,12 +6,13 @@ import logging
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
 from lever_imocha.clients.imocha import ImochaClient
 from lever_imocha.domain.acts import address_check, same_address
+from lever_imocha.domain.clock import Clock
 from lever_imocha.domain.decisions import Action, EntryFacts, Outcome, OverLimit, Plan, Reason, Situation
 from lever_imocha.domain.imocha import (
     UTC_ZONE,
@@ -48,7 +49,7 @@ log = logging.getLogger(__name__)
 _NOTHING = Said(status=AttemptStatus.UNKNOWN)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class _Sending:
     """A plan about one test that is being carried out.
 
@@ -83,7 +84,7 @@ class _Sending:
         return self.known is not None and self.known.intended_at is not None
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class _Invite:
     """What iMocha is sent.
 
@@ -96,17 +97,6 @@ class _Invite:
     assessment_id: int
     link_id: int | None
     settings: InviteSettings
-
-    @classmethod
-    def of(cls, opportunity: Opportunity, known: Assessment, settings: InviteSettings) -> _Invite:
-        """Return the invite that repeats a known one."""
-        return cls(
-            opportunity=opportunity,
-            test_id=known.test_id,
-            assessment_id=known.id,
-            link_id=known.link_id,
-            settings=settings,
-        )
 
 
 class InvitationSender:
@@ -124,7 +114,7 @@ class InvitationSender:
         imocha: ImochaClient,
         ledger: Ledger,
         settings: Settings,
-        clock: Callable[[], datetime],
+        clock: Clock,
         callback_secret: str | None,
         metrics: Metrics,
         sleep: Callable[[float], None],
@@ -189,7 +179,8 @@ class InvitationSender:
             self._event("invite_repeated", sending, sending.before, "an earlier answer was lost")
         try:
             with self._imocha.guarded(intend):
-                invite = self._invite_of(sending, assessment_id)
+                settings = self._link_settings(sending.action, sending.rule, sending.test_id, sending.link_id)
+                invite = _Invite(sending.opportunity, sending.test_id, assessment_id, sending.link_id, settings)
                 invitation = self._call(sending, invite)
         except VendorRefusedError as error:
             self._ledger.mails.give_back(sending.opportunity.id, sending.test_id)
@@ -213,7 +204,7 @@ class InvitationSender:
         :return: False when the address in Lever is another one by now: then nothing is changed.
         """
         settings = self._link_settings(Action.REFRESH, rule, known.test_id, known.link_id)
-        invitation = self._invite_without_mail(_Invite.of(opportunity, known, settings))
+        invitation = self._invite_without_mail(_Invite(opportunity, known.test_id, known.id, known.link_id, settings))
         if invitation.id != known.invitation_id:
             if self._ledger.invitations.status(invitation.id) is None:  # nobody was told of it
                 self._imocha.cancel(invitation.id)
@@ -236,7 +227,9 @@ class InvitationSender:
                 log.warning("opportunity %s, test %s: no invitation is found: %s", opportunity.id, known.test_id, error)
 
     def _recover(self, opportunity: Opportunity, known: Assessment) -> None:
-        invitation = self._invite_without_mail(_Invite.of(opportunity, known, InviteSettings()))
+        invitation = self._invite_without_mail(
+            _Invite(opportunity, known.test_id, known.id, known.link_id, InviteSettings())
+        )
         self._ledger.invitations.record(
             known.id,
             invitation_id=invitation.id,
@@ -259,15 +252,8 @@ class InvitationSender:
             log.info(
                 "opportunity %s has %s e-mail addresses: the first counts", opportunity.id, len(opportunity.emails)
             )
-        return _Sending(
-            plan=plan,
-            situation=situation,
-            entry=entry,
-            rule=rule,
-            test_id=test_id,
-            known=known,
-            link_id=self._link_of(plan, test_id, situation, known),
-        )
+        link_id = self._link_of(plan, test_id, situation, known)
+        return _Sending(plan, situation, entry, rule, test_id, known, link_id)
 
     def _link_of(self, plan: Plan, test_id: int, situation: Situation, known: Assessment | None) -> int | None:
         """Return through which link an invite goes; None for the Default link, where other integrations invite, too.
@@ -294,15 +280,6 @@ class InvitationSender:
             sending.test_id,
             per_hour=None if released else limits.per_hour,
             per_candidate=None if released else limits.per_candidate,
-        )
-
-    def _invite_of(self, sending: _Sending, assessment_id: int) -> _Invite:
-        return _Invite(
-            opportunity=sending.opportunity,
-            test_id=sending.test_id,
-            assessment_id=assessment_id,
-            link_id=sending.link_id,
-            settings=self._link_settings(sending.action, sending.rule, sending.test_id, sending.link_id),
         )
 
     def _link_settings(self, action: Action, rule: ResolvedRule, test_id: int, link_id: int | None) -> InviteSettings:

@@ -6,11 +6,12 @@ import logging
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import cached_property, partial
 
 from lever_imocha.clients.imocha import ImochaClient
 from lever_imocha.clients.lever import LeverClient
+from lever_imocha.domain.clock import Clock, utc_now
 from lever_imocha.domain.decisions import (
     Action,
     Departure,
@@ -68,7 +69,6 @@ class InviteWorkflow:
 
     :param worker: names this process in claims.
     :param callback_secret: signs the addresses iMocha calls back (settings `public_url`).
-    :param clock: aware UTC now.
     :param sleep: waits for a number of seconds before a call whose answer was lost is sent again.
     """
 
@@ -82,7 +82,7 @@ class InviteWorkflow:
         worker: str,
         callback_secret: str | None = None,
         metrics: Metrics | None = None,
-        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        clock: Clock = utc_now,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._lever, self._ledger, self._settings = lever, ledger, settings

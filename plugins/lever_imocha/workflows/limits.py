@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 
+from lever_imocha.domain.clock import Clock
 from lever_imocha.domain.decisions import CANCEL_SHARE, Departure, OverLimit, Reason, Situation, may_cancel_many
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.values import WorkItem
@@ -69,11 +69,9 @@ class CancelLimit:
 
     Who is above it waits, and goes on when no more wait than an hour may cancel, or when a person allows it. Workers that
     look at the same moment may each let one more through.
-
-    :param clock: aware UTC now.
     """
 
-    def __init__(self, *, ledger: Ledger, settings: LimitSettings, clock: Callable[[], datetime]) -> None:
+    def __init__(self, *, ledger: Ledger, settings: LimitSettings, clock: Clock) -> None:
         self._ledger, self._share, self._clock = ledger, settings.cancel_share, clock
 
     def allow(self, asked_at: datetime) -> bool:

@@ -9,6 +9,7 @@ from functools import partial
 from itertools import islice
 
 from lever_imocha.clients.imocha import ImochaClient
+from lever_imocha.domain.clock import Clock
 from lever_imocha.domain.decisions import Departure, may_mask
 from lever_imocha.errors import VendorRefusedError
 from lever_imocha.ledger.repository import Ledger
@@ -30,7 +31,6 @@ _MOST_WINDOWS = 60
 class Masking:
     """Plans masking when somebody is deleted, and does it when nobody has stopped it for a day.
 
-    :param clock: aware UTC now.
     :param sleep: waits for a number of seconds before a call whose answer was lost is sent again.
     """
 
@@ -41,7 +41,7 @@ class Masking:
         ledger: Ledger,
         settings: Settings,
         deletion: DeletionEvidence,
-        clock: Callable[[], datetime],
+        clock: Clock,
         sleep: Callable[[float], None],
     ) -> None:
         self._imocha, self._ledger, self._settings = imocha, ledger, settings

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 
 from lever_imocha.clients.imocha import ImochaClient
 from lever_imocha.clients.lever import LeverClient
+from lever_imocha.domain.clock import Clock, utc_now
 from lever_imocha.domain.decisions import EntryFacts, Plan, Situation, decide
 from lever_imocha.domain.lever import Opportunity
 from lever_imocha.ledger.repository import Ledger
@@ -42,7 +42,6 @@ class Preview:
     iMocha is not asked about attempts: what the ledger knows of them counts.
 
     :param hourly: False counts who only waits for their turn (`limits.per_hour`) as invited.
-    :param clock: aware UTC now.
     """
 
     def __init__(
@@ -53,7 +52,7 @@ class Preview:
         ledger: Ledger,
         settings: Settings,
         hourly: bool = True,
-        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        clock: Clock = utc_now,
     ) -> None:
         self._lever, self._ledger, self._settings, self._clock = lever, ledger, settings, clock
         self._hourly = hourly

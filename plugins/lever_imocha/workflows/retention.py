@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 
+from lever_imocha.domain.clock import Clock
 from lever_imocha.errors import ClockError
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.sealed_links import KEPT_FOR
@@ -21,12 +22,9 @@ _MOST_AHEAD = timedelta(days=1)
 
 
 class Retention:
-    """Removes what is older than the settings say.
+    """Removes what is older than the settings say."""
 
-    :param clock: aware UTC now.
-    """
-
-    def __init__(self, *, ledger: Ledger, settings: RetentionSettings, clock: Callable[[], datetime]) -> None:
+    def __init__(self, *, ledger: Ledger, settings: RetentionSettings, clock: Clock) -> None:
         self._ledger, self._settings, self._clock = ledger, settings, clock
 
     def run(self) -> dict[str, int]:

@@ -9,6 +9,7 @@ from functools import cached_property
 
 from lever_imocha.clients.imocha import ImochaClient
 from lever_imocha.domain.arrivals import ArrivalFacts
+from lever_imocha.domain.clock import Clock
 from lever_imocha.domain.decisions import EntryFacts, KnownAssessment, OverLimit, Situation
 from lever_imocha.domain.lever import Opportunity
 from lever_imocha.domain.rules import ResolvedRule, select_rule
@@ -30,7 +31,6 @@ class SituationReader:
     iMocha's lists of tests, and of the links of those whose rule names one, are read at most once a run.
 
     :param first: returns the time kept under a name, as `first_time` does; None for who only looks: nothing is kept.
-    :param clock: aware UTC now.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class SituationReader:
         imocha: ImochaClient,
         ledger: Ledger,
         settings: Settings,
-        clock: Callable[[], datetime],
+        clock: Clock,
         first: Callable[[str], datetime] | None = None,
     ) -> None:
         self._ledger = ledger

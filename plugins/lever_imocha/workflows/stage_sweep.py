@@ -9,6 +9,7 @@ from functools import partial
 from itertools import chain
 
 from lever_imocha.clients.lever import LeverClient
+from lever_imocha.domain.clock import Clock
 from lever_imocha.domain.decisions import Reason, may_cancel_many
 from lever_imocha.domain.lever import Opportunity
 from lever_imocha.domain.pauses import LONGEST
@@ -33,7 +34,6 @@ _PAGE = 100
 class StageSweep:
     """Finds what no webhook has announced.
 
-    :param clock: aware UTC now.
     :param allow_cancelling: a person has said that it is no mistake that so many have left.
     """
 
@@ -44,7 +44,7 @@ class StageSweep:
         ledger: Ledger,
         settings: Settings,
         situations: SituationReader,
-        clock: Callable[[], datetime],
+        clock: Clock,
         allow_cancelling: bool = False,
     ) -> None:
         self._allow_cancelling = allow_cancelling

@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
+from lever_imocha.domain.clock import Clock
 from lever_imocha.domain.decisions import Outcome
 from lever_imocha.domain.pauses import pause_after_failure
 from lever_imocha.errors import (
@@ -83,10 +84,9 @@ class WorkRunner:
     """Does one work item after another, each for itself.
 
     :param vendors: before each write to one of them the worker makes sure that it still holds the item.
-    :param clock: aware UTC now.
     """
 
-    def __init__(self, *, queue: WorkQueue, vendors: Collection[Vendor], clock: Callable[[], datetime]) -> None:
+    def __init__(self, *, queue: WorkQueue, vendors: Collection[Vendor], clock: Clock) -> None:
         self._queue, self._vendors, self._clock = queue, vendors, clock
 
     def do(self, item: WorkItem, work: Callable[[], Result]) -> Result:
@@ -124,16 +124,17 @@ class WorkRunner:
         """
         outcomes, failures = list[Result](), list[tuple[Work, LeverImochaError]]()
         for kind, work in steps.items():
-            if (item := items.pop(kind, None)) is not None:
-                try:
-                    outcomes.append(self.do(item, partial(work, item, *given)))
-                except LeverImochaError as error:
-                    failures.append((kind, error))
-                    if error.scope is not Scope.CANDIDATE:
-                        for other in items.values():
-                            self._queue.release(other)
-                        failures.insert(0, failures.pop())
-                        break
+            if (item := items.pop(kind, None)) is None:
+                continue
+            try:
+                outcomes.append(self.do(item, partial(work, item, *given)))
+            except LeverImochaError as error:
+                if error.scope is not Scope.CANDIDATE:
+                    failures.insert(0, (kind, error))
+                    break
+                failures.append((kind, error))
+        for other in items.values():
+            self._queue.release(other)
         raise_first(failures)
         return next((outcome for outcome in outcomes if outcome is not None), None)
 

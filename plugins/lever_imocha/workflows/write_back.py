@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cache, partial
 
 from lever_imocha.clients.imocha import ImochaClient
 from lever_imocha.clients.lever import LeverClient
 from lever_imocha.domain.acts import is_possible
+from lever_imocha.domain.clock import Clock, utc_now
 from lever_imocha.domain.decisions import Departure, awaited_test, may_move_on
 from lever_imocha.domain.forms import FormTemplate
 from lever_imocha.domain.imocha import AttemptStatus
@@ -58,7 +59,7 @@ class WriteBackWorkflow:
         ledger: Ledger,
         settings: Settings,
         worker: str,
-        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        clock: Clock = utc_now,
         metrics: Metrics | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:

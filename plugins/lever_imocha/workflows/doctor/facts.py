@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from itertools import islice
 from typing import Generic, TypeVar
 
@@ -13,6 +13,7 @@ from sqlalchemy import Engine
 
 from lever_imocha.clients.imocha import ImochaClient
 from lever_imocha.clients.lever import LeverClient
+from lever_imocha.domain.clock import Clock, utc_now
 from lever_imocha.domain.imocha import ImochaTest
 from lever_imocha.domain.lever import Opportunity
 from lever_imocha.domain.tags import TagScheme
@@ -122,12 +123,9 @@ class Sources:
 
 
 class Facts:
-    """Everything that is read for the checks.
+    """Everything that is read for the checks."""
 
-    :param clock: aware UTC now.
-    """
-
-    def __init__(self, sources: Sources, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+    def __init__(self, sources: Sources, *, clock: Clock = utc_now) -> None:
         self.sources, self.now = sources, clock
         self.settings = Fact("the settings", sources.settings)
         self.lever = Fact("the connection to Lever", lambda: _answering(sources.lever()))

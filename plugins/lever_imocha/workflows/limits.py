@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from lever_imocha.domain.clock import Clock
 from lever_imocha.domain.decisions import CANCEL_SHARE, Departure, OverLimit, Reason, Situation, may_cancel_many

@@ -224,5 +224,6 @@ def test_a_list_that_imocha_s_key_may_not_read_is_named_in_one_line(newcomer: Ne
 
 def test_where_lever_refuses_even_to_look_for_nothing_a_refused_write_proves_nothing(newcomer: Newcomer) -> None:
     newcomer.write()
+    newcomer.posting = "none"
     newcomer.account.stack.fault(vendor="lever", path_contains=f"/opportunities/{NOTHING}", status=403, times=100)
-    assert newcomer.account.wrong() == []
+    assert newcomer.activate() == []

@@ -19,6 +19,7 @@ from lever_imocha.settings import load_settings
 from lever_imocha.workflows.doctor.checkup import examine
 from lever_imocha.workflows.doctor.facts import Facts, Sources, UnknownFactError
 from lever_imocha.workflows.doctor.findings import Level, of_level
+from lever_imocha.workflows.doctor.permissions import NOTHING
 from lever_imocha.workflows.setup.deactivation import Deactivation
 from lever_imocha.workflows.setup.form import NEW_RULE, Answer, fields
 from lever_imocha.workflows.setup.settings_file import with_changes
@@ -167,6 +168,15 @@ def test_what_a_key_may_write_is_tried_once_for_a_key(new: Installation) -> None
     assert tries() == tried
     new.key = "another"
     assert tries() == 2 * tried
+
+
+def test_without_a_posting_writes_are_asked_for_once_and_only_of_nothing(new: Installation) -> None:
+    for _ in range(2):
+        assert new.set_up().obstacles(new.answer(posting="none")) == []
+    writes = new.stack.writes()
+    assert writes
+    assert [write for write in writes if NOTHING not in write] == []
+    assert len(set(writes)) == len(writes)
 
 
 def test_a_role_that_may_not_make_the_tables_comes_back_before_anything_is_made(

@@ -27,7 +27,6 @@ CHECKS: Mapping[str, Check] = {
     "Lever key": vendors.check_lever_key,
     "iMocha key": vendors.check_imocha_key,
     "Lever permissions": permissions.check_reads,
-    WRITES: writes.check_refused,
     "confidential": vendors.check_confidential,
     "applications": vendors.check_expand,
     "acting user": names.check_user,
@@ -52,12 +51,15 @@ CHECKS: Mapping[str, Check] = {
 """What is wrong first is looked at first: the later checks need it."""
 
 
-def examine(facts: Facts, *, try_writes_on: str | None = None) -> list[Finding]:
-    """Run all checks; reads only, unless writing is to be tried.
+def examine(facts: Facts, *, ask_for_writes: bool = False, try_writes_on: str | None = None) -> list[Finding]:
+    """Run all checks; only reads, unless the user lets writing be asked for or tried.
 
+    :param ask_for_writes: whether each kind of write may be asked for on an opportunity that does not exist.
     :param try_writes_on: an opportunity on which the user lets the permissions for writing be tried.
     """
     checks = dict(CHECKS)
+    if ask_for_writes:
+        checks[WRITES] = writes.check_refused
     if try_writes_on:
         checks[WRITES] = partial(writes.check_writes, opportunity_id=try_writes_on)
     return [found for name, check in checks.items() for found in _run(name, check, facts)]

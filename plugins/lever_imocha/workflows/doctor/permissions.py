@@ -92,9 +92,7 @@ UPLOAD_FILE = Permission("Upload an opportunities file", "Write", "no PDF is wri
 CREATE_TEMPLATE = Permission("Create a form template", "Write", "a person makes the form template")
 UPDATE_TEMPLATE = Permission("Update a form template", "Write", "a person adds fields that a form template lacks")
 CREATE_NOTE = Permission("Create an opportunity note", "Write", "no note is written")
-UPDATE_NOTE = Permission(
-    "Update an opportunity note", "Write", "each problem has a note of its own", lack=Level.WARNING
-)
+UPDATE_NOTE = Permission("Update an opportunity note", "Write", "each problem has a note of its own")
 FIND_OPPORTUNITY = Permission("Find an opportunity", "Read", "nobody is invited", _on_opportunity("get_opportunity"))
 LIST_WEBHOOKS, CREATE_WEBHOOKS, DELETE_WEBHOOKS = (
     Permission(f"the box for {label}", group, use, seen=False, lack=Level.WARNING)

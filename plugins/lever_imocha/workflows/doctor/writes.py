@@ -56,7 +56,6 @@ def check_refused(facts: Facts) -> Iterator[Finding]:
         )
         return
     writes = _writes(lever, NOTHING, user.id if user else NOTHING)
-    writes[DELETE_WEBHOOKS] = partial(lever.delete_webhook, NOTHING)
     if not needs_notes(facts):
         del writes[CREATE_NOTE], writes[UPDATE_NOTE]
     open_question = []

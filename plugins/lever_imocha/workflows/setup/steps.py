@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from sqlalchemy import Engine
@@ -21,10 +22,13 @@ from lever_imocha.workflows.doctor.messages import is_recent
 from lever_imocha.workflows.doctor.permissions import (
     CREATE_TEMPLATE,
     CREATE_WEBHOOKS,
+    DELETE_WEBHOOKS,
     LIST_WEBHOOKS,
+    NOTHING,
     UPDATE_TEMPLATE,
     known_or_none,
     missing,
+    needs_notes,
     tried,
 )
 from lever_imocha.workflows.doctor.writes import trigger_stages
@@ -63,9 +67,9 @@ class SetUp:
     def obstacles(self, answer: Answer) -> list[Finding]:
         """Return what has to be mended before anything can be activated, with the settings as the answer makes them.
 
-        What the set-up makes is left out. Where a posting is chosen, the permissions for writing are tried on the same
-        candidate that carries new tags, once for a key, as a key cannot be changed; nothing is left there. When nothing
-        else is wrong, the ledger's tables are made.
+        What the set-up makes is left out. The permissions for writing are asked for on an opportunity that does not exist, or,
+        where a posting is chosen, tried on the same candidate that carries new tags: once for a key, as a key cannot be
+        changed; nothing is left there. When nothing else is wrong, the ledger's tables are made.
 
         :raises SettingsError: the settings file cannot be changed like this; one line for each reason.
         """
@@ -77,30 +81,29 @@ class SetUp:
         made = {"webhooks", "webhook tokens", "DAGs"}
         if isinstance(tried(facts.engine.outcome), LedgerVersionError):
             made.add("ledger")
-        carrier = None if self._was_tried(facts) else _carrier(facts, answer)
-        found = examine(facts, try_writes_on=carrier)
+        carrier = _carrier(facts, answer)
+        trying = not self._was_tried(facts, carrier)
+        found = examine(facts, ask_for_writes=trying, try_writes_on=carrier if trying else None)
         wrong = unsaved + [finding for finding in of_level(found, Level.ERROR) if finding.check not in made]
         if wrong:
             return wrong
         try:
             upgrade(self.engine())
-            if carrier:
-                Ledger(engine=self.engine()).cache.put(TRIED_KEY, self._tried(facts))
+            if trying:
+                tried_key = {"key": self.key_mark(), "notes": needs_notes(facts), "on_candidate": carrier is not None}
+                Ledger(engine=self.engine()).cache.put(TRIED_KEY, tried_key)
         except LedgerError as problem:
             return [replace(judged_ledger(problem), check="ledger")]
         return []
 
-    def _tried(self, facts: Facts) -> dict[str, object]:
-        settings = facts.settings()
-        return {"key": self.key_mark(), "notes": settings.write_back.note or settings.explain.notes}
-
-    def _was_tried(self, facts: Facts) -> bool:
+    def _was_tried(self, facts: Facts, carrier: str | None) -> bool:
         """Tell whether this key's permissions to write, as far as the settings need them, are known from an earlier try."""
         try:
-            kept, now = facts.ledger().cache.get(TRIED_KEY), self._tried(facts)
+            kept, notes = facts.ledger().cache.get(TRIED_KEY) or {}, needs_notes(facts)
         except (UnknownFactError, LeverImochaError):
             return False  # a check says why
-        return kept in (now, now | {"notes": True})
+        enough = kept.get("notes") or not notes, kept.get("on_candidate", True) or carrier is None
+        return kept.get("key") == self.key_mark() and all(enough)
 
     def unsaved(self, answer: Answer) -> list[Finding]:
         """Return what was chosen and the settings file does not say here: the workflow would do something else."""
@@ -182,18 +185,25 @@ class SetUp:
         if settings.public_url is None:
             yield "by hand: for webhooks, set public_url in the settings file and run lever_imocha_setup again"
             return
+        lever, made = self.facts.lever(), list[str]()
         try:
-            yield from register_webhooks(
-                self.facts.lever(),
+            for line in register_webhooks(
+                lever,
                 settings.public_url,
                 stored=self.stored_tokens(),
                 others=self.other_tokens(),
                 store=self.store_tokens,
                 works=is_recent(Ledger(engine=self.engine()).deliveries.last("lever"), self.facts.now()),
-            )
+            ):
+                made.append(line)
+                yield line
         except NotPermittedError as problem:
             lacking = missing(LIST_WEBHOOKS if problem.call == "list_webhooks" else CREATE_WEBHOOKS)
             yield f"by hand: {lacking.found} -> docs/setup.md, Webhooks by hand; or {lacking.fix}"
+            return
+        if made and isinstance(tried(partial(lever.delete_webhook, NOTHING)), NotPermittedError):
+            lacking = missing(DELETE_WEBHOOKS)
+            yield f"by hand: {lacking.found} -> {lacking.fix}"
 
     def _tags(self, settings: Settings, answer: Answer) -> Iterator[str]:
         if answer.posting == NOBODY:

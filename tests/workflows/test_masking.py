@@ -208,6 +208,22 @@ def test_whose_address_imocha_does_not_tell_is_parked(masking: Stack) -> None:
     assert asked(masking) == []
 
 
+def test_another_accounts_person_of_the_same_number_is_not_masked(masking: Stack) -> None:
+    opportunity = take_twice(masking, PYTHON)
+    first, second = masking.world.invitations.values()
+    masking.world.delete(opportunity)
+    masking.run_invite()
+    a_day_passes(masking)
+    first.email, first.test_id, second.email = "carl@example.com", 102, "carl@example.com"
+    masking.world.switches["open_report_names_email"] = True
+    assert masking.run_invite() == [f"waits: {CANNOT_MASK}"]
+    assert len(masking.world.invitations) == 2
+    first.email = second.email = "ann0@example.com"
+    first.test_id = 101
+    assert masking.ledger.queue.release_waiting([opportunity]) == 1
+    assert masking.run_invite() == ["masked 2 at iMocha"]
+
+
 def test_a_lost_answer_masks_once(masking: Stack) -> None:
     opportunity = masking.candidate(PYTHON)
     masking.run_invite()

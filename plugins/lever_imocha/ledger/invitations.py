@@ -45,15 +45,15 @@ _CHANGE = text(
 )
 _OF_OTHERS = text(
     f"""
-    SELECT said.id
-    FROM unnest(CAST(:ids AS bigint[]), CAST(:checks AS smallint[]), CAST(:tests AS bigint[])) AS said (id, address_check, test_id)
-    WHERE NOT CASE WHEN said.address_check IS NULL
-        THEN coalesce((SELECT known.test_id = said.test_id FROM {invitations} AS known WHERE known.id = said.id), true)
-        ELSE coalesce((
-            SELECT bool_or(own.address_check IS NULL OR own.address_check = said.address_check)
-            FROM {assessments} AS own WHERE own.invitation_id = said.id
-        ), true)
-    END
+    SELECT said.id FROM unnest(
+        CAST(:ids AS bigint[]), CAST(:checks AS smallint[]), CAST(:tests AS bigint[])
+    ) AS said (id, address_check, test_id)
+    WHERE NOT coalesce((
+        SELECT bool_or(own.address_check IS NULL OR own.address_check = said.address_check)
+        FROM {assessments} AS own WHERE own.invitation_id = said.id AND said.address_check IS NOT NULL
+    ), (
+        SELECT known.test_id = said.test_id FROM {invitations} AS known WHERE known.id = said.id
+    ), true)
     """  # noqa: S608 - constants
 )
 _MASK = text(
@@ -168,7 +168,7 @@ class Invitations(QueueingPart):
         """Return which invitations, as far as is known, were sent to other addresses, or to other tests, than iMocha says.
 
         :param said: by invitation, `domain.acts.address_check` of the address that iMocha names, and the test, which counts
-            where it names no address.
+            where it names no address, and for earlier attempts, of whose addresses the ledger knows nothing.
         """
         if not said:
             return []

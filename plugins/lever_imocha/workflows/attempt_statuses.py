@@ -12,6 +12,18 @@ from lever_imocha.ledger.repository import Ledger
 log = logging.getLogger(__name__)
 
 
+def of_others(ledger: Ledger, said: Mapping[int, Said]) -> set[int]:
+    """Return the invitations of which iMocha names another address, or without one another test, than was invited."""
+    named = {
+        key: (address_check(one.email) if one.email and "@" in one.email else None, one.test_id)
+        for key, one in said.items()
+    }
+    others = set(ledger.invitations.of_others(named))
+    if others:
+        log.warning("iMocha names another address or test than was invited: invitations %s", sorted(others)[:20])
+    return others
+
+
 def record_statuses(ledger: Ledger, said: Mapping[int, Said], *, listed: bool = False, show: bool = False) -> set[int]:
     """Record the status of invitations, and enqueue the reports of attempts that have ended.
 
@@ -24,13 +36,8 @@ def record_statuses(ledger: Ledger, said: Mapping[int, Said], *, listed: bool = 
     :param show: enqueue that Lever shows it.
     :return: the invitations of which nothing was recorded.
     """
-    checks = {
-        key: (address_check(one.email) if one.email and "@" in one.email else None, one.test_id)
-        for key, one in said.items()
-    }
-    others = set(ledger.invitations.of_others(checks))
+    others = of_others(ledger, said)
     if others:
-        log.warning("iMocha names another address or test than was invited: invitations %s", sorted(others)[:20])
         ledger.invitations.have_reports_read([key for key in others if said[key].status.is_ended])
     statuses = {key: one.status for key, one in said.items() if key not in others}
     ledger.invitations.set_status(statuses, listed=listed, show=show)

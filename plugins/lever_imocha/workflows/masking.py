@@ -11,10 +11,12 @@ from itertools import islice
 from lever_imocha.clients.imocha import ImochaClient
 from lever_imocha.domain.clock import Clock
 from lever_imocha.domain.decisions import Departure, may_mask
+from lever_imocha.domain.imocha import Said
 from lever_imocha.errors import VendorRefusedError
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.values import Work, WorkItem
 from lever_imocha.settings import Settings
+from lever_imocha.workflows.attempt_statuses import of_others
 from lever_imocha.workflows.deletion import DeletionEvidence
 from lever_imocha.workflows.idempotency import send_until_answered
 from lever_imocha.workflows.listed_attempts import list_attempts
@@ -122,16 +124,25 @@ class Masking:
         return False
 
     def _email(self, opportunity_id: str, number: int) -> str | None:
-        """Return the address of an invitation: from its report, or else from iMocha's lists; it is kept nowhere."""
+        """Return the address of an invitation: from its report, or else from iMocha's lists; it is kept nowhere.
+
+        None also where iMocha names another address than was invited: with another account's key the number is another
+        person's.
+        """
+        said = self._said(opportunity_id, number)
+        return said.email if said is not None and not of_others(self._ledger, {number: said}) else None
+
+    def _said(self, opportunity_id: str, number: int) -> Said | None:
+        """Return what iMocha says of an invitation, with its address; None where it names none."""
         try:
-            if email := self._imocha.get_report(number).candidate_email:
-                return email
+            if (said := self._imocha.get_report(number).said).email:
+                return said
         except VendorRefusedError:
             log.debug("invitation %s has no report", number)
         for start, end in islice(self._windows(opportunity_id, number), _MOST_WINDOWS):
             for state in ("expired", "cancelled", "completed"):
-                if email := self._listed_email(number, state, start, end):
-                    return email
+                if (listed := self._listed(number, state, start, end)) is not None:
+                    return listed
         return None
 
     def _windows(self, opportunity_id: str, number: int) -> Iterator[tuple[datetime, datetime]]:
@@ -146,10 +157,10 @@ class Masking:
             yield end - width, end
             end -= width
 
-    def _listed_email(self, number: int, state: str, start: datetime, end: datetime) -> str | None:
+    def _listed(self, number: int, state: str, start: datetime, end: datetime) -> Said | None:
         try:
             listed = list_attempts(self._imocha, state, start=start, now=self._clock(), until=end)
         except VendorRefusedError as error:  # the newest page documents one state only (imocha.md 6.4)
             log.debug("iMocha does not list the state %r: %s", state, error)
             return None
-        return next((found.email for found in listed if found.test_invitation_id == number and found.email), None)
+        return next((found.said for found in listed if found.test_invitation_id == number and found.email), None)

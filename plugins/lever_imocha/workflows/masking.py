@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import islice
 
 from lever_imocha.clients.imocha import ImochaClient
+from lever_imocha.domain.acts import address_check
 from lever_imocha.domain.clock import Clock
 from lever_imocha.domain.decisions import Departure, may_mask
+from lever_imocha.domain.pauses import pause_after_failure
 from lever_imocha.errors import VendorRefusedError
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.values import Work, WorkItem
 from lever_imocha.settings import Settings
+from lever_imocha.workflows.active_tests import ActiveTests
 from lever_imocha.workflows.deletion import DeletionEvidence
 from lever_imocha.workflows.idempotency import send_until_answered
 from lever_imocha.workflows.listed_attempts import list_attempts
@@ -25,6 +28,7 @@ log = logging.getLogger(__name__)
 DELAY = timedelta(days=1)
 CANNOT_MASK = "iMocha masks not all"
 _WRONG_CLOCK, _WRONG_CLOCK_PAUSE = "our clock is wrong", timedelta(hours=1)
+OTHER_ADDRESS = "another address at iMocha"
 _MOST_WINDOWS = 60
 
 
@@ -41,11 +45,13 @@ class Masking:
         ledger: Ledger,
         settings: Settings,
         deletion: DeletionEvidence,
+        tests: ActiveTests,
         clock: Clock,
         sleep: Callable[[float], None],
     ) -> None:
         self._imocha, self._ledger, self._settings = imocha, ledger, settings
         self._deletion, self._clock, self._sleep = deletion, clock, sleep
+        self._tests = tests
 
     def plan(self, opportunity_id: str) -> None:
         """Enqueue the masking of a deleted opportunity's attempts, where the settings want it and there is something.
@@ -63,7 +69,9 @@ class Masking:
 
         :param departure: how the opportunity has left, as just read.
         :param found: Lever has the opportunity; it may be anonymised.
-        :raises NotYet: our clock is wrong; Lever has found it within the day; or, parked, not all could be masked.
+        :raises NotYet: our clock is wrong; Lever has found it within the day; iMocha names somebody else; or, parked, not all
+            could be masked.
+        :raises SettingsError: the key is another account's, where the numbers may be other people's.
         """
         opportunity_id = item.opportunity_id
         if departure is not Departure.DELETED:
@@ -74,6 +82,7 @@ class Masking:
         self._check_clock()
         if not found:
             self._wait_until_missing_for_a_day(opportunity_id)
+        self._tests.check_account()
         numbers = [
             number
             for number in self._ledger.invitations.to_mask(opportunity_id)
@@ -81,6 +90,7 @@ class Masking:
         ]
         # All addresses first: iMocha may mask more than it was asked for (imocha.md 8), also where it tells addresses.
         emails = {number: self._email(opportunity_id, number) for number in numbers}
+        self._check_addresses(item, emails)
         masked = [number for number in numbers if self._ask(item, number, emails)]
         if len(masked) < len(numbers) or self._has_unknown(opportunity_id):
             raise NotYet(CANNOT_MASK, pause=None)
@@ -94,6 +104,17 @@ class Masking:
         since, now = self._deletion.missing_since(opportunity_id), self._clock()
         if now - since < DELAY:
             raise NotYet("found in Lever since", pause=since + DELAY - now, failed=False)
+
+    def _check_addresses(self, item: WorkItem, emails: Mapping[int, str | None]) -> None:
+        said = {number: (address_check(email), None) for number, email in emails.items() if email}
+        if others := self._ledger.invitations.of_others(said):
+            log.warning(
+                "opportunity %s: iMocha names other addresses than were invited, and nothing is masked: invitations %s. Is the"
+                " key in the connection imocha_default the account's?",
+                item.opportunity_id,
+                others,
+            )
+            raise NotYet(OTHER_ADDRESS, pause=pause_after_failure(item.tries, refused=False))
 
     def _has_unknown(self, opportunity_id: str) -> bool:
         """Tell whether an invitation may have been sent of which the ledger does not know the number."""

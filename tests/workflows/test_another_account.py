@@ -17,10 +17,11 @@ from lever_imocha.settings import parse_settings
 
 from include.sandbox.app import create_app
 from include.sandbox.server import serve
-from include.sandbox.world import World
-from tests.clients.conftest import lever_client
+from include.sandbox.world import Invitation, World
+from tests.clients.conftest import imocha_client, lever_client
 from tests.support import PYTHON
 from tests.workflows.conftest import SETTINGS, Stack
+from tests.workflows.test_masking import a_day_passes
 
 ALL_THAT_CANCELS = (
     SETTINGS + "mask_deleted: true\ncancel_when: {stage_left: true}\nlimits: {per_hour: 3, cancel_share: 1}\n"
@@ -73,6 +74,62 @@ def test_an_account_that_has_moved_is_told_so(stack: Stack, other_url: str) -> N
         stack.run_invite()
     stack.ledger.cache.drop(*ACCOUNT_KEYS)
     assert stack.run_invite() == []
+
+
+@pytest.mark.parametrize("has_our_tests", [False, True])
+def test_with_another_imocha_account_s_key_nobody_is_masked_there(stack: Stack, has_our_tests: bool) -> None:
+    stack.settings = parse_settings(SETTINGS + "mask_deleted: true")
+    stack.world.add_test(104, "One more")
+    deleted = stack.candidate(PYTHON)
+    stack.run_invite()
+    stack.finish()
+    stack.world.delete(deleted)
+    stack.run_invite(full=True)
+    number = stack.invitation().id
+    other = World()
+    other.seed()
+    if not has_our_tests:
+        other.tests.clear()
+    other.add_test(901, "Another")
+    other.invitations[number] = Invitation(id=number, test_id=901, email="somebody.else@example.com", name="Somebody")
+    other.finish(other.invitations[number])
+    right = stack.imocha
+    with serve(create_app(other)) as url:
+        stack.imocha = imocha_client(f"{url}/imocha/v3")
+        a_day_passes(stack)
+        with suppress(SettingsError):
+            stack.run_invite(sweep=False)
+    assert number in other.invitations
+    assert [call for call in other.calls if "gdpr" in call["path"]] == []
+    stack.imocha = right
+    a_day_passes(stack)
+    assert stack.run_invite(sweep=False) == ["masked 1 at iMocha"]
+    assert stack.world.invitations == {}
+
+
+def test_with_another_imocha_account_s_key_nobody_s_invitation_is_cancelled_there(stack: Stack) -> None:
+    stack.world.add_test(104, "One more")
+    left = stack.candidate(PYTHON)
+    stack.run_invite()
+    number = stack.invitation().id
+    stack.world.archive(left, "Withdrew")
+    stack.ledger.deliveries.record(
+        NewDelivery(vendor="lever", key="1", event="candidateArchiveChange", opportunity_id=left)
+    )
+    other = World()
+    other.seed()
+    other.tests.clear()
+    other.add_test(901, "Another")
+    other.invitations[number] = Invitation(id=number, test_id=901, email="somebody.else@example.com", name="Somebody")
+    right = stack.imocha
+    with serve(create_app(other)) as url:
+        stack.imocha = imocha_client(f"{url}/imocha/v3")
+        with pytest.raises(SettingsError, match="imocha_default: iMocha lists none of the tests"):
+            stack.run_invite(sweep=False)
+    assert other.invitations[number].state == "Pending"
+    stack.imocha = right
+    assert stack.run_invite(sweep=False) == ["ignore: archived"]
+    assert stack.invitation().state == "Cancelled"
 
 
 def test_an_empty_list_of_tests_holds_nobody_in_an_account_with_one_test(stack: Stack) -> None:

@@ -26,7 +26,7 @@ class ActiveTests:
     def __init__(self, *, imocha: ImochaClient, ledger: Ledger, clock: Clock) -> None:
         self._imocha, self._ledger, self._clock = imocha, ledger, clock
         self._known: KnownTests | None = None
-        self._fresh = False
+        self._fresh = self._checked = False
         self._unread: ApiError | None = None
 
     def among(self, wanted: Iterable[WantedTest], *, fresh: bool = False) -> set[int]:
@@ -50,6 +50,15 @@ class ActiveTests:
         if self._unread is not None and not ids <= self._known.active:
             raise self._unread
         return ids & self._known.active
+
+    def check_account(self) -> None:
+        """Make sure by the list, read now, that the key is the account's, before something is done that cannot be undone.
+
+        :raises LeverImochaError: the list cannot be read, is empty, or is another account's.
+        """
+        if not self._checked:
+            self._learned(_read(self._ledger.cache.get(TESTS) or {}))
+            self._checked = True
 
     def _read_list(self, known: KnownTests) -> None:
         """Learn from one more list; one that cannot be read stops only who is to take a test that is not known."""

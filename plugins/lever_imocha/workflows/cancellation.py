@@ -13,6 +13,7 @@ from lever_imocha.errors import NotFoundError, NotPermittedError, VendorRefusedE
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.values import WorkItem
 from lever_imocha.settings import Settings
+from lever_imocha.workflows.active_tests import ActiveTests
 from lever_imocha.workflows.deletion import DeletionEvidence
 from lever_imocha.workflows.idempotency import send_until_answered
 from lever_imocha.workflows.limits import CancelLimit
@@ -38,10 +39,11 @@ class Cancellation:
         settings: Settings,
         deletion: DeletionEvidence,
         masking: Masking,
+        tests: ActiveTests,
         limit: CancelLimit,
         sleep: Callable[[float], None],
     ) -> None:
-        self._limit = limit
+        self._limit, self._tests = limit, tests
         self._sleep, self._deletion, self._masking = sleep, deletion, masking
         self._imocha, self._ledger = imocha, ledger
         self._cancel_when = cancelled_when(settings)
@@ -90,7 +92,9 @@ class Cancellation:
 
         :param why: for the timeline.
         :return: False when it is no longer pending, so that there was nothing to cancel.
+        :raises SettingsError: the key is another account's, where the number may be somebody else's.
         """
+        self._tests.check_account()
         try:
             # Cancelling twice is refused the second time, which counts as done.
             send_until_answered(partial(self._imocha.cancel, invitation_id), sleep=self._sleep)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import islice
@@ -12,11 +12,13 @@ from lever_imocha.clients.imocha import ImochaClient
 from lever_imocha.domain.clock import Clock
 from lever_imocha.domain.decisions import Departure, may_mask
 from lever_imocha.domain.imocha import Said
+from lever_imocha.domain.pauses import pause_after_failure
 from lever_imocha.errors import VendorRefusedError
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.values import Work, WorkItem
 from lever_imocha.settings import Settings
 from lever_imocha.workflows.attempt_statuses import of_others
+from lever_imocha.workflows.active_tests import ActiveTests
 from lever_imocha.workflows.deletion import DeletionEvidence
 from lever_imocha.workflows.idempotency import send_until_answered
 from lever_imocha.workflows.listed_attempts import list_attempts
@@ -27,6 +29,7 @@ log = logging.getLogger(__name__)
 DELAY = timedelta(days=1)
 CANNOT_MASK = "iMocha masks not all"
 _WRONG_CLOCK, _WRONG_CLOCK_PAUSE = "our clock is wrong", timedelta(hours=1)
+OTHER_ADDRESS = "another address at iMocha"
 _MOST_WINDOWS = 60
 
 
@@ -43,11 +46,13 @@ class Masking:
         ledger: Ledger,
         settings: Settings,
         deletion: DeletionEvidence,
+        tests: ActiveTests,
         clock: Clock,
         sleep: Callable[[float], None],
     ) -> None:
         self._imocha, self._ledger, self._settings = imocha, ledger, settings
         self._deletion, self._clock, self._sleep = deletion, clock, sleep
+        self._tests = tests
 
     def plan(self, opportunity_id: str) -> None:
         """Enqueue the masking of a deleted opportunity's attempts, where the settings want it and there is something.
@@ -65,7 +70,9 @@ class Masking:
 
         :param departure: how the opportunity has left, as just read.
         :param found: Lever has the opportunity; it may be anonymised.
-        :raises NotYet: our clock is wrong; Lever has found it within the day; or, parked, not all could be masked.
+        :raises NotYet: our clock is wrong; Lever has found it within the day; iMocha names somebody else; or, parked, not all
+            could be masked.
+        :raises SettingsError: the key is another account's, where the numbers may be other people's.
         """
         opportunity_id = item.opportunity_id
         if departure is not Departure.DELETED:
@@ -76,13 +83,16 @@ class Masking:
         self._check_clock()
         if not found:
             self._wait_until_missing_for_a_day(opportunity_id)
+        self._tests.check_account()
         numbers = [
             number
             for number in self._ledger.invitations.to_mask(opportunity_id)
             if self._belongs_to_deleted(number, opportunity_id, trigger_stages)
         ]
         # All addresses first: iMocha may mask more than it was asked for (imocha.md 8), also where it tells addresses.
-        emails = {number: self._email(opportunity_id, number) for number in numbers}
+        said = {number: self._said(opportunity_id, number) for number in numbers}
+        self._check_whose(item, said)
+        emails = {number: one.email if one else None for number, one in said.items()}
         masked = [number for number in numbers if self._ask(item, number, emails)]
         if len(masked) < len(numbers) or self._has_unknown(opportunity_id):
             raise NotYet(CANNOT_MASK, pause=None)
@@ -96,6 +106,16 @@ class Masking:
         since, now = self._deletion.missing_since(opportunity_id), self._clock()
         if now - since < DELAY:
             raise NotYet("found in Lever since", pause=since + DELAY - now, failed=False)
+
+    def _check_whose(self, item: WorkItem, said: Mapping[int, Said | None]) -> None:
+        if others := of_others(self._ledger, {number: one for number, one in said.items() if one}):
+            log.warning(
+                "opportunity %s: nothing is masked, as invitations %s seem to be somebody else's. Is the key in the connection"
+                " imocha_default the account's?",
+                item.opportunity_id,
+                sorted(others),
+            )
+            raise NotYet(OTHER_ADDRESS, pause=pause_after_failure(item.tries, refused=False))
 
     def _has_unknown(self, opportunity_id: str) -> bool:
         """Tell whether an invitation may have been sent of which the ledger does not know the number."""
@@ -123,17 +143,8 @@ class Masking:
         log.warning("invitation %s: iMocha does not say whose it is; mask it in iMocha by hand", number)
         return False
 
-    def _email(self, opportunity_id: str, number: int) -> str | None:
-        """Return the address of an invitation: from its report, or else from iMocha's lists; it is kept nowhere.
-
-        None also where iMocha names another address than was invited: with another account's key the number is another
-        person's.
-        """
-        said = self._said(opportunity_id, number)
-        return said.email if said is not None and not of_others(self._ledger, {number: said}) else None
-
     def _said(self, opportunity_id: str, number: int) -> Said | None:
-        """Return what iMocha says of an invitation, with its address; None where it names none."""
+        """Return what iMocha says of an invitation, in its report or else its lists, with an address, which is kept nowhere."""
         try:
             if (said := self._imocha.get_report(number).said).email:
                 return said

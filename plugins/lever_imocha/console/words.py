@@ -225,6 +225,7 @@ class Words:
     def explained(why: str) -> str:
         """Say why a record of a vendor's list is as it is, though the ledger is not."""
         state, _, problem = why.partition(": ")
+        state = {Action.HOLD: "on hold", Action.IGNORE: "not invited"}.get(state, state)
         return f"{state}: {words_of_problem(problem)[0]}" if problem else state
 
     @staticmethod

@@ -397,9 +397,13 @@ def test_the_page_answers_who_says_that_no_e_mail_came(stack: Stack, browser: Te
     section = page.split("If the candidate got no e-mail")[1].split("</section>")[0]
     assert "2 e-mails" in section
     assert "@" not in section
+    assert "invite at the corrected address" in section
     stack.ledger.invitations.set_status({stack.invitation().id: AttemptStatus.IN_PROGRESS})
     (mail,) = browser.get(f"{CONSOLE}/people/{opportunity}").json()["mails"]
-    assert (mail["says"], mail["begun_at"] is None) == ("has begun", False)
+    assert (mail["says"], mail["begun"], mail["begun_at"] is None) == ("has begun", True, False)
+    page = browser.get(f"{CONSOLE}/people/{opportunity}", headers={"Accept": "text/html"}).text
+    assert "the candidate has begun every test" in page
+    assert "invite at the corrected address" not in page
 
 
 # Under a rule that names a test link

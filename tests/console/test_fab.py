@@ -32,7 +32,7 @@ ROLES = {
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[TestClient]:
-    from airflow.api_fastapi.app import create_app, purge_cached_app
+    from airflow.api_fastapi.app import create_app, init_auth_manager, purge_cached_app
     from airflow.utils.db import initdb
 
     with pytest.MonkeyPatch.context() as patch:
@@ -45,6 +45,7 @@ def server() -> Iterator[TestClient]:
         with TestClient(create_app(), headers={"Accept": "application/json"}, follow_redirects=False) as client:
             yield client
         purge_cached_app()
+    init_auth_manager()  # that of the other tests, whose server goes on
 
 
 def _user(security: Any, name: str) -> Any:

@@ -17,7 +17,7 @@ from lever_imocha.console.acts import LABELS, REPLAY, Offer, offered, offered_fo
 from lever_imocha.console.words import Words
 from lever_imocha.domain.acts import Act
 from lever_imocha.domain.decisions import Reason
-from lever_imocha.domain.imocha import AttemptStatus
+from lever_imocha.domain.imocha import AttemptStatus, read_status
 from lever_imocha.domain.standing import ProblemKind, Standing
 from lever_imocha.ledger.cache import COMPARISON, DOCTOR, NAMES, POSTINGS, PROBLEMS, TESTS
 from lever_imocha.ledger.database import HEAD
@@ -325,10 +325,12 @@ def _mails(test: Progress, moments: list[Moment], say: Words) -> dict[str, Any]:
     accepted = [moment.at for moment in mine if moment.kind in SENT]
     asked = next((moment for moment in mine if moment.kind in _ASKED_FOR), None)
     begun = (moment.at for moment in moments if (moment.kind, moment.invitation_id) == (_BEGUN, test.invitation_id))
+    status = read_status(test.status) if test.status else None
     return {
         "test_id": test.test_id, "test": say.test(test.test_id), "says": say.status(test.status), "count": len(accepted),
         "accepted_at": accepted[0] if accepted else None, "age": say.age(accepted[0]) if accepted else "",
         "asked_at": asked.at if asked else None, "unanswered": asked is not None and asked.kind == "mail_unanswered",
+        "begun": status is not None and (status is AttemptStatus.IN_PROGRESS or status.is_ended),
         "begun_at": next(begun, None),
     }  # fmt: skip
 
@@ -525,12 +527,12 @@ def health(ledger: Ledger, say: Words) -> dict[str, Any]:
 def _compared(at: datetime, lists: list[Compared], say: Words) -> dict[str, Any]:
     return {
         "at": at, "age": say.age(at),
-        "healed": sum(sum(one.healed.values()) for one in lists),
+        "corrected": sum(sum(one.corrected.values()) for one in lists),
         "explained": sum(sum(one.explained.values()) for one in lists),
         "unexplained": sum(one.unexplained for one in lists),
         "lists": [
             {
-                "vendor": one.vendor, "read": one.read, "agrees": one.agrees, "healed": one.healed,
+                "vendor": one.vendor, "read": one.read, "agrees": one.agrees, "corrected": one.corrected,
                 "explained": one.explained, "unexplained": one.unexplained, "unknown": one.unknown,
             }
             for one in lists

@@ -99,6 +99,7 @@ _DECISIONS = {
     "adopt": "take over another integration's invitation",
     "ignore": "do not invite",
 }
+_EXPLAINED = {"hold": "on hold", "ignore": "not invited"}
 _FACTS = {
     "stage_id": "stage",
     "entered_at": "entered",
@@ -225,7 +226,8 @@ class Words:
     def explained(why: str) -> str:
         """Say why a record of a vendor's list is as it is, though the ledger is not."""
         state, _, problem = why.partition(": ")
-        return f"{state}: {words_of_problem(problem)[0]}" if problem else state
+        said = _EXPLAINED.get(state, state)
+        return f"{said}: {words_of_problem(problem)[0]}" if problem else said
 
     @staticmethod
     def source(source: str) -> str:

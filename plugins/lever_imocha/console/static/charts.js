@@ -12,6 +12,7 @@ function draw(canvas) {
     label: name,
     data: rows.map((row) => Number(row.cells[heads.indexOf(name)].textContent)),
     backgroundColor: colours[place],
+    maxBarThickness: 60,
   }));
   const axis = { ticks: { color: colour("--soft") }, grid: { color: colour("--line") } };
   return new Chart(canvas, {
@@ -21,7 +22,7 @@ function draw(canvas) {
       animation: false,
       maintainAspectRatio: false,
       plugins: { legend: { labels: { color: colour("--text") } } },
-      scales: { x: axis, y: { ...axis, beginAtZero: true } },
+      scales: { x: axis, y: { ...axis, ticks: { ...axis.ticks, precision: 0 }, beginAtZero: true } },
     },
   });
 }

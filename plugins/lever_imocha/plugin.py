@@ -8,6 +8,7 @@ from airflow.configuration import conf
 from airflow.plugins_manager import AirflowPlugin
 
 from lever_imocha.console.app import app as console
+from lever_imocha.runtime import run_notes
 from lever_imocha.runtime.addresses import CONSOLE
 from lever_imocha.webhooks.app import PREFIX, app
 from lever_imocha.webhooks.callback_paths import HideCallbackTokens
@@ -20,6 +21,7 @@ class LeverImochaPlugin(AirflowPlugin):
     """``/lever-imocha/console/`` behind Airflow's login; ``/lever-imocha/webhooks/...`` without one."""
 
     name = "lever_imocha"
+    listeners = [run_notes]  # noqa: RUF012 - as Airflow declares it
     fastapi_apps = [  # noqa: RUF012 - as Airflow declares it
         {"app": console, "url_prefix": CONSOLE, "name": "Lever and iMocha: console"},  # the longer address first
         {"app": app, "url_prefix": PREFIX, "name": "Lever and iMocha"},

@@ -63,6 +63,7 @@ class Installation:
                 clocks=dict,
                 paused=dict,
                 reach=lambda _url: None,
+                notifier_problem=lambda _settings: None,
             )
         )
 

@@ -9,6 +9,7 @@ from airflow.plugins_manager import AirflowPlugin
 from fastapi.responses import RedirectResponse
 
 from lever_imocha.console.app import app as console
+from lever_imocha.runtime import run_notes
 from lever_imocha.runtime.addresses import CONSOLE
 from lever_imocha.webhooks.app import PREFIX, create_app
 from lever_imocha.webhooks.callback_paths import HideCallbackTokens
@@ -29,6 +30,7 @@ class LeverImochaPlugin(AirflowPlugin):
     """``/lever-imocha/console/`` behind Airflow's login; ``/lever-imocha/webhooks/...`` without one."""
 
     name = "lever_imocha"
+    listeners = [run_notes]  # noqa: RUF012 - as Airflow declares it
     fastapi_apps = [  # noqa: RUF012 - as Airflow declares it
         {"app": console, "url_prefix": CONSOLE, "name": "Lever and iMocha: console"},  # the longer address first
         {"app": receivers, "url_prefix": PREFIX, "name": "Lever and iMocha"},

@@ -116,6 +116,13 @@ class WriteBackSettings(_Section):
             raise ValueError("give at least one waiting time, e.g. [60, 300]")
         return value
 
+    @field_validator("report_hosts")
+    @classmethod
+    def _hosts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if any("/" in host or ":" in host for host in value):
+            raise ValueError("write hosts only, without https:// and path, e.g. [app.imocha.io]")
+        return value
+
 
 class CancelWhen(_Section):
     """When a candidate leaves with an invitation still open: whether it is cancelled at iMocha."""
@@ -322,6 +329,7 @@ _MEANT = {
     "string_too_short": "it must not be empty",
     "too_short": "at least one is needed",
     "tuple_type": "it must be a list, in brackets and with commas: [first, second]",
+    "time_delta_parsing": "write a number of seconds, or ISO 8601: PT2H for two hours",
     "int_parsing": "it must be a whole number; tests and time zones have iMocha's numbers",
 }
 _WANTED = {

@@ -1,4 +1,7 @@
-"""A newcomer's way: `make up`, connections, the set-up's form, the console's buttons; and all of it switched off again."""
+"""A newcomer's way: `make up`, connections, the set-up's form, the console's buttons; and all of it switched off again.
+
+``PICTURES=docs .venv/bin/pytest -n 0 -m "" tests/dags/test_setup_in_browser.py`` takes the picture of docs/setup.md anew.
+"""
 
 from __future__ import annotations
 
@@ -87,6 +90,10 @@ class Airflow:
         headers = self._headers | {"Accept": "application/json"}
         return requests.get(f"{self.url}{CONSOLE}/{page}", headers=headers, timeout=60).json()
 
+    def notes(self, dag: str) -> list[str | None]:
+        """Return the notes of a DAG's runs."""
+        return [run["note"] for run in self.ask("GET", f"dags/{dag}/dagRuns")["dag_runs"]]
+
     def paused(self) -> dict[str, bool]:
         return {dag: self.ask("GET", f"dags/{dag}")["is_paused"] for dag in SWITCHED}
 
@@ -163,6 +170,8 @@ def answer(page: Page, airflow: Airflow, run: str, *, dag: str, task: str, butto
         page.locator(f'#element_{field}, [id="select:element_{field}:trigger"]').first.click()  # the latter on 3.1
         page.get_by_role("option", name=words, exact=True).click()
     said = page.locator("body").inner_text()
+    if (folder := os.environ.get("PICTURES")) and task == "choose":
+        _take(page, Path(folder) / "setup-form.png")
     pressed.click()
     airflow.until(dag, run, task, "success")
     return said
@@ -182,6 +191,19 @@ def press(frame: FrameLocator, label: str, *, reason: str, dry_run: bool = False
     act.locator("input[name=reason]").fill(reason)
     act.get_by_role("button", name="What would happen?" if dry_run else label).click()
     return frame.locator(".said:not(:empty)")
+
+
+def _take(page: Page, path: Path) -> None:
+    """Take the form's picture, from its task's name to its buttons."""
+    page.set_viewport_size({"width": 1400, "height": 1900})
+    top = page.get_by_role("heading", name="choose").or_(page.get_by_text("choose", exact=True)).last.bounding_box()
+    end = page.get_by_role("button", name="Stop", exact=True).bounding_box()
+    assert top
+    assert end
+    right = end["x"] + end["width"] + 16
+    left = top["x"] - 32
+    clip = {"x": left, "y": top["y"] - 12, "width": right - left, "height": end["y"] + end["height"] + 12 - top["y"]}
+    page.screenshot(path=path, clip=clip)  # type: ignore[arg-type]
 
 
 def rows(airflow: Airflow) -> dict[str, int]:
@@ -238,6 +260,7 @@ def test_a_newcomer_sets_everything_up_does_it_again_and_switches_it_off(
     world.move(invited["id"], "Assessment")
     wait_for(lambda: "iMocha: invited" in invited["tags"], "the webhook to lead to an invitation", seconds=150)
     wait_for(lambda: bool(world.notes.get(invited["id"])), "the note")
+    wait_for(lambda: "1 invited" in airflow.notes("lever_imocha_invite"), "the run's note")
     (invitation,) = world.invitations.values()
     assert f"{airflow.url}/lever-imocha/webhooks/imocha/" in str(invitation.callback_url)
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from lever_imocha.clients.reachability import receiver_problem
 from lever_imocha.domain.forms import our_fields
+from lever_imocha.domain.lever import WEBHOOK_EVENTS
 from lever_imocha.errors import LedgerError, LedgerVersionError, SettingsError
 from lever_imocha.ledger.base import Database
 from lever_imocha.ledger.cache import ACCOUNT
@@ -16,6 +17,7 @@ from lever_imocha.ledger.database import engine_for
 from lever_imocha.ledger.limiter import SharedLimiter
 from lever_imocha.ledger.tables import deliveries
 from lever_imocha.ledger.values import NewDelivery
+from lever_imocha.runtime.doctor import _notifier_problem
 from lever_imocha.settings import parse_settings
 from lever_imocha.workflows.doctor.checkup import examine
 from lever_imocha.workflows.doctor.facts import Facts, Sources
@@ -82,6 +84,7 @@ class Account:
             clocks=lambda: {"Lever": timedelta(0), "iMocha": timedelta(0)},
             paused=lambda: ON,
             reach=lambda _url: None,
+            notifier_problem=_notifier_problem,
         )
         return Facts(replace(sources, **self.given), clock=self.stack.clock)
 
@@ -201,6 +204,36 @@ def _slowed(account: Account) -> None:
     limiter = SharedLimiter(engine=engine_for(account.url), name="lever", rate=1000)
     limiter.acquire()
     limiter.slow_down()
+
+
+def _only_applied(account: Account) -> None:
+    for webhook in account.world.webhooks.entries:
+        webhook["origins"] = ["applied"] if webhook["event"] == "candidateStageChange" else webhook["origins"]
+
+
+def _named_link_ended(account: Account) -> None:
+    account.world.tests.pop(102)
+    account.world.links[101]["testLinkName"] = "Proctored"
+    _fixed_link(account)
+    account.settings = "rules: [{link: Proctored}]\n"
+
+
+def _field_of_another_type(account: Account) -> None:
+    (template,) = account.world.templates.values()
+    next(field for field in template["fields"] if field["text"] == "Score")["type"] = "yes-no"
+
+
+def _template_twice(account: Account) -> None:
+    account.stack.lever.create_form_template(text="iMocha Assessment", fields=our_fields())
+
+
+def _slip_in_a_webhook_s_path(account: Account) -> None:
+    without_webhooks(account)
+    account.register(*WEBHOOK_EVENTS, url=f"{HOOKS}/lever-imocha/webhook/lever")
+
+
+def _notifier(path: str, arguments: str) -> Spoil:
+    return lambda account: setattr(account, "settings", f"alerts: {{notifier: {path}, arguments: {arguments}}}\n")
 
 
 MISTAKES: dict[str, tuple[Spoil, str, tuple[str, ...]]] = {
@@ -531,6 +564,111 @@ MISTAKES: dict[str, tuple[Spoil, str, tuple[str, ...]]] = {
         _swept_with_other_settings,
         "settings file",
         ("read another settings file than the one that is read here: it differs in limits and 1 more", "the same file"),
+    ),
+    "completed stage misspelt": (
+        _rules("{completed_stage: Assesment Complete}"),
+        "stages, postings",
+        ("rules[0].completed_stage: 'Assesment Complete' does not exist in Lever; did you mean 'Assessment Complete'",),
+    ),
+    "stage of another account, by its id": (
+        _rules("{trigger_stage: 0c0f1b5e-0000-4000-8000-000000000000}"),
+        "stages, postings",
+        ("does not exist in Lever; there are: 'New lead'", "choose it in the form"),
+    ),
+    "rule's tag misspelt": (
+        _rules("{tags: ['iMocha: SQL Basic [102]'], tests: [101]}"),
+        "stages, postings",
+        ("rules[0].tags: nobody in Lever has the tag 'iMocha: SQL Basic [102]'", "write 'iMocha: SQL Basics [102]'"),
+    ),
+    "rule's tag that nobody has": (
+        _rules("{tags: [Senior], tests: [101]}"),
+        "stages, postings",
+        ("rules[0].tags: nobody in Lever has the tag 'Senior'", "give it to a candidate"),
+    ),
+    "two rules in a circle": (
+        _rules("{}", "{trigger_stage: Assessment Complete, completed_stage: Assessment}"),
+        "stages, postings",
+        ("rules[0] and rules[1] lead in a circle", "write another completed_stage"),
+    ),
+    "rule that skips everybody": (
+        _rules("{skip_origins: [agency, applied, internal, referred, sourced, university]}"),
+        "stages, postings",
+        ("rules[0].skip_origins names every origin: nobody is invited", "leave out the origins"),
+    ),
+    "link of a rule ended": (
+        _named_link_ended,
+        "test links",
+        ("test 101: its Proctored link ended on 2026-01-31", "Test links, Proctored: set a later end"),
+    ),
+    "template's field of a type that holds no score": (
+        _field_of_another_type,
+        "form template",
+        ("form template 'iMocha Assessment': Score: the field's type cannot hold it", "make it a text field"),
+    ),
+    "two templates of one name": (_template_twice, "form template", ("is the name of 2 in Lever", "rename one")),
+    "webhook for some origins": (
+        _only_applied,
+        "webhooks",
+        ("tells only of candidates whose origin is applied", "give it all origins"),
+    ),
+    "webhook at another path": (
+        _slip_in_a_webhook_s_path,
+        "webhooks",
+        (
+            "no webhook of Lever for Candidate stage change",
+            "; there are some for 127.0.0.1:9",
+            "run lever_imocha_setup",
+        ),
+    ),
+    "webhook for the stage change missing": (
+        lambda a: [a.world.webhooks.entries.remove(one) for one in [*a.world.webhooks.entries][:1]],
+        "webhooks",
+        ("no webhook of Lever for Candidate stage change leads to", "run lever_imocha_setup"),
+    ),
+    "notifier misspelt": (
+        _notifier("airflow.providers.smtp.notifications.smtp.SmtpNotifer", "{to: a, html_content: '{{ alert }}'}"),
+        "alerts",
+        ("SmtpNotifer' cannot be imported", "mend the path", "nobody is told"),
+    ),
+    "notifier without what it needs": (
+        _notifier("lever_imocha.redaction.redact", "{html: '{{ alert }}'}"),
+        "alerts",
+        ("redact cannot be made with them", "compare its documentation"),
+    ),
+    "settings: report host as an address": (
+        lambda a: setattr(a, "settings", 'write_back: {report_hosts: ["https://app.imocha.io/"]}\n'),
+        "settings file",
+        ("write_back.report_hosts", "write hosts only, without https:// and path"),
+    ),
+    "settings: a time in words": (
+        _rules("{delay: 2 hours}"),
+        "settings file",
+        ("rules[0].delay: '2 hours' cannot be used: write a number of seconds, or ISO 8601: PT2H for two hours",),
+    ),
+    "settings: one rule, and no list": (
+        lambda a: setattr(a, "settings", "rules: {trigger_stage: Assessment}\n"),
+        "settings file",
+        ("rules: it must be a list",),
+    ),
+    "settings: a test by its name": (
+        _rules("{tests: [Python Developer]}"),
+        "settings file",
+        ("rules[0].tests[0]: 'Python Developer' cannot be used: it must be a whole number",),
+    ),
+    "settings: public_url for the outside by http": (
+        lambda a: setattr(a, "public_url", "http://hooks.example.com"),
+        "settings file",
+        ("public_url: 'http://hooks.example.com' cannot be used: it must start with https://",),
+    ),
+    "settings: acting user by name": (
+        lambda a: a.given.update(settings=lambda: parse_settings("perform_as: Ada Lovelace\n")),
+        "settings file",
+        ("perform_as: 'Ada Lovelace' cannot be used: it must be an e-mail address",),
+    ),
+    "settings: map to an unknown test": (
+        lambda a: setattr(a, "settings", "tags: {map: {Python test: 999}}\n"),
+        "tags",
+        ("tags.map: 'Python test': iMocha has no test 999", "look for its number"),
     ),
     "somebody else uses the key": (_slowed, "one key, one use", ("another installation or program", "key of its own")),
 }

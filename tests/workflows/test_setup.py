@@ -64,6 +64,7 @@ class Installation:
                 clocks=dict,
                 paused=dict,
                 reach=lambda _url: None,
+                notifier_problem=lambda _settings: None,
             )
         )
 
@@ -296,6 +297,52 @@ def test_the_activation_does_what_was_planned(
             assert line.why == (why or "test 101")
     addresses = {new.world.opportunities[one]["emails"][0] for one in plan.reached}
     assert {one.email for one in new.world.invitations.values()} == addresses
+
+
+@pytest.mark.parametrize("existing", ["leave", "adopt", "invite"])
+def test_what_is_done_about_mixed_people_is_what_the_plan_said(new: Installation, existing: str) -> None:
+    screen, first = "Recruiter screen", new.world.postings[0]["id"]
+    new.world.postings.append(new.world.postings[0] | {"id": "other", "text": "Office Manager"})
+    plain: dict[str, Any] = {"stage": screen, "applications": [{"id": "a", "posting": first}]}
+    by_other_integration = new.stack.candidate(PYTHON, **plain, emails=["hosted@example.com"])
+    new.stack.imocha.invite(101, email="hosted@example.com", name="Ann", send_email=False)
+    person: dict[str, Any] = {"emails": ["two@example.com"], "contact": "c-two"}
+    people = {
+        "invited by iMocha's own integration": by_other_integration,
+        "tag without a number": new.stack.candidate("iMocha: Python Developer", **plain),
+        "confidential": new.stack.candidate(PYTHON, **plain, confidentiality="confidential"),
+        "of another posting": new.stack.candidate(
+            PYTHON, stage=screen, applications=[{"id": "b", "posting": "other"}], **person
+        ),
+        "the same person": new.stack.candidate(PYTHON, **plain, **person),
+        "no address": new.stack.candidate(PYTHON, **plain, emails=[]),
+        "archived": new.stack.candidate(PYTHON, **plain),
+    }
+    new.world.archive(people["archived"], "Withdrew")
+    answer = new.answer(trigger_stage=new.world.stage_id(screen), existing=existing, only_posting=first)
+    plan = new.set_up().plan(answer)
+    planned = {one: line.what.partition(":")[0] for line in plan.lines for one in line.opportunity_ids}
+    assert {*planned} == {*people.values()} - {people["archived"]}
+    new.run(answer)
+    done, mails = new.run(answer), len(new.world.mails)
+    assert [line for line in done if not line.startswith("by hand")] == []
+    stack = new.started()
+    stack.run_invite()
+    words = {
+        Action.INVITE: "invite",
+        Action.ADOPT: "adopt the invitation",
+        Action.HOLD: "hold",
+        Action.IGNORE: "leave alone",
+    }
+    for who, opportunity in people.items():
+        entry = stack.ledger.entries.last(opportunity)
+        decided = words[entry.decision] if entry and entry.decision else None
+        assert decided == planned.get(opportunity), (who, decided, planned)
+    sent = {new.world.invitations[mail["invitation"]].email for mail in new.world.mails[mails:]}
+    reached = {new.world.opportunities[one]["emails"][0] for one in plan.reached}
+    assert sent == (reached if existing == "invite" else set())
+    stack.run_invite()
+    assert len(new.world.mails) - mails == len(sent)
 
 
 HANDLED = f"ignore: {Reason.ALREADY_HANDLED}"

@@ -78,6 +78,12 @@ def missing_fields(template: FormTemplate) -> list[str]:
     return [text for text in _TYPES if _name(text) not in present]
 
 
+def unfit_fields(template: FormTemplate) -> list[str]:
+    """List the texts of our fields whose type cannot hold what is written there, so that they stay empty."""
+    ours = {_name(text) for text in _TYPES}
+    return [field.text for field in template.fields if _name(field.text) in ours and not _can_hold(field)]
+
+
 def merged_fields(template: FormTemplate) -> list[dict[str, Any]]:
     """Return a template's own fields, followed by those of ours that it lacks."""
     lacking = set(missing_fields(template))

@@ -248,3 +248,10 @@ class Webhook(VendorModel):
         """What its deliveries are signed with."""
         token = (self.configuration or {}).get("signatureToken")
         return str(token) if token else None
+
+    @property
+    def origins(self) -> list[str]:
+        """The origins of candidates that it is restricted to; empty when it is not."""
+        conditions = (self.configuration or {}).get("conditions")
+        origins = conditions.get("origins") if isinstance(conditions, dict) else None
+        return [str(origin) for origin in origins] if isinstance(origins, list) else []

@@ -6,11 +6,12 @@ import logging
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pkgutil import resolve_name
+from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from lever_imocha.domain.decisions import CANCEL_SHARE
-from lever_imocha.errors import LedgerError
+from lever_imocha.errors import LedgerError, SettingsError
 from lever_imocha.hooks.ledger import ledger_engine
 from lever_imocha.ledger.alerts import AlertLog
 from lever_imocha.ledger.repository import Ledger
@@ -136,6 +137,25 @@ def tell_ended(sources: Collection[str], *, still: Collection[str] = ()) -> None
         log.error("the end of an incident was not told: %s", type(error).__name__)
 
 
+def made(path: str, arguments: Mapping[str, Any]) -> Any:
+    """Make a notifier.
+
+    :raises SettingsError: it cannot be made, and why.
+    """
+    try:
+        kind = resolve_name(path)
+    except (ImportError, AttributeError) as error:
+        why = f"alerts.notifier: {path!r} cannot be imported ({error}); mend the path, or install what brings it"
+        raise SettingsError([why]) from None
+    try:
+        return kind(**arguments)
+    except Exception as error:
+        why = (
+            f"alerts.arguments: {path} cannot be made with them ({redact(str(error), 200)}); compare its documentation"
+        )
+        raise SettingsError([why]) from None
+
+
 def send(settings: AlertSettings, text: str) -> bool:
     """Hand a message to the notifier named in the settings; return False when that did not work."""
     text, path = redact(text, _LONGEST), settings.notifier
@@ -143,16 +163,9 @@ def send(settings: AlertSettings, text: str) -> bool:
         log.warning("alert not sent, there is no alerts.notifier in the settings: %s", text)
         return True
     try:
-        kind = resolve_name(path)
-    except (ImportError, AttributeError) as error:
-        log.error(
-            "alerts.notifier: %r cannot be imported (%s); correct the path, or install what brings it", path, error
-        )
-        return False
-    try:
-        notifier = kind(**settings.arguments)
-    except Exception as error:
-        log.error("alerts.arguments: %s cannot be made with them (%s); compare its documentation", path, error)
+        notifier = made(path, settings.arguments)
+    except SettingsError as error:
+        log.error("%s", error)
         return False
     try:
         notifier({"alert": text})

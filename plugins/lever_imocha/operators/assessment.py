@@ -49,6 +49,7 @@ class AssessmentOperator(BaseOperator):
     ) -> None:
         super().__init__(**kwargs)
         self.lever_conn_id, self.imocha_conn_id = lever_conn_id, imocha_conn_id
+        self._outcomes: dict[str, str] = {}
 
     @contextmanager
     def services(self) -> Iterator[Services]:
@@ -58,6 +59,28 @@ class AssessmentOperator(BaseOperator):
         services = _open_services(self.lever_conn_id, self.imocha_conn_id)
         with detect_restore(services.ledger):
             yield services
+
+    def _noted(self, work: Callable[[str], Result]) -> Callable[[str], Result]:
+        """Return the same work on a candidate, which also notes its outcome."""
+
+        def do(opportunity_id: str) -> Result:
+            self._outcomes[opportunity_id] = "failed"
+            outcome = work(opportunity_id)
+            self._outcomes[opportunity_id] = str(outcome or "nothing to do")
+            return outcome
+
+        return do
+
+    @contextmanager
+    def _counts_left(self, context: Any) -> Iterator[None]:
+        """Leave the outcomes that were noted for the run's note, also when some have failed."""
+        from lever_imocha.runtime.outcomes import OUTCOMES, counted
+
+        try:
+            yield
+        finally:
+            if self._outcomes:
+                context["ti"].xcom_push(key=OUTCOMES, value=counted(self._outcomes.values()))
 
 
 class CandidatesOperator(AssessmentOperator):
@@ -72,7 +95,6 @@ class CandidatesOperator(AssessmentOperator):
     def __init__(self, *, opportunity_ids: list[str], **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.opportunity_ids = opportunity_ids
-        self._outcomes: dict[str, str] = {}
 
     @property
     def label(self) -> str:
@@ -85,17 +107,6 @@ class CandidatesOperator(AssessmentOperator):
         if not came:
             return name
         return f"{name} · {came[0] if len(ids) == 1 else _counted(came)}"
-
-    def _noted(self, work: Callable[[str], Result]) -> Callable[[str], Result]:
-        """Return the same work on a candidate, which also notes its outcome for the label."""
-
-        def do(opportunity_id: str) -> Result:
-            self._outcomes[opportunity_id] = "failed"
-            outcome = work(opportunity_id)
-            self._outcomes[opportunity_id] = str(outcome or "nothing to do")
-            return outcome
-
-        return do
 
 
 def _counted(outcomes: Iterable[str]) -> str:
@@ -167,7 +178,8 @@ class CollectStageEntriesOperator(AssessmentOperator):
             self.log.info("%s opportunities to decide about", len(waiting))
             self.found = f"{len(waiting)} to decide about"
             if by_webhook:
-                done = run_batch(waiting[:AT_ONCE], partial(workflow.act, force=cleared))
+                with self._counts_left(context):
+                    done = run_batch(waiting[:AT_ONCE], self._noted(partial(workflow.act, force=cleared)))
                 announce(context, candidate_invited, workflow.invited)
                 self.found = ", ".join(f"{kind} {count}" for kind, count in done.items())
                 return batches(waiting[AT_ONCE:])
@@ -200,7 +212,8 @@ class InviteCandidatesOperator(CandidatesOperator):
             if not self.opportunity_ids and workflow.problems:
                 raise SettingsError(workflow.problems)
             work = partial(workflow.act, force=was_cleared(context, self.retries or 0))
-            outcomes = run_batch(self.opportunity_ids, self._noted(work), newest=workflow.newest)
+            with self._counts_left(context):
+                outcomes = run_batch(self.opportunity_ids, self._noted(work), newest=workflow.newest)
             announce(context, candidate_invited, workflow.invited)
             return outcomes
 
@@ -283,7 +296,8 @@ class WriteBackReportsOperator(CandidatesOperator):
         with self.services() as services:
             workflow = services.write_back_workflow()
             work = partial(workflow.write_back, force=was_cleared(context, self.retries or 0))
-            outcomes = run_batch(self.opportunity_ids, self._noted(work), newest=workflow.newest)
+            with self._counts_left(context):
+                outcomes = run_batch(self.opportunity_ids, self._noted(work), newest=workflow.newest)
             announce(context, report_written, workflow.written)
             return outcomes
 

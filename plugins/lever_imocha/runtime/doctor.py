@@ -19,10 +19,10 @@ from lever_imocha.hooks.ledger import ledger_engine
 from lever_imocha.hooks.lever import LeverHook
 from lever_imocha.hooks.limits import limiter_for, process_limiter
 from lever_imocha.ledger.repository import Ledger
-from lever_imocha.notifications.alerts import tell, tell_ended
+from lever_imocha.notifications.alerts import made, tell, tell_ended
 from lever_imocha.notifications.messages import doctor_alert, doctor_source
 from lever_imocha.runtime.metrics import AirflowMetrics
-from lever_imocha.settings import load_alerts, load_settings, settings_changed
+from lever_imocha.settings import Settings, load_alerts, load_settings, settings_changed
 from lever_imocha.workflows.doctor.checkup import keep, keep_names
 from lever_imocha.workflows.doctor.facts import Facts, Sources
 from lever_imocha.workflows.doctor.findings import Finding, Level
@@ -67,8 +67,18 @@ def facts_of(
             clocks=lambda: {vendor: clock.ahead for vendor, clock in clocks.items() if clock.ahead is not None},
             paused=lambda: dict(paused()),
             reach=receiver_problem,
+            notifier_problem=_notifier_problem,
         )
     )
+
+
+def _notifier_problem(settings: Settings) -> str | None:
+    try:
+        if settings.alerts.notifier:
+            made(settings.alerts.notifier, settings.alerts.arguments)
+    except SettingsError as problem:
+        return str(problem)
+    return None
 
 
 def _limiter(api: str) -> Limiter:

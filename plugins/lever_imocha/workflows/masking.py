@@ -17,8 +17,8 @@ from lever_imocha.errors import VendorRefusedError
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.values import Work, WorkItem
 from lever_imocha.settings import Settings
-from lever_imocha.workflows.attempt_statuses import of_others
 from lever_imocha.workflows.active_tests import ActiveTests
+from lever_imocha.workflows.attempt_statuses import of_others
 from lever_imocha.workflows.deletion import DeletionEvidence
 from lever_imocha.workflows.idempotency import send_until_answered
 from lever_imocha.workflows.listed_attempts import list_attempts

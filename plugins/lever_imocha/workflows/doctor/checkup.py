@@ -42,6 +42,7 @@ CHECKS: Mapping[str, Check] = {
     "callbacks": messages.check_callbacks,
     "deliveries": messages.check_deliveries,
     "our address": messages.check_address,
+    "alerts": messages.check_notifier,
     "account": machine.check_own_account,
     "clocks": vendors.check_clocks,
     "connections": machine.check_connections,

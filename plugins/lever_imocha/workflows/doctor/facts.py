@@ -107,6 +107,7 @@ class Sources:
     :param settings_changed: when the settings file was changed last, where that is known.
     :param clocks: by how much each vendor's clock is ahead of ours, as far as answers said so.
     :param paused: whether each of our DAGs is paused; empty where Airflow cannot be asked.
+    :param notifier_problem: what keeps the settings' notifier from being made; None if nothing does, or none is named.
     :param reach: asks an address from here; returns what is wrong with it, None if it answers as a receiver does.
     """
 
@@ -120,6 +121,7 @@ class Sources:
     clocks: Callable[[], dict[str, timedelta]]
     paused: Callable[[], dict[str, bool]]
     reach: Callable[[str], str | None]
+    notifier_problem: Callable[[Settings], str | None]
 
 
 class Facts:

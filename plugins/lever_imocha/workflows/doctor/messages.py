@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
-from lever_imocha.domain.lever import WEBHOOK_EVENTS, Webhook
+from lever_imocha.domain.lever import WEBHOOK_EVENTS, Origin, Webhook
 from lever_imocha.domain.signatures import webhook_url
 from lever_imocha.errors import NotPermittedError, SettingsError
 from lever_imocha.ledger.cache import REFUSED
@@ -54,7 +54,13 @@ def judged_registered(webhooks: Sequence[Webhook], public_url: str | None, told:
         return
     there = {webhook.event for webhook in ours(webhooks, public_url)}
     lacking = [shown for event, shown in WEBHOOK_EVENTS.items() if event not in there]
-    if not lacking:
+    some = {origin for one in ours(webhooks, public_url) for origin in one.origins if len(one.origins) < len(Origin)}
+    if some:
+        yield warning(
+            f"a webhook of Lever tells only of candidates whose origin is {', '.join(sorted(some))}; others: {_SLOW}",
+            f"{_PAGE}: give it all origins; or delete it, and run lever_imocha_setup",
+        )
+    elif not lacking:
         yield ok("Lever's webhooks are registered for our address")
     elif not there and told:
         yield ok("Lever sends webhooks")
@@ -198,6 +204,18 @@ def check_callbacks(facts: Facts) -> Iterator[Finding]:
         yield from (error(line, f"{_SECRET}: mend it") for line in problem.problems)
         return
     yield judged_callbacks(facts.settings().public_url, secret)
+
+
+def check_notifier(facts: Facts) -> Iterator[Finding]:
+    """Look whether the notifier that alerts go through can be made."""
+    settings = facts.settings()
+    problem = facts.sources.notifier_problem(settings)
+    if problem:
+        yield warning(f"{problem}: nobody is told of what goes wrong", f"{settings_path()}: correct it")
+    else:
+        yield ok(
+            f"alerts go through {settings.alerts.notifier}" if settings.alerts.notifier else "no notifier is named"
+        )
 
 
 def check_address(facts: Facts) -> Iterator[Finding]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from difflib import get_close_matches
 
-from lever_imocha.domain.lever import Posting, User
+from lever_imocha.domain.forms import unfit_fields
+from lever_imocha.domain.lever import Origin, Posting, User
 from lever_imocha.domain.names import Named, ambiguous, ids_of, near_misses, not_there
 from lever_imocha.domain.rules import goes_nowhere
 from lever_imocha.domain.typed_text import plain
@@ -103,6 +105,34 @@ def check_names(facts: Facts) -> Iterator[Finding]:
     rules = facts.settings().rules
     postings = facts.postings() if any(rule.postings for rule in rules) else []
     yield from judged_rules(rules, facts.stages(), postings)
+    if any(rule.tags for rule in rules):
+        yield from judged_rule_tags(rules, facts.tags())
+
+
+def judged_rule_tags(rules: Sequence[Rule], tags: Sequence[str]) -> Iterator[Finding]:
+    """Say which tags that rules ask for nobody in Lever has; capitals make no difference there."""
+    known = {plain(tag): tag for tag in tags}
+    for index, rule in enumerate(rules):
+        for tag in rule.tags:
+            if plain(tag) not in known:
+                near = [known[one] for one in get_close_matches(plain(tag), known, n=1)]
+                yield warning(
+                    f"rules[{index}].tags: nobody in Lever has the tag {tag!r}, so the rule invites nobody by it",
+                    f"{settings_path()}: write {near[0]!r}, if that is meant"
+                    if near
+                    else f"give it to a candidate in Lever, or correct it in {settings_path()}",
+                )
+
+
+def _in_a_circle(index: int, rules: Sequence[Rule], stages: Sequence[Named]) -> Iterator[Finding]:
+    rule, into = rules[index], ids_of(rules[index].completed_stage, stages)
+    for before, other in enumerate(rules[:index]):
+        back = set(ids_of(other.completed_stage, stages)).intersection(ids_of(rule.trigger_stage, stages))
+        if back and set(into).intersection(ids_of(other.trigger_stage, stages)):
+            yield warning(
+                f"rules[{before}] and rules[{index}] lead in a circle: who is done by one is in the trigger stage of the other",
+                f"{settings_path()}: write another completed_stage in one of them",
+            )
 
 
 def judged_rules(rules: Sequence[Rule], stages: Sequence[Named], postings: Sequence[Posting]) -> Iterator[Finding]:
@@ -118,6 +148,12 @@ def judged_rules(rules: Sequence[Rule], stages: Sequence[Named], postings: Seque
     for index, (rule, (stage, only, tags)) in enumerate(zip(rules, matched, strict=True)):
         if problem := goes_nowhere(stage, ids_of(rule.completed_stage, stages)):
             yield error(f"rules[{index}].completed_stage: {problem}", f"{settings_path()}: write another one")
+        yield from _in_a_circle(index, rules, stages)
+        if {*rule.skip_origins} == {*Origin}:
+            yield error(
+                f"rules[{index}].skip_origins names every origin: nobody is invited by it",
+                f"{settings_path()}: leave out the origins that are to be invited",
+            )
         found = [posting for posting in postings if posting.id in only]
         if found and all(posting.state == "closed" for posting in found):
             yield warning(
@@ -156,9 +192,19 @@ def check_templates(facts: Facts) -> Iterator[Finding]:
         if problem:
             yield error(f"form_template: {problem}", "Lever, Settings > Forms: change the template, or name another")
         elif ids_of(name, listed):
-            yield ok(f"form template {name!r} can be filled")
+            unfit = [text for one in listed if one.id in ids_of(name, listed) for text in unfit_fields(one)]
+            yield _judged_fields(name, unfit)
         else:
             yield _to_be_made(name, near_misses(name, listed))
+
+
+def _judged_fields(name: str, unfit: Sequence[str]) -> Finding:
+    if not unfit:
+        return ok(f"form template {name!r} can be filled")
+    return warning(
+        f"form template {name!r}: {', '.join(unfit)}: the field's type cannot hold it, so it stays empty",
+        "Lever, Settings > Forms: make it a text field",
+    )
 
 
 def _to_be_made(name: str, near: Sequence[str]) -> Finding:

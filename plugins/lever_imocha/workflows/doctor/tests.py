@@ -156,24 +156,30 @@ def judged_link(test_id: int, links: Sequence[TestLink], now: datetime) -> Findi
             f"test {test_id} has no Default link: iMocha makes one when the first candidate is invited",
             f"{where}: if its settings matter, make a link with the name Default",
         )
-    ends = link.schedule.details.end_at if link.schedule and link.schedule.details else None
-    if ends and not link.schedule.is_in_days and ends <= now:  # type: ignore[union-attr]
-        return error(
-            f"test {test_id}: its Default link ended on {ends:%Y-%m-%d}", f"{where}, Default: set a later end, or days"
-        )
-    begins = link.schedule.details.start_at if link.schedule and link.schedule.details else None
-    if begins and not link.schedule.is_in_days and begins > now:  # type: ignore[union-attr]
+    return _judged_schedule(test_id, link, "Default", now)
+
+
+def _judged_schedule(test_id: int, link: TestLink, name: str, now: datetime) -> Finding | None:
+    schedule, where = link.schedule, f"iMocha, test {test_id}, Test links, {name}"
+    if schedule is None or schedule.details is None or schedule.is_in_days:
+        return None
+    begins, ends = schedule.details.start_at, schedule.details.end_at
+    if ends and ends <= now:
+        return error(f"test {test_id}: its {name} link ended on {ends:%Y-%m-%d}", f"{where}: set a later end, or days")
+    if begins and begins > now:
         return warning(
-            f"test {test_id}: its Default link begins on {begins:%Y-%m-%d}: until then nobody who is invited can take it",
-            f"{where}, Default: set an earlier begin, or days",
+            f"test {test_id}: its {name} link begins on {begins:%Y-%m-%d}: until then nobody who is invited can take it",
+            f"{where}: set an earlier begin, or days",
         )
     return None
 
 
-def judged_named_link(index: int, rule: Rule, test_id: int, links: Sequence[TestLink]) -> Finding | None:
-    """Say whether a test lacks the link that a rule invites through; None if it has it, or the rule names none."""
-    if rule.link is None or rule.link.strip().casefold() in named_links(links):
+def judged_named_link(index: int, rule: Rule, test_id: int, links: Sequence[TestLink], now: datetime) -> Finding | None:
+    """Say whether a test lacks the link that a rule invites through, or nobody can use it; None if it is well, or none is named."""
+    if rule.link is None:
         return None
+    if link := named_links(links).get(rule.link.strip().casefold()):
+        return None if rule.validity_days else _judged_schedule(test_id, link, rule.link, now)
     fix = f"iMocha, test {test_id}, Test links: make an active link of this name, or correct the settings"
     if test_id in rule.tests:
         return error(
@@ -197,7 +203,7 @@ def _link_problems(facts: Facts, test_id: int, *, used: bool) -> Iterator[Findin
         return
     default = judged_link(test_id, links, facts.now()) if any(rule.link is None for rule in rules) else None
     if used:
-        by_name = (judged_named_link(index, rule, test_id, links) for index, rule in enumerate(rules))
+        by_name = (judged_named_link(index, rule, test_id, links, facts.now()) for index, rule in enumerate(rules))
         yield from filter(None, (*by_name, default))
     elif default:
         yield replace(default, level=Level.WARNING)

@@ -34,8 +34,12 @@ def with_changes(text: str, changes: Changes) -> str:
         data = yaml.load(text) or yaml.map()
     except YAMLError:
         raise SettingsError(["the settings file is not YAML; mend it first"]) from None
-    for path, value in changes.items():
-        _set(data, path, value)
+    try:
+        for path, value in changes.items():
+            _set(data, path, value)
+    except (LookupError, TypeError, AttributeError):
+        parse_settings(text)  # says what is not as it should be
+        raise
     out = io.StringIO()
     yaml.dump(data, out)
     parse_settings(out.getvalue())

@@ -65,7 +65,7 @@ class LeverHook(VendorHook):
 
     @property
     def webhook_tokens(self) -> list[str]:
-        """The webhooks' signature tokens, from the extra `webhook_tokens`: a list, or text separated by commas.
+        """The webhooks' signature tokens, from the extra `webhook_tokens`: a list, an object, or text separated by commas.
 
         Also those of the webhooks that `lever_imocha_setup` has made; they are in an Airflow variable.
         """

@@ -56,8 +56,8 @@ MAX_PAGES = 1000
 _DEADLINE = 60.0
 _MOVES = 5
 _TOO_SLOW = (408, 425)
-_BROKEN = (requests.RequestException, ValueError)
-"""What requests raises; the latter for a redirect to what is no address, though it is not to follow it."""
+BROKEN = (requests.RequestException, HTTPError, ValueError)
+"""What requests raises; the last for a redirect to what is no address, even if it is not to follow it."""
 _NOTHING_SENT = (requests.exceptions.ConnectTimeout, requests.exceptions.InvalidURL)
 
 
@@ -195,7 +195,7 @@ class ApiClient:
                     stream=True,
                     allow_redirects=False,
                 )
-        except (*_BROKEN, HTTPError):
+        except BROKEN:
             raise self._failure(VendorDownError, call) from None
         if session is None:
             self._limiter.note_answer(call.name, response.status_code)
@@ -247,7 +247,7 @@ class ApiClient:
         except TooLargeError:
             limit = f"the answer is larger than {MAX_ANSWER_BYTES // 2**20} MB"
             raise self._failure(_lost(call), call, detail=limit) from None
-        except _BROKEN as error:
+        except BROKEN as error:
             raise self._broken(call, error, deadline) from None
         return self._parsed(call, response, content)
 

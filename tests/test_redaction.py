@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import html
 import json
+import quopri
 import re
 import time
 import unicodedata
+from base64 import b64encode, urlsafe_b64encode
 from urllib.parse import quote, quote_plus
 
 import pytest
@@ -21,7 +23,23 @@ from lever_imocha.redaction import redact
         ("see https://x.example/secret?a=1 or HTTP://Y", "see [removed] or [removed]"),
         ("ann\\u0040example.com ann%2540example.com ANN&#64;EXAMPLE.COM", "[removed] [removed] [removed]"),
         ("HTTPS%3A%2F%2Fx.example%2Fsecret and https:\\/\\/x.example\\/secret", "[removed] and [removed]"),
-        ("a\x00b\r\n2026-01-01 ERROR \x1b[31m\x9b\u2028\u202e\ud800!", "a b  2026-01-01 ERROR  [31m    !"),
+        ("a\x00b\r\n2026-01-01 ERROR \x1b[31m\x9b\u2028\u202e\ud800!", "a b  2026-01-01 ERROR  [31m   !"),
+        ("ann\u00ad@exam\u200bple.com htt\u2060ps://x.example", "[removed] [removed]"),
+        ("ann\uff20example.com \uff48ttps://x.example ann\u202e@example.com", "[removed] [removed] [removed]"),
+        (
+            "ann=40example.com ann&commat;example.com ann&#064;example.com ann&#64example.com",
+            "[removed] " * 3 + "[removed]",
+        ),
+        ("ann\\x40example.com ann%u0040example.com", "[removed] [removed]"),
+        (
+            "https&colon;//x.example ftp://x.example https\\u003a\\u002f\\u002fx.example",
+            "[removed] [removed] [removed]",
+        ),
+        ('no "ann lee"@example.com', "no [removed]"),
+        (
+            f"cursor {b64encode(b'after:ann@example.com').decode()}, eyJhbGciOiJIUzI1NiJ9",
+            "cursor [removed], eyJhbGciOiJIUzI1NiJ9",
+        ),
         ("2 @ 3, 50%40 and http: nothing", "2 @ 3, 50%40 and http: nothing"),
         ("x" * 400, "x" * 300),
         ("word " * 3_000, "word " * 60),
@@ -34,6 +52,13 @@ from lever_imocha.redaction import redact
         "encoded",
         "encoded links",
         "control characters",
+        "unseen signs",
+        "other widths",
+        "e-mail and HTML",
+        "other escapes",
+        "other links",
+        "quoted",
+        "base64",
         "near misses",
         "long",
         "very long",
@@ -68,6 +93,16 @@ NAME, EMAIL = "José Łukasz O'Neill", "jose+x@example.com"
         json.dumps(NAME).upper(),
         json.dumps(json.dumps(NAME)),
         html.escape(NAME),
+        "\u00ad".join(NAME),
+        "\u200b".join(NAME),
+        quopri.encodestring(NAME.encode()).decode(),
+        NAME.encode("ascii", "replace").decode(),
+        "Jose \ufffdukasz O'Neill",
+        "Jos&eacute; &Lstrok;ukasz O&apos;Neill",
+        "\uff2aos\u00e9 \u0141ukasz O'Neill",
+        quote(NAME.replace("\u0141", "L"), encoding="latin-1").replace("L", "%C5%81"),
+        b64encode(NAME.encode()).decode(),
+        urlsafe_b64encode(f"?>{EMAIL}".encode()).decode(),
         NAME.encode("ascii", "xmlcharrefreplace").decode(),
         EMAIL,
         EMAIL.upper(),
@@ -96,7 +131,29 @@ def test_long_texts_are_searched_for_what_was_sent_in_no_time(part: str) -> None
 
 
 @pytest.mark.parametrize(
-    "part", ["\\u004", "\\", "%25", "&#6", "https%3a%2f", "a", "@", "a@", "%40", "a%4", "http", "https://", "a:", "a@ "]
+    "part",
+    [
+        "\\u004",
+        "\\",
+        "%25",
+        "&#6",
+        "https%3a%2f",
+        "a",
+        "@",
+        "a@",
+        "%40",
+        "a%4",
+        "http",
+        "https://",
+        "a:",
+        "a@ ",
+        "YW5u",
+        '"a',
+        "&#x0",
+        "=4",
+        "\u00ad",
+        "\ufdfa",
+    ],
 )
 def test_a_long_text_takes_no_longer_than_its_length(part: str) -> None:
     """A vendor decides how long its answer is. Trying each letter as the start of an address took 5 s for 32,000."""

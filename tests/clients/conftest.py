@@ -88,7 +88,7 @@ def serve_answers() -> Iterator[Vendor]:
             self.end_headers()
             self.wfile.write(content)
 
-        do_GET = do_POST = do_PUT = do_DELETE = answer
+        do_GET = do_POST = do_PUT = do_DELETE = do_CONNECT = answer
 
     with handled_by(Told) as state.url:
         yield state

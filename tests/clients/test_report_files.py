@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from urllib.parse import urlsplit
 
 import pytest
 import requests
 from lever_imocha.clients.connections import is_public
 from lever_imocha.clients.report_files import ReportFiles
-from lever_imocha.errors import ReportFileError, Retry
+from lever_imocha.errors import ReportFileError, Retry, VendorDownError
 
 from include.sandbox.pdf import report_pdf
-from tests.clients.conftest import Answer, Vendor, api_client
+from tests.clients.conftest import Answer, Vendor, api_client, serve_answers
 
 PDF = report_pdf("Report") + b"\n"
 REAL_API = "https://apiv3.imocha.example/v3"
@@ -55,6 +55,9 @@ def moved(target: str) -> Answer:
         ("::ffff:93.184.215.14", True),
         ("64:ff9b::7f00:1", False),
         ("2002:7f00:1::", False),
+        ("fec0::1", False),
+        ("64:ff9b:1::7f00:1", False),
+        ("::7f00:1", False),
     ],
 )
 def test_which_addresses_are_public(address: str, public: bool) -> None:
@@ -68,6 +71,68 @@ def test_a_link_into_our_own_network_is_not_followed(vendor: Vendor, host: str) 
     with pytest.raises(ReportFileError, match="inside our own network"):
         downloaded(files(REAL_API), f"https://{host}:{urlsplit(vendor.url).port}/report.pdf")
     assert not vendor.received
+
+
+@pytest.fixture
+def proxy() -> Iterator[Vendor]:
+    """A proxy, which would look each name up itself and lets nobody through."""
+    for vendor in serve_answers():
+        vendor.answers = [(403, {}, "")] * 9
+        yield vendor
+
+
+def through(proxy: Vendor, hosts: Collection[str] = ()) -> ReportFiles:
+    session = requests.Session()
+    session.trust_env = False
+    session.proxies["https"] = proxy.url
+    return ReportFiles(api_client("iMocha", REAL_API, requests.Session()), session, hosts)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "127.0.0.1\\@public.example",
+        "%31%32%37.0.0.1",
+        "127.0.0.1.",
+        "127.1",
+        "2130706433",
+        "0x7f000001",
+        "017700000001",
+        "localhost.",
+        "\uff11\uff12\uff17.0.0.1",
+        "127\u30020\u30020\u30021",
+        "[fec0::1]",
+        "[::ffff:10.0.0.1]",
+    ],
+)
+def test_what_is_our_own_network_is_no_matter_for_a_proxy(proxy: Vendor, host: str) -> None:
+    with pytest.raises(ReportFileError):
+        downloaded(through(proxy), f"https://{host}/report.pdf")
+    assert not proxy.received
+
+
+@pytest.mark.parametrize(
+    ("link", "asked"),
+    [
+        ("https://good.example/r", ["good.example:443"]),
+        ("https://GOOD.example.:444/r", ["good.example.:444"]),
+        ("https://b\u00fccher.example/r", ["xn--bcher-kva.example:443"]),
+        ("https://evil.example\\@good.example/r", []),
+        ("https://good.example@evil.example/r", []),
+        ("https://good.example.evil.example/r", []),
+    ],
+)
+def test_the_host_that_is_checked_is_the_one_that_is_asked_for(proxy: Vendor, link: str, asked: list[str]) -> None:
+    with pytest.raises((ReportFileError, VendorDownError)):
+        downloaded(through(proxy, ["good.example", "B\u00fccher.example"]), link)
+    assert [sent.target for sent in proxy.received] == asked
+
+
+@pytest.mark.parametrize("target", ["http://[", "//[::1", "https://x:y/", "https://..x/", "\xff://", "https:///"])
+def test_a_redirect_to_what_is_no_address_is_an_error_of_this_report(vendor: Vendor, target: str) -> None:
+    vendor.answers = [moved(target)]
+    with pytest.raises((ReportFileError, VendorDownError)):
+        downloaded(files(vendor.url), vendor.url)
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,13 @@ def test_how_far_a_vendor_is_ahead_of_us(vendor: Vendor, minutes: int) -> None:
     assert abs(clock.ahead - timedelta(minutes=minutes)) < timedelta(seconds=5)
 
 
-@pytest.mark.parametrize("date", [{}, {"Date": "yesterday"}])
+DAY = "Mon, 01 Jan 2026"
+
+
+@pytest.mark.parametrize(
+    "date",
+    [{}, *({"Date": date} for date in ("yesterday", f"{DAY} 00:00:00 +{'9' * 20}", f"{DAY} {'9' * 20}:00:00 GMT"))],
+)
 def test_an_answer_without_a_time_says_nothing(date: dict[str, str]) -> None:
     clock, session, answer = ServerClock(), requests.Session(), requests.Response()
     clock.watch(session)

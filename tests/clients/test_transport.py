@@ -314,7 +314,7 @@ def test_an_error_that_is_too_large_is_still_that_error(vendor: Vendor) -> None:
 # Redirects
 
 
-@pytest.mark.parametrize("status", [301, 308])
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_what_has_moved_on_the_same_host_is_read_there(vendor: Vendor, status: int) -> None:
     vendor.answers = [error(status, Location="/new?a=1"), error(status, Location=f"{vendor.url}/newer")]
     assert client(vendor).send(replace(call(repeatable=True), params=[("b", "2")])).id == "1"
@@ -334,6 +334,16 @@ def test_the_key_does_not_follow_to_another_host(vendor: Vendor, elsewhere: Vend
     with pytest.raises(UnexpectedAnswerError, match="check the connection's host"):
         client(vendor).send(call(repeatable=True))
     assert not elsewhere.received
+
+
+@pytest.mark.parametrize("target", ["http://[", "//[::1", "/\xff"])
+@pytest.mark.parametrize(("repeatable", "kind"), [(True, VendorDownError), (False, OutcomeUnknownError)])
+def test_a_redirect_to_what_is_no_address_is_an_answer_that_is_lost(
+    vendor: Vendor, target: str, repeatable: bool, kind: type[ApiError]
+) -> None:
+    vendor.answers = [error(302, Location=target)] * TRIES
+    with pytest.raises(kind):
+        client(vendor).send(call(repeatable=repeatable))
 
 
 def test_a_write_is_not_sent_to_another_address(vendor: Vendor) -> None:

@@ -88,6 +88,23 @@ def test_a_tag_that_is_meant_for_a_test_and_names_none_says_how_it_should_be_wri
     assert str(wanted) == f"{tag}: write it as {correct}"
 
 
+@pytest.mark.parametrize(
+    ("tag", "correct"),
+    [
+        ("c++", "C++"),
+        ("C #", "C#"),
+        ("c", "C"),
+        ("\uff23\uff0b\uff0b", ""),
+        ("-C-", "C++ or C# or C"),
+        ("++", ""),
+        ("C\u2013", "C++ or C# or C"),
+    ],
+)
+def test_tags_with_the_same_letters_are_not_taken_for_each_other(tag: str, correct: str) -> None:
+    (*wanted,) = wanted_tests([tag], TagScheme(prefix="iMocha:", mapping={"C++": 5, "C#": 6, "C": 7}))
+    assert [test.correct for test in wanted] == ([] if tag == "++" else [correct])
+
+
 def test_a_tag_that_only_begins_with_our_word_stops_nobody_who_has_a_right_one() -> None:
     tags = ["iMocha alumni", "iMocha: x [1]"]
     assert [test.test_id for test in wanted_tests(tags, SCHEME)] == [1]
@@ -253,6 +270,20 @@ def test_an_opportunity_without_times_or_lists_is_read() -> None:
         (['"Ann" (home) <mailto:ann@example.com>.'], "ann@example.com"),
         (["'ann@example.com'"], "ann@example.com"),
         (["mail: ann@example.com"], "ann@example.com"),
+        (["E-Mail:ann@example.com"], "ann@example.com"),
+        (["mailto://ann@example.com"], "ann@example.com"),
+        (["mailto:Ann%20%3Cann@example.com%3E"], "ann@example.com"),
+        (["\u201cann@example.com\u201d", "bob@example.com"], "ann@example.com"),
+        (["\u00abann@example.com\u00bb"], "ann@example.com"),
+        (["\u2018ann@example.com\u2019"], "ann@example.com"),
+        (["`ann@example.com`", "bob@example.com"], "ann@example.com"),
+        (["**ann@example.com**."], "ann@example.com"),
+        ([".ann@example.com"], ".ann@example.com"),
+        (["ann@example.com|bob@example.com"], "ann@example.com"),
+        (["ann@example.com\u3002"], "ann@example.com"),
+        (["ann@example.com\u2026"], "ann@example.com"),
+        (["https://x.example/?e=ann@example.com", "//ann@example.com"], None),
+        (["ann@example.com-", "ann@example.com_", '"ann lee"@example.com'], None),
         (["ann @example.com"], None),
         (["ann.o'brien+jobs_1@mail.example-host.co.uk"], "ann.o'brien+jobs_1@mail.example-host.co.uk"),
         (["Ann@Example.COM"], "Ann@Example.COM"),

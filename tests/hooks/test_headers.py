@@ -16,6 +16,7 @@ from airflow.providers.http.operators.http import HttpOperator
 from airflow.providers.http.sensors.http import HttpSensor
 from airflow.sdk import BaseHook
 from lever_imocha.clients.limits import InProcessLimiter
+from lever_imocha.clients.reachability import receiver_problem
 from lever_imocha.errors import CredentialsError, NotFoundError, OutcomeUnknownError, VendorDownError
 from lever_imocha.hooks import limits
 from lever_imocha.hooks.base import VendorHook
@@ -193,6 +194,16 @@ def test_run_says_whether_a_lost_answer_may_have_had_an_effect(
     monkeypatch.setenv("AIRFLOW_CONN_LEVER_DEFAULT", json.dumps(connection))
     with pytest.raises(kind):
         LeverHook(method=method).run("stages?email=ann@example.com")
+
+
+@pytest.mark.parametrize(("method", "kind"), [("GET", VendorDownError), ("POST", OutcomeUnknownError)])
+def test_a_redirect_to_what_is_no_address_is_an_answer_that_is_lost(
+    echo: Echo, method: str, kind: type[Exception]
+) -> None:
+    echo.status, echo.headers = 302, {"Location": "http://["}
+    with pytest.raises(kind):
+        LeverHook(method=method).run("stages")
+    assert receiver_problem(echo.url) == "cannot be reached (ValueError)"
 
 
 def in_lists(echo: Echo, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -92,6 +92,10 @@ def test_unknown_extras_are_not_sent(url: str, world: World, monkeypatch: pytest
         ({"password": "k", "extra": {"timeout": "soon"}}, "timeout must be 1 to 300"),
         ({"password": "k", "extra": {"timeout": "nan"}}, "timeout must be 1 to 300"),
         ({"password": "k", "extra": {"verify": "/no/such/file.pem"}}, "there is no CA bundle"),
+        ({"password": "k", "extra": {"verify": "x" * 5000}}, "there is no CA bundle"),
+        ({"password": "k", "extra": {"proxies": "http://proxy.example"}}, "proxies must be an object"),
+        ({"password": "k", "extra": {"proxies": {"https": "no address"}}}, "proxies must be an object"),
+        ({"password": "k", "extra": {"proxies": ["http://proxy.example"]}}, "proxies must be an object"),
         ({"password": "k", "host": "http://api.lever.co/v1"}, "must start with https://"),
     ],
 )
@@ -129,13 +133,14 @@ def test_an_answer_that_is_not_the_vendors_is_one_sentence(
     assert len(vendor.received) == 1
 
 
+@pytest.mark.parametrize("proxies", [{"HTTPS": "http://connection.example"}, '{"https": "http://connection.example"}'])
 @pytest.mark.parametrize(("given", "verify"), [(False, False), ("false", False), (__file__, __file__)])
 def test_the_connections_own_settings_win_over_the_environment(
-    given: object, verify: object, monkeypatch: pytest.MonkeyPatch
+    given: object, verify: object, proxies: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/the/environments.pem")
     monkeypatch.setenv("HTTPS_PROXY", "http://environment.example")
-    extra = {"verify": given, "proxies": {"https": "http://connection.example"}}
+    extra = {"verify": given, "proxies": proxies}
     connect(monkeypatch, "lever", password="k", extra=extra)
     session = LeverHook().client()._client.session
     used = session.merge_environment_settings("https://api.lever.co/v1", {}, None, None, None)
@@ -143,11 +148,14 @@ def test_the_connections_own_settings_win_over_the_environment(
 
 
 def test_without_a_setting_of_the_connection_the_environments_counts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/the/environments.pem")
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", __file__)
     connect(monkeypatch, "lever", password="k")
     session = LeverHook().client()._client.session
     used = session.merge_environment_settings("https://api.lever.co/v1", {}, None, None, None)
-    assert used["verify"] == "/the/environments.pem"
+    assert used["verify"] == __file__
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/the/environments.pem")
+    with pytest.raises(SettingsError, match=r"REQUESTS_CA_BUNDLE .* there is no CA bundle /the/environments.pem"):
+        LeverHook().client().check()
 
 
 @pytest.mark.parametrize(
@@ -157,6 +165,13 @@ def test_without_a_setting_of_the_connection_the_environments_counts(monkeypatch
         ("", []),
         ("one-that-is-long-enough, another-of-some-length,", ["one-that-is-long-enough", "another-of-some-length"]),
         (["one-that-is-long-enough"], ["one-that-is-long-enough"]),
+        ({"w1": "one-that-is-long-enough"}, ["one-that-is-long-enough"]),
+        (' {"w1": "one-that-is-long-enough"}', ["one-that-is-long-enough"]),
+        (
+            '["one-that-is-long-enough", "another-of-some-length"]',
+            ["one-that-is-long-enough", "another-of-some-length"],
+        ),
+        ("one-that-is-long-enough\nanother-of-some-length; ", ["one-that-is-long-enough", "another-of-some-length"]),
     ],
 )
 def test_signature_tokens_are_a_list_or_text(tokens: object, found: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -164,7 +179,9 @@ def test_signature_tokens_are_a_list_or_text(tokens: object, found: list[str], m
     assert LeverHook().webhook_tokens == found
 
 
-@pytest.mark.parametrize("tokens", ["fifteen-letters", ["one-that-is-long-enough", "short"], 12345])
+@pytest.mark.parametrize(
+    "tokens", ["fifteen-letters", ["one-that-is-long-enough", "short"], 12345, [None], "[one]", ["fourteen-sign  "]]
+)
 def test_a_short_signature_token_is_refused(tokens: object, monkeypatch: pytest.MonkeyPatch) -> None:
     connect(monkeypatch, "lever", password="k", extra={"webhook_tokens": tokens})
     with pytest.raises(
@@ -190,6 +207,29 @@ def test_the_callback_secret_that_the_set_up_has_stored_counts_where_the_connect
     assert ImochaHook().callback_secret == "made-by-the-set-up"
     connect(monkeypatch, "imocha", password="k", extra={"callback_secret": "the-connection-s-own"})
     assert ImochaHook().callback_secret == "the-connection-s-own"
+
+
+@pytest.mark.parametrize("stored", ["short", "fifteen-letters", "  fifteen-letters\n"])
+def test_a_short_secret_that_is_stored_is_refused(stored: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    connect(monkeypatch, "lever", password="k")
+    connect(monkeypatch, "imocha", password="k")
+    monkeypatch.setenv("AIRFLOW_VAR_LEVER_IMOCHA_CALLBACK_SECRET", stored)
+    monkeypatch.setenv("AIRFLOW_VAR_LEVER_IMOCHA_WEBHOOK_TOKENS", json.dumps({"w1": stored}))
+    with pytest.raises(SettingsError, match="variable lever_imocha_callback_secret is shorter than 16"):
+        _ = ImochaHook().callback_secret
+    with pytest.raises(SettingsError, match="variable lever_imocha_webhook_tokens is shorter than 16"):
+        _ = LeverHook().webhook_tokens
+
+
+def test_blanks_around_a_secret_that_is_handed_over_make_no_other_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    connect(monkeypatch, "lever", password="k")
+    connect(monkeypatch, "imocha", password="k")
+    monkeypatch.setenv("AIRFLOW_VAR_LEVER_IMOCHA_CALLBACK_SECRET", " made-by-the-set-up\n")
+    monkeypatch.setenv(
+        "AIRFLOW_VAR_LEVER_IMOCHA_WEBHOOK_TOKENS", '{"w1": " one-that-is-long-enough ", "w2": "", "w3": null}'
+    )
+    assert ImochaHook().callback_secret == "made-by-the-set-up"
+    assert LeverHook().webhook_tokens == ["one-that-is-long-enough"]
 
 
 def test_a_host_may_be_a_bare_name(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,6 +26,10 @@ from lever_imocha.ledger.repository import Ledger
 from lever_imocha.webhooks.app import create_app, create_server_app
 from lever_imocha.webhooks.context import ReceiverContext
 from lever_imocha.webhooks.server import BoundedProtocol
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 
 from include.sandbox.server import serve
 from tests.webhooks.test_app import KEYS, SECRET, delivery, kept
@@ -144,7 +148,7 @@ def alone(ledger: Ledger) -> Iterator[str]:
 
 
 class Impatient(BoundedProtocol):
-    seconds = 1.0
+    seconds = answer_seconds = 1.0
 
 
 @contextmanager
@@ -195,6 +199,55 @@ def test_a_body_that_trickles_is_ended(alone: str) -> None:
             with suppress(ConnectionError):
                 connection.sendall(b" ")
         assert rest(connection).startswith(b"HTTP/1.1 408")
+
+
+@pytest.mark.parametrize(
+    "head",
+    [HEAD.replace(b"lever HTTP", b"nowhere HTTP"), HEAD.replace(b"POST", b"GET"), HEAD.replace(b"POST", b"OPTIONS")],
+    ids=["an unknown address", "GET", "OPTIONS"],
+)
+def test_a_body_that_trickles_on_after_the_answer_is_ended(alone: str, head: bytes) -> None:
+    with connect(alone) as connection, selectors.DefaultSelector() as selector:
+        connection.sendall(head + b"\r\n")
+        selector.register(connection, selectors.EVENT_READ)
+        answer = b""
+        for _ in range(150):
+            if selector.select(timeout=0.1):
+                with suppress(ConnectionError):
+                    part = connection.recv(65536)
+                    answer += part
+                    if part:
+                        continue
+                break
+            with suppress(ConnectionError):
+                connection.sendall(b" ")
+        else:
+            pytest.fail("the connection was not ended")
+        assert answer.startswith(b"HTTP/1.1 40")
+
+
+def test_who_does_not_take_the_answer_is_ended() -> None:
+    async def page(_: Request) -> Response:
+        return Response(b"x" * 20_000_000)
+
+    with (
+        serve(Starlette(routes=[Route("/", page)]), http=Impatient, ws="none") as address,
+        connect(address) as connection,
+        selectors.DefaultSelector() as selector,
+    ):
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        with pytest.raises(ConnectionError):  # noqa: PT012 - one of many is the first that fails
+            for _ in range(150):
+                selector.select(timeout=0.1)
+                connection.sendall(b"G")
+
+
+def test_a_path_of_digits_keeps_nobody_waiting(alone: str) -> None:
+    with connect(alone) as connection:
+        connection.sendall(b"POST /lever-imocha/webhooks/imocha/" + b"1" * 60_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n")
+        began = time.monotonic()
+        assert post(alone).status_code == 200
+        assert time.monotonic() - began < 5  # each digit as a beginning would take half a minute
 
 
 def test_silent_connections_leave_others_answered(ledger: Ledger) -> None:

@@ -24,10 +24,12 @@ from lever_imocha.workflows.setup.deactivation import Deactivation
 from lever_imocha.workflows.setup.form import NEW_RULE, Answer, fields
 from lever_imocha.workflows.setup.settings_file import with_changes
 from lever_imocha.workflows.setup.steps import SetUp
+from lever_imocha.workflows.setup.webhooks import register_webhooks
 from sqlalchemy import make_url
 
 from dev import postgres
 from include.sandbox.world import Fault
+from tests.clients.conftest import lever_client, serve_answers
 from tests.support import PYTHON
 from tests.workflows.conftest import Stack
 
@@ -140,6 +142,17 @@ def test_a_new_installation_is_made_whole_and_again_nothing_changes(new: Install
     new.world.switches["unseen_tags_vanish"] = False
     assert new.run(answer) == []
     assert (new.path.read_text(), len(new.stack.writes())) == (before, calls)
+
+
+def test_a_webhook_whose_signature_token_does_not_come_has_none_stored() -> None:
+    """Everybody knows what an empty one signs."""
+    kept: list[dict[str, str]] = []
+    for vendor in serve_answers():
+        vendor.says({"data": []}, *({"data": {"id": f"w{number}", "event": "e"}} for number in range(4)))
+        lever = lever_client(vendor.url)
+        lines = list(register_webhooks(lever, HOOKS, stored={}, others=False, store=kept.append))
+    assert [line.startswith("by hand: Lever gave no signature token") for line in lines] == [True] * 4
+    assert kept == []
 
 
 def test_nothing_is_activated_that_the_settings_file_does_not_say(new: Installation) -> None:

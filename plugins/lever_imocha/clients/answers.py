@@ -68,13 +68,19 @@ def json_of(response: requests.Response) -> Any:
         return None
 
 
-def moved_to(response: requests.Response) -> str | None:
-    """Return where something has moved to for good, if this is on the same host."""
-    if response.status_code not in (301, 308) or "Location" not in response.headers:
-        return None
+def target_of(response: requests.Response) -> str | None:
+    """Return the address that a redirect names; None if it names none."""
     try:
-        target = urljoin(response.url, response.headers["Location"])
-        return target if urlsplit(target)[:2] == urlsplit(response.url)[:2] else None
+        return urljoin(response.url, response.headers["Location"])
+    except (KeyError, ValueError):
+        return None
+
+
+def moved_to(response: requests.Response) -> str | None:
+    """Return where a redirect leads, if this is on the same host."""
+    target = target_of(response) if response.is_redirect else None
+    try:
+        return target if target and urlsplit(target)[:2] == urlsplit(response.url)[:2] else None
     except ValueError:
         return None
 

@@ -6,12 +6,11 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
-from urllib.parse import urljoin
 
 import requests
 from pydantic import BaseModel
 
-from lever_imocha.clients.answers import NoFactError, read_body
+from lever_imocha.clients.answers import NoFactError, read_body, target_of
 from lever_imocha.clients.report_files import broke_off
 from lever_imocha.clients.transport import MAX_PAGES, ApiClient
 from lever_imocha.domain.imocha import ImochaTest, Report
@@ -183,7 +182,7 @@ class ListedReports(Iterator[Report]):
 def pdf_link(response: requests.Response) -> str:
     """Return the URL in an answer of the PDF endpoint: a redirect, or JSON with a link (imocha.md 7.2)."""
     if response.is_redirect:
-        return urljoin(response.url, response.headers["Location"])
+        return target_of(response) or ""
     try:
         body = inner_of(json.loads(read_body(response)))
         links = [body] if isinstance(body, str) else list(body.values())

@@ -17,7 +17,7 @@ def receiver_problem(url: str) -> str | None:
             status = answer.status_code
     except requests.exceptions.SSLError:
         return "its certificate is not accepted; the vendors accept only one of a public authority"
-    except (requests.RequestException, UnicodeError) as error:
+    except (requests.RequestException, ValueError) as error:
         return f"cannot be reached ({type(error).__name__})"
     if status in (403, 405):
         return None

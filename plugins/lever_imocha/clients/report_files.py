@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Collection
+from contextlib import suppress
 from tempfile import SpooledTemporaryFile
 from typing import BinaryIO, cast
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 import requests
 
+from lever_imocha.clients.answers import target_of
 from lever_imocha.clients.connections import BoundedAdapter, PublicAdapter, is_public
 from lever_imocha.clients.transport import ApiClient, Call
 from lever_imocha.domain.hosts import is_loopback
@@ -46,7 +49,7 @@ class ReportFiles:
 
     def __init__(self, client: ApiClient, session: requests.Session, hosts: Collection[str] = ()) -> None:
         self._client, self._session = client, session
-        self._hosts = {host.casefold() for host in hosts}
+        self._hosts = {urlsplit(_as_sent(f"https://{host}")).hostname for host in hosts}
         self._local = is_loopback(urlsplit(client.base_url).hostname)
         for scheme in ("https://", "http://"):
             session.mount(scheme, BoundedAdapter() if self._local else PublicAdapter())
@@ -58,21 +61,20 @@ class ReportFiles:
         :raises ReportFileError: the link may not be followed, or gives no whole PDF.
         """
         for _ in range(_REDIRECTS + 1):
-            self._check(url)
+            url = self._checked(url)
             response = self._client.open(pdf_call(""), session=self._session, url=url)
             if not response.is_redirect:
                 return spool(response, max_bytes)
             response.close()
-            url = urljoin(url, response.headers["Location"])
+            url = target_of(response) or ""
         raise ReportFileError(f"iMocha's report link redirects more than {_REDIRECTS} times; it is tried again later.")
 
-    def _check(self, url: str) -> None:
-        try:
-            parts = urlsplit(url)
-            host, scheme = (parts.hostname or "").casefold(), parts.scheme
-        except ValueError:
-            host = scheme = ""
-        if scheme != "https" and not (scheme == "http" and self._local):
+    def _checked(self, url: str) -> str:
+        """Return a link as it is asked for: what is checked and what is connected to must be read alike."""
+        url = _as_sent(url)
+        parts = urlsplit(url)
+        host = (parts.hostname or "").rstrip(".")
+        if parts.scheme != "https" and not (parts.scheme == "http" and self._local):
             raise ReportFileError("iMocha's report link does not begin with https://; it is tried again later.")
         if self._hosts and host not in self._hosts:
             raise ReportFileError(
@@ -82,10 +84,27 @@ class ReportFiles:
             raise ReportFileError(
                 "iMocha's report link leads to an address inside our own network; it is not followed."
             )
+        return url
+
+
+def _as_sent(url: str) -> str:
+    """Return an address as requests sends it; empty if it cannot be one.
+
+    Two parsers may find two hosts in one text, as in ``https://a\\@b/``, and a digit may be written as ``%31``.
+    """
+    request = requests.PreparedRequest()
+    try:
+        request.prepare_url(url, None)
+        urlsplit(request.url)
+    except (requests.RequestException, ValueError):
+        return ""
+    return request.url or ""
 
 
 def _names_local(host: str) -> bool:
     """Return whether this can be seen without looking the name up, which a proxy does for us."""
+    with suppress(OSError):
+        host = socket.inet_ntoa(socket.inet_aton(host))  # also 127.1, 2130706433 and 0x7f000001
     try:
         return not is_public(host)
     except ValueError:

@@ -25,6 +25,6 @@ class ServerClock:
     def _look(self, response: requests.Response, *_args: object, **_kwargs: object) -> None:
         try:
             moment = parsedate_to_datetime(response.headers["Date"])
-        except (KeyError, ValueError):
+        except (KeyError, ValueError, OverflowError):
             return
         self.ahead = moment.replace(tzinfo=moment.tzinfo or UTC) - self._clock()

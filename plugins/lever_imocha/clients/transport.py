@@ -56,6 +56,8 @@ MAX_PAGES = 1000
 _DEADLINE = 60.0
 _MOVES = 5
 _TOO_SLOW = (408, 425)
+BROKEN = (requests.RequestException, HTTPError, ValueError)
+"""What requests raises; the last for a redirect to what is no address, even if it is not to follow it."""
 _NOTHING_SENT = (requests.exceptions.ConnectTimeout, requests.exceptions.InvalidURL)
 
 
@@ -193,7 +195,7 @@ class ApiClient:
                     stream=True,
                     allow_redirects=False,
                 )
-        except (requests.RequestException, HTTPError, UnicodeError):
+        except BROKEN:
             raise self._failure(VendorDownError, call) from None
         if session is None:
             self._limiter.note_answer(call.name, response.status_code)
@@ -242,15 +244,15 @@ class ApiClient:
                 if not call.answer_needed:
                     return self._if_readable(call, response)
                 content = read_body(response)
-        except requests.RequestException as error:
-            raise self._broken(call, error, deadline) from None
         except TooLargeError:
             limit = f"the answer is larger than {MAX_ANSWER_BYTES // 2**20} MB"
             raise self._failure(_lost(call), call, detail=limit) from None
+        except BROKEN as error:
+            raise self._broken(call, error, deadline) from None
         return self._parsed(call, response, content)
 
     def _request(self, call: Call[Any]) -> requests.Response:
-        """Send; a GET that has moved for good on the same host is followed."""
+        """Send; a GET that has moved on the same host is followed."""
         url = f"{self.base_url}{call.path}"
         params = list(call.params)
         for _ in range(_MOVES):
@@ -325,7 +327,7 @@ class ApiClient:
         """
         return UnexpectedAnswerError(vendor=self.vendor, call=name, status=200, detail=detail)
 
-    def _broken(self, call: Call[T], error: requests.RequestException, deadline: Deadline) -> ApiError:
+    def _broken(self, call: Call[T], error: Exception, deadline: Deadline) -> ApiError:
         kind = VendorDownError if call.repeatable or _nothing_sent(error) else OutcomeUnknownError
         if not deadline.has_passed:
             return self._failure(kind, call, detail=type(error).__name__)
@@ -373,7 +375,7 @@ def _lost(call: Call[Any]) -> type[ApiError]:
     return UnexpectedAnswerError if call.repeatable else OutcomeUnknownError
 
 
-def _nothing_sent(error: requests.RequestException) -> bool:
+def _nothing_sent(error: Exception) -> bool:
     """Return whether the request did not leave: there was no connection to the vendor, or to the proxy before it."""
     cause = error.args[0] if error.args else None
     reason = cause.reason if isinstance(cause, MaxRetryError) else cause

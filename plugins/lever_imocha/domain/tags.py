@@ -37,9 +37,18 @@ class TagScheme:
         return {plain(tag): test_id for tag, test_id in self.mapping.items()}
 
     @cached_property
-    def mapped_letters(self) -> dict[str, str]:
-        """The letters of the mapping's tags, and these tags."""
-        return {letters: tag for tag in self.mapping if (letters := _letters(tag))}
+    def mapped_letters(self) -> dict[str, list[str]]:
+        """The letters of the mapping's tags, and the tags that have them: C++ and C# have the same."""
+        tags: dict[str, list[str]] = {}
+        for tag in self.mapping:
+            tags.setdefault(_letters(tag), []).append(tag)
+        return tags
+
+    def meant_by(self, seen: str) -> str:
+        """Return the tags of the mapping that a text may be meant for; empty if there are none."""
+        alike = self.mapped_letters.get(_letters(seen), []) if _letters(seen) else []
+        best = [tag for tag in alike if _compact(tag).casefold() == _compact(seen).casefold()]
+        return " or ".join(best or alike)
 
     @cached_property
     def prefix_word(self) -> re.Pattern[str] | None:
@@ -156,7 +165,7 @@ def _wanted(tag: str, scheme: TagScheme) -> WantedTest | None:
     is_ours = _compact(seen).startswith(_compact(scheme.prefix))
     if is_ours or (rest is not None and (number or _PUNCTUATION.match(rest))):
         return WantedTest(tag, int(number[1])) if number else WantedTest(tag, None, scheme.form)
-    meant = scheme.mapped_letters.get(_letters(seen))
+    meant = scheme.meant_by(seen)
     return WantedTest(tag, None, meant) if meant else None
 
 

@@ -7,8 +7,10 @@ import unicodedata
 from urllib.parse import unquote
 
 _LONGEST_ADDRESS = 254  # RFC 5321
-_BETWEEN = re.compile(r'[\s,;<>()\[\]"]+')
-_ADDRESS = re.compile(r"[^\s@]{1,64}@(?:[^\W_](?:[\w-]*[^\W_])?\.)+[^\W\d_][\w-]+")
+_BETWEEN = re.compile('[\\s,;:<>()\\[\\]{}|"`\u201c\u201d\u201e\u00ab\u00bb\u2039\u203a\u3001\u3002]+')
+_AROUND = "*'\u2018\u2019"
+_ADDRESS = re.compile(r"(?!/)[^\s@]{1,64}@(?:[^\W_](?:[\w-]*[^\W_])?\.)+[^\W\d_](?:[\w-]*[^\W_])")
+_MAILTO = re.compile(r"mailto:(?://)?([^\s?]*)(?:\?\S*)?", re.IGNORECASE)
 
 
 def plain(text: str) -> str:
@@ -23,13 +25,9 @@ def usable_address(text: str) -> str | None:
 
     Nothing is guessed: what has a blank within it, or no domain, is no address.
     """
-    for word in _BETWEEN.split(plain(text)):
-        address = _without_scheme(word).strip("'").rstrip(".:!?")
+    seen = _MAILTO.sub(lambda link: f" {unquote(link[1])} ", plain(text))
+    for word in _BETWEEN.split(seen):
+        address = word.lstrip(_AROUND).rstrip(f"{_AROUND}.!?")
         if len(address) <= _LONGEST_ADDRESS and _ADDRESS.fullmatch(address):
             return address
     return None
-
-
-def _without_scheme(word: str) -> str:
-    scheme, colon, rest = word.partition(":")
-    return unquote(rest).partition("?")[0] if colon and scheme.casefold() == "mailto" else word

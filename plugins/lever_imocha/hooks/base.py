@@ -12,7 +12,7 @@ from airflow.providers.http.hooks.http import HttpHook
 
 from lever_imocha.airflow_compat import form_widgets
 from lever_imocha.clients.limits import Limiter
-from lever_imocha.clients.transport import TRIES, ApiClient, VendorError
+from lever_imocha.clients.transport import BROKEN, TRIES, ApiClient, VendorError
 from lever_imocha.domain.metrics import Metrics
 from lever_imocha.errors import OutcomeUnknownError, VendorDownError
 from lever_imocha.hooks.connections import (
@@ -93,7 +93,7 @@ class VendorHook(HttpHook):
                 allow_redirects=extra_options.get("allow_redirects", True),
                 **settings,
             )
-        except requests.RequestException as error:
+        except BROKEN as error:
             kind = VendorDownError if prepped_request.method in _READS else OutcomeUnknownError
             raise kind(vendor=self.vendor, call="run", detail=type(error).__name__) from None
         if extra_options.get("check_response", True):

@@ -6,6 +6,7 @@ import json
 import logging
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit
@@ -81,8 +82,11 @@ def base_url(connection: ConnectionLike, default: str) -> str:
     :param default: used if the connection has no host.
     :raises SettingsError: plain http to another machine, which would send the key unencrypted.
     """
-    host, scheme = (connection.host or default).strip().rstrip("/"), (connection.schema or "https").strip("/")
-    if connection.host and scheme not in ("http", "https"):  # the path of a connection that is written as a URI
+    host, scheme = (connection.host or default).strip().rstrip("/"), (connection.schema or "https").strip(" /")
+    if connection.host and scheme.casefold() not in (
+        "http",
+        "https",
+    ):  # the path of a connection that is written as a URI
         host, scheme = f"{host}/{scheme}", "https"
     url = host if "://" in host else f"{scheme}://{host}"
     try:
@@ -130,22 +134,39 @@ def api_key(connection: ConnectionLike) -> str:
     return key
 
 
-def _long_enough(connection: ConnectionLike, name: str, secret: str) -> str:
+def long_enough(secret: str, where: str) -> str:
+    """Return a secret; it is masked in logs.
+
+    :param where: where it comes from, for the error's text.
+    :raises SettingsError: it is so short that it could be guessed.
+    """
     mask_secret(secret)
     if len(secret) < _SHORTEST_SECRET:
-        problem = f"{name} in the extra is shorter than {_SHORTEST_SECRET} characters and could be guessed"
-        raise SettingsError([f"connection {connection.conn_id}: {problem}; use a longer one"])
+        raise SettingsError(
+            [f"{where} is shorter than {_SHORTEST_SECRET} characters and could be guessed; use a longer one"]
+        )
     return secret
 
 
+def _texts(value: Any) -> list[str]:
+    """Return the texts in a list, in an object such as ``{"webhook's id": "token"}``, in their JSON, or in a text of several."""
+    if isinstance(value, str) and value.strip().startswith(("[", "{")):
+        with suppress(ValueError, RecursionError):
+            value = json.loads(value)
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list):
+        return [text for item in value for text in _texts(item)]
+    return [text for text in re.split(r"[\s,;]+", str(value)) if text]
+
+
 def secret_extras(connection: ConnectionLike, name: str) -> list[str]:
-    """Return secrets from one of the connection's extras: a list, or text separated by commas; masked in logs.
+    """Return secrets from one of the connection's extras: a list, an object, or text separated by commas; masked in logs.
 
     :raises SettingsError: one is so short that it could be guessed.
     """
-    value = connection.extra_dejson.get(name) or []
-    parts = value.split(",") if isinstance(value, str) else value if isinstance(value, list) else [value]
-    return [_long_enough(connection, name, secret) for part in parts if (secret := str(part).strip())]
+    where = f"connection {connection.conn_id}: {name} in the extra"
+    return [long_enough(secret, where) for secret in _texts(connection.extra_dejson.get(name) or "")]
 
 
 def secret_extra(connection: ConnectionLike, name: str) -> str | None:
@@ -155,7 +176,7 @@ def secret_extra(connection: ConnectionLike, name: str) -> str | None:
     """
     value = connection.extra_dejson.get(name) or ""
     secret = str(next(iter(value), "") if isinstance(value, list) else value).strip()
-    return _long_enough(connection, name, secret) if secret else None
+    return long_enough(secret, f"connection {connection.conn_id}: {name} in the extra") if secret else None
 
 
 class ApiSession(requests.Session):
@@ -181,9 +202,15 @@ class ApiSession(requests.Session):
         super().rebuild_auth(prepared_request, response)  # type: ignore[no-untyped-call]
 
     def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
-        """Prefer the session's `verify` and proxies: in requests, those of the environment win."""
+        """Prefer the session's `verify` and proxies: in requests, those of the environment win.
+
+        :raises SettingsError: the environment names a CA bundle that is not there.
+        """
         own = self.verify if verify is None else verify
-        return super().merge_environment_settings(url, {**self.proxies, **(proxies or {})}, stream, own, cert)
+        merged = super().merge_environment_settings(url, {**self.proxies, **(proxies or {})}, stream, own, cert)
+        if isinstance(merged["verify"], str):
+            _check_bundle(merged["verify"], "REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE of the environment")
+        return merged
 
 
 class _LimitedAdapter(HTTPAdapter):
@@ -203,18 +230,28 @@ def session_for(connection: ConnectionLike, limiter: Limiter | None = None) -> A
     """Make a session with the connection's extras `verify` and `proxies`, without authentication.
 
     :param limiter: asked before every request; not for a session of `ApiClient`, which asks by itself.
-    :raises SettingsError: `verify` names no file.
+    :raises SettingsError: `verify` names no file, or `proxies` are none.
     """
     logging.getLogger("urllib3").setLevel(logging.INFO)  # DEBUG would log URLs, among them those of reports
-    extra = connection.extra_dejson
     session = ApiSession()
     adapter = _LimitedAdapter(limiter) if limiter else HTTPAdapter(pool_maxsize=4)
     session.mount("https://", adapter)
     session.mount("http://", adapter)
     session.verify = _verify(connection)
-    if isinstance(extra.get("proxies"), dict):
-        session.proxies.update(extra["proxies"])
+    session.proxies.update(_proxies(connection))
     return session
+
+
+def _proxies(connection: ConnectionLike) -> dict[str, str]:
+    """Return the extra `proxies`, an object or its JSON. What cannot be used is no reason to go around a proxy."""
+    given = connection.extra_dejson.get("proxies") or {}
+    if isinstance(given, str):
+        with suppress(ValueError, RecursionError):
+            given = json.loads(given)
+    if not isinstance(given, dict) or not all(re.fullmatch(r"\S*", str(proxy)) for proxy in given.values()):
+        example = '{"https": "http://proxy.example.com:3128"}'
+        raise SettingsError([f"connection {connection.conn_id}: proxies must be an object such as {example}"])
+    return {str(scheme).casefold(): str(proxy or "") for scheme, proxy in given.items()}
 
 
 def _verify(connection: ConnectionLike) -> bool | str:
@@ -225,9 +262,15 @@ def _verify(connection: ConnectionLike) -> bool | str:
     word = str(given).strip()
     if word.casefold() in _WORDS:
         return _WORDS[word.casefold()]
-    if not Path(word).exists():
-        raise SettingsError([f"connection {connection.conn_id}: verify: there is no CA bundle {word}"])
+    _check_bundle(word, f"connection {connection.conn_id}: verify")
     return word
+
+
+def _check_bundle(path: str, where: str) -> None:
+    with suppress(OSError):  # the name is too long for one
+        if Path(path).exists():
+            return
+    raise SettingsError([f"{where}: there is no CA bundle {path[:200]}"])
 
 
 _WORDS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}

@@ -13,8 +13,8 @@ from lever_imocha.clients.transport import VendorError
 from lever_imocha.domain.hosts import LEVER_API
 from lever_imocha.domain.metrics import Metrics
 from lever_imocha.hooks.base import VendorHook
-from lever_imocha.hooks.connections import secret_extras
-from lever_imocha.hooks.stored_secrets import stored_tokens
+from lever_imocha.hooks.connections import long_enough, secret_extras
+from lever_imocha.hooks.stored_secrets import TOKENS, stored_tokens
 
 
 class LeverHook(VendorHook):
@@ -65,11 +65,14 @@ class LeverHook(VendorHook):
 
     @property
     def webhook_tokens(self) -> list[str]:
-        """The webhooks' signature tokens, from the extra `webhook_tokens`: a list, or text separated by commas.
+        """The webhooks' signature tokens, from the extra `webhook_tokens`: a list, an object, or text separated by commas.
 
         Also those of the webhooks that `lever_imocha_setup` has made; they are in an Airflow variable.
+
+        :raises SettingsError: one is so short that it could be guessed.
         """
-        return [*self.own_webhook_tokens, *stored_tokens().values()]
+        stored = [long_enough(token, f"a token in the variable {TOKENS}") for token in stored_tokens().values()]
+        return [*self.own_webhook_tokens, *stored]
 
     @property
     def own_webhook_tokens(self) -> list[str]:

@@ -15,6 +15,8 @@ from airflow.sdk import Variable
 from airflow.sdk.exceptions import AirflowRuntimeError
 from airflow.sdk.log import mask_secret
 
+from lever_imocha.hooks.connections import long_enough
+
 TOKENS = "lever_imocha_webhook_tokens"
 CALLBACK_SECRET = "lever_imocha_callback_secret"
 
@@ -22,7 +24,8 @@ CALLBACK_SECRET = "lever_imocha_callback_secret"
 def stored_tokens() -> dict[str, str]:
     """Return webhook id -> signature token; none where Airflow's variables cannot be used."""
     found = _found(TOKENS, deserialize_json=True)
-    tokens = {str(key): str(token) for key, token in found.items()} if isinstance(found, dict) else {}
+    given = found.items() if isinstance(found, dict) else ()
+    tokens = {str(key): str(token).strip() for key, token in given if token}
     for token in tokens.values():
         mask_secret(token)
     return tokens
@@ -39,12 +42,12 @@ def store_tokens(tokens: Mapping[str, str]) -> None:
 
 
 def stored_callback_secret() -> str | None:
-    """Return the callback secret that the set-up has made; None where there is none."""
-    found = _found(CALLBACK_SECRET)
-    if not found:
-        return None
-    mask_secret(str(found))
-    return str(found)
+    """Return the callback secret that the set-up has made; None where there is none.
+
+    :raises SettingsError: it is so short that it could be guessed.
+    """
+    secret = str(_found(CALLBACK_SECRET) or "").strip()
+    return long_enough(secret, f"the variable {CALLBACK_SECRET}") if secret else None
 
 
 def make_callback_secret() -> None:

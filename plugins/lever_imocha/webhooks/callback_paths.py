@@ -8,8 +8,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _TOKEN = "lever_imocha.callback_token"
 _HIDDEN = "hidden"
-# As in an address of ours, also cut short, in capitals, or with its hyphen encoded once more.
-_TEXT = re.compile(r"\d+(?:-|%2d)[0-9a-f]{32,}", re.IGNORECASE)
+# As in an address of ours, also cut short, in capitals, or with its hyphen encoded once more. A number is looked at once,
+# from its first digit: a stranger's path is as long as the server takes, and each digit as a beginning would stop it.
+_TEXT = re.compile(r"(?<!\d)\d++(?:-|%2d)[0-9a-f]{32,}", re.IGNORECASE)
 _BYTES = re.compile(_TEXT.pattern.encode(), re.IGNORECASE)
 
 

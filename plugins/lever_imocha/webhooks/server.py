@@ -5,16 +5,22 @@ from __future__ import annotations
 import asyncio
 import resource
 
-import h11
 import uvicorn
 from starlette.types import ASGIApp
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
 
 class BoundedProtocol(H11Protocol):
-    """Closes a connection whose next request's head is not complete in time; uvicorn would wait for ever."""
+    """Ends a connection that does not go on; uvicorn would wait for ever.
+
+    It ends when the next request's head is not complete in time, also where the body of a request that is answered
+    already goes on and on, and when an answer is not taken.
+    """
 
     seconds = 10.0
+    """For a head."""
+    answer_seconds = 30.0
+    """For a request whose head is there: its body, the wait for the database, and the answer."""
     _deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -34,13 +40,19 @@ class BoundedProtocol(H11Protocol):
         super().connection_lost(exc)
 
     def _expect_head(self) -> None:
+        self._look_after(self.seconds, None)
+
+    def _look_after(self, seconds: float, answered: RequestResponseCycle | None) -> None:
         if self._deadline:
             self._deadline.cancel()
-        self._deadline = self.loop.call_later(self.seconds, self._close_if_waiting)
+        self._deadline = self.loop.call_later(seconds, self._end_or_wait, answered)
 
-    def _close_if_waiting(self) -> None:
-        if self.conn.their_state is h11.IDLE and not self.transport.is_closing():
-            self.transport.close()
+    def _end_or_wait(self, answered: RequestResponseCycle | None) -> None:
+        """Give the request that is being answered its time once."""
+        if self.cycle is None or self.cycle.response_complete or self.cycle is answered:
+            self.transport.abort()  # to close it would wait for what was sent to be taken
+        else:
+            self._look_after(self.answer_seconds, self.cycle)
 
 
 def server_config(app: ASGIApp, *, host: str, port: int) -> uvicorn.Config:

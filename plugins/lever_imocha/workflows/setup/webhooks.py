@@ -50,9 +50,18 @@ def register_webhooks(
             yield f"by hand: the webhook {shown!r} cannot be made anew: copy its signature token from Lever's page Webhooks"
             continue
         made = lever.create_webhook(url=url, event=event)
-        tokens[made.id] = made.signature_token or ""
-        store(tokens)
-        yield f"the webhook {shown!r} is registered and its signature token stored"
+        yield _kept(made, shown, tokens, store)
+
+
+def _kept(made: Webhook, shown: str, tokens: dict[str, str], store: Callable[[dict[str, str]], None]) -> str:
+    if made.signature_token is None:  # everybody knows what an empty one signs
+        return (
+            f"by hand: Lever gave no signature token for the webhook {shown!r}: copy it from Lever's page into the Lever"
+            " connection's extra webhook_tokens"
+        )
+    tokens[made.id] = made.signature_token
+    store(tokens)
+    return f"the webhook {shown!r} is registered and its signature token stored"
 
 
 def _without_surplus(lever: LeverClient, surplus: Sequence[Webhook], shown: str) -> Iterator[str]:

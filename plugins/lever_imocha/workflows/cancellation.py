@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from functools import partial
 
 from lever_imocha.clients.imocha import ImochaClient
+from lever_imocha.domain.clock import Sleep
 from lever_imocha.domain.decisions import Departure, may_cancel
 from lever_imocha.domain.imocha import AttemptStatus
 from lever_imocha.errors import NotFoundError, NotPermittedError, VendorRefusedError
@@ -39,7 +40,7 @@ class Cancellation:
         deletion: DeletionEvidence,
         masking: Masking,
         limit: CancelLimit,
-        sleep: Callable[[float], None],
+        sleep: Sleep,
     ) -> None:
         self._limit = limit
         self._sleep, self._deletion, self._masking = sleep, deletion, masking

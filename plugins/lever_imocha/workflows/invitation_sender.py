@@ -12,7 +12,7 @@ from typing import Any
 
 from lever_imocha.clients.imocha import ImochaClient
 from lever_imocha.domain.acts import address_check, same_address
-from lever_imocha.domain.clock import Clock
+from lever_imocha.domain.clock import Clock, Sleep
 from lever_imocha.domain.decisions import Action, EntryFacts, Outcome, OverLimit, Plan, Reason, Situation
 from lever_imocha.domain.imocha import (
     UTC_ZONE,
@@ -117,7 +117,7 @@ class InvitationSender:
         clock: Clock,
         callback_secret: str | None,
         metrics: Metrics,
-        sleep: Callable[[float], None],
+        sleep: Sleep,
     ) -> None:
         self._metrics, self._sleep = metrics, sleep
         self._callback_secret = callback_secret

@@ -11,7 +11,7 @@ from functools import cache, partial
 from lever_imocha.clients.imocha import ImochaClient
 from lever_imocha.clients.lever import LeverClient
 from lever_imocha.domain.acts import is_possible
-from lever_imocha.domain.clock import Clock, utc_now
+from lever_imocha.domain.clock import Clock, Sleep, utc_now
 from lever_imocha.domain.decisions import Departure, awaited_test, may_move_on
 from lever_imocha.domain.forms import FormTemplate
 from lever_imocha.domain.imocha import AttemptStatus
@@ -48,7 +48,7 @@ class WriteBackWorkflow:
     """Writes ended attempts back: report, profile form, PDF file, note, tags, stage.
 
     :param worker: names this process in claims.
-    :param sleep: waits for a number of seconds before a step whose answer was lost is looked up.
+    :param sleep: before a step whose answer was lost is looked up.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class WriteBackWorkflow:
         worker: str,
         clock: Clock = utc_now,
         metrics: Metrics | None = None,
-        sleep: Callable[[float], None] = time.sleep,
+        sleep: Sleep = time.sleep,
     ) -> None:
         self._metrics = metrics or NoMetrics()
         self._lever, self._imocha, self._ledger, self._settings = lever, imocha, ledger, settings

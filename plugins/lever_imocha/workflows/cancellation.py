@@ -73,18 +73,10 @@ class Cancellation:
     def _cancel_unless_shared(
         self, opportunity_id: str, departure: Departure, trigger_stages: Collection[str], invitation_id: int
     ) -> None:
-        if may_cancel(self._departures_of_others(invitation_id, opportunity_id, trigger_stages), self._cancel_when):
-            self._cancel(opportunity_id, invitation_id, departure)
-
-    def _departures_of_others(
-        self, invitation_id: int, opportunity_id: str, trigger_stages: Collection[str]
-    ) -> list[Departure | None]:
         others = [key for key in self._ledger.assessments.sharing(invitation_id) if key != opportunity_id]
-        return [self._deletion.departure_of(key, trigger_stages) for key in others]
-
-    def _cancel(self, opportunity_id: str, invitation_id: int, departure: Departure) -> None:
-        self.withdraw(opportunity_id, invitation_id, why=departure.value)
-        self._ledger.assessments.reopen(invitation_id, left=opportunity_id)
+        if may_cancel([self._deletion.departure_of(key, trigger_stages) for key in others], self._cancel_when):
+            self.withdraw(opportunity_id, invitation_id, why=departure.value)
+            self._ledger.assessments.reopen(invitation_id, left=opportunity_id)
 
     def withdraw(self, opportunity_id: str, invitation_id: int, *, why: str) -> bool:
         """Cancel an open invitation at iMocha.

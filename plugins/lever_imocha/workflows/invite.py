@@ -252,7 +252,7 @@ class InviteWorkflow:
             raise NotYet(NOT_FOUND, pause=pause_after_failure(tries, refused=False)) from None
         situation = self._situations.read(opportunity, self._resolved, before=before)
         if situation.rule is None or all(item.kind is not Work.INVITE for item in items):
-            self._deletion.record_found(opportunity_id)  # otherwise recording the stage entry does it
+            self._ledger.opportunities.record_found(opportunity_id)  # otherwise recording the stage entry does it
         return replace(situation, now=self._clock())
 
     def _departure(self, situation: Situation | None) -> Departure | None:

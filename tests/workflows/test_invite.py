@@ -102,13 +102,6 @@ def test_who_cannot_be_invited_is_not(stack: Stack, tags: list[str], given: dict
     assert stack.writes() == []
 
 
-def test_an_address_added_later_is_noticed(stack: Stack) -> None:
-    opportunity = stack.candidate(PYTHON, emails=[])
-    stack.run_invite()
-    stack.world.opportunities[opportunity]["emails"] = ["ann@example.com"]
-    assert stack.run_invite() == ["invite"]
-
-
 def test_who_is_archived_or_in_another_stage_is_not_invited(stack: Stack) -> None:
     opportunity = stack.candidate(PYTHON, stage="applicant-new")
     stack.run_invite()

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from contextlib import nullcontext, suppress
 from datetime import UTC, datetime, timedelta
-from threading import Barrier, BrokenBarrierError, Thread
 from typing import Any
 
 import pytest
-from lever_imocha.clients.lever import LeverClient
 from lever_imocha.clients.transport import TRIES
 from lever_imocha.errors import ApiError, AssessmentError, SettingsError, VendorDownError
 from lever_imocha.ledger.database import engine_for
@@ -16,9 +14,7 @@ from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.values import Work
 from lever_imocha.settings import parse_settings
 from lever_imocha.workflows.resolved_settings import problems_of_last_sweep, refresh_resolved
-from requests.adapters import HTTPAdapter
 
-from tests.clients.conftest import lever_client
 from tests.support import PYTHON
 from tests.workflows.conftest import SETTINGS, Stack
 
@@ -332,36 +328,6 @@ def test_that_templates_cannot_be_listed_stops_no_invitation(stack: Stack, statu
     assert stack.run_invite() == ["invite"]
     asked = sum("/form_templates" in call["path"] for call in stack.world.calls)
     assert asked == (1 if status == 403 else TRIES), "once, however many rules there are"
-
-
-class SlowLists(HTTPAdapter):
-    """Holds back the list of templates until two have read it, or for half a second."""
-
-    barrier = Barrier(2)
-
-    def send(self, request: Any, *args: Any, **given: Any) -> Any:
-        answer = super().send(request, *args, **given)
-        if request.method == "GET" and "/form_templates" in request.url:
-            with suppress(BrokenBarrierError):
-                self.barrier.wait(0.5)
-        return answer
-
-
-def test_two_write_backs_that_begin_together_create_one_template(stack: Stack, sandbox_url: str) -> None:
-    def client() -> LeverClient:
-        slow = lever_client(f"{sandbox_url}/lever/v1")
-        slow._client.session.mount("http://", SlowLists())
-        return slow
-
-    def prepare() -> None:
-        refresh_resolved(stack.ledger, client(), stack.settings, now=stack.clock(), templates=True)
-
-    threads = [Thread(target=prepare) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert [template["text"] for template in stack.world.templates.values()] == ["iMocha Assessment"]
 
 
 def test_what_an_earlier_version_has_looked_up_is_still_understood(stack: Stack) -> None:

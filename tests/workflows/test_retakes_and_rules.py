@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from lever_imocha.errors import OutcomeUnknownError, SettingsError
+from lever_imocha.errors import OutcomeUnknownError
 from lever_imocha.ledger.values import Work
 from lever_imocha.settings import Settings, parse_settings
 
@@ -118,25 +118,8 @@ def test_a_rule_can_ask_for_a_posting(stack: Stack) -> None:
     assert stack.ledger.assessments.of(mine)
 
 
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("trigger_stage: Nowhere", "'Nowhere' does not exist in Lever; there are: 'New lead'"),
-        ("postings: [Nothing]", "rules\\[0\\].postings: 'Nothing' does not exist"),
-    ],
-)
-def test_an_unknown_name_is_one_line_that_lists_what_exists(stack: Stack, text: str, message: str) -> None:
-    stack.settings = rules(text)
-    stack.candidate(PYTHON)
-    with pytest.raises(SettingsError, match=message):
-        stack.run_invite()
-    assert stack.writes() == []
-
-
-def test_two_stages_of_one_name_must_be_told_apart(stack: Stack) -> None:
+def test_of_two_stages_with_one_name_one_is_named_by_its_id(stack: Stack) -> None:
     stack.world.stages.append({"id": "twin", "text": "Assessment"})
-    with pytest.raises(SettingsError, match="is the name of 2 in Lever"):
-        stack.run_invite()
     stack.settings = rules("trigger_stage: twin")
     stack.candidate(PYTHON, stage="twin")
     assert stack.run_invite() == ["invite"]

@@ -10,7 +10,6 @@ from lever_imocha.domain.imocha import AttemptStatus
 from lever_imocha.errors import AssessmentError, NotPermittedError, RequestRejectedError, SettingsError, VendorDownError
 from lever_imocha.ledger.values import Work
 from lever_imocha.settings import parse_settings
-from lever_imocha.workflows.resolved_settings import refresh_resolved
 
 from tests.support import PYTHON, SQL, event_kinds
 from tests.workflows.conftest import SETTINGS, Stack
@@ -187,14 +186,6 @@ def test_unknown_names_are_one_line_and_nothing_is_written(stack: Stack, setting
     stack.settings = parse_settings(SETTINGS + settings)
     with pytest.raises(SettingsError, match=line):
         stack.run_write_back()
-    assert stack.writes() == []
-
-
-def test_an_unknown_user_is_one_line(stack: Stack) -> None:
-    stack.settings = parse_settings("perform_as: nobody@example.com")
-    with pytest.raises(SettingsError, match="no active Lever user") as caught:
-        refresh_resolved(stack.ledger, stack.lever, stack.settings, now=stack.clock(), templates=True)
-    assert "nobody@" not in str(caught.value)
     assert stack.writes() == []
 
 

@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 
 Clock = Callable[[], datetime]
 """Returns the time now, in UTC and with its zone."""
+Sleep = Callable[[float], None]
+"""Waits for a number of seconds."""
 
 
 def utc_now() -> datetime:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
 from datetime import UTC, datetime
 
 from sqlalchemy import Engine, select
 
-from lever_imocha.domain.clock import Clock
+from lever_imocha.domain.clock import Clock, Sleep
 from lever_imocha.ledger.tables import limits
 
 _NOW = "coalesce(%(now)s::timestamptz, clock_timestamp())"
@@ -73,7 +72,6 @@ class SharedLimiter:
 
     :param name: of the API whose key is shared, a word.
     :param rate: requests a second. Processes with different rates share the turns; each keeps its own gap.
-    :param sleep: waits the given seconds.
     :param clock: the time; None leaves it to the database's own clock, which all processes share.
     """
 
@@ -83,7 +81,7 @@ class SharedLimiter:
         engine: Engine,
         name: str,
         rate: float,
-        sleep: Callable[[float], None] = time.sleep,
+        sleep: Sleep = time.sleep,
         clock: Clock | None = None,
     ) -> None:
         # Without a transaction there is no BEGIN and no COMMIT to wait for.

@@ -2,7 +2,7 @@
 
 PostgreSQL drops the lock with the connection, so the claims of a killed worker come free at once, and those of a machine
 that is gone within a minute. A worker that hangs is ended by its task's `execution_timeout`; one that nothing can end, such
-as a frozen container's, counts as dead after two hours. Needs sessions: behind a pooler that hands every transaction
+as a frozen container's, counts as ended after two hours. Needs sessions: behind a pooler that hands every transaction
 another one (PgBouncer's transaction mode), name the database itself.
 """
 
@@ -20,7 +20,7 @@ _CLASS = 76_105_109  # sets these locks apart from others in the database
 _LOCKS = table("pg_locks", *(column(name) for name in ("locktype", "classid", "objid", "granted", "pid")))
 _SESSIONS = table("pg_stat_activity", column("pid"), column("state_change"))
 _LONGEST_SILENCE = timedelta(hours=2)
-"""A worker says that it lives before each candidate, and its task ends after an hour."""
+"""A worker says that it runs before each candidate, and its task ends after an hour."""
 
 # By itself PostgreSQL asks after two hours whether a session's machine is still there.
 _KEPT = ", ".join(f"set_config('tcp_{name}', '{value}', false)" for name, value in KEEPALIVES.items())

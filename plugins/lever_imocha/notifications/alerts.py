@@ -40,7 +40,7 @@ _LONGEST = 4000
 
 
 def alert_waiting(settings: Settings, *, overdue: bool) -> None:
-    """Tell what waits in the ledger: whom limits hold, also from being cancelled, who will be masked, and, if wanted, what waits too long or is parked. Never raises.
+    """Tell whom limits hold, who will be masked, and, if wanted, what waits too long or is parked. Never raises.
 
     A report may take as long as `write_back.report_retry` gives it before it counts as waiting.
     """

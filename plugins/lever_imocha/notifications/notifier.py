@@ -43,7 +43,7 @@ class SettingsNotifier(BaseNotifier):
 def tell_success(context: Any) -> None:
     """Tell, once a task succeeds, that what made it fail is over: DAGs carry it as `on_success_callback`. Never raises.
 
-    A incident of candidates lasts while work of theirs waits with the same error.
+    An incident of candidates lasts while work of theirs waits with the same error.
     """
     from lever_imocha.notifications.alerts import tell_ended
     from lever_imocha.notifications.messages import is_row, task_source

@@ -15,14 +15,13 @@ class RemoveOldDataOperator(BaseOperator):
     @without_traceback
     def execute(self, context: Any) -> dict[str, int]:
         """Return how many rows, names and people were removed."""
-        from datetime import UTC, datetime
-
+        from lever_imocha.domain.clock import utc_now
         from lever_imocha.hooks.ledger import ledger_engine
         from lever_imocha.ledger.repository import Ledger
         from lever_imocha.settings import load_settings
         from lever_imocha.workflows.retention import Retention
 
         ledger, settings = Ledger(engine=ledger_engine()), load_settings().retention
-        removed = Retention(ledger=ledger, settings=settings, clock=lambda: datetime.now(UTC)).run()
+        removed = Retention(ledger=ledger, settings=settings, clock=utc_now).run()
         self.log.info("removed: %s", removed)
         return removed

@@ -29,7 +29,7 @@ from lever_imocha.workflows.doctor.findings import Finding, Level
 
 log = logging.getLogger(__name__)
 
-_LOUDNESS = {Level.ERROR: logging.ERROR, Level.WARNING: logging.WARNING}
+_LOG_LEVELS = {Level.ERROR: logging.ERROR, Level.WARNING: logging.WARNING}
 
 
 def facts_of(
@@ -91,7 +91,7 @@ def _limiter(api: str) -> Limiter:
 def log_findings(findings: Sequence[Finding]) -> None:
     """Write one line for each finding into the task's log."""
     for finding in findings:
-        log.log(_LOUDNESS.get(finding.level, logging.INFO), "%s", finding.line)
+        log.log(_LOG_LEVELS.get(finding.level, logging.INFO), "%s", finding.line)
 
 
 def keep_and_tell(findings: list[Finding], facts: Facts) -> None:

@@ -2,7 +2,7 @@
 
 - Claimed work: `work`. What may be sent twice: `idempotency`, `effects`.
 - Who came: `stage_sweep`. What is known of one candidate: `situation`, with `asked_tests`, `active_tests`, `named_links`
-  and `temporary_tags`. Inviting: `limits`, `invitation_sender`.
+  and `temporary_tags`. Inviting: `limits`, `invitation_sender`, `invite_calls`.
 - Who left: `deletion`, `cancellation`, `masking`.
 - What ended: `attempt_sweep`, `attempt_statuses`, `listed_attempts`. The report: `report_writer`.
 - What recruiters see in Lever: `explain`, `stay_note`.

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from functools import partial
 
 from lever_imocha.clients.imocha import ImochaClient
+from lever_imocha.domain.clock import Sleep
 from lever_imocha.domain.decisions import Departure, may_cancel
 from lever_imocha.domain.imocha import AttemptStatus
 from lever_imocha.errors import NotFoundError, NotPermittedError, VendorRefusedError
@@ -41,7 +42,7 @@ class Cancellation:
         masking: Masking,
         tests: ActiveTests,
         limit: CancelLimit,
-        sleep: Callable[[float], None],
+        sleep: Sleep,
     ) -> None:
         self._limit, self._tests = limit, tests
         self._sleep, self._deletion, self._masking = sleep, deletion, masking
@@ -74,18 +75,10 @@ class Cancellation:
     def _cancel_unless_shared(
         self, opportunity_id: str, departure: Departure, trigger_stages: Collection[str], invitation_id: int
     ) -> None:
-        if may_cancel(self._departures_of_others(invitation_id, opportunity_id, trigger_stages), self._cancel_when):
-            self._cancel(opportunity_id, invitation_id, departure)
-
-    def _departures_of_others(
-        self, invitation_id: int, opportunity_id: str, trigger_stages: Collection[str]
-    ) -> list[Departure | None]:
         others = [key for key in self._ledger.assessments.sharing(invitation_id) if key != opportunity_id]
-        return [self._deletion.departure_of(key, trigger_stages) for key in others]
-
-    def _cancel(self, opportunity_id: str, invitation_id: int, departure: Departure) -> None:
-        self.withdraw(opportunity_id, invitation_id, why=departure.value)
-        self._ledger.assessments.reopen(invitation_id, left=opportunity_id)
+        if may_cancel([self._deletion.departure_of(key, trigger_stages) for key in others], self._cancel_when):
+            self.withdraw(opportunity_id, invitation_id, why=departure.value)
+            self._ledger.assessments.reopen(invitation_id, left=opportunity_id)
 
     def withdraw(self, opportunity_id: str, invitation_id: int, *, why: str) -> bool:
         """Cancel an open invitation at iMocha.

@@ -65,7 +65,7 @@ class DeletionEvidence:
             opportunity = self._lever.get_opportunity(opportunity_id)
         except NotFoundError:
             return Departure.DELETED if self.is_deleted(opportunity_id) else None
-        self.record_found(opportunity_id)
+        self._ledger.opportunities.record_found(opportunity_id)
         return self.departure(opportunity, trigger_stages)
 
     def departure(self, opportunity: Opportunity, trigger_stages: Collection[str]) -> Departure | None:
@@ -79,10 +79,6 @@ class DeletionEvidence:
             known = self._ledger.assessments.of(opportunity.id)
             return departed(opportunity, {*trigger_stages, *(one.trigger_stage_id for one in known)})
         return found
-
-    def record_found(self, opportunity_id: str) -> None:
-        """Forget that an opportunity was missing."""
-        self._ledger.opportunities.record_found(opportunity_id)
 
     @cached_property
     def _listed(self) -> set[str]:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import cached_property, partial
 
 from lever_imocha.clients.lever import LeverClient
+from lever_imocha.domain.clock import Sleep
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.values import Effect, WorkItem
 from lever_imocha.workflows.idempotency import create_once
@@ -14,10 +15,10 @@ from lever_imocha.workflows.idempotency import create_once
 class EffectMaker:
     """Makes effects under a work item that this worker holds.
 
-    :param sleep: waits for a number of seconds before an effect whose answer was lost is looked up.
+    :param sleep: before an effect whose answer was lost is looked up.
     """
 
-    def __init__(self, *, lever: LeverClient, ledger: Ledger, sleep: Callable[[float], None]) -> None:
+    def __init__(self, *, lever: LeverClient, ledger: Ledger, sleep: Sleep) -> None:
         self._lever, self._ledger, self._sleep = lever, ledger, sleep
 
     def once(

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt, wait_fixed
 
+from lever_imocha.domain.clock import Sleep
 from lever_imocha.errors import OutcomeUnknownError
 
 log = logging.getLogger(__name__)
@@ -16,11 +17,10 @@ T = TypeVar("T")
 TRIES = 3
 
 
-def send_until_answered(send: Callable[[], T], *, sleep: Callable[[float], None]) -> T:
+def send_until_answered(send: Callable[[], T], *, sleep: Sleep) -> T:
     """Send again, a second later and at most twice, while the answer is lost.
 
     :param send: a call whose repetition changes nothing more.
-    :param sleep: waits for a number of seconds.
     :raises OutcomeUnknownError: the third answer is lost, too.
     """
     retrying = Retrying(
@@ -35,15 +35,12 @@ def send_until_answered(send: Callable[[], T], *, sleep: Callable[[float], None]
     return result
 
 
-def create_once(
-    make: Callable[[], str], find: Callable[[], str | None], *, look_first: bool, sleep: Callable[[float], None]
-) -> str:
+def create_once(make: Callable[[], str], find: Callable[[], str | None], *, look_first: bool, sleep: Sleep) -> str:
     """Make something exactly once: look for it before making it again.
 
     :param make: returns the id of what it made.
     :param find: the id of what is there already, or None.
     :param look_first: it may be there already.
-    :param sleep: waits for a number of seconds.
     """
     may_be_there = look_first
 

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import timedelta
 from functools import partial
 from typing import Any
 
 from lever_imocha.clients.imocha import ImochaClient
-from lever_imocha.domain.acts import address_check, same_address
-from lever_imocha.domain.clock import Clock
+from lever_imocha.domain.acts import address_check
+from lever_imocha.domain.clock import Clock, Sleep
 from lever_imocha.domain.decisions import Action, EntryFacts, Outcome, OverLimit, Plan, Reason, Situation
 from lever_imocha.domain.imocha import (
-    UTC_ZONE,
     AttemptStatus,
     Invitation,
     InviteSettings,
@@ -28,13 +26,9 @@ from lever_imocha.domain.lever import Opportunity
 from lever_imocha.domain.metrics import Metrics
 from lever_imocha.domain.rules import ResolvedRule
 from lever_imocha.domain.sealing import seal
-from lever_imocha.domain.signatures import callback_url
 from lever_imocha.errors import (
     ApiError,
-    LeverImochaError,
-    OutcomeUnknownError,
     ReattemptNotAllowedError,
-    UnexpectedAnswerError,
     VendorRefusedError,
 )
 from lever_imocha.ledger.repository import Ledger
@@ -42,6 +36,7 @@ from lever_imocha.ledger.values import Assessment, WorkItem
 from lever_imocha.settings import Settings
 from lever_imocha.workflows.attempt_statuses import record_statuses
 from lever_imocha.workflows.idempotency import send_until_answered
+from lever_imocha.workflows.invite_calls import Invite, InviteCalls
 from lever_imocha.workflows.listed_attempts import list_attempts, said_of
 
 log = logging.getLogger(__name__)
@@ -84,26 +79,8 @@ class _Sending:
         return self.known is not None and self.known.intended_at is not None
 
 
-@dataclass(frozen=True)
-class _Invite:
-    """What iMocha is sent.
-
-    :param assessment_id: by which its callbacks are known.
-    :param link_id: the test link that it goes through; None for the Default link.
-    """
-
-    opportunity: Opportunity
-    test_id: int
-    assessment_id: int
-    link_id: int | None
-    settings: InviteSettings
-
-
 class InvitationSender:
     """What is done at iMocha for one assessment.
-
-    iMocha keys an invitation by e-mail within a test's link: inviting again is an upsert (imocha.md 5.3). So a
-    repeat after a lost answer makes no second invitation, at worst a second e-mail.
 
     :param callback_secret: makes the addresses iMocha calls back; without it, or a public URL, there are none.
     """
@@ -117,10 +94,17 @@ class InvitationSender:
         clock: Clock,
         callback_secret: str | None,
         metrics: Metrics,
-        sleep: Callable[[float], None],
+        sleep: Sleep,
     ) -> None:
         self._metrics, self._sleep = metrics, sleep
-        self._callback_secret = callback_secret
+        self._calls = InviteCalls(
+            imocha=imocha,
+            ledger=ledger,
+            public_url=settings.public_url,
+            callback_secret=callback_secret,
+            clock=clock,
+            sleep=sleep,
+        )
         self._imocha, self._ledger, self._settings, self._clock = imocha, ledger, settings, clock
 
     def status_now(self, known: Assessment) -> AttemptStatus | None:
@@ -180,7 +164,7 @@ class InvitationSender:
         try:
             with self._imocha.guarded(intend):
                 settings = self._link_settings(sending.action, sending.rule, sending.test_id, sending.link_id)
-                invite = _Invite(sending.opportunity, sending.test_id, assessment_id, sending.link_id, settings)
+                invite = Invite(sending.opportunity, sending.test_id, assessment_id, sending.link_id, settings)
                 invitation = self._call(sending, invite)
         except VendorRefusedError as error:
             self._ledger.mails.give_back(sending.opportunity.id, sending.test_id)
@@ -204,7 +188,7 @@ class InvitationSender:
         :return: False when the address in Lever is another one by now: then nothing is changed.
         """
         settings = self._link_settings(Action.REFRESH, rule, known.test_id, known.link_id)
-        invitation = self._invite_without_mail(_Invite(opportunity, known.test_id, known.id, known.link_id, settings))
+        invitation = self._calls.without_mail(Invite(opportunity, known.test_id, known.id, known.link_id, settings))
         if invitation.id != known.invitation_id:
             if self._ledger.invitations.status(invitation.id) is None:  # nobody was told of it
                 self._imocha.cancel(invitation.id)
@@ -227,8 +211,8 @@ class InvitationSender:
                 log.warning("opportunity %s, test %s: no invitation is found: %s", opportunity.id, known.test_id, error)
 
     def _recover(self, opportunity: Opportunity, known: Assessment) -> None:
-        invitation = self._invite_without_mail(
-            _Invite(opportunity, known.test_id, known.id, known.link_id, InviteSettings())
+        invitation = self._calls.without_mail(
+            Invite(opportunity, known.test_id, known.id, known.link_id, InviteSettings())
         )
         self._ledger.invitations.record(
             known.id,
@@ -241,8 +225,6 @@ class InvitationSender:
         self._ledger.events.record(
             "recovered", opportunity_id=opportunity.id, test_id=known.test_id, invitation_id=invitation.id
         )
-
-    # What is sent
 
     def _sending(self, plan: Plan, situation: Situation, known: Assessment | None) -> _Sending:
         opportunity, entry, rule, test_id = situation.opportunity, situation.entry, situation.rule, plan.test_id
@@ -291,114 +273,25 @@ class InvitationSender:
         link = default_link(links) if link_id is None else named
         return settings_of(link, now=self._clock(), validity_days=rule.validity_days, time_zone_id=rule.time_zone_id)
 
-    # The call
-
-    def _call(self, sending: _Sending, invite: _Invite) -> Invitation:
-        before = sending.before
-        if sending.action is Action.REATTEMPT and before is not None and self._is_addressed(before, invite.opportunity):
-            send = partial(self._reattempt, before, invite)
-        else:
-            send = partial(self._invite, invite)
+    def _call(self, sending: _Sending, invite: Invite) -> Invitation:
         if sending.action is Action.ADOPT:
-            return self._as_reported(send_until_answered(partial(send, False), sleep=self._sleep))
+            return self._calls.adopt(invite)
+        before, known = sending.before, sending.known
         try:
-            tried = sending.known.mails_tried if sending.known is not None else 0
-            return self._mail(send, sending.plan, invite.assessment_id, tried=tried)
+            return self._calls.mail(
+                invite,
+                after=before if sending.action is Action.REATTEMPT else None,
+                tried=known.mails_tried if known is not None else 0,
+                check_first=sending.plan.check_first,
+            )
         except ReattemptNotAllowedError:
             if not sending.is_repeated:
                 raise
             # An answer was lost before: what runs may be ours. A repeated invite names it, and changes nothing (imocha.md 5.3).
-            running = self._invite_without_mail(invite)
+            running = self._calls.without_mail(invite)
             if running.id == before:
                 raise
             return running
-
-    def _is_addressed(self, invitation_id: int, opportunity: Opportunity) -> bool:
-        """Tell whether an attempt is under the candidate's present address: iMocha mails a reattempt to the attempt's own."""
-        try:
-            email = self._imocha.get_report(invitation_id).candidate_email
-        except VendorRefusedError:
-            return True
-        return not email or same_address(email, str(opportunity.email))
-
-    def _mail(self, send: Callable[[bool], Invitation], plan: Plan, assessment_id: int, *, tried: int) -> Invitation:
-        """Ask for the e-mail, and when the answer is lost, learn without one what became of it before asking again.
-
-        So the candidate gets two e-mails at most, however many answers are lost.
-
-        :param send: sends the invite, with an e-mail or without.
-        :param tried: e-mails asked for before whose answers were lost.
-        """
-        if tried == 0 and not plan.check_first:
-            tried = 1
-            with suppress(OutcomeUnknownError):
-                return self._send_mail(send, assessment_id)
-        unmailed = send_until_answered(partial(send, False), sleep=self._sleep)
-        if plan.check_first:
-            unmailed = self._as_reported(unmailed)
-        if tried > 1 or unmailed.status is AttemptStatus.IN_PROGRESS or unmailed.status.is_ended:
-            return unmailed
-        try:
-            return self._send_mail(send, assessment_id)
-        except OutcomeUnknownError:
-            return unmailed if tried else self._mail(send, plan, assessment_id, tried=1)
-
-    def _send_mail(self, send: Callable[[bool], Invitation], assessment_id: int) -> Invitation:
-        """Ask for the e-mail, counted before: what stops this process while it waits for the answer must not hide it."""
-        self._ledger.assessments.count_mail(assessment_id)
-        try:
-            return send(True)
-        except (OutcomeUnknownError, UnexpectedAnswerError):
-            raise  # it may have been sent
-        except LeverImochaError:  # refused, or not sent at all: that was no e-mail
-            self._ledger.assessments.count_mail(assessment_id, -1)
-            raise
-
-    def _reattempt(self, invitation_id: int, invite: _Invite, send_email: bool) -> Invitation:
-        now, settings = self._clock(), invite.settings
-        return self._imocha.reattempt(
-            invitation_id,
-            start_at=settings.start_at or now,
-            end_at=settings.end_at or now + timedelta(days=7),
-            time_zone_id=settings.time_zone_id or UTC_ZONE,
-            send_email=send_email,
-            callback_url=self._callback(invite.assessment_id),
-        )
-
-    def _invite(self, invite: _Invite, send_email: bool) -> Invitation:
-        client, opportunity = self._imocha, invite.opportunity
-        send = (
-            partial(client.invite, invite.test_id)
-            if invite.link_id is None
-            else partial(client.invite_by_link, invite.test_id, invite.link_id)
-        )
-        return send(
-            email=str(opportunity.email),
-            name=opportunity.name or "Candidate",
-            send_email=send_email,
-            callback_url=self._callback(invite.assessment_id),
-            settings=invite.settings,
-        )
-
-    def _invite_without_mail(self, invite: _Invite) -> Invitation:
-        """Invite without an e-mail, and again while the answer is lost: a repeat changes nothing more (imocha.md 5.3)."""
-        return send_until_answered(partial(self._invite, invite, False), sleep=self._sleep)
-
-    def _as_reported(self, invitation: Invitation) -> Invitation:
-        """Read the report of a finished attempt: what an invite says of it is not documented (imocha.md 5.3)."""
-        try:
-            status = self._imocha.get_report(invitation.id).status
-        except VendorRefusedError:
-            return invitation
-        return invitation if status is AttemptStatus.UNKNOWN else invitation.model_copy(update={"status": status})
-
-    def _callback(self, assessment_id: int) -> str | None:
-        public_url = self._settings.public_url
-        if not public_url or not self._callback_secret:
-            return None
-        return callback_url(public_url, assessment_id, self._callback_secret)
-
-    # What came of it
 
     def _replace(self, sending: _Sending, new: int) -> None:
         """Withdraw the old invitation, unless shared: a refresh was answered with another one (the address changed).
@@ -422,7 +315,7 @@ class InvitationSender:
         else:
             self._ledger.invitations.set_status({old: AttemptStatus.CANCELLED})
 
-    def _record(self, sending: _Sending, invite: _Invite, invitation: Invitation) -> Outcome:
+    def _record(self, sending: _Sending, invite: Invite, invitation: Invitation) -> Outcome:
         """Record the invitation that iMocha answered with, and what came of it."""
         status, opportunity = invitation.status, sending.opportunity
         with self._ledger.transaction():
@@ -448,7 +341,7 @@ class InvitationSender:
             count(opportunity.id, sending.test_id)
         return outcome
 
-    def _record_sent(self, sending: _Sending, invite: _Invite, invitation: Invitation) -> None:
+    def _record_sent(self, sending: _Sending, invite: Invite, invitation: Invitation) -> None:
         if sending.action is Action.ADOPT:
             self._event("adopted", sending, invitation.id)
             self._metrics.count("adopted")

@@ -11,7 +11,7 @@ from functools import cached_property, partial
 
 from lever_imocha.clients.imocha import ImochaClient
 from lever_imocha.clients.lever import LeverClient
-from lever_imocha.domain.clock import Clock, utc_now
+from lever_imocha.domain.clock import Clock, Sleep, utc_now
 from lever_imocha.domain.decisions import (
     Action,
     Departure,
@@ -70,7 +70,7 @@ class InviteWorkflow:
 
     :param worker: names this process in claims.
     :param callback_secret: signs the addresses iMocha calls back (settings `public_url`).
-    :param sleep: waits for a number of seconds before a call whose answer was lost is sent again.
+    :param sleep: before a call whose answer was lost is sent again.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class InviteWorkflow:
         callback_secret: str | None = None,
         metrics: Metrics | None = None,
         clock: Clock = utc_now,
-        sleep: Callable[[float], None] = time.sleep,
+        sleep: Sleep = time.sleep,
     ) -> None:
         self._lever, self._ledger, self._settings = lever, ledger, settings
         self._worker, self._clock = worker, clock
@@ -256,7 +256,7 @@ class InviteWorkflow:
             raise NotYet(NOT_FOUND, pause=pause_after_failure(tries, refused=False)) from None
         situation = self._situations.read(opportunity, self._resolved, before=before)
         if situation.rule is None or all(item.kind is not Work.INVITE for item in items):
-            self._deletion.record_found(opportunity_id)  # otherwise recording the stage entry does it
+            self._ledger.opportunities.record_found(opportunity_id)  # otherwise recording the stage entry does it
         return replace(situation, now=self._clock())
 
     def _departure(self, situation: Situation | None) -> Departure | None:

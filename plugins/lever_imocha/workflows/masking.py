@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import islice
 
 from lever_imocha.clients.imocha import ImochaClient
-from lever_imocha.domain.clock import Clock
+from lever_imocha.domain.clock import Clock, Sleep
 from lever_imocha.domain.decisions import Departure, may_mask
 from lever_imocha.domain.imocha import Said
 from lever_imocha.domain.pauses import pause_after_failure
@@ -36,7 +36,7 @@ _MOST_WINDOWS = 60
 class Masking:
     """Plans masking when somebody is deleted, and does it when nobody has stopped it for a day.
 
-    :param sleep: waits for a number of seconds before a call whose answer was lost is sent again.
+    :param sleep: before a call whose answer was lost is sent again.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class Masking:
         deletion: DeletionEvidence,
         tests: ActiveTests,
         clock: Clock,
-        sleep: Callable[[float], None],
+        sleep: Sleep,
     ) -> None:
         self._imocha, self._ledger, self._settings = imocha, ledger, settings
         self._deletion, self._clock, self._sleep = deletion, clock, sleep

@@ -11,7 +11,7 @@ from functools import cache, partial
 from lever_imocha.clients.imocha import ImochaClient
 from lever_imocha.clients.lever import LeverClient
 from lever_imocha.domain.acts import is_possible
-from lever_imocha.domain.clock import Clock, utc_now
+from lever_imocha.domain.clock import Clock, Sleep, utc_now
 from lever_imocha.domain.decisions import Departure, awaited_test, may_move_on
 from lever_imocha.domain.forms import FormTemplate
 from lever_imocha.domain.imocha import AttemptStatus
@@ -48,7 +48,7 @@ class WriteBackWorkflow:
     """Writes ended attempts back: report, profile form, PDF file, note, tags, stage.
 
     :param worker: names this process in claims.
-    :param sleep: waits for a number of seconds before a step whose answer was lost is looked up.
+    :param sleep: before a step whose answer was lost is looked up.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class WriteBackWorkflow:
         worker: str,
         clock: Clock = utc_now,
         metrics: Metrics | None = None,
-        sleep: Callable[[float], None] = time.sleep,
+        sleep: Sleep = time.sleep,
     ) -> None:
         self._metrics = metrics or NoMetrics()
         self._lever, self._imocha, self._ledger, self._settings = lever, imocha, ledger, settings
@@ -96,13 +96,12 @@ class WriteBackWorkflow:
         :raises LeverImochaError: a step failed, and had not failed like this before; the steps done stay done.
         """
         items = self._ledger.queue.claim(opportunity_id, WRITE_BACK_WORK, worker=self._worker, force=force)
-        return self._runner.do_all(items, {Work.WRITE_BACK: self._do, Work.WRITE_AGAIN: self._write_again})
+        return self._runner.do_all(items, {Work.WRITE_BACK: self._write_all, Work.WRITE_AGAIN: self._write_again})
 
-    def _do(self, item: WorkItem) -> str:
+    def _write_all(self, item: WorkItem) -> str:
         assessments = self._ledger.assessments.to_write(item.opportunity_id)
-        return self._do_all(item, assessments) if assessments else "nothing to write"
-
-    def _do_all(self, item: WorkItem, assessments: Sequence[Assessment]) -> str:
+        if not assessments:
+            return "nothing to write"
         written, outcome = list[Assessment](), "attempt not ended"
         read = cache(partial(self._lever.get_opportunity, item.opportunity_id, expand=("applications",)))
         failures = past_failures(assessments, partial(self._write, item, read, written))
@@ -116,11 +115,10 @@ class WriteBackWorkflow:
             except LeverImochaError as error:
                 return self._stopped(item, assessments, [(written[-1], error)], NOT_MOVED_ON)
         if item.error == NOT_FOUND:
-            self._deletion.record_found(item.opportunity_id)
+            self._ledger.opportunities.record_found(item.opportunity_id)
         if written:
             self._record_written(item, written)
-        for assessment, failure in failures:
-            self._record_failure(item, assessment, REPORT_MISSING, failure)
+        self._record_failures(item, failures, REPORT_MISSING)
         raise_first(failures)
         self._wait_for_others(item, assessments, written)
         return outcome
@@ -152,8 +150,7 @@ class WriteBackWorkflow:
             if not self._deletion.is_deleted(item.opportunity_id):
                 raise NotYet(NOT_FOUND, pause=pause_after_failure(item.tries, refused=False))
             return self._finish_deleted(item, assessments, "deleted_in_lever")
-        for assessment, error in failures:
-            self._record_failure(item, assessment, kind, error)
+        self._record_failures(item, failures, kind)
         raise failures[0][1]
 
     def _wait_for_others(
@@ -177,10 +174,13 @@ class WriteBackWorkflow:
         told = {event.invitation_id for event in self._ledger.events.newest(item.opportunity_id, (REPORT_MISSING,))}
         return [assessment for assessment in ended if assessment.invitation_id not in told]
 
-    def _record_failure(self, item: WorkItem, assessment: Assessment, kind: str, error: LeverImochaError) -> None:
-        """Tell the recruiter of what is wrong with one report, once; it must not hide what went wrong."""
-        if concerns_recruiters(error) and item.error != type(error).__name__:
-            self._tell(item, [assessment], kind, told_why(error))
+    def _record_failures(
+        self, item: WorkItem, failures: Sequence[tuple[Assessment, LeverImochaError]], kind: str
+    ) -> None:
+        """Tell the recruiter of what is wrong with each report, once; it must not hide what went wrong."""
+        for assessment, error in failures:
+            if concerns_recruiters(error) and item.error != type(error).__name__:
+                self._tell(item, [assessment], kind, told_why(error))
 
     def _tell(self, item: WorkItem, assessments: Sequence[Assessment], kind: str, why: str) -> None:
         for assessment in assessments:

@@ -86,7 +86,7 @@ def test_two_mistakes_one_after_the_other_are_told_and_their_end_once(
     first, second, end = told()
     assert "did you mean 'poll'?" in first
     assert "did you mean 'tags'?" in second
-    assert end.startswith("Look: resolved: lever_imocha_invite: task collect_stage_entries: ")
+    assert end.startswith("Look: well again: lever_imocha_invite: task collect_stage_entries: ")
     assert "'poll'" in end
     assert "'tags'" in end
 
@@ -102,7 +102,7 @@ def test_an_end_that_could_not_be_told_is_told_later(dags: Any, world: World, al
     assert run(dags) == "success"
     alerting()
     assert run(dags) == "success"
-    assert ["resolved" in line for line in told()] == [False, True]
+    assert ["well again" in line for line in told()] == [False, True]
 
 
 def test_nobody_is_told_of_an_end_who_was_not_told_of_the_incident(
@@ -139,10 +139,10 @@ def test_a_refused_invitation_is_well_again_when_its_candidate_is_invited(
     assert run(dags) == "failed"
     world.add_opportunity(stage="Assessment", tags=[PYTHON], emails=["b@example.com"])
     assert run(dags) == "success"
-    assert ["resolved" in line for line in told()] == [False], "another candidate's success is no end"
+    assert ["well again" in line for line in told()] == [False], "another candidate's success is no end"
     Ledger(engine=engine_for(ledger_url)).queue.release_waiting([opportunity])
     assert run(dags) == "success"
-    assert ["resolved: lever_imocha_invite: task invite: iMocha answered 400" in x for x in told()] == [False, True]
+    assert ["well again: lever_imocha_invite: task invite: iMocha answered 400" in x for x in told()] == [False, True]
 
 
 @callbacks_know_the_error
@@ -216,7 +216,7 @@ def test_who_waits_too_long_is_told_once_by_sweeps_only(
     for _ in range(2):
         sweep()
         assert len(told()) == 2
-    assert told()[1].startswith(f"Look: resolved: opportunity {opportunity_id} undecided since ")
+    assert told()[1].startswith(f"Look: well again: opportunity {opportunity_id} undecided since ")
 
 
 def test_a_run_that_a_webhook_started_and_that_finds_nothing_asks_no_vendor(
@@ -275,7 +275,7 @@ def test_a_list_that_cannot_be_read_is_told_once_and_its_end_although_work_goes_
     assert "It was last read at" in line
     for _ in range(2):
         look()
-    assert told()[1:] == [f"Look: resolved: {name} could not be read"]
+    assert told()[1:] == [f"Look: well again: {name} could not be read"]
 
 
 def test_every_task_tells_but_for_the_doctors_which_tells_what_changed_and_the_set_ups_whose_person_waits(
@@ -306,7 +306,7 @@ def test_a_rule_that_cannot_be_used_is_told_at_the_end_of_a_run_that_invites_the
     assert "rules[0].completed_stage: 'Nowhere' does not exist in Lever; there are: 'New lead'" in line
     alerting(GOOD + "activation: {existing: invite}\n")
     assert run(dags) == "success"
-    assert told()[1].startswith("Look: resolved: rules[0].completed_stage: 'Nowhere' does not exist")
+    assert told()[1].startswith("Look: well again: rules[0].completed_stage: 'Nowhere' does not exist")
 
 
 @pytest.mark.slow
@@ -344,7 +344,7 @@ def test_what_comparing_cannot_explain_is_told_once_and_so_is_its_end(
     assert len(told()) == 1, "nothing is known to have ended"
     world.switches["reports_left_out"] = 0
     assert run(dags, "lever_imocha_compare") == "success"
-    assert "resolved" in told()[1]
+    assert "well again" in told()[1]
     world.faults.append(Fault(vendor="lever", path_contains="/opportunities", status=403, times=9))
     assert run(dags, "lever_imocha_compare") == "failed"
 

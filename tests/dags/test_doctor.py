@@ -48,7 +48,7 @@ def test_only_what_changed_is_told_and_that_it_is_well_again(
     world.lacking_permissions.clear()
     assert state(dags) == "success"
     (line,) = told()[2:]
-    assert line.startswith('resolved: Lever permissions: the API key lacks "Find all tags"')
+    assert line.startswith('well again: Lever permissions: the API key lacks "Find all tags"')
     kept = last_kept(Ledger(engine=engine_for(ledger_url)))
     assert kept is not None
     assert [finding.check for finding in kept.findings][:2] == ["settings file", "ledger"]

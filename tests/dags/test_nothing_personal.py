@@ -130,7 +130,7 @@ def test_names_addresses_scores_and_links_are_found_nowhere(
     captured = "".join(capfd.readouterr()) + caplog.text
     for known in (written, deleted, refused):
         assert known in captured
-    for trouble in ("answered 400 to invite", "going to be masked", "the API key lacks", "resolved"):
+    for trouble in ("answered 400 to invite", "going to be masked", "the API key lacks", "well again"):
         assert trouble in told.read_text()
     found = everywhere(world, ledger_url, told, captured)
     names = found.pop("Zebulon", []) + found.pop("Quixworth", [])

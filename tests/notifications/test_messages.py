@@ -108,7 +108,7 @@ def test_the_row_without_candidates_tells_of_the_settings() -> None:
 def test_the_end_of_incidents_names_each_once_without_addresses() -> None:
     incidents = alert_of(failed(WorkFailedError({"a": rejected(), "b": rejected()}))).incidents
     text = ended_text(incidents)
-    assert text.startswith("resolved: d: task t: Lever answered 400 to create_form")
+    assert text.startswith("well again: d: task t: Lever answered 400 to create_form")
     assert text.count("create_form") == 1
     (wrong,) = alert_of(failed(SettingsError(["perform_as: 'ann@example.com' cannot be used"]))).incidents
     assert "ann@" not in wrong.about

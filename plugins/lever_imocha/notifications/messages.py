@@ -82,7 +82,7 @@ def settings_incidents(problems: Sequence[str]) -> list[Incident]:
 
 def ended_text(incidents: Sequence[Incident]) -> str:
     """Make the text that says that incidents are over."""
-    return f"resolved: {listed(list(dict.fromkeys(incident.about for incident in incidents)))}"
+    return f"well again: {listed(list(dict.fromkeys(incident.about for incident in incidents)))}"
 
 
 def _lines(cause: object) -> Iterator[tuple[str, str]]:

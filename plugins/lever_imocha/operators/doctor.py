@@ -29,7 +29,7 @@ def paused_in(context: Any) -> Callable[[], dict[str, bool]]:
 class DoctorOperator(AssessmentOperator):
     """Check whether everything is set up so that candidates are invited and reports written; change nothing.
 
-    The table is kept in the ledger. An alert tells what is newly wrong, and once that it is resolved.
+    The table is kept in the ledger. An alert tells what is newly wrong, and once that it is well again.
 
     :param only_log: keep and tell nothing, and do not fail when something is wrong.
     :param try_writes_on: an opportunity on which the permissions for writing may be tried; nothing is left there. A

@@ -145,8 +145,9 @@ def world(sandbox_world: World, sandbox_url: str, monkeypatch: pytest.MonkeyPatc
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     """Playwright's own Chromium (``playwright install chromium``), else the system's."""
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
 
+    expect.set_options(timeout=30_000)  # Airflow's pages need long where other tests run beside this one
     with sync_playwright() as playwright:
         own = Path(playwright.chromium.executable_path)
         path = str(own) if own.exists() else shutil.which("chromium") or shutil.which("google-chrome")

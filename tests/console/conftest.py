@@ -83,6 +83,7 @@ def open_page(chromium: Browser, address: str, login: LogIn, faults: list[str]) 
     def open_(user: str, page: str = "", **given: object) -> tuple[Page, Frame]:
         context = chromium.new_context(**given)  # type: ignore[arg-type]
         contexts.append(context)
+        context.set_default_timeout(60_000)  # Airflow's own page needs long where other tests run beside this one
         context.add_cookies([{"name": "_token", "value": login(user).cookies["_token"], "url": address}])
         tab = context.new_page()
         tab.on("console", note)

@@ -284,7 +284,7 @@ def test_a_newcomer_sets_everything_up_does_it_again_and_switches_it_off(
     assert [dag for dag, paused in airflow.paused().items() if not paused] == ["lever_imocha_retention"]
 
 
-MANY = 40
+MANY = 30
 
 
 def _one_is_sent_the_e_mail_again(page: Page, airflow: Airflow, world: World) -> None:

@@ -391,10 +391,10 @@ def test_health_says_what_comparing_the_lists_has_found(login: LogIn, stack: Sta
     stack.world.switches["reports_left_out"] = 1
     CompareWorkflow(lever=stack.lever, imocha=stack.imocha, ledger=stack.ledger, settings=stack.settings).run()
     answer = browser.get(f"{CONSOLE}/health").json()["compared"]
-    assert (answer["corrected"], answer["explained"], answer["unexplained"]) == (0, 1, 0)
+    assert (answer["healed"], answer["explained"], answer["unexplained"]) == (0, 1, 0)
     assert answer["lists"][0]["explained"] == {"hold: no e-mail address": 1}
     page = browser.get(f"{CONSOLE}/health", headers=HTML).text
-    assert "0 corrected, 1 explained, 0 unexplained" in page
+    assert "0 healed, 1 explained, 0 unexplained" in page
     assert "Not known whether this is all: iMocha lists fewer reports than it says" in page
 
 

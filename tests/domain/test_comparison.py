@@ -31,15 +31,15 @@ WAITS = QueuedFor(parked=False, error=None)
     [
         (INVITED, False, Verdict.AGREES, ""),
         (replace(INVITED, decision=Action.REFRESH, invited={101, 102}), False, Verdict.AGREES, ""),
-        (UNKNOWN, False, Verdict.CORRECTED, "a missed arrival"),
+        (UNKNOWN, False, Verdict.HEALED, "a missed arrival"),
         (UNKNOWN, True, Verdict.EXPLAINED, "came after the last sweep"),
         (replace(UNKNOWN, removed=True), False, Verdict.EXPLAINED, "removed from the ledger"),
         (replace(UNKNOWN, work=WAITS), False, Verdict.EXPLAINED, "queued"),
         (replace(INVITED, removed=True), False, Verdict.AGREES, ""),
-        (UNDECIDED, False, Verdict.CORRECTED, "undecided, and nothing was queued"),
+        (UNDECIDED, False, Verdict.HEALED, "undecided, and nothing was queued"),
         (replace(UNDECIDED, decision=Action.HOLD, reason=Reason.LIMIT, work=WAITS), False, Verdict.EXPLAINED, "queued"),
         (replace(UNDECIDED, work=PARKED), False, Verdict.EXPLAINED, "parked: RequestRejectedError"),
-        (replace(INVITED, rests_on="no e-mail"), False, Verdict.CORRECTED, "changed, and not decided again"),
+        (replace(INVITED, rests_on="no e-mail"), False, Verdict.HEALED, "changed, and not decided again"),
         (
             replace(INVITED, decision=Action.HOLD, reason=Reason.NO_EMAIL, invited=()),
             False, Verdict.EXPLAINED, "hold: no e-mail address",
@@ -73,11 +73,11 @@ WRITTEN = RecordedAttempt(
         (replace(WRITTEN, status=AttemptStatus.PENDING), AttemptStatus.UNKNOWN, Verdict.AGREES, ""),
         (
             replace(WRITTEN, status=AttemptStatus.EXPIRED, written=False),
-            AttemptStatus.TEST_LEFT, Verdict.CORRECTED, "a missed end",
+            AttemptStatus.TEST_LEFT, Verdict.HEALED, "a missed end",
         ),
         (replace(WRITTEN, current=False, written=False), AttemptStatus.COMPLETE, Verdict.AGREES, ""),
         (replace(WRITTEN, written=False, work=PARKED), AttemptStatus.COMPLETE, Verdict.EXPLAINED, str(PARKED)),
-        (replace(WRITTEN, written=False), AttemptStatus.COMPLETE, Verdict.CORRECTED, "ended, and nothing was queued"),
+        (replace(WRITTEN, written=False), AttemptStatus.COMPLETE, Verdict.HEALED, "ended, and nothing was queued"),
     ],
 )  # fmt: skip
 def test_an_attempt(known: RecordedAttempt | None, listed: AttemptStatus, verdict: Verdict, why: str) -> None:

@@ -42,7 +42,7 @@ def test_everybody_is_explained_when_nothing_was_missed(stack: Stack) -> None:
     assert (lever.read, lever.agrees, lever.explained) == (2, 1, {"hold: no e-mail address": 1})
     assert (imocha.read, imocha.agrees) == (1, 1)
     for one in (lever, imocha):
-        assert (one.corrected, one.unexplained, one.unknown) == ({}, 0, "")
+        assert (one.healed, one.unexplained, one.unknown) == ({}, 0, "")
     kept = stack.ledger.cache.get(COMPARISON)
     assert kept is not None
     assert kept_comparison(kept)[1] == [lever, imocha]
@@ -55,11 +55,11 @@ def test_a_missed_arrival_is_invited(stack: Stack) -> None:
     missed = stack.candidate(PYTHON)
     stack.world.shift = timedelta(0)
     lever, _ = compared(stack)
-    assert (lever.corrected, lever.unexplained) == ({"a missed arrival": 1}, 0)
+    assert (lever.healed, lever.unexplained) == ({"a missed arrival": 1}, 0)
     assert stack.due() == [missed]
     stack.run_invite(sweep=False)
     assert len(stack.world.mails) == 1
-    assert compared(stack)[0].corrected == {}
+    assert compared(stack)[0].healed == {}
 
 
 def test_who_came_after_the_last_sweep_is_left_to_the_next(stack: Stack) -> None:
@@ -83,8 +83,8 @@ def test_lost_work_is_queued_again(stack: Stack) -> None:
         connection.execute(update(assessments).where(assessments.c.opportunity_id == written).values(written_at=None))
         connection.execute(delete(work_items))
     lever, imocha = compared(stack)
-    assert lever.corrected == {"undecided, and nothing was queued": 1}
-    assert imocha.corrected == {"ended, and nothing was queued": 1}
+    assert lever.healed == {"undecided, and nothing was queued": 1}
+    assert imocha.healed == {"ended, and nothing was queued": 1}
     assert (stack.due(), stack.due(Work.WRITE_BACK)) == ([undecided], [written])
 
 
@@ -93,7 +93,7 @@ def test_an_end_that_nobody_told_of_is_written_back(stack: Stack) -> None:
     stack.run_invite()
     stack.finish()
     _, imocha = compared(stack)
-    assert imocha.corrected == {"a missed end": 1}
+    assert imocha.healed == {"a missed end": 1}
     assert stack.due(Work.WRITE_BACK) == [opportunity]
     stack.run_write_back(sweep=False)
     assert stack.stage(opportunity) == "Assessment Complete"
@@ -119,7 +119,7 @@ def test_retrieve_invites_is_compared_where_reports_are_not_listed(stack: Stack)
     stack.run_invite()
     stack.finish()
     _, imocha = compared(stack)
-    assert (imocha.corrected, imocha.unknown) == ({"a missed end": 1}, "")
+    assert (imocha.healed, imocha.unknown) == ({"a missed end": 1}, "")
     assert stack.due(Work.WRITE_BACK) == [opportunity]
 
 
@@ -130,7 +130,7 @@ def test_reports_are_read_page_by_page(stack: Stack) -> None:
     stack.run_invite()
     stack.finish()
     _, imocha = compared(stack)
-    assert (imocha.read, imocha.corrected, imocha.unknown) == (120, {"a missed end": 120}, "")
+    assert (imocha.read, imocha.healed, imocha.unknown) == (120, {"a missed end": 120}, "")
 
 
 def test_a_list_that_is_not_complete_gives_no_verdict_and_corrects_all_the_same(stack: Stack) -> None:
@@ -153,7 +153,7 @@ def test_one_odd_record_stops_nothing(stack: Stack) -> None:
     stack.world.opportunities[odd]["isAnonymized"] = "perhaps"
     lever, imocha = compared(stack)
     assert "1 of Lever's records could not be read" in lever.unknown
-    assert lever.corrected == {"a missed arrival": 1}
+    assert lever.healed == {"a missed arrival": 1}
     assert imocha.unknown == ""
     assert stack.due() == [missed]
 

@@ -527,12 +527,12 @@ def health(ledger: Ledger, say: Words) -> dict[str, Any]:
 def _compared(at: datetime, lists: list[Compared], say: Words) -> dict[str, Any]:
     return {
         "at": at, "age": say.age(at),
-        "corrected": sum(sum(one.corrected.values()) for one in lists),
+        "healed": sum(sum(one.healed.values()) for one in lists),
         "explained": sum(sum(one.explained.values()) for one in lists),
         "unexplained": sum(one.unexplained for one in lists),
         "lists": [
             {
-                "vendor": one.vendor, "read": one.read, "agrees": one.agrees, "corrected": one.corrected,
+                "vendor": one.vendor, "read": one.read, "agrees": one.agrees, "healed": one.healed,
                 "explained": one.explained, "unexplained": one.unexplained, "unknown": one.unknown,
             }
             for one in lists

@@ -8,9 +8,9 @@ an arrival that asks for a test                     verdict      because
 work about it is queued or parked                   explained    the queue
 not in the ledger, and came after the last sweep    explained    the next sweep
 not in the ledger, everything was removed           explained    retention
-not in the ledger                                   corrected    an arrival
-undecided, and nothing is queued                    corrected    lost work
-decided, and what that rests on has changed         corrected    a change
+not in the ledger                                   healed       an arrival
+undecided, and nothing is queued                    healed       lost work
+decided, and what that rests on has changed         healed       a change
 decided: hold, ignore                               explained    the reason
 decided to invite, and each test has an invitation  agrees
 decided to invite, and a test has none              unexplained
@@ -21,10 +21,10 @@ an attempt that iMocha lists                        verdict      because
 ==================================================  ===========  ========================================
 its invitation is not in the ledger                 explained    somebody else's, or removed
 it has not ended                                    agrees
-the ledger does not know that it has ended          corrected    an end
+the ledger does not know that it has ended          healed       an end
 its report is in Lever, or a later attempt counts   agrees
 its write-back is queued or parked                  explained    the queue
-ended, and nothing is queued                        corrected    lost work
+ended, and nothing is queued                        healed       lost work
 ==================================================  ===========  ========================================
 """
 
@@ -42,7 +42,7 @@ class Verdict(StrEnum):
     """What comes of comparing one record."""
 
     AGREES = "agrees"
-    CORRECTED = "corrected"
+    HEALED = "healed"
     """Nothing told of it: it is queued now."""
     EXPLAINED = "explained"
     UNEXPLAINED = "unexplained"
@@ -118,11 +118,11 @@ def judge_arrival(known: RecordedArrival, *, asked: Collection[int], rests_on: s
     if not known.recorded:
         if is_new or known.removed:
             return Judgement(Verdict.EXPLAINED, "came after the last sweep" if is_new else "removed from the ledger")
-        return Judgement(Verdict.CORRECTED, "a missed arrival")
+        return Judgement(Verdict.HEALED, "a missed arrival")
     if not known.decided:
-        return Judgement(Verdict.CORRECTED, "undecided, and nothing was queued")
+        return Judgement(Verdict.HEALED, "undecided, and nothing was queued")
     if known.rests_on != rests_on:
-        return Judgement(Verdict.CORRECTED, "changed, and not decided again")
+        return Judgement(Verdict.HEALED, "changed, and not decided again")
     if known.decision in (Action.HOLD, Action.IGNORE):
         return Judgement(Verdict.EXPLAINED, f"{known.decision}: {known.reason}")
     missing = sorted(set(asked) - set(known.invited))
@@ -141,9 +141,9 @@ def judge_attempt(known: RecordedAttempt | None, listed: AttemptStatus) -> Judge
     if not listed.is_ended:
         return Judgement(Verdict.AGREES)
     if not known.status.is_ended:
-        return Judgement(Verdict.CORRECTED, "a missed end")
+        return Judgement(Verdict.HEALED, "a missed end")
     if known.written or not known.current:
         return Judgement(Verdict.AGREES)
     if known.work is not None:
         return Judgement(Verdict.EXPLAINED, str(known.work))
-    return Judgement(Verdict.CORRECTED, "ended, and nothing was queued")
+    return Judgement(Verdict.HEALED, "ended, and nothing was queued")

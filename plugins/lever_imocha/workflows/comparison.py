@@ -52,7 +52,7 @@ class Compared:
     :param vendor: whose list it is.
     :param read: how many records concern us.
     :param explained: how many, by the reason.
-    :param corrected: likewise.
+    :param healed: likewise.
     :param unexplained: how many.
     :param shown: the first of those: opportunity id -> why.
     :param unknown: why there is no verdict; empty when there is one.
@@ -61,7 +61,7 @@ class Compared:
     vendor: str
     read: int = 0
     agrees: int = 0
-    corrected: dict[str, int] = field(default_factory=dict)
+    healed: dict[str, int] = field(default_factory=dict)
     explained: dict[str, int] = field(default_factory=dict)
     unexplained: int = 0
     shown: dict[str, str] = field(default_factory=dict)
@@ -77,7 +77,7 @@ class Compared:
             if opportunity_id is not None and len(self.shown) < _SHOWN:
                 self.shown[opportunity_id] = judgement.why
         else:
-            counts = self.corrected if judgement.verdict is Verdict.CORRECTED else self.explained
+            counts = self.healed if judgement.verdict is Verdict.HEALED else self.explained
             counts[judgement.why] = counts.get(judgement.why, 0) + 1
 
     @property
@@ -87,7 +87,7 @@ class Compared:
 
     def __str__(self) -> str:
         said = (
-            f"{self.read} records of {self.vendor}: {self.agrees} agree, {sum(self.corrected.values())} corrected,"
+            f"{self.read} records of {self.vendor}: {self.agrees} agree, {sum(self.healed.values())} healed,"
             f" {sum(self.explained.values())} explained, {self.unexplained} unexplained"
         )
         return f"{said}; not known whether that is all: {self.unknown}" if self.unknown else said
@@ -171,7 +171,7 @@ class CompareWorkflow:
                 is_new=new_since is None or entry.entered_at >= new_since,
             )
             result.count(judgement, key)
-            if judgement.verdict is Verdict.CORRECTED:
+            if judgement.verdict is Verdict.HEALED:
                 missed.append(key)
         self._ledger.entries.record([entries[key] for key in missed], seen_by="comparison")
         self._ledger.queue.enqueue(missed, Work.INVITE, news=False)  # also of whom the arrival was recorded before
@@ -218,7 +218,7 @@ class CompareWorkflow:
             ours = known.get(invitation_id)
             judgement = judge_attempt(ours, said.status)
             result.count(judgement, ours.opportunity_id if ours else None)
-            if judgement.verdict is Verdict.CORRECTED and ours is not None:
+            if judgement.verdict is Verdict.HEALED and ours is not None:
                 if ours.status.is_ended and ours.opportunity_id is not None:
                     unqueued.add(ours.opportunity_id)
                 else:

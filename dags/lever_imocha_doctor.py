@@ -3,7 +3,7 @@
 
 Runs every night and by hand. Looks at both keys, Lever's permissions, the names in the settings, tags and tests, webhooks,
 the ledger and the clocks, and logs one line for each check: what is so, and what to do. It changes nothing. An alert is
-sent when something changed since the last run, and when what it told is resolved.
+sent when something changed since the last run, and when all is well again.
 
 Lever does not say what a key may write. Give `try_writes_on` the id of an opportunity outside of the trigger stages to have
 it tried: a tag is added and taken off again, and the rest is asked for in a way that Lever has to refuse.

@@ -157,9 +157,12 @@ def page(chromium: Browser, airflow: Airflow) -> Iterator[Page]:
     page.close()
 
 
-def answer(page: Page, airflow: Airflow, run: str, *, dag: str, task: str, button: str, **chosen: str) -> str:
+def answer(
+    page: Page, airflow: Airflow, run: str, *, dag: str, task: str, button: str, picture: str = "", **chosen: str
+) -> str:
     """Answer a form under *Required Actions*; return what it says.
 
+    :param picture: the name of the file for the form's picture, where pictures are taken.
     :param chosen: field -> the option's words.
     """
     airflow.until_asked(dag, run, task)
@@ -170,8 +173,8 @@ def answer(page: Page, airflow: Airflow, run: str, *, dag: str, task: str, butto
         page.locator(f'#element_{field}, [id="select:element_{field}:trigger"]').first.click()  # the latter on 3.1
         page.get_by_role("option", name=words, exact=True).click()
     said = page.locator("body").inner_text()
-    if (folder := os.environ.get("PICTURES")) and task == "choose":
-        _take(page, Path(folder) / "setup-form.png")
+    if picture and (folder := os.environ.get("PICTURES")):
+        _take(page, Path(folder) / picture)
     pressed.click()
     airflow.until(dag, run, task, "success")
     return said
@@ -195,6 +198,7 @@ def press(frame: FrameLocator, label: str, *, reason: str, dry_run: bool = False
 
 def _take(page: Page, path: Path) -> None:
     """Take the form's picture, from its task's name to its buttons."""
+    before = page.viewport_size
     page.set_viewport_size({"width": 1400, "height": 1900})
     top = page.get_by_role("heading", name="choose").or_(page.get_by_text("choose", exact=True)).last.bounding_box()
     end = page.get_by_role("button", name="Stop", exact=True).bounding_box()
@@ -204,6 +208,7 @@ def _take(page: Page, path: Path) -> None:
     left = top["x"] - 32
     clip = {"x": left, "y": top["y"] - 12, "width": right - left, "height": end["y"] + end["height"] + 12 - top["y"]}
     page.screenshot(path=path, clip=clip)  # type: ignore[arg-type]
+    page.set_viewport_size(before or {"width": 1400, "height": 1200})
 
 
 def rows(airflow: Airflow) -> dict[str, int]:
@@ -241,7 +246,16 @@ def test_a_newcomer_sets_everything_up_does_it_again_and_switches_it_off(
         applications=[{"id": "a", "posting": posting["id"]}],
     )
     run = airflow.start(SETUP)
-    said = answer(page, airflow, run, dag=SETUP, task="choose", button="Activate", posting=posting["text"])
+    said = answer(
+        page,
+        airflow,
+        run,
+        dag=SETUP,
+        task="choose",
+        button="Activate",
+        picture="setup-form.png",
+        posting=posting["text"],
+    )
     assert "public_url" not in said
     airflow.until(SETUP, run, "check", "success")
     done = airflow.said(SETUP, run, "check")

@@ -628,7 +628,7 @@ MISTAKES: dict[str, tuple[Spoil, str, tuple[str, ...]]] = {
     "notifier misspelt": (
         _notifier("airflow.providers.smtp.notifications.smtp.SmtpNotifer", "{to: a, html_content: '{{ alert }}'}"),
         "alerts",
-        ("SmtpNotifer' cannot be imported", "mend the path", "nobody is told"),
+        ("SmtpNotifer' cannot be imported", "correct the path", "nobody is told"),
     ),
     "notifier without what it needs": (
         _notifier("lever_imocha.redaction.redact", "{html: '{{ alert }}'}"),

@@ -145,7 +145,7 @@ def made(path: str, arguments: Mapping[str, Any]) -> Any:
     try:
         kind = resolve_name(path)
     except (ImportError, AttributeError) as error:
-        why = f"alerts.notifier: {path!r} cannot be imported ({error}); mend the path, or install what brings it"
+        why = f"alerts.notifier: {path!r} cannot be imported ({error}); correct the path, or install what brings it"
         raise SettingsError([why]) from None
     try:
         return kind(**arguments)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -79,7 +79,7 @@ class AssessmentOperator(BaseOperator):
         try:
             yield
         finally:
-            if self._outcomes:
+            with suppress(Exception):  # a note is not worth a failed task
                 context["ti"].xcom_push(key=OUTCOMES, value=counted(self._outcomes.values()))
 
 

@@ -274,6 +274,17 @@ def test_an_invitation_that_was_sent_by_a_clock_that_was_ahead_is_masked(masking
     assert masking.run_invite() == ["masked 1 at iMocha"]
 
 
+def test_who_was_deleted_while_a_clock_was_put_right_is_masked(masking: Stack) -> None:
+    opportunity = masking.candidate(PYTHON)
+    masking.run_invite()
+    masking.world.delete(opportunity)
+    masking.world.deleted[-1]["deletedAt"] -= 5 * 3600 * 1000
+    masking.finish()  # so that nothing else looks at who has no open invitation
+    masking.ledger.watermarks.put("lever.deleted", masking.clock() + timedelta(days=365))
+    masking.run_invite()
+    assert [item.kind for item in masking.ledger.queue.listed()] == [Work.MASK]
+
+
 def waits_at_most_a_day(stack: Stack) -> bool:
     query = "SELECT not_before <= now() + interval '1 day' FROM lever_imocha.work_items WHERE kind = 'mask'"
     with stack.ledger.transaction() as connection:

@@ -6,6 +6,8 @@ import pytest
 from lever_imocha import errors
 from lever_imocha.domain.advice import fix_of_hold, words_of_problem
 from lever_imocha.domain.decisions import Reason
+from lever_imocha.workflows.deletion import NOT_FOUND
+from lever_imocha.workflows.masking import CANNOT_MASK, OTHER_ADDRESS, WRONG_CLOCK
 
 HOLDS = [
     Reason.UNKNOWN_TEST, Reason.NO_LINK, Reason.NO_EMAIL, Reason.MAY_NOT_CONTACT, Reason.BEFORE_ACTIVATION, Reason.DELAY, Reason.LIMIT,
@@ -24,6 +26,11 @@ NEVER_IN_THE_QUEUE = {
 @pytest.mark.parametrize("reason", HOLDS)
 def test_every_hold_says_what_to_do(reason: Reason) -> None:
     assert "runbook" not in fix_of_hold(reason)
+
+
+@pytest.mark.parametrize("why", [CANNOT_MASK, OTHER_ADDRESS, WRONG_CLOCK, NOT_FOUND])
+def test_what_work_waits_for_is_said_in_words(why: str) -> None:
+    assert words_of_problem(why)[1] != words_of_problem("")[1]
 
 
 def test_every_error_about_one_candidate_is_said_in_words() -> None:

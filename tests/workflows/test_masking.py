@@ -10,7 +10,7 @@ from lever_imocha.domain.imocha import AttemptStatus
 from lever_imocha.ledger.values import Work
 from lever_imocha.ledger.work_queue import DROPPED
 from lever_imocha.settings import parse_settings
-from lever_imocha.workflows.masking import CANNOT_MASK
+from lever_imocha.workflows.masking import CANNOT_MASK, OTHER_ADDRESS, WRONG_CLOCK
 from sqlalchemy import text
 
 from tests.support import PYTHON, SQL
@@ -216,7 +216,7 @@ def test_another_accounts_person_of_the_same_number_is_not_masked(masking: Stack
     a_day_passes(masking)
     first.email, first.test_id, second.email = "carl@example.com", 102, "carl@example.com"
     masking.world.switches["open_report_names_email"] = True
-    assert masking.run_invite() == [f"waits: {CANNOT_MASK}"]
+    assert masking.run_invite() == [f"waits: {OTHER_ADDRESS}"]
     assert len(masking.world.invitations) == 2
     first.email = second.email = "ann0@example.com"
     first.test_id = 101
@@ -274,6 +274,17 @@ def test_an_invitation_that_was_sent_by_a_clock_that_was_ahead_is_masked(masking
     assert masking.run_invite() == ["masked 1 at iMocha"]
 
 
+def test_who_was_deleted_while_a_clock_was_put_right_is_masked(masking: Stack) -> None:
+    opportunity = masking.candidate(PYTHON)
+    masking.run_invite()
+    masking.world.delete(opportunity)
+    masking.world.deleted[-1]["deletedAt"] -= 5 * 3600 * 1000
+    masking.finish()  # so that nothing else looks at who has no open invitation
+    masking.ledger.watermarks.put("lever.deleted", masking.clock() + timedelta(days=365))
+    masking.run_invite()
+    assert [item.kind for item in masking.ledger.queue.listed()] == [Work.MASK]
+
+
 def waits_at_most_a_day(stack: Stack) -> bool:
     query = "SELECT not_before <= now() + interval '1 day' FROM lever_imocha.work_items WHERE kind = 'mask'"
     with stack.ledger.transaction() as connection:
@@ -287,7 +298,7 @@ def test_a_wrong_clock_plans_no_masking(masking: Stack, days: int, sandbox_url: 
     anonymise(masking, opportunity)
     use_clock(masking, timedelta(days=days), sandbox_url, ledger_url)
     masking.run_invite(full=True)
-    assert [(item.kind, item.error) for item in masking.ledger.queue.listed()] == [(Work.CANCEL, "our clock is wrong")]
+    assert [(item.kind, item.error) for item in masking.ledger.queue.listed()] == [(Work.CANCEL, WRONG_CLOCK)]
     use_clock(masking, timedelta(0), sandbox_url, ledger_url)
     for _ in range(2):
         masking.run_invite(full=True)

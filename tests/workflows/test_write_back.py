@@ -10,6 +10,7 @@ from lever_imocha.domain.imocha import AttemptStatus
 from lever_imocha.errors import AssessmentError, NotPermittedError, RequestRejectedError, SettingsError, VendorDownError
 from lever_imocha.ledger.values import Work
 from lever_imocha.settings import parse_settings
+from sqlalchemy import text
 
 from tests.support import PYTHON, SQL, event_kinds
 from tests.workflows.conftest import SETTINGS, Stack
@@ -60,6 +61,20 @@ def test_it_takes_four_calls_to_lever(stack: Stack) -> None:
     calls = [call["path"] for call in stack.world.calls if second in call["path"]]
     assert len(calls) == 4
     assert first != second
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_a_clock_that_was_ahead_hides_no_attempt(stack: Stack, listed: bool) -> None:
+    ended(stack)
+    stack.invitation().changed_at = stack.clock() - timedelta(hours=5)
+    stack.ledger.watermarks.put("imocha.attempts", stack.clock() + timedelta(days=365))
+    with stack.ledger.transaction() as connection:
+        connection.execute(text("UPDATE lever_imocha.invitations SET checked_at = now() + interval '1 year'"))
+    if listed:
+        stack.fault(vendor="imocha", method="GET", path_contains="reports", status=404)  # only the list tells of it
+    else:
+        stack.fault(vendor="imocha", method="POST", path_contains="testattempts", status=404, times=3)
+    assert stack.run_write_back() == ["waits: report not final" if listed else "written back and moved on"]
 
 
 @pytest.mark.parametrize("older_first", [True, False])

@@ -29,9 +29,18 @@ _PROBLEMS = {
         "If it is right: run lever_imocha_invite with allow_cancelling. If it is a mistake: undo it in Lever.",
     ),
     "report not final": ("iMocha is still scoring", "Nothing for a day; then ask iMocha."),
+    "our clock is wrong": (
+        "our clock and Lever's differ, so that it is not known when the day before masking is over",
+        "Set the clock of Airflow's machines by a time server (NTP).",
+    ),
     "iMocha masks not all": (
         "iMocha does not mask all of the attempts",
         "Mask them there by hand, then run python -m lever_imocha.ledger drop with the opportunity's id.",
+    ),
+    "another address at iMocha": (
+        "iMocha names another address than was invited, so that nothing is masked",
+        "If the key in connection imocha_default is another account's: put back the right one. If it is the same person: mask"
+        " them at iMocha by hand, then run python -m lever_imocha.ledger drop with the opportunity's id.",
     ),
     "AssessmentError": (
         "the report does not fit the form template, or its rule was removed",

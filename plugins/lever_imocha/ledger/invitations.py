@@ -238,14 +238,19 @@ class Invitations(QueueingPart):
         self._database.execute(_MASK, said | vars(self._database.author))
 
     def to_check(self, *, older_than: timedelta, limit: int) -> list[int]:
-        """Return open invitations whose report was never looked at, or not for a while; the longest waiting first."""
+        """Return open invitations whose report was never looked at, or not for a while; the longest waiting first.
+
+        A time that is still to come was recorded by a clock that was ahead: it does not count.
+        """
+        now = self._database.now()
         query = (
             select(invitations.c.id)
             .where(
                 invitations.c.status.in_(OPEN),
                 or_(
                     invitations.c.checked_at.is_(None),
-                    invitations.c.checked_at < self._database.now() - older_than,
+                    invitations.c.checked_at < now - older_than,
+                    invitations.c.checked_at > now,
                 ),
             )
             .order_by(invitations.c.checked_at.asc().nulls_first(), invitations.c.id)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
@@ -37,10 +37,13 @@ class Watermarks(LedgerPart):
         found: datetime | None = self._database.value(select(watermarks.c.at).where(watermarks.c.name == name))
         return found
 
-    def past(self, name: str, now: datetime) -> datetime | None:
-        """Return how far a sweep has come, at most to now: a clock that was ahead once stops no sweep."""
+    def past(self, name: str, now: datetime, *, again: timedelta = timedelta(0)) -> datetime | None:
+        """Return how far a sweep has come, at most to now: a clock that was ahead once stops no sweep.
+
+        :param again: how much is swept again after such a clock: what came since it was put right is not swept yet.
+        """
         at = self.get(name)
-        return min(at, now) if at is not None else None
+        return at if at is None or at <= now else now - again
 
     def first(self, name: str, *, check: Callable[[], object] = lambda: None) -> datetime:
         """Return the time recorded under a name; when there is none yet, or one that is still to come, record one.

@@ -50,7 +50,8 @@ class AttemptSweep:
         :return: opportunity ids with something to write back.
         :raises LeverImochaError: the sweep failed, and nothing is due that could be done meanwhile.
         """
-        now, swept = self._clock(), self._ledger.watermarks.past(_SWEEP, self._clock())
+        now = self._clock()
+        swept = self._ledger.watermarks.past(_SWEEP, now, again=self._settings.poll.attempts_window)
         failures = list[LeverImochaError]()
         if rested is None or swept is None or now - swept >= rested:
             for look in (partial(self._sweep, swept, now), self._check_reports):

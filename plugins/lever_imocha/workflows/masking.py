@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 DELAY = timedelta(days=1)
 CANNOT_MASK = "iMocha masks not all"
-_WRONG_CLOCK, _WRONG_CLOCK_PAUSE = "our clock is wrong", timedelta(hours=1)
+WRONG_CLOCK, _WRONG_CLOCK_PAUSE = "our clock is wrong", timedelta(hours=1)
 OTHER_ADDRESS = "another address at iMocha"
 _MOST_WINDOWS = 60
 
@@ -100,7 +100,7 @@ class Masking:
 
     def _check_clock(self) -> None:
         if self._deletion.clock_problem:
-            raise NotYet(_WRONG_CLOCK, pause=_WRONG_CLOCK_PAUSE, failed=False)
+            raise NotYet(WRONG_CLOCK, pause=_WRONG_CLOCK_PAUSE, failed=False)
 
     def _wait_until_missing_for_a_day(self, opportunity_id: str) -> None:
         since, now = self._deletion.missing_since(opportunity_id), self._clock()

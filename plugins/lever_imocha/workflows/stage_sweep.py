@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from itertools import chain
 
@@ -29,6 +29,7 @@ from lever_imocha.workflows.work import past_failures
 log = logging.getLogger(__name__)
 
 _PAGE = 100
+_SWEPT_AGAIN = timedelta(days=1)
 
 
 class StageSweep:
@@ -172,7 +173,7 @@ class StageSweep:
 
         :return: None when it cannot be read.
         """
-        known = self._ledger.watermarks.past(f"lever.{name}", now)
+        known = self._ledger.watermarks.past(f"lever.{name}", now, again=_SWEPT_AGAIN)
         last, found, error = known or last_sweep, list[str](), None
         try:
             found = list(read(last - self._settings.poll.overlap)) if last is not None else []

@@ -293,6 +293,7 @@ def _one_is_sent_the_e_mail_again(page: Page, airflow: Airflow, world: World) ->
     frame = console(page, airflow)
     frame.get_by_role("link", name="Why was somebody not invited?").click()
     frame.get_by_role("link", name="Ines").click()
+    expect(frame.locator("h1")).to_contain_text("Ines")
     said = press(frame, "Send the e-mail again", reason="she says that none came")
     expect(said).to_contain_text("Asked for")
     wait_for(lambda: [mail["to"] for mail in world.mails] == ["ines@example.com"] * 2, "the e-mail", seconds=30)

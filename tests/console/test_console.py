@@ -216,6 +216,23 @@ def test_nobody_is_held_who_has_left_the_stage(login: LogIn, stack: Stack) -> No
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("page", "said"),
+    [
+        ("/", "Nobody waits for you"),
+        ("/people", "Nobody is known yet: a run of lever_imocha_invite reads who is there."),
+        ("/people?standing=done", "Nobody is like this."),
+        ("/flow", "Nobody has entered a trigger stage in these weeks"),
+        ("/traffic", "Nothing is queued."),
+        ("/health", "not yet: is lever_imocha_invite unpaused?"),
+    ],
+)
+def test_a_page_of_which_there_is_nothing_yet_says_so(login: LogIn, page: str, said: str) -> None:
+    html = login("eve").get(CONSOLE + page, headers=HTML).text
+    assert said in html
+    assert "<tbody></tbody>" not in html
+
+
 def test_pages_follow_each_other_and_leave_nobody_out(login: LogIn, stack: Stack) -> None:
     everybody = {stack.candidate() for _ in range(120)}
     stack.run_invite()

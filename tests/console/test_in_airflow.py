@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 from urllib.parse import urljoin
 
 import pytest
@@ -55,14 +54,10 @@ def test_without_the_slash_at_its_end_the_address_leads_to_the_console(login: Lo
 
 @pytest.mark.slow
 @pytest.mark.each_airflow
-def test_below_a_base_path_airflow_finds_every_page_of_it(tmp_path: Path) -> None:
+@pytest.mark.usefixtures("api_server")  # which has made Airflow's database
+def test_below_a_base_path_airflow_finds_every_page_of_it() -> None:
     """In a process of its own: Airflow reads its base path when it is imported."""
-    environment = os.environ | {
-        "AIRFLOW_HOME": str(tmp_path),
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{tmp_path}/airflow.db",
-        "AIRFLOW__API__BASE_URL": f"{SERVER}/airflow",
-        "PYTHONPATH": f"plugins{os.pathsep}.",
-    }
+    environment = os.environ | {"AIRFLOW__API__BASE_URL": f"{SERVER}/airflow", "PYTHONPATH": f"plugins{os.pathsep}."}
     done = subprocess.run(
         [sys.executable, "-c", BELOW], env=environment, check=True, stdout=subprocess.PIPE, text=True, timeout=120
     )

@@ -138,9 +138,10 @@ def _connect(airflow: Airflow, sandbox_url: str) -> None:
     airflow.ask("POST", "connections", {"connection_id": "lever_imocha_airflow"} | own)
     text = airflow.settings.read_text()
     text = text.replace("# public_url: https://hooks.example.com", f"public_url: {airflow.url}")
-    airflow.settings.write_text(
-        text.replace('schedule: "*/5 * * * *"', 'schedule: "0 0 1 1 *"')
-    )  # no sweep comes first
+    text = text.replace(
+        'schedule: "*/5 * * * *"', 'schedule: "0 0 1 1 *"'
+    )  # no sweep does first what a button is to do
+    airflow.settings.write_text(text)
 
 
 @pytest.fixture
@@ -189,7 +190,7 @@ def console(page: Page, airflow: Airflow) -> FrameLocator:
 
 def press(frame: FrameLocator, label: str, *, reason: str, dry_run: bool = False) -> Locator:
     """Press a button of the console; return where the answer is said."""
-    act = frame.locator("details.act", has_text=label)
+    act = frame.locator("details.act", has=frame.locator("summary", has_text=label))
     act.evaluate("element => element.open = true")
     act.locator("input[name=reason]").fill(reason)
     act.get_by_role("button", name="What would happen?" if dry_run else label).click()
@@ -306,6 +307,7 @@ def _one_is_sent_the_e_mail_again(page: Page, airflow: Airflow, world: World) ->
     frame = console(page, airflow)
     frame.get_by_role("link", name="Why was somebody not invited?").click()
     frame.get_by_role("link", name="Ines").click()
+    expect(frame.locator("h1")).to_contain_text("Ines")
     said = press(frame, "Send the e-mail again", reason="she says that none came")
     expect(said).to_contain_text("Asked for")
     wait_for(lambda: [mail["to"] for mail in world.mails] == ["ines@example.com"] * 2, "the e-mail", seconds=30)

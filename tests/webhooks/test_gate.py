@@ -61,7 +61,7 @@ def test_a_database_that_is_back_is_used_at_the_next_try() -> None:
     ends = threading.Event()
 
     async def story() -> None:
-        gate = DatabaseGate(lambda: CONTEXT, patience=0.1)
+        gate = DatabaseGate(lambda: CONTEXT, patience=0.5)
         assert await failing(1, lambda: gate.run(lambda: ends.wait(30))) == 1
         ends.set()
         with anyio.fail_after(10):

@@ -310,7 +310,7 @@ def _one_is_sent_the_e_mail_again(page: Page, airflow: Airflow, world: World) ->
     expect(frame.locator("h1")).to_contain_text("Ines")
     said = press(frame, "Send the e-mail again", reason="she says that none came")
     expect(said).to_contain_text("Asked for")
-    wait_for(lambda: [mail["to"] for mail in world.mails] == ["ines@example.com"] * 2, "the e-mail", seconds=30)
+    wait_for(lambda: [mail["to"] for mail in world.mails] == ["ines@example.com"] * 2, "the e-mail", seconds=60)
     (invitation,) = world.invitations.values()
     assert invitation.state == "Pending"
     wait_for(lambda: airflow.told("traffic")["queue"] == [], "the run to write down what it did")

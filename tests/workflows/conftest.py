@@ -84,7 +84,7 @@ class Stack:
         return [str(outcome) if outcome else None for outcome in outcomes]
 
     def run_write_back(self, *, sweep: bool = True, force: bool = False) -> list[str | None]:
-        watch = AttemptSweep(imocha=self.imocha, ledger=self.ledger, settings=self.settings)
+        watch = AttemptSweep(imocha=self.imocha, ledger=self.ledger, settings=self.settings, clock=self.clock)
         due = watch.poll() if sweep else watch.due()
         if force:
             due = self.due(*WRITE_BACK_WORK, waiting=True)

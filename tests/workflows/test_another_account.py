@@ -132,6 +132,38 @@ def test_with_another_imocha_account_s_key_nobody_s_invitation_is_cancelled_ther
     assert stack.invitation().state == "Cancelled"
 
 
+def test_what_ended_with_another_imocha_account_s_key_is_found_by_the_first_sweep_with_the_right_one(
+    stack: Stack, ledger_url: str
+) -> None:
+    """Its lists are empty and its reports are not found, which says nothing of our attempts; no callback comes."""
+    shift = timedelta(0)
+    stack.clock = lambda: datetime.now(UTC) + shift
+    stack.ledger = Ledger(engine=engine_for(ledger_url), clock=stack.clock)
+    stack.world.add_test(104, "One more")
+    stack.candidate(PYTHON)
+    stack.run_invite()
+    other = World()
+    other.seed()
+    other.tests.clear()
+    other.add_test(901, "Another")
+    right, told = stack.imocha, list[str]()
+    with serve(create_app(other)) as url:
+        for minutes in range(0, 13 * 60, 10):
+            shift = stack.world.shift = timedelta(minutes=minutes)
+            if minutes == 7 * 60:
+                stack.imocha = imocha_client(f"{url}/imocha/v3")
+                stack.finish()
+            try:
+                assert stack.run_write_back() == []
+            except SettingsError as error:
+                told.append(str(error))
+    assert len(told) > 20
+    assert "iMocha lists none of the tests known until now; put back the account's API key" in told[0]
+    assert len(set(told)) == 1
+    stack.imocha = right
+    assert stack.run_write_back() == ["written back and moved on"]
+
+
 def test_an_empty_list_of_tests_holds_nobody_in_an_account_with_one_test(stack: Stack) -> None:
     stack.settings = parse_settings(SETTINGS)
     for other in set(stack.world.tests) - {101}:

@@ -10,10 +10,11 @@ from functools import partial
 from lever_imocha.clients.imocha import ImochaClient
 from lever_imocha.domain.clock import Clock, utc_now
 from lever_imocha.domain.imocha import Said
-from lever_imocha.errors import LeverImochaError, Scope, VendorRefusedError, as_ours
+from lever_imocha.errors import ApiError, LeverImochaError, Scope, VendorRefusedError, as_ours
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.values import WRITE_BACK_WORK
 from lever_imocha.settings import Settings
+from lever_imocha.workflows.active_tests import ActiveTests
 from lever_imocha.workflows.attempt_statuses import record_statuses
 from lever_imocha.workflows.listed_attempts import list_attempts, said_of
 from lever_imocha.workflows.vendor_lists import ListRead
@@ -21,7 +22,7 @@ from lever_imocha.workflows.work import past_failures
 
 log = logging.getLogger(__name__)
 
-_SWEEP = "imocha.attempts"
+_SWEEP, _ACCOUNT = "imocha.attempts", "imocha.account"
 _CHECKS_AT_ONCE = 20
 
 
@@ -37,6 +38,7 @@ class AttemptSweep:
         clock: Clock = utc_now,
     ) -> None:
         self._imocha, self._ledger, self._settings, self._clock = imocha, ledger, settings, clock
+        self._tests = ActiveTests(imocha=imocha, ledger=ledger, clock=clock)
         self.lists: list[ListRead] = []
         """What came of reading iMocha's list of attempts, if it was read."""
 
@@ -48,7 +50,8 @@ class AttemptSweep:
 
         :param rested: do not sweep when somebody else did within this time.
         :return: opportunity ids with something to write back.
-        :raises LeverImochaError: the sweep failed, and nothing is due that could be done meanwhile.
+        :raises LeverImochaError: the sweep failed, and nothing is due that could be done meanwhile; or nothing can be
+            done, as with another account's key.
         """
         now = self._clock()
         swept = self._ledger.watermarks.past(_SWEEP, now, again=self._settings.poll.attempts_window)
@@ -58,10 +61,13 @@ class AttemptSweep:
                 try:
                     look()
                 except Exception as error:
-                    failures.append(as_ours(error))
+                    failure = as_ours(error)
+                    if failure.scope is Scope.ACCOUNT:
+                        raise failure from None
+                    failures.append(failure)
         due = self.due()
         for failure in failures:
-            if not due or failure.scope is Scope.ACCOUNT:
+            if not due:
                 raise failure
             log.warning("iMocha could not be swept, what is due is written back all the same: %s", failure)
         return due
@@ -69,12 +75,29 @@ class AttemptSweep:
     def _sweep(self, last: datetime | None, now: datetime) -> None:
         error: LeverImochaError | None = None
         try:
+            self._check_account(now)
             self._read_windows(last, now)
         except Exception as failure:
             error = as_ours(failure)
             raise
         finally:
             self.lists = [ListRead(name="iMocha's list of attempts", last=last, error=error)]
+
+    def _check_account(self, now: datetime) -> None:
+        """Make sure, now and then, that the key is the account's: another's lists have none of our attempts.
+
+        What ended since the last time it was so is within the overlap of the sweep that is the first to go on.
+        """
+        checked = self._ledger.watermarks.past(_ACCOUNT, now)
+        if checked is not None and now - checked < self._settings.poll.attempts_overlap / 2:
+            return
+        try:
+            self._tests.check_account()
+        except ApiError as error:
+            if error.scope is Scope.ACCOUNT:
+                raise
+            log.warning("whether the key is the account's cannot be told: %s", error)
+        self._ledger.watermarks.put(_ACCOUNT, now)
 
     def _read_windows(self, last: datetime | None, now: datetime) -> None:
         poll = self._settings.poll

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +103,7 @@ def test_a_limit_holds_until_a_person_releases_or_drops(
         "perform_as: people-ops@example.com\nactivation: {existing: invite}\nlimits: {per_hour: 1}\n"
         "poll: {full_sweep: 1}\n"
     )
-    invite = dags.dags["lever_imocha_invite"]
+    invite, early = dags.dags["lever_imocha_invite"], datetime.now(UTC)
     for number in range(3):
         world.add_opportunity(stage="Assessment", tags=[PYTHON], emails=[f"a{number}@example.com"])
     assert state(invite.test()) == "success"
@@ -110,6 +111,9 @@ def test_a_limit_holds_until_a_person_releases_or_drops(
     assert state(invite.test()) == "success"
     assert len(world.mails) == 1
     assert "2 on hold by the setting limits.per_hour (1)" in caplog.text
+    # Started while the DAG was paused, before they came: the person cannot have meant them.
+    assert state(invite.test(run_conf={"over_limit": "release"}, run_after=early)) == "success"
+    assert len(world.mails) == 1
     assert state(invite.test(run_conf={"over_limit": "release"})) == "success"
     assert len(world.mails) == 3
     world.add_opportunity(stage="Assessment", tags=[PYTHON], emails=["b@example.com"])

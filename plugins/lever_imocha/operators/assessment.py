@@ -119,8 +119,9 @@ class CollectStageEntriesOperator(AssessmentOperator):
 
     A run that a webhook started skips the sweep and processes up to 3 candidates in this task, because starting a
     mapped task costs 1 to 2 seconds. When one of them fails, the task fails, and the others wait for the next run, which
-    starts within seconds. A task that a person has cleared also returns who waits for their next try; `allow_cancelling` and
-    `over_limit` then mean what was so when the run was made: a run of last week decides nothing about who is held today.
+    starts within seconds. A task that a person has cleared also returns who waits for their next try. `allow_cancelling` and
+    `over_limit` mean what was so when the run was made: one that is cleared a week later, was tried again after an outage, or
+    waited while the DAG was paused, decides nothing about who is held only since.
 
     :param full: look at everyone in the stages, however long ago they came; a template.
     :param allow_cancelling: cancel and forget also when suspiciously many have left; a template.
@@ -169,7 +170,7 @@ class CollectStageEntriesOperator(AssessmentOperator):
                     waiting=cleared,
                     allow_cancelling=allow_cancelling,
                     over_limit=over_limit,
-                    asked_at=context["dag_run"].run_after if cleared else None,
+                    asked_at=context["dag_run"].run_after,
                 )
                 if not by_webhook:
                     alert_sweep(services.settings, workflow.problems, workflow.held_back, workflow.lists)

@@ -88,8 +88,9 @@ class AttemptSweep:
 
         What ended since the last time it was so is within the overlap of the sweep that is the first to go on.
         """
-        checked = self._ledger.watermarks.past(_ACCOUNT, now)
-        if checked is not None and now - checked < self._settings.poll.attempts_overlap / 2:
+        every = self._settings.poll.attempts_overlap / 2
+        checked = self._ledger.watermarks.past(_ACCOUNT, now, again=every)
+        if checked is not None and now - checked < every:
             return
         try:
             self._tests.check_account()

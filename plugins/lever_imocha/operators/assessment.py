@@ -159,6 +159,7 @@ class CollectStageEntriesOperator(AssessmentOperator):
         if read(bool, self.preview, name="preview"):
             self._log_plans()
             return []
+        asked = allow_cancelling or over_limit is not OverLimit.WAIT
         by_webhook = context["dag_run"].run_type == "asset_triggered"
         cleared = was_cleared(context, self.retries or 0)
         with self.services() as services:
@@ -170,7 +171,7 @@ class CollectStageEntriesOperator(AssessmentOperator):
                     waiting=cleared,
                     allow_cancelling=allow_cancelling,
                     over_limit=over_limit,
-                    asked_at=context["dag_run"].run_after,
+                    asked_at=context["dag_run"].run_after if asked else None,
                 )
                 if not by_webhook:
                     alert_sweep(services.settings, workflow.problems, workflow.held_back, workflow.lists)

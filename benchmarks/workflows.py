@@ -76,6 +76,7 @@ class Burst:
     def play(self) -> list[str]:
         """Have all invited, then all written back; return what was too slow."""
         _open()
+        _services.invite_workflow().collect(full=True)  # from now on the settings are in use
         for number in range(self._candidates):
             given = {"name": "B", "emails": [f"b{number}@example.com"], "tags": [PYTHON], "stage": "Assessment"}
             self._admin("POST", "candidates", given)

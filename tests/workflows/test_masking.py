@@ -291,6 +291,13 @@ def waits_at_most_a_day(stack: Stack) -> bool:
         return bool(connection.execute(text(query)).scalar_one())
 
 
+def masks_after_a_day(stack: Stack) -> None:
+    assert asked(stack) == []
+    assert waits_at_most_a_day(stack)
+    a_day_passes(stack)
+    assert stack.run_invite() == ["masked 1 at iMocha"]
+
+
 @pytest.mark.parametrize("days", [-1, 365])
 def test_a_wrong_clock_plans_no_masking(masking: Stack, days: int, sandbox_url: str, ledger_url: str) -> None:
     opportunity = masking.candidate(PYTHON)
@@ -302,10 +309,7 @@ def test_a_wrong_clock_plans_no_masking(masking: Stack, days: int, sandbox_url: 
     use_clock(masking, timedelta(0), sandbox_url, ledger_url)
     for _ in range(2):
         masking.run_invite(full=True)
-    assert asked(masking) == []
-    assert waits_at_most_a_day(masking)
-    a_day_passes(masking)
-    assert masking.run_invite() == ["masked 1 at iMocha"]
+    masks_after_a_day(masking)
 
 
 @pytest.mark.slow
@@ -323,7 +327,4 @@ def test_a_wrong_clock_neither_ends_nor_lengthens_the_day_before_masking(
         use_clock(masking, timedelta(days=ahead), sandbox_url, ledger_url)
         for _ in range(2):
             masking.run_invite(full=True)
-    assert asked(masking) == []
-    assert waits_at_most_a_day(masking)
-    a_day_passes(masking)
-    assert masking.run_invite() == ["masked 1 at iMocha"]
+    masks_after_a_day(masking)

@@ -17,7 +17,7 @@ POSTINGS = "lever.postings"
 """The names of Lever's postings, by their ids."""
 TRIED_KEY = "lever.key tried"
 """The mark of the API key of Lever whose permissions to write were tried by the set-up."""
-COMPARISON = "lists.compared"
+COMPARISON = "comparison"
 """What comparing Lever, iMocha and the ledger found last."""
 TEMPORARY_TAGS = "tags.borrowed"  # as ledgers of 0.1.0 have it
 """The tags that a tag sync has put on an opportunity for a moment."""

@@ -57,7 +57,7 @@ def channel(kind: Work) -> str:
 def unclaimed() -> ColumnElement[bool]:
     """Return as SQL that nobody holds the item, or its holder has ended.
 
-    The claim of a running worker does not end, however long it waits.
+    The claim of a running worker does not end, however long it waits; see `worker_locks` for one that is frozen.
     """
     return or_(_ITEM.claimed_by.is_(None), ~is_running(_ITEM.claimed_by))
 

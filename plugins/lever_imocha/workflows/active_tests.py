@@ -57,24 +57,22 @@ class ActiveTests:
         :raises LeverImochaError: the list cannot be read, is empty, or is another account's.
         """
         if not self._checked:
-            self._learned(_read(self._ledger.cache.get(TESTS) or {}))
-            self._checked = True
+            self._learn(_read(self._ledger.cache.get(TESTS) or {}))
+            self._fresh = True
 
     def _read_list(self, known: KnownTests) -> None:
         """Learn from one more list; one that cannot be read stops only who is to take a test that is not known."""
         self._fresh = True  # whatever comes of it: the list is slow
         try:
-            self._known = self._learned(known)
+            self._learn(known)
         except ApiError as error:
             if error.scope is Scope.ACCOUNT:
                 raise
             log.warning("iMocha's list of tests cannot be read, the tests known before count: %s", error)
             self._unread = error
-        else:
-            self._unread = None if self._known.are_all(self._clock()) else _incomplete()
 
-    def _learned(self, known: KnownTests) -> KnownTests:
-        """Return what is known after one more list."""
+    def _learn(self, known: KnownTests) -> None:
+        """Learn from one more list, and keep what is known then."""
         tests = self._imocha.list_tests()
         listed = list(tests)
         if not listed:
@@ -99,7 +97,8 @@ class ActiveTests:
                 "incomplete_since": since.isoformat() if since else None,
             },
         )
-        return learned
+        self._known, self._checked = learned, True
+        self._unread = None if learned.are_all(self._clock()) else _incomplete()
 
 
 def _read(stored: Mapping[str, Any]) -> KnownTests:

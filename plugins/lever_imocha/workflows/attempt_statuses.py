@@ -27,10 +27,10 @@ def of_others(ledger: Ledger, said: Mapping[int, Said]) -> set[int]:
 def record_statuses(ledger: Ledger, said: Mapping[int, Said], *, listed: bool = False, show: bool = False) -> set[int]:
     """Record the status of invitations, and enqueue the reports of attempts that have ended.
 
-    Beside each, iMocha may name the candidate's address, and the test. With another account's key the number is another
-    person's, whose status would stay with ours, since an ended attempt stays ended. Where another address was invited, or,
-    without one, to another test, nothing is recorded. If that attempt has ended, its report is read all the same: iMocha may write the address another way, which
-    the candidate has in Lever.
+    Beside each, iMocha may name the candidate's address, and the test. With another account's key the number is
+    another person's, whose status would stay with ours, since an ended attempt stays ended. Where another address was
+    invited, or, without one, to another test, nothing is recorded. If that attempt has ended, its report is read all
+    the same: iMocha may write the address another way, which the candidate has in Lever.
 
     :param listed: read from a list; see `Invitations.set_status`.
     :param show: enqueue that Lever shows it.

@@ -34,7 +34,6 @@ from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.values import CANDIDATE_WORK, Assessment, Request, StageEntry, Work, WorkItem
 from lever_imocha.redaction import redact
 from lever_imocha.settings import Settings
-from lever_imocha.workflows.active_tests import ActiveTests
 from lever_imocha.workflows.cancellation import Cancellation
 from lever_imocha.workflows.clocks import first_time
 from lever_imocha.workflows.deletion import NOT_FOUND, DeletionEvidence
@@ -102,13 +101,12 @@ class InviteWorkflow:
             sleep=sleep,
         )
         self._deletion = DeletionEvidence(lever=lever, ledger=ledger, clock=clock)
-        tests = ActiveTests(imocha=imocha, ledger=ledger, clock=clock)
         self._masking = Masking(
             imocha=imocha,
             ledger=ledger,
             settings=settings,
             deletion=self._deletion,
-            tests=tests,
+            tests=self._situations.tests,
             clock=clock,
             sleep=sleep,
         )
@@ -119,7 +117,7 @@ class InviteWorkflow:
             settings=settings,
             deletion=self._deletion,
             masking=self._masking,
-            tests=tests,
+            tests=self._situations.tests,
             limit=self._cancel_limit,
             sleep=sleep,
         )

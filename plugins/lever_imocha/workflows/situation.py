@@ -43,7 +43,7 @@ class SituationReader:
         first: Callable[[str], datetime] | None = None,
     ) -> None:
         self._ledger = ledger
-        self._tests = ActiveTests(imocha=imocha, ledger=ledger, clock=clock)
+        self.tests = ActiveTests(imocha=imocha, ledger=ledger, clock=clock)
         self._links = NamedLinks(imocha=imocha, ledger=ledger)
         self._first = first or (lambda name: ledger.watermarks.get(name) or ledger.watermarks.beginning())
         self._asked = AskedTests(ledger=ledger, settings=settings)
@@ -89,7 +89,7 @@ class SituationReader:
         rule = select_rule(opportunity, resolved.rules)
         asked = self._asked.of(opportunity, resolved, rule)
         wanted = asked.tests or asked.later
-        active = self._tests.among(wanted, fresh=fresh_tests)
+        active = self.tests.among(wanted, fresh=fresh_tests)
         return Situation(
             opportunity=opportunity,
             rule=rule,

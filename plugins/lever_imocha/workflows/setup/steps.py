@@ -102,7 +102,7 @@ class SetUp:
             kept, notes = facts.ledger().cache.get(TRIED_KEY) or {}, needs_notes(facts)
         except (UnknownFactError, LeverImochaError):
             return False  # a check says why
-        enough = kept.get("notes") or not notes, kept.get("on_candidate", True) or carrier is None
+        enough = kept.get("notes") or not notes, kept.get("on_candidate") or carrier is None
         return kept.get("key") == self.key_mark() and all(enough)
 
     def unsaved(self, answer: Answer) -> list[Finding]:

@@ -101,6 +101,7 @@ class Wire(HTTPAdapter):
 
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
         """One call; its effect is seen before its answer can be lost."""
+        self._scene.see_withdrawal(str(request.url))
         self._scene.reach("call")
         answered = False
         try:
@@ -260,6 +261,12 @@ class Harness:
         """A moment at which a run can be struck. A mishap that lets something happen strikes nothing within it."""
         if self.injected is not None:
             self.injected.pass_by(at)
+
+    def see_withdrawal(self, url: str) -> None:
+        """Tell the model that iMocha is about to be asked to cancel an invitation."""
+        if url.endswith("/cancel"):
+            invitation = self.world.invitations[int(url.split("/")[-2])]
+            self.model.withdrawn(invitation.email, invitation.test_id)
 
     def see(self, *, answered: bool) -> None:
         """Tell the model every effect of a call."""

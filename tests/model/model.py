@@ -24,6 +24,7 @@ class Attempt:
     mails: int = 0
     mails_allowed: int = 0
     mailed_at: int = 0
+    withdrawn: bool = False  # iMocha was asked to cancel it since; what came of that may be unknown
 
     @property
     def has_report(self) -> bool:
@@ -60,6 +61,7 @@ class Model:
         self.people: dict[str, Candidate] = {}
         self.attempts: dict[tuple[str, int], Attempt] = {}
         self._lately: set[str] | None = None  # who was awaited when the run at work began: what it read may be old
+        self._lately_left = set[str]()  # and who had left
 
     def attempt(self, email: str | None, test: int) -> Attempt:
         """What iMocha has under an address and a test."""
@@ -86,7 +88,8 @@ class Model:
         """Un-archived: an invitation that was withdrawn for it is asked for again."""
         person = self.people[key]
         person.left, person.back_at = "", self._tick()
-        self._ask(person, {test for test in person.wants if self.attempt(person.email, test).state == "Cancelled"})
+        attempts = {test: self.attempt(person.email, test) for test in person.wants}
+        self._ask(person, {test for test, one in attempts.items() if one.withdrawn or one.state == "Cancelled"})
 
     def mend(self, key: str, email: str, wants: frozenset[int]) -> None:
         """An address, a tag is added, or the tag that names nothing is replaced."""
@@ -108,6 +111,7 @@ class Model:
         first = self._lately is None
         if first:
             self._lately = {key for key, person in self.people.items() if person.awaited}
+            self._lately_left = {key for key, person in self.people.items() if person.left}
         return first
 
     def end(self) -> None:
@@ -120,18 +124,24 @@ class Model:
         assert attempt.state not in BEGUN, f"{email} was mailed in the middle of test {test}, or after it"
         assert any(self._lately_awaited(key) for key, _ in self._who(email, test)), f"{email} was mailed for nothing"
         attempt.mails, attempt.mailed_at, attempt.state = attempt.mails + 1, self._tick(), "Pending"
+        attempt.withdrawn = False
         assert attempt.mails <= attempt.mails_allowed, f"{email} was mailed once too often for test {test}"
 
     def lost(self, email: str, test: int) -> None:
         """The answer to an invite was lost after the mail had gone out: one more is allowed."""
         self.attempt(email, test).mails_allowed += 1
 
+    def withdrawn(self, email: str, test: int) -> None:
+        """iMocha is asked to cancel it; who comes back is invited again, whatever became of the answer."""
+        self.attempt(email, test).withdrawn = True
+
     def cancelled(self, email: str, test: int) -> None:
         """Withdrawn for somebody who left; who is still awaited has to be asked again."""
         self.attempt(email, test).state = "Cancelled"
-        people = [person for _, person in self._who(email, test)]
-        assert any(person.left for person in people) or self._lately, f"{email} had test {test} cancelled for nothing"
-        for person in people:
+        who = self._who(email, test)
+        left = any(person.left or key in self._lately_left for key, person in who)
+        assert left or self._lately, f"{email} had test {test} cancelled for nothing"
+        for _, person in who:
             self._ask(person, {test})
 
     def wrote(self, key: str, kind: str, test: int) -> None:

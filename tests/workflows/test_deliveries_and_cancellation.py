@@ -198,6 +198,24 @@ def test_who_is_unarchived_where_it_was_is_invited_again(stack: Stack) -> None:
     assert stack.run_invite(full=True) == []
 
 
+@pytest.mark.parametrize("applied", [True, False], ids=["done", "not done"])
+def test_who_is_unarchived_while_it_is_unknown_whether_the_cancelling_was_done_is_invited_again(
+    stack: Stack, applied: bool
+) -> None:
+    opportunity = stack.candidate(PYTHON)
+    stack.run_invite()
+    stack.world.archive(opportunity, REASON)
+    stack.fault(vendor="imocha", method="POST", path_contains="/cancel", mode="drop", apply=applied, times=1000)
+    with pytest.raises(OutcomeUnknownError):
+        stack.run_invite()
+    assert stack.invitation().state == ("Cancelled" if applied else "Pending")
+    stack.world.archive(opportunity, None)
+    stack.run_invite(force=True)
+    assert stack.invitation().state == "Pending"
+    assert len(stack.world.mails) == 2
+    assert stack.run_invite(full=True, force=True) == []
+
+
 def test_a_shared_invitation_is_cancelled_when_the_last_one_leaves(stack: Stack) -> None:
     both = [stack.candidate(PYTHON, emails=["ann@example.com"]) for _ in range(2)]
     stack.run_invite()

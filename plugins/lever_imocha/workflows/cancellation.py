@@ -77,7 +77,11 @@ class Cancellation:
     ) -> None:
         others = [key for key in self._ledger.assessments.sharing(invitation_id) if key != opportunity_id]
         if may_cancel([self._deletion.departure_of(key, trigger_stages) for key in others], self._cancel_when):
+            self._tests.check_account()
+            # Before: whoever comes back is invited again, also when this process ends or the answer is lost.
+            self._ledger.assessments.reopen(invitation_id, left=opportunity_id)
             self.withdraw(opportunity_id, invitation_id, why=departure.value)
+            # After: who came to share the invitation meanwhile is decided about anew.
             self._ledger.assessments.reopen(invitation_id, left=opportunity_id)
 
     def withdraw(self, opportunity_id: str, invitation_id: int, *, why: str) -> bool:

@@ -20,7 +20,7 @@ from lever_imocha.clients.imocha import ImochaClient
 from lever_imocha.clients.lever import LeverClient
 from lever_imocha.clients.transport import ApiClient
 from lever_imocha.domain.imocha import read_status
-from lever_imocha.errors import LeverImochaError
+from lever_imocha.errors import BugError, LeverImochaError, WorkFailedError
 from lever_imocha.ledger.database import engine_for
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.values import Work
@@ -51,6 +51,19 @@ LONG = timedelta(hours=7)  # longer than any pause between two tries or looks
 
 class Crash(BaseException):
     """The worker's process is gone; nothing may catch this but the scene."""
+
+
+class Violation(BaseException):
+    """The model forbids what a run has just done; no run may catch this, or what is told is a later symptom."""
+
+
+@contextmanager
+def judging() -> Iterator[None]:
+    """Let what the model forbids end the run at once."""
+    try:
+        yield
+    except AssertionError as broken:
+        raise Violation(str(broken)) from broken
 
 
 class ManualClockWorld(World):
@@ -99,6 +112,7 @@ class Wire(HTTPAdapter):
         super().__init__()
         self._scene = harness
 
+    @judging()
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
         """One call; its effect is seen before its answer can be lost."""
         self._scene.see_withdrawal(str(request.url))
@@ -197,9 +211,11 @@ class Harness:
         if outer:
             self.injected, self._last_mail = injected, None
         try:
-            getattr(self, f"_{kind}")(self._workers[worker][0], who)
-        except LeverImochaError:
-            pass
+            self._run(kind, self._workers[worker][0], who)
+        except Violation as broken:
+            if not outer:
+                raise
+            raise AssertionError(str(broken)) from broken
         except Crash:
             self._replace_worker(worker)
             if self._last_mail:
@@ -208,6 +224,15 @@ class Harness:
             if outer:
                 self.injected = None
                 self.model.end()
+
+    @judging()
+    def _run(self, kind: str, worker: str, who: int) -> None:
+        """Do the work; what a vendor did may stop it, a mistake of ours may not."""
+        try:
+            getattr(self, f"_{kind}")(worker, who)
+        except LeverImochaError as error:
+            causes = error.causes if isinstance(error, WorkFailedError) else [error]
+            assert not any(isinstance(cause, BugError) for cause in causes), str(error)
 
     def _invite_workflow(self, worker: str) -> InviteWorkflow:
         return InviteWorkflow(
@@ -322,7 +347,8 @@ class Harness:
             if not self.writes and not self._waiting():
                 break
         assert not self.writes, "it never comes to rest"
-        assert self.model.owed() == []
+        owed = self.model.owed()
+        assert not owed, f"owed when all is quiet: {'; '.join(owed)}"
         self._check_equal()
 
     def _check_equal(self) -> None:
@@ -330,12 +356,13 @@ class Harness:
         for key, person in self.model.people.items():
             if person.left != "deleted":
                 stage = self.world.opportunities[key]["stage"]
-                assert next(item["text"] for item in self.world.stages if item["id"] == stage) == person.stage
+                name = next(item["text"] for item in self.world.stages if item["id"] == stage)
+                assert name == person.stage, f"{key} is in {name}, and should be in {person.stage}"
         for invitation in self.world.invitations.values():
             known, state = self.ledger.invitations.status(invitation.id), invitation.state
             if known is not None and invitation.report_ready:
                 assert read_status(known) is read_status(state), f"the ledger says {known}, iMocha {state}"
-        assert self._waiting() == [], "somebody still waits to be decided about"
+        assert not self._waiting(), f"still waiting to be decided about: {self._waiting()}"
 
     def _waiting(self) -> list[str]:
         return self.ledger.queue.due(list(Work), waiting=True)

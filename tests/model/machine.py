@@ -6,7 +6,7 @@ from collections import Counter
 from datetime import timedelta
 from typing import Any
 
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -140,6 +140,9 @@ class Schedule(RuleBasedStateMachine):
 def play(harness: Harness, *, examples: int, steps: int, derandomize: bool) -> Counter[str]:
     """Play so many schedules of at most so many steps each.
 
+    A failure prints the steps of its schedule, which can be called one after the other in a test. It is not made shorter
+    where the schedules are the same every time: that takes minutes, and the steps are few.
+
     :param derandomize: the same schedules every time.
     :return: how many examples and steps it were.
     """
@@ -152,7 +155,8 @@ def play(harness: Harness, *, examples: int, steps: int, derandomize: bool) -> C
             derandomize=derandomize,
             deadline=None,
             database=None,
-            print_blob=False,
+            phases=[Phase.generate] if derandomize else [Phase.generate, Phase.shrink],
+            report_multiple_bugs=False,
             suppress_health_check=list(HealthCheck),
         ),
     )

@@ -15,7 +15,7 @@ from lever_imocha.errors import SettingsError
 from lever_imocha.ledger.database import check_schema, engine_for
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.values import NewDelivery
-from lever_imocha.settings import load_settings
+from lever_imocha.settings import load_settings, read_text
 from lever_imocha.workflows.doctor.checkup import examine
 from lever_imocha.workflows.doctor.facts import Facts, Sources, UnknownFactError
 from lever_imocha.workflows.doctor.findings import Level, of_level
@@ -57,6 +57,7 @@ class Installation:
         return Facts(
             Sources(
                 settings=lambda: load_settings(self.path),
+                settings_text=lambda: read_text(self.path),
                 settings_changed=lambda: None,
                 lever=lambda: self.stack.lever,
                 imocha=lambda: self.stack.imocha,

@@ -38,6 +38,7 @@ CHECKS: Mapping[str, Check] = {
     "tests without tag": tests.check_untagged,
     "test links": tests.check_links,
     "webhooks": messages.check_webhooks,
+    "sweeps": messages.check_sweeps,
     "webhook tokens": messages.check_tokens,
     "callbacks": messages.check_callbacks,
     "deliveries": messages.check_deliveries,

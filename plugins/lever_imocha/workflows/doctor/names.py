@@ -14,7 +14,7 @@ from lever_imocha.domain.rules import goes_nowhere
 from lever_imocha.domain.typed_text import plain
 from lever_imocha.errors import SettingsError
 from lever_imocha.ledger.cache import SETTINGS
-from lever_imocha.settings import Rule, settings_path
+from lever_imocha.settings import Rule, cut_at_comments, settings_path
 from lever_imocha.workflows.doctor.facts import Facts
 from lever_imocha.workflows.doctor.findings import Finding, Level, error, ok, warning
 from lever_imocha.workflows.doctor.permissions import known_or_none
@@ -31,6 +31,11 @@ def check_settings(facts: Facts) -> Iterator[Finding]:
         yield from (error(line, f"correct {settings_path()}") for line in problem.problems)
         return
     yield ok(f"the settings file can be used; rules: {len(settings.rules)}")
+    for name, meant in cut_at_comments(facts.sources.settings_text()).items():
+        yield warning(
+            f"YAML takes what follows ` #` for a comment: {name!r} is read, and not {meant!r}",
+            f"{settings_path()}: put the name in quotes; or, if that is a comment, a blank behind its #",
+        )
     ledger = known_or_none(facts.ledger)
     last = (ledger.cache.get(SETTINGS) or {}) if ledger else {}
     if "read" in last:
@@ -213,5 +218,5 @@ def _to_be_made(name: str, near: Sequence[str]) -> Finding:
         return replace(ok(made), fix="")
     return warning(
         f"{made}, though there is {near[0]!r}",
-        f"{settings_path()}: if that one is meant, write form_template: {near[0]}",
+        f"{settings_path()}: if that one is meant, write form_template: {near[0]!r}",
     )

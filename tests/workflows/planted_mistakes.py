@@ -423,7 +423,7 @@ MISTAKES: dict[str, tuple[Spoil, str, tuple[str, ...]]] = {
     "callback secret too short": (
         lambda a: a.given.update(callback_secret=raising(SettingsError(["callback_secret is shorter than 16"]))),
         "callbacks",
-        ("callback_secret is shorter than 16", "Callback secret: mend it"),
+        ("callback_secret is shorter than 16", "Callback secret: correct it"),
     ),
     "clock off": (
         lambda a: a.given.update(clocks=lambda: {"Lever": timedelta(minutes=20)}),

@@ -470,7 +470,7 @@ def test_a_file_that_cannot_be_written_is_said_and_the_rest_is_made(new: Install
 def test_a_file_with_mistakes_is_not_touched(new: Installation) -> None:
     new.path.write_text("perform_as: people-ops@example.com\nrules: [\n")
     answer = new.answer(completed_stage="offer", acting_user=new.world.users[0]["id"])
-    with pytest.raises(SettingsError, match="is not YAML; mend it first"):
+    with pytest.raises(SettingsError, match="is not YAML; correct it first"):
         new.run(answer)
     assert new.path.read_text().endswith("rules: [\n")
 
@@ -594,7 +594,7 @@ def test_nothing_is_offered_while_lever_does_not_answer(new: Installation) -> No
         fields(new.facts())
 
 
-def test_what_the_set_up_cannot_mend_blocks_the_activation(new: Installation) -> None:
+def test_what_the_set_up_cannot_solve_blocks_the_activation(new: Installation) -> None:
     assert new.obstacles() == []
     new.world.lacking_permissions.add("Find all tags")
     assert new.obstacles() == ["Lever permissions"]

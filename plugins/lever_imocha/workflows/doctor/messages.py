@@ -192,7 +192,7 @@ def check_tokens(facts: Facts) -> Iterator[Finding]:
     try:
         tokens = facts.webhook_tokens.outcome()
     except SettingsError as problem:
-        yield from (error(line, f"{_TOKENS}: mend it") for line in problem.problems)
+        yield from (error(line, f"{_TOKENS}: correct it") for line in problem.problems)
         return
     yield judged_tokens(tokens, registered=_registered(facts))
 
@@ -231,7 +231,7 @@ def check_callbacks(facts: Facts) -> Iterator[Finding]:
     try:
         secret = facts.callback_secret.outcome()
     except SettingsError as problem:
-        yield from (error(line, f"{_SECRET}: mend it") for line in problem.problems)
+        yield from (error(line, f"{_SECRET}: correct it") for line in problem.problems)
         return
     yield judged_callbacks(facts.settings().public_url, secret)
 

@@ -156,7 +156,7 @@ def fields(facts: Facts, rule: str = FIRST_RULE) -> list[Dropdown]:
             settings.activation.existing if settings else "leave",
         ),
         Dropdown(
-            "told", "What recruiters see in Lever", "How each assessment stands; a note also says what a person has to mend",
+            "told", "What recruiters see in Lever", "How each assessment stands; a note also says what a person has to correct",
             _TOLD, _told(settings),
         ),
     ]  # fmt: skip

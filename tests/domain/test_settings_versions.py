@@ -69,7 +69,9 @@ def test_tags_name_tests_as_they_did_then() -> None:
         ({1: None, 2: None}, [{2: None}], True, {1: None}),
     ],
 )
-def test_what_is_new(now: Askers, before: list[Askers], corrected: bool, new: Askers) -> None:
+def test_what_is_asked_only_since_a_change_of_the_settings(
+    now: Askers, before: list[Askers], corrected: bool, new: Askers
+) -> None:
     assert added(now, before, corrected=corrected) == new
 
 

@@ -270,7 +270,7 @@ def test_a_list_of_tests_that_is_cut_short_is_noticed(account: Account) -> None:
 @pytest.mark.parametrize(
     ("seconds", "level"), [(30, Level.OK), (-90, Level.WARNING), (599, Level.WARNING), (601, Level.ERROR)]
 )
-def test_clocks(seconds: int, level: Level) -> None:
+def test_clocks_a_minute_apart_are_told_and_are_an_error_where_webhooks_are_refused(seconds: int, level: Level) -> None:
     assert judged_clock("Lever", timedelta(seconds=seconds), max_ahead=timedelta(minutes=10)).level is level
 
 

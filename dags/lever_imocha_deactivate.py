@@ -7,7 +7,7 @@ Nothing is changed about candidates, and the ledger and the settings stay. `leve
 
 To go on later, start `lever_imocha_setup` and choose *Activate*.
 
-**When it fails:** the last lines of the log say what to mend. Start it again: what is done is not done twice.
+**When it fails:** the last lines of the log say what to correct. Start it again: what is done is not done twice.
 """
 
 from __future__ import annotations

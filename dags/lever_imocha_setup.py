@@ -10,7 +10,7 @@ again; with *Activate*, and when nothing is wrong, it switches the DAGs on and s
 *Save only* switches nothing on. *Look again*, *Back*, and *Activate* while something is wrong, start another run, which asks
 anew.
 
-**When it fails:** the last lines of the log say what to mend. Start it again: what is done is not done twice.
+**When it fails:** the last lines of the log say what to correct. Start it again: what is done is not done twice.
 """
 
 from __future__ import annotations

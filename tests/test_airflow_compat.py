@@ -39,7 +39,7 @@ def test_a_hopeless_error_is_one_that_airflow_does_not_try_again(error: LeverImo
 
 
 @pytest.mark.parametrize("error", HOPELESS, ids=lambda error: type(error).__name__)
-def test_it_stays_what_it_is(error: LeverImochaError) -> None:
+def test_a_hopeless_error_keeps_its_class_and_its_text(error: LeverImochaError) -> None:
     failure = failing(error)
     assert isinstance(failure, type(error))
     assert (type(failure).__name__, str(failure), vars(failure)) == (type(error).__name__, str(error), vars(error))

@@ -49,7 +49,7 @@ CALL: dict[str, Any] = {"vendor": "iMocha", "call": "invite", "status": 400, "co
 
 ERRORS: list[tuple[LeverImochaError, Retry, Scope]] = [
     (LeverImochaError("something"), SOON, CANDIDATE),
-    (SettingsError(["x: mend it"]), NEVER, ACCOUNT),
+    (SettingsError(["x: correct it"]), NEVER, ACCOUNT),
     (LedgerError("not migrated"), NEVER, ACCOUNT),
     (LedgerVersionError("not migrated"), NEVER, ACCOUNT),
     (LedgerError("out of reach", temporary=True), SOON, ACCOUNT),

@@ -8,7 +8,15 @@ from pathlib import Path
 import pytest
 from lever_imocha.domain.tags import StatusTag
 from lever_imocha.errors import SettingsError
-from lever_imocha.settings import ExplainSettings, Settings, load_settings, parse_settings, schedule, settings_path
+from lever_imocha.settings import (
+    ExplainSettings,
+    Settings,
+    cut_at_comments,
+    load_settings,
+    parse_settings,
+    schedule,
+    settings_path,
+)
 
 from dev.settings_docs import PAGE, page
 
@@ -148,3 +156,16 @@ def test_without_the_variable_it_is_the_projects_file(monkeypatch: pytest.Monkey
 
 def test_the_page_of_settings_is_up_to_date() -> None:
     assert PAGE.read_text(encoding="utf-8") == page(), "run `make docs`"
+
+
+def test_a_name_that_is_cut_at_what_yaml_takes_for_a_comment() -> None:
+    text = """
+    form_template: iMocha #1   # ours
+    trigger_stage: "Test #2"
+    tags:
+      - Senior  #3
+      - Junior # a comment
+    per_hour: 200 #a comment
+    #whole: line
+    """
+    assert cut_at_comments(text) == {"iMocha": "iMocha #1", "Senior": "Senior  #3"}

@@ -17,7 +17,7 @@
     │   ├── RateLimitedError       too many requests (429); carries retry_after
     │   ├── VendorDownError        the call had no effect: no connection, or 5xx on a call that changes nothing
     │   ├── OutcomeUnknownError    a write was sent and its answer was lost: it may have been applied
-    │   └── UnexpectedAnswerError  the answer is not what the contract says
+    │   └── UnexpectedAnswerError  the answer is not as the vendor documents it
     ├── ReportFileError            the report's PDF cannot be used
     ├── AssessmentError            one candidate's report cannot be written as template and settings are
     ├── BugError                   something that is no error of ours; names the place, no value
@@ -244,7 +244,7 @@ class OutcomeUnknownError(ApiError):
 
 
 class UnexpectedAnswerError(ApiError):
-    """The vendor's answer does not fit its contract."""
+    """The vendor's answer is not as it is documented."""
 
     advice = "The vendor may have changed its API; report this with the call's name."
 

@@ -20,6 +20,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from ruamel.yaml import YAML
 from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import YAMLError
+from ruamel.yaml.tokens import ScalarToken
 
 from lever_imocha.domain.hosts import is_loopback
 from lever_imocha.domain.lever import Origin
@@ -411,6 +412,20 @@ def _validated(model: type[M], data: dict[str, Any], source: str) -> M:
         # When a rule is wrong, pydantic also says that there are then no rules; that is not another mistake.
         items = [item for item in error.errors() if item["type"] != "too_short" or not data.get(str(item["loc"][0]))]
         raise SettingsError([f"{source}: {_line(item)}" for item in items]) from None
+
+
+def cut_at_comments(text: str) -> dict[str, str]:
+    """Return what stands before a `` #`` with no blank behind it, with all that was perhaps meant: ``iMocha #1``.
+
+    YAML takes such a rest for a comment. Numbers are left out, as no name is one.
+    """
+    lines, cut = text.splitlines(), {}
+    for token in YAML(typ="safe", pure=True).scan(text):
+        if isinstance(token, ScalarToken) and token.plain and not token.value.isdecimal():
+            rest = lines[token.end_mark.line][token.end_mark.column :]
+            if more := re.match(r"(\s+#\S.*?)(\s+#\s.*)?$", rest.rstrip()):
+                cut[token.value] = token.value + more[1]
+    return cut
 
 
 def settings_path() -> Path:

@@ -215,7 +215,7 @@ def test_a_list_is_found_in_any_envelope_and_spelling(vendor: Vendor, body: Any)
 
 
 @pytest.mark.parametrize("body", [{"testLinks": None}, {"testLinks": []}, {"result": None, "errors": None}, []])
-def test_no_list_is_an_empty_one(vendor: Vendor, body: Any) -> None:
+def test_an_answer_without_a_list_of_links_is_an_empty_one(vendor: Vendor, body: Any) -> None:
     vendor.says(body)
     assert imocha_client(vendor.url).list_test_links(7) == []
 
@@ -847,7 +847,7 @@ def test_a_window_that_is_refused_is_asked_for_in_halves(sandbox: Sandbox, invit
     assert len([call for call in sandbox.called("imocha") if "testattempts" in call]) == 7
 
 
-def test_halves_leave_no_gap(vendor: Vendor) -> None:
+def test_a_window_that_is_read_in_halves_leaves_no_gap(vendor: Vendor) -> None:
     vendor.says({"result": None, "errors": ["Date & time is not valid"]}, status=401)
     vendor.says(*[{"result": {"testAttempts": []}}] * 2)
     imocha_client(vendor.url).list_attempts(state="completed", start_at=NOON, end_at=NOON + timedelta(seconds=7201))

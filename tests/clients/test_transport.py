@@ -321,7 +321,7 @@ def test_what_has_moved_on_the_same_host_is_read_there(vendor: Vendor, status: i
     assert [sent.target for sent in vendor.received] == ["/x?b=2", "/new?a=1", "/newer"]
 
 
-def test_moves_end(vendor: Vendor) -> None:
+def test_redirects_to_the_same_address_end_after_a_few(vendor: Vendor) -> None:
     vendor.answers = [error(301, Location="/x")] * 9
     with pytest.raises(UnexpectedAnswerError, match="check the connection's host"):
         client(vendor).send(call(repeatable=True))

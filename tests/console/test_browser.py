@@ -196,6 +196,8 @@ def test_one_test_is_cancelled_and_a_request_about_many_is_watched_and_stopped(
     expect(frame.locator(".said .bulk button")).to_have_count(0)
     stack.run_invite(sweep=False)
     assert len(stack.world.mails) == 3
+    frame.get_by_role("link", name="Look what has happened").click()
+    expect(frame.locator("details.act")).to_contain_text("Invite above the limit: all 2")
 
 
 def test_who_may_only_read_is_offered_nothing_and_shown_initials(open_page: OpenPage, stack: Stack) -> None:

@@ -377,7 +377,7 @@ def test_health_shows_what_the_last_sweep_and_the_last_check_have_found(login: L
     assert (empty["activated_at"], empty["problems"], empty["checks"]) == (None, [], None)
     stack.run_invite()
     stack.ledger.cache.put(PROBLEMS, {"lines": [SCRIPT]})
-    bad = Finding(Level.WARNING, SCRIPT, "mend it", check="Lever key")
+    bad = Finding(Level.WARNING, SCRIPT, "correct it", check="Lever key")
     slow = Finding(Level.WARNING, "2 tests are gone", "look", check="tests")
     keep(stack.ledger, [bad, slow], NOW)
     paused = Finding(Level.ERROR, "lever_imocha_invite is paused", "unpause it", check="DAGs")

@@ -88,7 +88,7 @@ def browser(server: TestClient, ledger_url: str, monkeypatch: pytest.MonkeyPatch
         ("elsewhere", False, False, False),
     ],
 )
-def test_each_role(
+def test_what_each_of_fabs_roles_may_read_and_do(
     browser: Callable[[str], TestClient], stack: Stack, name: str, reads: bool, acts: bool, sees_names: bool
 ) -> None:
     opportunity = stack.candidate(PYTHON, name="Ada Lovelace", emails=[])

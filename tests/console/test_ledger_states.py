@@ -43,7 +43,7 @@ def says(browser: TestClient, said: str) -> None:
         ("9999", f"newer than this package, which knows {HEAD}: install the version"),
     ],
 )
-def test_of_another_version(
+def test_a_ledger_of_another_version_is_told_with_what_to_upgrade(
     login: LogIn, own_ledger_url: str, monkeypatch: pytest.MonkeyPatch, version: str, said: str
 ) -> None:
     engine = engine_for(own_ledger_url)
@@ -54,7 +54,9 @@ def test_of_another_version(
     says(browser, said)
 
 
-def test_changed_while_the_server_runs(login: LogIn, own_ledger_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_ledger_that_is_upgraded_while_the_server_runs_is_told(
+    login: LogIn, own_ledger_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     browser = login("ann")
     monkeypatch.setenv("LEVER_IMOCHA_LEDGER", own_ledger_url)
     assert browser.get(f"{CONSOLE}/people").status_code == 200
@@ -74,19 +76,25 @@ def test_changed_while_the_server_runs(login: LogIn, own_ledger_url: str, monkey
         ("nonsense", "is not a database URL"),
     ],
 )
-def test_not_reachable(login: LogIn, monkeypatch: pytest.MonkeyPatch, url: str, said: str) -> None:
+def test_a_ledger_that_cannot_be_reached_is_told(
+    login: LogIn, monkeypatch: pytest.MonkeyPatch, url: str, said: str
+) -> None:
     browser = login("ann")
     monkeypatch.setenv("LEVER_IMOCHA_LEDGER", url)
     says(browser, said)
 
 
-def test_not_migrated(login: LogIn, postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_ledger_that_is_not_migrated_is_told_with_the_command(
+    login: LogIn, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     browser = login("ann")
     monkeypatch.setenv("LEVER_IMOCHA_LEDGER", postgres_url)
     says(browser, "python -m lever_imocha.ledger upgrade")
 
 
-def test_without_an_address(login: LogIn, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_ledger_without_an_address_is_told_with_the_connection_to_make(
+    login: LogIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
     browser = login("ann")
     monkeypatch.delenv("LEVER_IMOCHA_LEDGER")
     says(browser, "make the Airflow connection lever_imocha_ledger")

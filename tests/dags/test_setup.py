@@ -193,7 +193,7 @@ def test_activate_with_something_wrong_asks_again_and_names_it(
     assert 'the API key lacks "Find all tags"' in caplog.text
     form = form_of(facts_of(), before=answer)
     red = '- Lever permissions: error: the API key lacks "Find all tags"'
-    assert form.text.startswith(f"Not activated. Mend this first:\n\n{red}")
+    assert form.text.startswith(f"Not activated. Correct this first:\n\n{red}")
     assert '| **error** Lever permissions | the API key lacks "Find all tags"' in form.text
     assert choose(pressed(world, SAVE))["button"] == SAVE
 

@@ -54,7 +54,7 @@ WAITS = QueuedFor(parked=False, error=None)
         ),
     ],
 )  # fmt: skip
-def test_an_arrival(known: RecordedArrival, is_new: bool, verdict: Verdict, why: str) -> None:
+def test_the_verdict_on_an_arrival(known: RecordedArrival, is_new: bool, verdict: Verdict, why: str) -> None:
     judged = judge_arrival(known, asked=[101], rests_on="tests [101]", is_new=is_new)
     assert (judged.verdict, judged.why) == (verdict, why)
 
@@ -80,6 +80,8 @@ WRITTEN = RecordedAttempt(
         (replace(WRITTEN, written=False), AttemptStatus.COMPLETE, Verdict.HEALED, "ended, and nothing was queued"),
     ],
 )  # fmt: skip
-def test_an_attempt(known: RecordedAttempt | None, listed: AttemptStatus, verdict: Verdict, why: str) -> None:
+def test_the_verdict_on_an_attempt(
+    known: RecordedAttempt | None, listed: AttemptStatus, verdict: Verdict, why: str
+) -> None:
     judged = judge_attempt(known, listed)
     assert (judged.verdict, judged.why) == (verdict, why)

@@ -144,7 +144,7 @@ ROWS: list[tuple[Situation, str]] = [
 
 
 @pytest.mark.parametrize(("given", "plan"), ROWS, ids=[f"{number}: {plan}" for number, (_, plan) in enumerate(ROWS)])
-def test_each_row(given: Situation, plan: str) -> None:
+def test_each_row_of_the_table_gives_its_plan(given: Situation, plan: str) -> None:
     assert [str(found) for found in decide(given)] == [plan]
 
 

@@ -215,7 +215,7 @@ def test_which_statuses_are_open_and_which_ended() -> None:
         ("", None),
     ],
 )
-def test_imochas_times(text: str, moment: datetime | None) -> None:
+def test_how_imochas_times_are_read(text: str, moment: datetime | None) -> None:
     assert Report.model_validate({"attemptedOn": text}).attempted_on == moment
 
 
@@ -230,7 +230,7 @@ def test_imochas_times(text: str, moment: datetime | None) -> None:
         ("", None),
     ],
 )
-def test_levers_times(millis: object, moment: datetime | None) -> None:
+def test_how_levers_times_are_read(millis: object, moment: datetime | None) -> None:
     assert opportunity(createdAt=millis).created_at == moment
 
 

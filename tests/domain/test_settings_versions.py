@@ -56,7 +56,7 @@ def test_tags_name_tests_as_they_did_then() -> None:
 
 
 @pytest.mark.parametrize(
-    ("now", "before", "mended", "new"),
+    ("now", "before", "corrected", "new"),
     [
         ({1: "A"}, [{}], False, {1: "A"}),
         ({1: "A"}, [{1: "A"}], False, {}),
@@ -69,8 +69,10 @@ def test_tags_name_tests_as_they_did_then() -> None:
         ({1: None, 2: None}, [{2: None}], True, {1: None}),
     ],
 )
-def test_what_is_new(now: Askers, before: list[Askers], mended: bool, new: Askers) -> None:
-    assert added(now, before, corrected=mended) == new
+def test_what_is_asked_only_since_a_change_of_the_settings(
+    now: Askers, before: list[Askers], corrected: bool, new: Askers
+) -> None:
+    assert added(now, before, corrected=corrected) == new
 
 
 @pytest.mark.parametrize(
@@ -92,16 +94,16 @@ def test_what_says_who_takes_what_makes_another_version_and_is_read_as_it_was_ke
 
 
 def test_under_which_settings_somebody_came() -> None:
-    wrong, mended = rule(posting_ids=("",)), rule(posting_ids=("p",))
-    given = [rule(), wrong, mended, rule(tests=(1,))]
+    wrong, corrected = rule(posting_ids=("",)), rule(posting_ids=("p",))
+    given = [rule(), wrong, corrected, rule(tests=(1,))]
     versions = [SettingsVersion(id=day, since=START + day * DAY, asks=asks(one)) for day, one in enumerate(given)]
 
     def came(after: timedelta, stage_id: str = "s", of: list[SettingsVersion] = versions) -> int:
         return version_at(of, stage_id, START + after).id
 
     assert came(-DAY) == came(timedelta(0)) == came(DAY / 2) == 0
-    assert came(DAY) == came(DAY * 1.5) == 2, "when the mistake was mended"
+    assert came(DAY) == came(DAY * 1.5) == 2, "when the mistake was corrected"
     assert came(DAY, stage_id="other") == 1, "whom the mistake did not concern"
-    assert came(DAY, of=versions[:2]) == 1, "not mended yet"
+    assert came(DAY, of=versions[:2]) == 1, "not corrected yet"
     assert came(DAY * 2.5) == 2
     assert came(DAY * 9) == 3

@@ -151,7 +151,7 @@ def test_of_who_is_forgotten_nothing_is_known(ledger: Ledger) -> None:
     assert verdicts(ledger) == {"ann-1": None}, "a new chain, from its first event on"
 
 
-def test_the_command_prints_it(
+def test_the_command_prints_evidence_and_fails_for_who_is_unknown(
     ledger: Ledger, ledger_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     invite(ledger, "ann-1", 7)

@@ -71,14 +71,14 @@ class Actors:
             self._town.delete(key)
             self._scene.model.leave(key, "deleted")
 
-    def mend(self, key: str, who: int) -> None:
+    def correct(self, key: str, who: int) -> None:
         """An address for who has none, a known tag for one that is not, or one more test."""
         person = self._person(key)
         if person.left:
             return
         email, wants = person.email or EMAILS[who % 4], person.wants | {101 + who % 2}
         self._town.opportunities[key].update(emails=[email], tags=[TAGS[test] for test in sorted(wants)])
-        self._scene.model.mend(key, email, wants)
+        self._scene.model.correct(key, email, wants)
 
     def change_link(self, _key: str, who: int) -> None:
         """The Default link's settings."""
@@ -137,7 +137,7 @@ class Actors:
 ACTIONS: dict[str, Callable[[Actors, str, int], None]] = {
     action.__name__: action
     for action in (
-        Actors.enter, Actors.move_out, Actors.archive, Actors.take_back, Actors.delete, Actors.mend,
+        Actors.enter, Actors.move_out, Actors.archive, Actors.take_back, Actors.delete, Actors.correct,
         Actors.change_link, Actors.start, Actors.finish, Actors.make_reports, Actors.expire,
     )
 }  # fmt: skip

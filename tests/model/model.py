@@ -91,7 +91,7 @@ class Model:
         attempts = {test: self.attempt(person.email, test) for test in person.wants}
         self._ask(person, {test for test, one in attempts.items() if one.withdrawn or one.state == "Cancelled"})
 
-    def mend(self, key: str, email: str, wants: frozenset[int]) -> None:
+    def correct(self, key: str, email: str, wants: frozenset[int]) -> None:
         """An address, a tag is added, or the tag that names nothing is replaced."""
         person = self.people[key]
         new = wants - person.wants if person.email else wants

@@ -40,7 +40,10 @@ def rejected() -> RequestRejectedError:
 
 
 def test_our_errors_are_told_whole() -> None:
-    assert text_of(SettingsError(["x: mend\nit"]), map_index=3) == "d: task t[3] failed for good in run r. x: mend it"
+    assert (
+        text_of(SettingsError(["x: correct\nit"]), map_index=3)
+        == "d: task t[3] failed for good in run r. x: correct it"
+    )
 
 
 def test_a_vendors_words_stay_in_the_log() -> None:

@@ -643,7 +643,7 @@ def test_what_is_missing_is_400_and_invites_nobody(sandbox: Sandbox, body: Any) 
 # Accounts and people
 
 
-def test_business_units(sandbox: Sandbox) -> None:
+def test_business_units_are_listed_with_their_count(sandbox: Sandbox) -> None:
     answer = sandbox.imocha.ok("GET", "accounts/business-units")
     assert answer["count"] == len(answer["businessUnits"]) == 1
 

@@ -75,6 +75,7 @@ class Account:
     def facts(self) -> Facts:
         sources = Sources(
             settings=lambda: parse_settings(self.text),
+            settings_text=lambda: self.text,
             settings_changed=lambda: None,
             lever=lambda: self.stack.lever,
             imocha=lambda: self.stack.imocha,
@@ -158,6 +159,10 @@ def _rules(*rules: str) -> Spoil:
     return lambda account: setattr(account, "settings", f"rules: [{', '.join(rules)}]\n")
 
 
+def _setting(text: str) -> Spoil:
+    return lambda account: setattr(account, "settings", f"{text}\n")
+
+
 def _same_stage_by_id(account: Account) -> None:
     _rules(f"{{completed_stage: {account.world.stage_id('Assessment')}}}")(account)
 
@@ -186,6 +191,11 @@ def _fixed_link(account: Account) -> None:
     account.world.links[101]["invitationSchedule"] = {
         "scheduleType": "fixed", "scheduleDetails": {"endDateTime": "2026-01-31T00:00:00Z"},
     }  # fmt: skip
+
+
+def _seldom_swept(account: Account) -> None:
+    without_webhooks(account)
+    account.settings = "poll: {schedule: '0 9 1 1 *'}\n"
 
 
 def _refused(account: Account) -> None:
@@ -291,7 +301,7 @@ MISTAKES: dict[str, tuple[Spoil, str, tuple[str, ...]]] = {
     "template misspelt": (
         lambda a: setattr(a, "settings", "rules: [{form_template: iMocha Assesment}]\n"),
         "form template",
-        ("'iMocha Assesment' is not in Lever yet", "write form_template: iMocha Assessment"),
+        ("'iMocha Assesment' is not in Lever yet", "write form_template: 'iMocha Assessment'"),
     ),
     "template misspelt, none is made": (
         lambda a: setattr(
@@ -413,7 +423,7 @@ MISTAKES: dict[str, tuple[Spoil, str, tuple[str, ...]]] = {
     "callback secret too short": (
         lambda a: a.given.update(callback_secret=raising(SettingsError(["callback_secret is shorter than 16"]))),
         "callbacks",
-        ("callback_secret is shorter than 16", "Callback secret: mend it"),
+        ("callback_secret is shorter than 16", "Callback secret: correct it"),
     ),
     "clock off": (
         lambda a: a.given.update(clocks=lambda: {"Lever": timedelta(minutes=20)}),
@@ -544,6 +554,16 @@ MISTAKES: dict[str, tuple[Spoil, str, tuple[str, ...]]] = {
         lambda a: setattr(a, "settings", "rules: [{tests: [101]}]\npoll: {}\nrules: [{tests: [102]}]\n"),
         "settings file",
         ('line 5: "rules" is there twice', "in one place"),
+    ),
+    "settings: a name with a # that is not in quotes": (
+        _setting("rules:\n  - form_template: iMocha Assessment #2  # ours"),
+        "settings file",
+        ("'iMocha Assessment' is read, and not 'iMocha Assessment #2'", "put the name in quotes"),
+    ),
+    "swept once a year, and no webhooks": (
+        _seldom_swept,
+        "sweeps",
+        ("poll.schedule: '0 9 1 1 *' lets up to 365 days pass", "write '*/5 * * * *'", "lever_imocha_setup"),
     ),
     "settings: two mistakes in one rule": (
         _rules("{retake: twice, valdity_days: 7}"),

@@ -18,6 +18,7 @@ from lever_imocha.webhooks.context import ReceiverContext
 from lever_imocha.workflows.doctor.checkup import CHECKS
 from lever_imocha.workflows.doctor.findings import Level, of_level
 from lever_imocha.workflows.doctor.machine import judged_paused
+from lever_imocha.workflows.doctor.messages import longest_pause
 from lever_imocha.workflows.doctor.permissions import FOR_ALL, FOR_NOTES
 from lever_imocha.workflows.doctor.vendors import judged_clock
 from lever_imocha.workflows.doctor.writes import TAG
@@ -236,6 +237,20 @@ def test_no_webhooks_at_all_are_slow_and_not_wrong(account: Account) -> None:
     assert lines([f.line for f in findings], "webhooks: warning", "run lever_imocha_setup", "minutes later")
 
 
+def test_a_sweep_once_a_year_is_enough_where_webhooks_tell(account: Account) -> None:
+    account.settings = "poll: {schedule: '@yearly'}\n"
+    assert account.wrong() == []
+
+
+@pytest.mark.parametrize(
+    ("schedule", "days"),
+    [("*/5 * * * *", 1), ("0 9 * * *", 1), ("0 9 * * 1-5", 3), ("* 8-18 * 1-6,9-12 *", 62 + 13 / 24 + 1 / 1440)],
+)
+def test_how_long_a_schedule_pauses(schedule: str, days: float) -> None:
+    pause = longest_pause(schedule, datetime(2026, 1, 1, 12, 3, tzinfo=UTC))
+    assert pause == pytest.approx(timedelta(days=days), abs=timedelta(seconds=1))
+
+
 def test_webhooks_that_never_came_have_to_be_switched_on(account: Account) -> None:
     account.forget_deliveries()
     only(account.wrong(), "no webhook of Lever was ever received", "a Super Admin switches each event on")
@@ -255,7 +270,7 @@ def test_a_list_of_tests_that_is_cut_short_is_noticed(account: Account) -> None:
 @pytest.mark.parametrize(
     ("seconds", "level"), [(30, Level.OK), (-90, Level.WARNING), (599, Level.WARNING), (601, Level.ERROR)]
 )
-def test_clocks(seconds: int, level: Level) -> None:
+def test_clocks_a_minute_apart_are_told_and_are_an_error_where_webhooks_are_refused(seconds: int, level: Level) -> None:
     assert judged_clock("Lever", timedelta(seconds=seconds), max_ahead=timedelta(minutes=10)).level is level
 
 

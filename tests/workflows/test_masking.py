@@ -246,7 +246,7 @@ def test_an_invitation_that_the_ledger_never_learned_of_is_not_forgotten(masking
     assert masking.run_invite() == [f"waits: {CANNOT_MASK}"]
 
 
-def test_switching_it_off_stops_it(masking: Stack) -> None:
+def test_switching_mask_deleted_off_stops_a_masking_that_waits(masking: Stack) -> None:
     opportunity = masking.candidate(PYTHON)
     masking.run_invite()
     masking.world.delete(opportunity)

@@ -1,4 +1,4 @@
-"""A newcomer's mistakes, one at a time: the set-up's form names each, and nothing is activated before it is mended."""
+"""A newcomer's mistakes, one at a time: the set-up's form names each, and nothing is activated before it is corrected."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def test_nothing_wrong_is_activated(newcomer: Newcomer) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("mistake", MISTAKES)
-def test_a_planted_mistake_is_in_the_form_and_comes_back_or_is_mended(newcomer: Newcomer, mistake: str) -> None:
+def test_a_planted_mistake_is_in_the_form_and_comes_back_or_is_corrected(newcomer: Newcomer, mistake: str) -> None:
     spoil, check, parts = MISTAKES[mistake]
     spoil(newcomer.account)
     newcomer.write()

@@ -15,7 +15,7 @@ from lever_imocha.errors import SettingsError
 from lever_imocha.ledger.database import check_schema, engine_for
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.values import NewDelivery
-from lever_imocha.settings import load_settings
+from lever_imocha.settings import load_settings, read_text
 from lever_imocha.workflows.doctor.checkup import examine
 from lever_imocha.workflows.doctor.facts import Facts, Sources, UnknownFactError
 from lever_imocha.workflows.doctor.findings import Level, of_level
@@ -57,6 +57,7 @@ class Installation:
         return Facts(
             Sources(
                 settings=lambda: load_settings(self.path),
+                settings_text=lambda: read_text(self.path),
                 settings_changed=lambda: None,
                 lever=lambda: self.stack.lever,
                 imocha=lambda: self.stack.imocha,
@@ -469,7 +470,7 @@ def test_a_file_that_cannot_be_written_is_said_and_the_rest_is_made(new: Install
 def test_a_file_with_mistakes_is_not_touched(new: Installation) -> None:
     new.path.write_text("perform_as: people-ops@example.com\nrules: [\n")
     answer = new.answer(completed_stage="offer", acting_user=new.world.users[0]["id"])
-    with pytest.raises(SettingsError, match="is not YAML; mend it first"):
+    with pytest.raises(SettingsError, match="is not YAML; correct it first"):
         new.run(answer)
     assert new.path.read_text().endswith("rules: [\n")
 
@@ -593,7 +594,7 @@ def test_nothing_is_offered_while_lever_does_not_answer(new: Installation) -> No
         fields(new.facts())
 
 
-def test_what_the_set_up_cannot_mend_blocks_the_activation(new: Installation) -> None:
+def test_what_the_set_up_cannot_solve_blocks_the_activation(new: Installation) -> None:
     assert new.obstacles() == []
     new.world.lacking_permissions.add("Find all tags")
     assert new.obstacles() == ["Lever permissions"]

@@ -32,7 +32,9 @@ def values(stack: Stack, opportunity: str) -> dict[str, object]:
 @pytest.mark.parametrize("numbers_as_text", [True, False])
 @pytest.mark.parametrize("wrapped", [True, False])
 @pytest.mark.parametrize("legacy", [True, False])
-def test_form_file_and_stage(stack: Stack, numbers_as_text: bool, wrapped: bool, legacy: bool) -> None:
+def test_a_report_is_written_as_form_and_file_and_the_candidate_moves_on(
+    stack: Stack, numbers_as_text: bool, wrapped: bool, legacy: bool
+) -> None:
     stack.world.switches.update(
         numbers_as_text=numbers_as_text, form_answers_wrapped=wrapped, times_as_text=wrapped,
         legacy_attempt_keys=legacy, empty_sweep_is_404=legacy, perform_as_required=True,

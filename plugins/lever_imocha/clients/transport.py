@@ -305,7 +305,7 @@ class ApiClient:
     ) -> list[M]:
         """Return the records of a list as values.
 
-        A record that is not as the contract says is left out, counted, and named in the log: it must not harm the
+        A record that is not as documented is left out, counted, and named in the log: it must not harm the
         others. So the list is complete only if it has as many values as there are items.
 
         :param skipped: told of each record that is left out.
@@ -321,7 +321,7 @@ class ApiClient:
         return values
 
     def unexpected(self, name: str, detail: str) -> UnexpectedAnswerError:
-        """Make the error for an answer of status 200 that does not fit the contract.
+        """Make the error for an answer of status 200 that is not as documented.
 
         :param name: the call's.
         """

@@ -49,7 +49,7 @@ class Why(BaseModel):
     dry_run: bool = False
 
 
-class Asked(Why):
+class AskedAct(Why):
     """What a person asks for."""
 
     act: Act
@@ -61,7 +61,7 @@ class AskedAgain(Why):
     act: Literal[Act.REPLAY] = Act.REPLAY
 
 
-class AskedForOne(Asked):
+class AskedForOne(AskedAct):
     """What a person asks for about one candidate.
 
     :param test_id: about which test, where the act is about one.
@@ -72,14 +72,14 @@ class AskedForOne(Asked):
     public_key: Annotated[str, AfterValidator(checked_key)] | None = None
 
 
-class AskedForAll(Asked):
+class AskedForAll(AskedAct):
     """What a person asks for about all who have the same problem."""
 
     kind: ProblemKind
     why: str
 
 
-class Listed(BaseModel):
+class PeopleQuery(BaseModel):
     """A filter of the page *People*."""
 
     model_config = ConfigDict(extra="forbid")
@@ -91,13 +91,13 @@ class Listed(BaseModel):
     entered_to: pages.Day = ""
 
 
-class Searched(Listed):
+class Searched(PeopleQuery):
     """The same, and where its list goes on."""
 
     after: pages.Cursor = ""
 
 
-class AskedForListed(Listed, Asked):
+class AskedForListed(PeopleQuery, AskedAct):
     """What a person asks for about all whom a filter lists."""
 
 
@@ -376,13 +376,13 @@ def _ask_for_all(context: PageContext, who: Viewer, asked: AskedForAll) -> dict[
 def _ask_for_listed(context: PageContext, who: Viewer, asked: AskedForListed) -> dict[str, Any]:
     """Do the same for all whom a filter lists."""
     ledger, words = context.page(who)
-    wanted = pages.Wanted(**asked.model_dump(include=set(Listed.model_fields)))
+    wanted = pages.Wanted(**asked.model_dump(include=set(PeopleQuery.model_fields)))
     plan, shown = pages.plan_for_listed(ledger, words, wanted, asked.act)
     return _add_bulk(context, who, asked, plan, shown)
 
 
 def _add_bulk(
-    context: PageContext, who: Viewer, asked: Asked, plan: dict[str, Any], shown: dict[str, str]
+    context: PageContext, who: Viewer, asked: AskedAct, plan: dict[str, Any], shown: dict[str, str]
 ) -> dict[str, Any]:
     """Record who is concerned, which is what runs; nothing, if the person only wants to know."""
     plan |= {"dry_run": asked.dry_run, "bulk": None, "already": False}

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import requests
 from airflow.sdk.log import mask_secret
@@ -82,29 +82,31 @@ def base_url(connection: ConnectionLike, default: str) -> str:
     :param default: used if the connection has no host.
     :raises SettingsError: plain http to another machine, which would send the key unencrypted.
     """
-    host, scheme = (connection.host or default).strip().rstrip("/"), (connection.schema or "https").strip(" /")
-    if connection.host and scheme.casefold() not in (
-        "http",
-        "https",
-    ):  # the path of a connection that is written as a URI
-        host, scheme = f"{host}/{scheme}", "https"
-    url = host if "://" in host else f"{scheme}://{host}"
+    url = _whole_url(connection, default)
     try:
         parts, port = urlsplit(url), urlsplit(url).port
     except ValueError:
         raise _bad_host(connection, default) from None
-    if (
-        not _HOST.fullmatch(parts.hostname or "")
-        or "@" in parts.netloc
-        or parts.netloc.endswith(":")
-        or re.search(r"[\s?#]", url)
-    ):
+    encrypted = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname))
+    if not (encrypted and _is_address(parts) and not re.search(r"[\s?#]", url)):
         raise _bad_host(connection, default)
     if connection.port and port is None:
-        url = parts._replace(netloc=f"{parts.netloc}:{connection.port}").geturl()
-    if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(parts.hostname)):
-        raise _bad_host(connection, default)
+        return parts._replace(netloc=f"{parts.netloc}:{connection.port}").geturl()
     return url
+
+
+def _whole_url(connection: ConnectionLike, default: str) -> str:
+    """Put the host behind its scheme; a schema that is none is the path of a connection that is written as a URI."""
+    host, scheme = (connection.host or default).strip().rstrip("/"), (connection.schema or "https").strip(" /")
+    if connection.host and scheme.casefold() not in ("http", "https"):
+        host, scheme = f"{host}/{scheme}", "https"
+    return host if "://" in host else f"{scheme}://{host}"
+
+
+def _is_address(parts: SplitResult) -> bool:
+    """Tell whether a URL names a host, and neither a user nor an empty port."""
+    has_user_or_empty_port = "@" in parts.netloc or parts.netloc.endswith(":")
+    return bool(_HOST.fullmatch(parts.hostname or "")) and not has_user_or_empty_port
 
 
 _HOST = re.compile(r"[a-z0-9_]([a-z0-9_.-]{0,250}[a-z0-9_])?|[0-9a-f:.]+", re.IGNORECASE)

@@ -102,7 +102,7 @@ class ChooseOperator(AskOperator):
         log_findings(wrong)
         if wrong:
             lines = "\n".join(f"- {finding.line}" for finding in wrong)
-            return chosen | {"button": AGAIN, "why": f"Not activated. Mend this first:\n\n{lines}"}
+            return chosen | {"button": AGAIN, "why": f"Not activated. Correct this first:\n\n{lines}"}
         return {"button": button, "why": "", **answer.model_dump()}
 
 
@@ -225,25 +225,25 @@ class CheckSetUpOperator(AssessmentOperator):
 
     @without_traceback
     def execute(self, context: Any) -> list[str]:
-        """Return the report, a line each.
+        """Return how it ended, a line each.
 
         :raises SettingsError: something is wrong, so that nothing was switched on.
         """
         from lever_imocha.runtime.setup import check
         from lever_imocha.workflows.setup.form import Answer
 
-        report = check(
+        ending = check(
             self.lever_conn_id,
             self.imocha_conn_id,
             paused=paused_in(context),
             activate=Answer.read(self.answer) if self.answer["button"] == ACTIVATE else None,
             done=list(self.done),
         )
-        for line in report.lines:
+        for line in ending.lines:
             said, *fix = line.split(" -> ")
             self.log.info("%s", said)
             for part in fix:  # a line of its own: the page cuts long ones
                 self.log.info("    -> %s", part)
-        if report.wrong:
-            raise SettingsError(report.wrong)
-        return report.lines
+        if ending.wrong:
+            raise SettingsError(ending.wrong)
+        return ending.lines

@@ -22,7 +22,7 @@ from lever_imocha.ledger.repository import Ledger
 from lever_imocha.notifications.alerts import made, tell, tell_ended
 from lever_imocha.notifications.messages import doctor_alert, doctor_source
 from lever_imocha.runtime.metrics import AirflowMetrics
-from lever_imocha.settings import Settings, load_alerts, load_settings, settings_changed
+from lever_imocha.settings import Settings, load_alerts, load_settings, read_text, settings_changed, settings_path
 from lever_imocha.workflows.doctor.checkup import keep, keep_names
 from lever_imocha.workflows.doctor.facts import Facts, Sources
 from lever_imocha.workflows.doctor.findings import Finding, Level
@@ -58,6 +58,7 @@ def facts_of(
     return Facts(
         Sources(
             settings=load_settings,
+            settings_text=lambda: read_text(settings_path()),
             settings_changed=settings_changed,
             lever=lever_client,
             imocha=imocha_client,

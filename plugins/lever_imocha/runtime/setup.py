@@ -106,7 +106,7 @@ def set_up(lever_conn_id: str, imocha_conn_id: str) -> SetUp:
 
 
 @dataclass
-class Report:
+class Ending:
     """How a set-up ended.
 
     :param lines: what is on, what was made, what is left to do.
@@ -124,7 +124,7 @@ def check(
     paused: Callable[[], Mapping[str, bool]],
     activate: Answer | None,
     done: Sequence[str],
-) -> Report:
+) -> Ending:
     """Look again, and switch the DAGs on if that was asked for and nothing is wrong.
 
     :param activate: what was chosen, where it is to be switched on.
@@ -136,16 +136,16 @@ def check(
     if activate and not wrong:
         wrong = set_up(lever_conn_id, imocha_conn_id).unsaved(activate)
     made = [f"made: {line}" for line in done if not line.startswith("by hand: ")]
-    report = Report(
+    ending = Ending(
         [*(made or ["made: nothing, all was there"]), *(line for line in done if line.startswith("by hand: "))]
     )
-    report.lines += [f"by hand: {one.found} -> {one.fix}" for one in of_level(findings, Level.WARNING)]
+    ending.lines += [f"by hand: {one.found} -> {one.fix}" for one in of_level(findings, Level.WARNING)]
     if wrong:
-        report.wrong = [finding.line for finding in wrong]
+        ending.wrong = [finding.line for finding in wrong]
     elif activate:
-        report.lines.append(_switched_on(paused()))
+        ending.lines.append(_switched_on(paused()))
     keep_and_tell(findings, facts)
-    return report
+    return ending
 
 
 def _switched_on(paused: Mapping[str, bool]) -> str:

@@ -283,9 +283,8 @@ class InviteWorkflow:
         try:
             outcome = self._ignore_entries(item) if situation is None else self._decide_entries(item, situation)
         except (LeverImochaError, NotYet) as error:
-            if len(self.invited) > invited_before or concerns_recruiters(
-                error
-            ):  # invited to one test, and not to another
+            invited_to_another_test = len(self.invited) > invited_before
+            if invited_to_another_test or concerns_recruiters(error):
                 self._have_shown(item, items)
             raise
         if not outcome.action.sends:

@@ -38,6 +38,7 @@ CHECKS: Mapping[str, Check] = {
     "tests without tag": tests.check_untagged,
     "test links": tests.check_links,
     "webhooks": messages.check_webhooks,
+    "sweeps": messages.check_sweeps,
     "webhook tokens": messages.check_tokens,
     "callbacks": messages.check_callbacks,
     "deliveries": messages.check_deliveries,
@@ -75,7 +76,7 @@ def _run(name: str, check: Check, facts: Facts) -> Iterator[Finding]:
         yield replace(unknown(f"{problem.what} cannot be used, see the other lines"), check=name)
     except Exception as problem:
         ours: LeverImochaError = as_ours(problem)
-        yield replace(error(ours.public_message, "mend that, and run the doctor again"), check=name)
+        yield replace(error(ours.public_message, "correct that, and run the doctor again"), check=name)
 
 
 class Change(StrEnum):
@@ -112,7 +113,7 @@ def keep(ledger: Ledger, findings: list[Finding], at: datetime) -> None:
     since = {_key(one): first.isoformat() for one, first in zip(before, last.since, strict=True)} if last else {}
     changes = [_change(one, before) if last else None for one in findings]
     still = {_words(one) for one in findings}  # better, or worse
-    gone = [one for one in _mended(_wrong(before), findings) if _words(one) not in still]
+    gone = [one for one in _corrected(_wrong(before), findings) if _words(one) not in still]
     ledger.cache.put(
         DOCTOR,
         {
@@ -163,8 +164,8 @@ def _change(finding: Finding, before: Iterable[Finding]) -> Change | None:
     return Change.NEW
 
 
-def _mended(old: Mapping[str, Finding], now: Sequence[Finding]) -> list[Finding]:
-    """Return what was wrong and is not any more; what could not be looked at now is not known to be mended."""
+def _corrected(old: Mapping[str, Finding], now: Sequence[Finding]) -> list[Finding]:
+    """Return what was wrong and is not any more; what could not be looked at now is not known to be corrected."""
     looked_at = {finding.check for finding in now if finding.level is not Level.UNKNOWN}
     new = _wrong(now)
     return [finding for key, finding in old.items() if key not in new and finding.check in looked_at]

@@ -104,6 +104,7 @@ class Tests:
 class Sources:
     """Where facts come from; each raises an error of ours when it cannot be used.
 
+    :param settings_text: the settings file as it is written.
     :param settings_changed: when the settings file was changed last, where that is known.
     :param clocks: by how much each vendor's clock is ahead of ours, as far as answers said so.
     :param paused: whether each of our DAGs is paused; empty where Airflow cannot be asked.
@@ -112,6 +113,7 @@ class Sources:
     """
 
     settings: Callable[[], Settings]
+    settings_text: Callable[[], str]
     settings_changed: Callable[[], datetime | None]
     lever: Callable[[], LeverClient]
     imocha: Callable[[], ImochaClient]
@@ -151,8 +153,9 @@ class Facts:
         self.tests = Fact("the list of tests", self._tests)
 
     def with_settings(self, settings: Settings) -> Facts:
-        """Return what would be read with other settings."""
-        sources = replace(self.sources, settings=lambda: settings, lever=self.lever.outcome, imocha=self.imocha.outcome)
+        """Return what would be read with other settings, which no file says yet."""
+        lever, imocha = self.lever.outcome, self.imocha.outcome
+        sources = replace(self.sources, settings=lambda: settings, settings_text=str, lever=lever, imocha=imocha)
         return Facts(sources, clock=self.now)
 
     @property

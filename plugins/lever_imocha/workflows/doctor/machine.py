@@ -23,7 +23,7 @@ DAGS = {
 _VITAL = ("lever_imocha_invite", "lever_imocha_write_back")
 
 _A_PROCESS = 6
-"""Connections that one process of ours may take."""
+"""Connections that one more process of receivers may take."""
 _RECENT = timedelta(days=1)
 
 
@@ -59,7 +59,9 @@ def judged_connections(found: Connections) -> Finding:
     said = f"{found.used} of PostgreSQL's {found.allowed} connections are in use"
     if found.allowed - found.used >= 2 * _A_PROCESS:
         return ok(said)
-    return warning(said, "postgresql.conf: raise max_connections; each worker and receiver may take 6")
+    return warning(
+        said, "postgresql.conf: raise max_connections; docs/runbook.md, Connections to PostgreSQL, counts them"
+    )
 
 
 def check_connections(facts: Facts) -> Iterator[Finding]:

@@ -7,6 +7,8 @@ from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
+from croniter import croniter
+
 from lever_imocha.domain.lever import WEBHOOK_EVENTS, Origin, Webhook
 from lever_imocha.domain.signatures import webhook_url
 from lever_imocha.errors import NotPermittedError, SettingsError
@@ -29,7 +31,7 @@ _OTHER_SECRET = (
 )
 _IMOCHA = ".imocha.io"
 _OWN_PATH = urlsplit(webhook_url("")).path
-_RECENT = timedelta(days=1)
+_DAY = timedelta(days=1)
 _SLOW = "candidates are invited minutes later, when the sweep finds them"
 
 
@@ -101,7 +103,7 @@ def judged_others(webhooks: Sequence[Webhook], public_url: str | None) -> Iterat
 
 def is_recent(at: datetime | None, now: datetime) -> bool:
     """Tell whether something happened in the last day."""
-    return at is not None and now - at < _RECENT
+    return at is not None and now - at < _DAY
 
 
 def judged_tokens(tokens: Collection[str], *, registered: bool) -> Finding:
@@ -124,7 +126,7 @@ def judged_last(
     :param last: when one was accepted.
     :param refused: when one was refused, and why.
     """
-    if refused and now - refused[0] < _RECENT and (last is None or refused[0] > last):
+    if refused and now - refused[0] < _DAY and (last is None or refused[0] > last):
         remedy = _OTHER_TOKEN if vendor == "Lever" else _OTHER_SECRET
         since = f"the last good one came at {last:%Y-%m-%d %H:%M} UTC" if last else "none was ever accepted"
         # No more than a warning: whoever knows the address can send what is refused.
@@ -141,10 +143,14 @@ def judged_last(
     return unknown("no callback of iMocha was ever received")
 
 
+def _told(facts: Facts) -> bool:
+    """Tell whether a webhook of Lever came in the last day."""
+    return is_recent(known_or_none(lambda: facts.ledger().deliveries.last("lever")), facts.now())
+
+
 def check_webhooks(facts: Facts) -> Iterator[Finding]:
     """Look at the registered webhooks and their tokens."""
-    last = known_or_none(lambda: facts.ledger().deliveries.last("lever"))
-    told, settings = is_recent(last, facts.now()), known_or_none(facts.settings)
+    told, settings = _told(facts), known_or_none(facts.settings)
     if isinstance(tried(facts.webhooks.outcome), NotPermittedError):
         if settings and settings.public_url and not told:
             yield missing(LIST_WEBHOOKS)
@@ -156,13 +162,37 @@ def check_webhooks(facts: Facts) -> Iterator[Finding]:
     yield from judged_others(webhooks, settings.public_url)
 
 
+def longest_pause(schedule: str, now: datetime) -> timedelta:
+    """Return the longest time between two points of a cron expression in the next year; no less than a day."""
+    longest, at = _DAY, now
+    while at < now + timedelta(days=366):
+        last = croniter(schedule, at + _DAY).get_prev(datetime)
+        following = croniter(schedule, last).get_next(datetime)
+        longest, at = max(longest, following - last), following
+    return longest
+
+
+def check_sweeps(facts: Facts) -> Iterator[Finding]:
+    """Look at how long a move stays unseen that no webhook tells of."""
+    schedule = facts.settings().poll.schedule
+    pause = longest_pause(schedule, facts.now())
+    if pause > _DAY and not _registered(facts) and not _told(facts):
+        yield warning(
+            f"poll.schedule: {schedule!r} lets up to {pause / _DAY:.0f} days pass between two sweeps, and there are no"
+            " webhooks: who is moved in the meantime waits as long",
+            f"{settings_path()}: write '*/5 * * * *'; or run lever_imocha_setup, which makes webhooks",
+        )
+    else:
+        yield ok(f"Lever is swept at {schedule!r}")
+
+
 def check_tokens(facts: Facts) -> Iterator[Finding]:
     """Look at the stored signature tokens."""
     facts.lever()  # what is wrong with the whole connection is said once
     try:
         tokens = facts.webhook_tokens.outcome()
     except SettingsError as problem:
-        yield from (error(line, f"{_TOKENS}: mend it") for line in problem.problems)
+        yield from (error(line, f"{_TOKENS}: correct it") for line in problem.problems)
         return
     yield judged_tokens(tokens, registered=_registered(facts))
 
@@ -201,7 +231,7 @@ def check_callbacks(facts: Facts) -> Iterator[Finding]:
     try:
         secret = facts.callback_secret.outcome()
     except SettingsError as problem:
-        yield from (error(line, f"{_SECRET}: mend it") for line in problem.problems)
+        yield from (error(line, f"{_SECRET}: correct it") for line in problem.problems)
         return
     yield judged_callbacks(facts.settings().public_url, secret)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from difflib import get_close_matches
 
@@ -14,7 +14,7 @@ from lever_imocha.domain.rules import goes_nowhere
 from lever_imocha.domain.typed_text import plain
 from lever_imocha.errors import SettingsError
 from lever_imocha.ledger.cache import SETTINGS
-from lever_imocha.settings import Rule, settings_path
+from lever_imocha.settings import Rule, cut_at_comments, settings_path
 from lever_imocha.workflows.doctor.facts import Facts
 from lever_imocha.workflows.doctor.findings import Finding, Level, error, ok, warning
 from lever_imocha.workflows.doctor.permissions import known_or_none
@@ -31,6 +31,11 @@ def check_settings(facts: Facts) -> Iterator[Finding]:
         yield from (error(line, f"correct {settings_path()}") for line in problem.problems)
         return
     yield ok(f"the settings file can be used; rules: {len(settings.rules)}")
+    for name, meant in cut_at_comments(facts.sources.settings_text()).items():
+        yield warning(
+            f"YAML takes what follows ` #` for a comment: {name!r} is read, and not {meant!r}",
+            f"{settings_path()}: put the name in quotes; or, if that is a comment, a blank behind its #",
+        )
     ledger = known_or_none(facts.ledger)
     last = (ledger.cache.get(SETTINGS) or {}) if ledger else {}
     if "read" in last:
@@ -124,6 +129,47 @@ def judged_rule_tags(rules: Sequence[Rule], tags: Sequence[str]) -> Iterator[Fin
                 )
 
 
+@dataclass(frozen=True)
+class _Matched:
+    """Whom a rule is about; what Lever does not know stands for itself.
+
+    :param stage: its trigger stage's ids.
+    """
+
+    rule: Rule
+    stage: set[str]
+    postings: set[str]
+    tags: set[str]
+
+    def covers(self, other: _Matched) -> bool:
+        """Tell whether everybody whom another rule is about is matched here."""
+        same_stage = self.stage == other.stage
+        return same_stage and _covers(self.postings, other.postings) and _covers(self.tags, other.tags)
+
+
+def judged_rules(rules: Sequence[Rule], stages: Sequence[Named], postings: Sequence[Posting]) -> Iterator[Finding]:
+    """Say which rules lead nowhere: back to their own stage, to a closed posting, or nobody is left for them."""
+    matched = [
+        _Matched(
+            rule,
+            stage={*(ids_of(rule.trigger_stage, stages) or [rule.trigger_stage])},
+            postings={one for name in rule.postings for one in ids_of(name, postings) or [name]},
+            tags={*map(plain, rule.tags)},
+        )
+        for rule in rules
+    ]
+    for index, one in enumerate(matched):
+        yield from _leads_nowhere(index, one, stages)
+        yield from _in_a_circle(index, rules, stages)
+        yield from _for_nobody(index, one, postings)
+        yield from _never_counts(index, matched)
+
+
+def _leads_nowhere(index: int, one: _Matched, stages: Sequence[Named]) -> Iterator[Finding]:
+    if problem := goes_nowhere(one.stage, ids_of(one.rule.completed_stage, stages)):
+        yield error(f"rules[{index}].completed_stage: {problem}", f"{settings_path()}: write another one")
+
+
 def _in_a_circle(index: int, rules: Sequence[Rule], stages: Sequence[Named]) -> Iterator[Finding]:
     rule, into = rules[index], ids_of(rules[index].completed_stage, stages)
     for before, other in enumerate(rules[:index]):
@@ -135,39 +181,28 @@ def _in_a_circle(index: int, rules: Sequence[Rule], stages: Sequence[Named]) -> 
             )
 
 
-def judged_rules(rules: Sequence[Rule], stages: Sequence[Named], postings: Sequence[Posting]) -> Iterator[Finding]:
-    """Say which rules lead nowhere: back to their own stage, to a closed posting, or nobody is left for them."""
-    matched = [
-        (
-            {*(ids_of(rule.trigger_stage, stages) or [rule.trigger_stage])},
-            {one for name in rule.postings for one in ids_of(name, postings) or [name]},
-            {*map(plain, rule.tags)},
+def _for_nobody(index: int, one: _Matched, postings: Sequence[Posting]) -> Iterator[Finding]:
+    if {*one.rule.skip_origins} == {*Origin}:
+        yield error(
+            f"rules[{index}].skip_origins names every origin: nobody is invited by it",
+            f"{settings_path()}: leave out the origins that are to be invited",
         )
-        for rule in rules
-    ]
-    for index, (rule, (stage, only, tags)) in enumerate(zip(rules, matched, strict=True)):
-        if problem := goes_nowhere(stage, ids_of(rule.completed_stage, stages)):
-            yield error(f"rules[{index}].completed_stage: {problem}", f"{settings_path()}: write another one")
-        yield from _in_a_circle(index, rules, stages)
-        if {*rule.skip_origins} == {*Origin}:
-            yield error(
-                f"rules[{index}].skip_origins names every origin: nobody is invited by it",
-                f"{settings_path()}: leave out the origins that are to be invited",
-            )
-        found = [posting for posting in postings if posting.id in only]
-        if found and all(posting.state == "closed" for posting in found):
-            yield warning(
-                f"rules[{index}].postings: {', '.join(rule.postings)}: closed in Lever, nobody applies any more",
-                f"{settings_path()}: write the posting that is open, or take the rule out",
-            )
-        for before, (its_stage, its_postings, its_tags) in enumerate(matched[:index]):
-            if its_stage == stage and _covers(its_postings, only) and _covers(its_tags, tags):
-                yield error(
-                    f"rules[{index}] never counts: the first rule that matches does, and rules[{before}] matches"
-                    " everybody whom it is about",
-                    f"{settings_path()}: move it before rules[{before}], or take one of the two out",
-                )
-                break
+    found = [posting for posting in postings if posting.id in one.postings]
+    if found and all(posting.state == "closed" for posting in found):
+        yield warning(
+            f"rules[{index}].postings: {', '.join(one.rule.postings)}: closed in Lever, nobody applies any more",
+            f"{settings_path()}: write the posting that is open, or take the rule out",
+        )
+
+
+def _never_counts(index: int, matched: Sequence[_Matched]) -> Iterator[Finding]:
+    before = next((place for place, other in enumerate(matched[:index]) if other.covers(matched[index])), None)
+    if before is not None:
+        yield error(
+            f"rules[{index}] never counts: the first rule that matches does, and rules[{before}] matches everybody whom it"
+            " is about",
+            f"{settings_path()}: move it before rules[{before}], or take one of the two out",
+        )
 
 
 def _covers(wide: Collection[str], narrow: Collection[str]) -> bool:
@@ -213,5 +248,5 @@ def _to_be_made(name: str, near: Sequence[str]) -> Finding:
         return replace(ok(made), fix="")
     return warning(
         f"{made}, though there is {near[0]!r}",
-        f"{settings_path()}: if that one is meant, write form_template: {near[0]}",
+        f"{settings_path()}: if that one is meant, write form_template: {near[0]!r}",
     )

@@ -110,18 +110,25 @@ def fields(facts: Facts, rule: str = FIRST_RULE) -> list[Dropdown]:
     """
     settings = known_or_none(facts.settings)
     in_order = settings.rules if settings else (Rule(),)
-    rules, shown = {str(index): one for index, one in enumerate(in_order)}, _shown(rule, in_order)
-    stages, users, templates = facts.stages(), facts.users(), facts.templates()
-    acting = settings.perform_as.casefold() if settings else ""
+    rules = {str(index): one for index, one in enumerate(in_order)}
+    chosen = Dropdown(
+        "rule", "Rule", "The next four lists are about it; for those of another, choose it and press Look again",
+        {place: f"rules[{place}]: {one.trigger_stage}, {_postings_of(one)}" for place, one in rules.items()}
+        | {NEW_RULE: "a new rule"},
+        rule if rule in rules else NEW_RULE,
+    )  # fmt: skip
+    of_the_rule = _of_a_rule(facts, _shown(rule, in_order), is_new=rule not in rules)
+    return [chosen, *of_the_rule, *_of_the_workflow(facts, settings)]
+
+
+def _of_a_rule(facts: Facts, shown: Rule, *, is_new: bool) -> list[Dropdown]:
+    """Return the fields that `OF_A_RULE` names."""
+    stages, templates = facts.stages(), facts.templates()
     new = _template_to_make(shown, templates)
     created = {} if ids_of(new, templates) else {NEW_TEMPLATE: f"create: {new}"}
+    as_it_is = {} if is_new else {AS_IT_IS: f"as it is: {_postings_of(shown)}"}
+    every = {EVERY: "all postings"} if is_new or shown.postings else {}
     return [
-        Dropdown(
-            "rule", "Rule", "The next four lists are about it; for those of another, choose it and press Look again",
-            {place: f"rules[{place}]: {one.trigger_stage}, {_postings_of(one)}" for place, one in rules.items()}
-            | {NEW_RULE: "a new rule"},
-            rule if rule in rules else NEW_RULE,
-        ),
         Dropdown(
             "trigger_stage", "Trigger stage", "Who is moved here is invited", _named(stages),
             _only_id(shown.trigger_stage, stages),
@@ -136,10 +143,14 @@ def fields(facts: Facts, rule: str = FIRST_RULE) -> list[Dropdown]:
         ),
         Dropdown(
             "only_posting", "Only for posting", "Who did not apply to it is not invited by this rule",
-            ({AS_IT_IS: f"as it is: {_postings_of(shown)}"} if rule in rules else {})
-            | ({EVERY: "all postings"} if shown.postings or rule not in rules else {}) | _named(facts.postings()),
-            AS_IT_IS if rule in rules else EVERY,
+            as_it_is | every | _named(facts.postings()), EVERY if is_new else AS_IT_IS,
         ),
+    ]  # fmt: skip
+
+
+def _of_the_workflow(facts: Facts, settings: Settings | None) -> list[Dropdown]:
+    users, acting = facts.users(), settings.perform_as.casefold() if settings else ""
+    return [
         Dropdown(
             "acting_user", "Acting user", "In whose name is written to Lever",
             {user.id: user.email or user.id for user in users if user.is_active},
@@ -156,7 +167,7 @@ def fields(facts: Facts, rule: str = FIRST_RULE) -> list[Dropdown]:
             settings.activation.existing if settings else "leave",
         ),
         Dropdown(
-            "told", "What recruiters see in Lever", "How each assessment stands; a note also says what a person has to mend",
+            "told", "What recruiters see in Lever", "How each assessment stands; a note also says what a person has to correct",
             _TOLD, _told(settings),
         ),
     ]  # fmt: skip

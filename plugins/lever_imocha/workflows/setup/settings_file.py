@@ -33,7 +33,7 @@ def with_changes(text: str, changes: Changes) -> str:
     try:
         data = yaml.load(text) or yaml.map()
     except YAMLError:
-        raise SettingsError(["the settings file is not YAML; mend it first"]) from None
+        raise SettingsError(["the settings file is not YAML; correct it first"]) from None
     try:
         for path, value in changes.items():
             _set(data, path, value)

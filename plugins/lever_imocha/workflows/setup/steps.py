@@ -65,7 +65,7 @@ class SetUp:
     make_callback_secret: Callable[[], None]
 
     def obstacles(self, answer: Answer) -> list[Finding]:
-        """Return what has to be mended before anything can be activated, with the settings as the answer makes them.
+        """Return what has to be corrected before anything can be activated, with the settings as the answer makes them.
 
         What the set-up makes is left out. The permissions for writing are asked for on an opportunity that does not exist, or,
         where a posting is chosen, tried on the same candidate that carries new tags: once for a key, as a key cannot be

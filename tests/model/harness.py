@@ -232,7 +232,8 @@ class Harness:
             getattr(self, f"_{kind}")(worker, who)
         except LeverImochaError as error:
             causes = error.causes if isinstance(error, WorkFailedError) else [error]
-            assert not any(isinstance(cause, BugError) for cause in causes), str(error)
+            if any(isinstance(cause, BugError) for cause in causes):
+                raise AssertionError(str(error)) from error
 
     def _invite_workflow(self, worker: str) -> InviteWorkflow:
         return InviteWorkflow(

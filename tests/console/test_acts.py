@@ -284,11 +284,93 @@ def test_an_answer_that_is_lost_leaves_one_open_invitation(stack: Stack, ask: As
     stack.fault(vendor="imocha", path_contains=path, status=503, apply=apply)
     stack.run_invite(sweep=False)
     stack.run_invite(sweep=False, force=True)
-    assert states(stack).count("Pending") == (0 if path == "/cancel" and apply else 1)
+    assert states(stack).count("Pending") == 1
     assert "old@example.com" not in [one.email for one in stack.world.invitations.values() if one.state == "Pending"]
 
 
+@pytest.fixture(params=["status", 404])
+def not_ready(request: pytest.FixtureRequest, stack: Stack) -> None:
+    """What iMocha says of an invitation that is not taken yet."""
+    stack.world.switches["report_not_ready"] = request.param
+
+
+def lose(stack: Stack, path: str, *, apply: bool) -> None:
+    """Let a run do what was asked for, and lose all answers to one call."""
+    stack.fault(vendor="imocha", path_contains=path, mode="drop", apply=apply, times=1000)
+    with pytest.raises(OutcomeUnknownError):
+        stack.run_invite(sweep=False)
+    stack.world.faults.clear()
+
+
+@pytest.mark.usefixtures("not_ready")
+@pytest.mark.parametrize("apply", [True, False])
+@pytest.mark.parametrize("comes_again", [False, True])
+def test_a_cancelling_whose_answer_was_lost_is_told_as_done(
+    stack: Stack, browser: TestClient, ask: Ask, apply: bool, comes_again: bool
+) -> None:
+    opportunity = stack.candidate(PYTHON)
+    stack.run_invite()
+    ask(opportunity, Act.CANCEL)
+    lose(stack, "/cancel", apply=apply)
+    if comes_again:
+        stack.again(opportunity)
+    stack.run_invite(full=True, force=True)
+    assert outcome(browser, opportunity) == "cancelled at iMocha"
+    stack.run_invite(full=True, force=True)
+    assert states(stack) == (["Pending"] if comes_again else ["Cancelled"])
+    assert len(to(stack)) == 1 + comes_again
+
+
+@pytest.mark.usefixtures("not_ready")
+@pytest.mark.parametrize("path", ["/cancel", "/invite"])
+def test_who_leaves_and_comes_back_while_the_address_is_corrected_is_invited_there(
+    stack: Stack, browser: TestClient, ask: Ask, path: str
+) -> None:
+    opportunity = stack.candidate(PYTHON, emails=["old@example.com"])
+    stack.run_invite()
+    stack.world.opportunities[opportunity]["emails"] = ["new@example.com"]
+    ask(opportunity, Act.CORRECT_ADDRESS)
+    lose(stack, path, apply=True)
+    stack.world.archive(opportunity, "Withdrew")
+    stack.run_invite(full=True, force=True)
+    stack.run_invite(full=True, force=True)
+    assert "Pending" not in states(stack)
+    assert outcome(browser, opportunity).endswith("archived")
+    stack.world.archive(opportunity, None)
+    stack.run_invite(full=True, force=True)
+    assert [one.email for one in stack.world.invitations.values() if one.state == "Pending"] == ["new@example.com"]
+
+
 # Another attempt, another window
+
+
+def test_who_leaves_while_it_is_unknown_whether_another_attempt_is_given_cannot_take_it(
+    stack: Stack, browser: TestClient, ask: Ask
+) -> None:
+    opportunity = written(stack)
+    ask(opportunity, Act.REATTEMPT)
+    lose(stack, "/reattempt", apply=True)
+    stack.world.archive(opportunity, "Withdrew")
+    stack.run_invite(full=True, force=True)
+    stack.run_invite(full=True, force=True)
+    assert states(stack) == ["Complete", "Cancelled"]
+    assert outcome(browser, opportunity) == (
+        "an earlier try was cut off, which may have sent the e-mail; not tried again: archived"
+    )
+
+
+def test_another_attempt_that_is_over_before_its_answer_came_is_not_given_again(
+    stack: Stack, browser: TestClient, ask: Ask
+) -> None:
+    opportunity = written(stack)
+    ask(opportunity, Act.REATTEMPT)
+    lose(stack, "/reattempt", apply=True)
+    stack.finish()
+    stack.run_invite(full=True, force=True)
+    stack.run_write_back()
+    assert states(stack) == ["Complete", "Complete"]
+    assert outcome(browser, opportunity) == "the e-mail is asked for"
+    assert len(stack.world.forms[opportunity]) == 2
 
 
 def test_another_attempt_is_given_without_a_move_and_its_report_is_written_too(

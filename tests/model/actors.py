@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from lever_imocha.domain.acts import Act
 from lever_imocha.ledger.values import NewDelivery
 
 from tests.model.harness import SECOND, Harness
@@ -114,6 +115,17 @@ class Actors:
             if invitation.email == self._person(key).email and invitation.state == "Pending":
                 invitation.state, invitation.changed_at = "Expired", self._town.now()
 
+    def ask(self, key: str, who: int) -> None:
+        """Somebody asks on the console that the candidate is looked at again, or sent the e-mail again."""
+        act = (Act.LOOK_AGAIN, Act.SEND_AGAIN)[who % 2]
+        self._scene.ledger.requests.add(act, {key: "invited"}, reason="asked for", actor="bob")
+        if act is Act.SEND_AGAIN:
+            self._scene.model.allow_mail(key)
+
+    def change_settings(self, _key: str, _who: int) -> None:
+        """The rule is taken out of the settings, or put back."""
+        self._scene.change_settings()
+
     def _tell(self, state: str, invitation_id: int) -> None:
         self._scene.callbacks.append((state, invitation_id))
 
@@ -139,5 +151,6 @@ ACTIONS: dict[str, Callable[[Actors, str, int], None]] = {
     for action in (
         Actors.enter, Actors.move_out, Actors.archive, Actors.take_back, Actors.delete, Actors.correct,
         Actors.change_link, Actors.start, Actors.finish, Actors.make_reports, Actors.expire,
+        Actors.ask, Actors.change_settings,
     )
 }  # fmt: skip

@@ -44,6 +44,7 @@ perform_as: people-ops@example.com
 activation: {existing: invite}
 limits: {per_hour: 100000, per_candidate: 1000}
 """
+WITHOUT_THE_RULE = SETTINGS + "rules: [{trigger_stage: New lead}]\n"
 START = datetime(2026, 7, 1, 9, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
 LONG = timedelta(hours=7)  # longer than any pause between two tries or looks
@@ -140,7 +141,7 @@ class Harness:
     """
 
     def __init__(self, *, world: ManualClockWorld, url: str, engine: Engine, settings: Settings) -> None:
-        self.world, self.settings, self._engine = world, settings, engine
+        self.world, self._engine, self._complete = world, engine, settings
         self.ledger = Ledger(engine=engine, clock=world.now)
         self.lever = LeverClient(self._client("Lever", f"{url}/lever/v1", auth=("lever-key", "")))
         client = self._client("iMocha", f"{url}/imocha/v3", headers={"X-API-KEY": "imocha-key"})
@@ -170,6 +171,7 @@ class Harness:
     def reset(self) -> None:
         """Empty vendors, an empty ledger, two new workers."""
         self.injected: InjectedFault | None = None
+        self.settings = self._complete
         self.close()
         self.world.reset()
         empty_ledger(self._engine)
@@ -234,6 +236,11 @@ class Harness:
             causes = error.causes if isinstance(error, WorkFailedError) else [error]
             if any(isinstance(cause, BugError) for cause in causes):
                 raise Violation(str(error)) from error
+
+    def change_settings(self) -> None:
+        """Take the rule out, or put it back."""
+        is_complete = self.settings is self._complete
+        self.settings = parse_settings(WITHOUT_THE_RULE) if is_complete else self._complete
 
     def _invite_workflow(self, worker: str) -> InviteWorkflow:
         return InviteWorkflow(
@@ -340,6 +347,7 @@ class Harness:
     def settle(self) -> None:
         """Nothing goes wrong any more: the sweeps alone bring everything to where it belongs, and then write nothing."""
         self.world.faults.clear()
+        self.settings = self._complete
         for _ in range(8):
             self.writes = 0
             self.world.shift += LONG

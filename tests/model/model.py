@@ -98,6 +98,11 @@ class Model:
         person.email, person.wants, person.held = person.email or email, wants, False
         self._ask(person, new)
 
+    def allow_mail(self, key: str) -> None:
+        """A person asks that the e-mail is sent again, which may not be possible when its turn has come."""
+        for test in self.people[key].wants:
+            self.attempt(self.people[key].email, test).mails_allowed += 1
+
     def _ask(self, person: Candidate, tests: set[int] | frozenset[int]) -> None:
         if person.awaited:
             for test in tests:

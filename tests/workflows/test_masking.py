@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 from lever_imocha.domain.imocha import AttemptStatus
+from lever_imocha.errors import OutcomeUnknownError
 from lever_imocha.ledger.values import Work
 from lever_imocha.ledger.work_queue import DROPPED
 from lever_imocha.settings import parse_settings
@@ -240,6 +241,22 @@ def test_an_invitation_that_the_ledger_never_learned_of_is_not_forgotten(masking
     masking.fault(vendor="imocha", path_contains="/invite", mode="drop", apply=True, times=4)
     with pytest.raises(Exception, match="gave no answer"):
         masking.run_invite()
+    masking.world.delete(opportunity)
+    masking.run_invite(force=True)
+    a_day_passes(masking)
+    assert masking.run_invite() == [f"waits: {CANNOT_MASK}"]
+
+
+def test_another_attempt_whose_number_nobody_knows_is_not_told_to_be_masked(masking: Stack) -> None:
+    opportunity = masking.candidate(PYTHON)
+    masking.run_invite()
+    masking.finish()
+    masking.run_write_back()
+    masking.again(opportunity)
+    masking.fault(vendor="imocha", path_contains="/reattempt", mode="drop", apply=True, times=1000)
+    with pytest.raises(OutcomeUnknownError):
+        masking.run_invite()
+    masking.world.faults.clear()
     masking.world.delete(opportunity)
     masking.run_invite(force=True)
     a_day_passes(masking)

@@ -75,22 +75,30 @@ class Invitations(QueueingPart):
         invitation_id: int,
         test_id: int,
         status: AttemptStatus,
-        entry_id: int,
+        entry_id: int | None,
         expires_at: datetime | None = None,
         address_check: int | None = None,
     ) -> AttemptStatus:
         """Record the invitation iMocha answered with, link it to the assessment, and enqueue a report that is there.
 
+        The report is that of all opportunities with this invitation: nobody else may have noticed that the attempt has ended.
+
+        :param entry_id: the arrival that is handled by it; None for none.
         :param expires_at: until when it can be used; None when this is not known.
         :param address_check: see `domain.acts.address_check`, of the invited address.
         :return: the status as far as is known: an ended attempt stays ended.
         """
         with self._database.transaction():
             now_known: AttemptStatus = self._database.value(self._recorded(invitation_id, test_id, status, expires_at))
-            linked = _linked(assessment_id, invitation_id, entry_id=entry_id, address_check=address_check)
-            (row,) = self._database.rows(linked)
-            if now_known.is_ended and row.written_at is None:
-                self._queue.enqueue([row.opportunity_id], Work.WRITE_BACK)
+            self._database.execute(
+                _linked(assessment_id, invitation_id, entry_id=entry_id, address_check=address_check)
+            )
+            if now_known.is_ended:
+                own = assessments.c
+                unwritten = select(own.opportunity_id).where(
+                    own.invitation_id == invitation_id, own.written_at.is_(None)
+                )
+                self._queue.enqueue(self._database.values(unwritten), Work.WRITE_BACK)
         return now_known
 
     def _recorded(self, invitation_id: int, test_id: int, status: AttemptStatus, expires_at: datetime | None) -> Any:
@@ -285,8 +293,8 @@ class Invitations(QueueingPart):
         self._database.execute(update(invitations).where(invitations.c.id == invitation_id).values(**values))
 
 
-def _linked(assessment_id: int, invitation_id: int, *, entry_id: int, address_check: int | None) -> Any:
-    """Return the statement that makes an invitation that of an assessment, and returns whose that is."""
+def _linked(assessment_id: int, invitation_id: int, *, entry_id: int | None, address_check: int | None) -> Any:
+    """Return the statement that makes an invitation that of an assessment."""
     same = assessments.c.invitation_id == invitation_id
     belongs = insert(assessment_invitations).values(assessment_id=assessment_id, invitation_id=invitation_id)
     return (
@@ -301,6 +309,5 @@ def _linked(assessment_id: int, invitation_id: int, *, entry_id: int, address_ch
             left_as=None,
             written_at=case((same, assessments.c.written_at), else_=null()),
         )
-        .returning(assessments.c.opportunity_id, assessments.c.written_at)
         .add_cte(belongs.on_conflict_do_nothing().cte("belongs"))
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -130,10 +130,19 @@ class InvitationSender:
             return recorded  # what was said is of another person's attempt
         return said.status
 
-    def _swept(self, invitation_id: int) -> Said:
+    def is_cancelled(self, known: Assessment) -> bool:
+        """Tell whether an invitation that iMocha does not cancel is cancelled already."""
+        status, invitation_id = self.status_now(known), int(known.invitation_id or 0)
+        if status is AttemptStatus.UNKNOWN:
+            with suppress(VendorRefusedError):  # the newest page documents one state only (imocha.md 6.4)
+                record_statuses(self._ledger, {invitation_id: self._swept(invitation_id, "cancelled")}, listed=True)
+            status = self._ledger.invitations.status(invitation_id)
+        return status is AttemptStatus.CANCELLED
+
+    def _swept(self, invitation_id: int, state: str = "completed") -> Said:
         now = self._clock()
         start = now - self._settings.poll.attempts_window
-        attempts = list_attempts(self._imocha, "completed", start=start, now=now)
+        attempts = list_attempts(self._imocha, state, start=start, now=now)
         return said_of(attempts).get(invitation_id, _NOTHING)
 
     def send(self, plan: Plan, situation: Situation, known: Assessment | None, item: WorkItem) -> Outcome:
@@ -174,8 +183,8 @@ class InvitationSender:
             self._ledger.assessments.mark_handled(assessment_id, sending.entry.id)
             self._event("already_running", sending, None)
             return Outcome(Action.IGNORE, Reason.RUNNING)
-        if sending.action is Action.REFRESH and sending.before not in (None, invitation.id):
-            self._replace(sending, invitation.id)
+        if known is not None and sending.action is Action.REFRESH and sending.before not in (None, invitation.id):
+            self._replace(sending.opportunity.id, known, invitation.id)
         outcome = self._record(sending, invite, invitation)
         if outcome.action is Action.REFRESH:
             self._seal_link(sending, invitation)
@@ -200,31 +209,47 @@ class InvitationSender:
             )
         return True
 
-    def recover_invitations(self, opportunity: Opportunity) -> None:
-        """Learn of invitations whose answer was lost, without an e-mail: to cancel them, or to write their reports."""
-        for known in self._ledger.assessments.of(opportunity.id):
-            if known.intended_at is None or known.invitation_id is not None or opportunity.email is None:
-                continue
+    def recover_invitations(self, opportunity: Opportunity, assessments: Iterable[Assessment]) -> bool:
+        """Learn of invitations whose answer was lost, without an e-mail: to cancel them, or to write their reports.
+
+        No arrival counts as handled by them, since nobody knows whether the e-mail was sent: who comes back is sent one.
+
+        :return: whether there was anything to be learned.
+        """
+        lost = [known for known in assessments if known.intended_at is not None and opportunity.email is not None]
+        lost = [known for known in lost if known.mails_tried or known.invitation_id is None]
+        for known in lost:
             try:
                 self._recover(opportunity, known)
             except VendorRefusedError as error:  # so there is none now, and nothing else waits for it
                 log.warning("opportunity %s, test %s: no invitation is found: %s", opportunity.id, known.test_id, error)
+        return bool(lost)
 
     def _recover(self, opportunity: Opportunity, known: Assessment) -> None:
-        invitation = self._calls.without_mail(
-            Invite(opportunity, known.test_id, known.id, known.link_id, InviteSettings())
-        )
+        invitation = self._calls.adopt(Invite(opportunity, known.test_id, known.id, known.link_id, InviteSettings()))
+        if known.status is not None and not known.status.is_ended and invitation.id != known.invitation_id:
+            if (status := self.status_now(known)) is AttemptStatus.IN_PROGRESS or (status and status.is_ended):
+                self._keep_begun(known, invitation.id)
+                return
+            self._replace(opportunity.id, known, invitation.id)
         self._ledger.invitations.record(
             known.id,
             invitation_id=invitation.id,
             test_id=known.test_id,
             status=invitation.status,
-            entry_id=known.entry_id,
+            entry_id=None,
             address_check=address_check(str(opportunity.email)),
         )
         self._ledger.events.record(
             "recovered", opportunity_id=opportunity.id, test_id=known.test_id, invitation_id=invitation.id
         )
+
+    def _keep_begun(self, known: Assessment, new: int) -> None:
+        """Withdraw an invitation at another address: the candidate has begun with the former one."""
+        if self._ledger.invitations.status(new) is None:  # otherwise another opportunity has it
+            with suppress(VendorRefusedError):
+                send_until_answered(partial(self._imocha.cancel, new), sleep=self._sleep)
+        self._ledger.assessments.mark_handled(known.id, known.entry_id)
 
     def _sending(self, plan: Plan, situation: Situation, known: Assessment | None) -> _Sending:
         opportunity, entry, rule, test_id = situation.opportunity, situation.entry, situation.rule, plan.test_id
@@ -277,6 +302,11 @@ class InvitationSender:
         if sending.action is Action.ADOPT:
             return self._calls.adopt(invite)
         before, known = sending.before, sending.known
+        if sending.action is Action.REATTEMPT and sending.is_repeated:
+            # The attempt that was given may be over by now: a repeated invite names it, and changes nothing (imocha.md 5.3).
+            newest = self._calls.adopt(invite)
+            if newest.id != before and (newest.status.is_ended or newest.status is AttemptStatus.IN_PROGRESS):
+                return newest
         try:
             return self._calls.mail(
                 invite,
@@ -293,14 +323,14 @@ class InvitationSender:
                 raise
             return running
 
-    def _replace(self, sending: _Sending, new: int) -> None:
+    def _replace(self, opportunity_id: str, known: Assessment, new: int) -> None:
         """Withdraw the old invitation, unless shared: a refresh was answered with another one (the address changed).
 
         Before the new one is recorded: after a crash in between, the old one is still known, and withdrawn then. What
         stands in the way of that must not keep the new one, whose e-mail was sent, out of the ledger.
         """
-        old, opportunity_id = int(sending.before or 0), sending.opportunity.id
-        self._event("invitation_replaced", sending, new, f"was {old}")
+        old, event = int(known.invitation_id or 0), partial(self._ledger.events.record, opportunity_id=opportunity_id)
+        event("invitation_replaced", test_id=known.test_id, invitation_id=new, detail=f"was {old}")
         log.warning("opportunity %s: invitation %s replaces %s", opportunity_id, new, old)
         if self._ledger.assessments.sharing(old) != [opportunity_id]:
             return
@@ -310,7 +340,7 @@ class InvitationSender:
             self._ledger.invitations.recheck(old)
             log.info("invitation %s could not be withdrawn: it is no longer pending", old)
         except ApiError as error:
-            self._event("not_withdrawn", sending, old, type(error).__name__)
+            event("not_withdrawn", test_id=known.test_id, invitation_id=old, detail=type(error).__name__)
             log.warning("invitation %s stays open, as it could not be withdrawn: %s", old, error)
         else:
             self._ledger.invitations.set_status({old: AttemptStatus.CANCELLED})

@@ -316,7 +316,8 @@ class InviteWorkflow:
             self._ledger.assessments.record_departure(item.opportunity_id, None)
             return None
         if situation is not None:
-            self._sender.recover_invitations(situation.opportunity)
+            assessments = self._ledger.assessments.of(item.opportunity_id)
+            self._sender.recover_invitations(situation.opportunity, assessments)
         self._cancellation.leave(item, departure, self._resolved.trigger_stages)
         self._have_shown(item, items)
         return Outcome(Action.IGNORE, departure.reason)
@@ -345,7 +346,14 @@ class InviteWorkflow:
         waits: Reason | None = None
         for entry in self._pending(item, situation):
             of_entry, assessments = self._with_attempts(situation, entry)
-            outcomes = self._perform_all(decide(of_entry), of_entry, assessments, item)
+            plans = decide(of_entry)
+            sent = {plan.test_id for plan in plans if plan.action.sends}
+            # What was begun and is not asked for any more may have been done: it is known from now on.
+            given_up = [known for known in assessments.values() if known.mails_tried and known.test_id not in sent]
+            if not of_entry.is_superseded and self._sender.recover_invitations(situation.opportunity, given_up):
+                of_entry, assessments = self._with_attempts(situation, entry)
+                plans = decide(of_entry)
+            outcomes = self._perform_all(plans, of_entry, assessments, item)
             if (reason := waits_by_itself(outcomes)) is not None:
                 self._ledger.entries.hold_for_now(entry.id, reason)
                 if entry.reason is not reason:

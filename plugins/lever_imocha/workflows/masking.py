@@ -120,7 +120,8 @@ class Masking:
     def _has_unknown(self, opportunity_id: str) -> bool:
         """Tell whether an invitation may have been sent of which the ledger does not know the number."""
         known = self._ledger.assessments.of(opportunity_id)
-        return any(item.invitation_id is None and item.mails_tried for item in known)
+        lost = [item for item in known if item.invitation_id is None or item.intended_at is not None]
+        return any(item.mails_tried for item in lost)
 
     def _belongs_to_deleted(self, number: int, opportunity_id: str, trigger_stages: Collection[str]) -> bool:
         others = [key for key in self._ledger.invitations.belongs_to(number) if key != opportunity_id]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import partial
 
 from lever_imocha.clients.imocha import ImochaClient
@@ -127,9 +128,15 @@ class RequestedActs:
     def _outcome(self, turn: Turn, request: Request) -> str:
         """Do what is asked for about one test, and say what came of it; what iMocha refuses is not tried again."""
         try:
-            return self._of_test[request.act](turn, request, self._known(turn, request))
+            known = self._known(turn, request)
         except NotDone as why:
             return f"nothing done: {why}"
+        try:
+            return self._of_test[request.act](turn, request, known)
+        except NotDone as why:
+            if turn.situation is None or not self._sender.recover_invitations(turn.situation.opportunity, [known]):
+                return f"nothing done: {why}"
+            return f"an earlier try was cut off, which may have sent the e-mail; not tried again: {why}"
         except VendorRefusedError as error:
             if error.scope is Scope.ACCOUNT:
                 raise
@@ -173,7 +180,7 @@ class RequestedActs:
             self._check(request, known.status, known)
             self._withdraw(known, why="asked for by a person")
             self._have_shown_to_others(known)
-        self._mark_handled(known)
+        self._mark_handled(known, before=request.asked_at)
         return "cancelled at iMocha"
 
     def _extend(self, turn: Turn, request: Request, known: Assessment) -> str:
@@ -192,19 +199,28 @@ class RequestedActs:
         if status not in (AttemptStatus.CANCELLED, AttemptStatus.EXPIRED):  # an earlier try may have cancelled it
             status = self._sender.status_now(known)
         self._check(request, status, known)
-        situation = self._may_mail(turn, known)
-        if status is not None and status.can_begin:
-            self._check_address(situation, known)
-            self._withdraw(known, why="the address was corrected")
+        was_cancelled = status is AttemptStatus.CANCELLED and known.intended_at is None
         try:
+            situation = self._may_mail(turn, known)
+            if status is not None and status.can_begin:
+                self._cancel_former(situation, known)
+                was_cancelled = True
             self._mail(turn, Action.REFRESH, situation, known)
         except NotDone as why:
+            if not was_cancelled:
+                raise
             return f"{_FORMER}; not invited: {why}"
         except VendorRefusedError as error:
-            if error.scope is Scope.ACCOUNT:
+            if error.scope is Scope.ACCOUNT or not was_cancelled:
                 raise
             return f"{_FORMER}; not invited: {told_why(error)}"
         return f"{_FORMER}; {_SENT}"
+
+    def _cancel_former(self, situation: Situation, known: Assessment) -> None:
+        self._check_address(situation, known)
+        # Whoever leaves and comes back before the e-mail is asked for is invited all the same.
+        self._ledger.assessments.reopen(int(known.invitation_id or 0), left=known.opportunity_id)
+        self._withdraw(known, why="the address was corrected")
 
     def _reattempt(self, turn: Turn, request: Request, known: Assessment) -> str:
         if not self._was_sent(request):
@@ -252,7 +268,8 @@ class RequestedActs:
             raise
         if outcome.reason is Reason.LIMIT:
             raise NotYet(Reason.LIMIT, pause=LONGEST, failed=False)
-        if not outcome.action.mails:
+        sent_before = known.intended_at is not None and outcome.reason in (Reason.RUNNING, Reason.ALREADY_TAKEN)
+        if not outcome.action.mails and not sent_before:
             raise NotDone(outcome.reason or outcome.action)
         self._invited.append(known.opportunity_id)
 
@@ -276,7 +293,8 @@ class RequestedActs:
             raise NotDone("the invitation went to the address that Lever shows")
 
     def _withdraw(self, known: Assessment, *, why: str) -> None:
-        if not self._cancellation.withdraw(known.opportunity_id, int(known.invitation_id or 0), why=why):
+        is_withdrawn = self._cancellation.withdraw(known.opportunity_id, int(known.invitation_id or 0), why=why)
+        if not is_withdrawn and not self._sender.is_cancelled(known):  # as it is after an earlier try that was cut off
             raise NotDone("iMocha does not cancel it: it is begun, or not open any more; a sweep finds out which")
 
     def _have_shown_to_others(self, known: Assessment) -> None:
@@ -285,10 +303,13 @@ class RequestedActs:
         if self._shows_status:
             self._ledger.queue.enqueue(others, Work.STATUS, starts_run=True)
 
-    def _mark_handled(self, known: Assessment) -> None:
-        """Let no sweep invite to this test again: it takes another arrival in the stage, or a person."""
+    def _mark_handled(self, known: Assessment, *, before: datetime | None = None) -> None:
+        """Let no sweep invite to this test again: it takes another arrival in the stage, or a person.
+
+        :param before: an arrival that came later asks for an invitation anew.
+        """
         entry = self._ledger.entries.last(known.opportunity_id)
-        if entry is not None:
+        if entry is not None and (before is None or entry.entered_at <= before):
             self._ledger.assessments.mark_handled(known.id, entry.id)
 
 

@@ -371,8 +371,8 @@ class WriteBackWorkflow:
         opportunity_id = item.opportunity_id
 
         def find() -> str | None:
-            stage = self._lever.get_opportunity(opportunity_id).stage
-            return stage if stage == rule.completed_stage_id else None
+            current = self._lever.get_opportunity(opportunity_id)
+            return None if may_move_on(current, rule) else current.stage  # also who was moved or archived meanwhile
 
         def make() -> str:
             perform_as = self._resolved.perform_as

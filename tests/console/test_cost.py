@@ -24,7 +24,7 @@ from tests.workflows.conftest import SETTINGS, Stack
 
 PAGES = {
     "/": 5, "/?kind=held&why=no+e-mail+address": 3, "/people": 2, "/people?q=ann": 2, "/people/{}": 3,
-    "/people/{}/evidence": 4, "/people/{}/evidence.json": 3, "/run?dag_id=lever_imocha_invite&run_id=1": 2, "/flow": 2,
+    "/people/{}/evidence": 3, "/people/{}/evidence.json": 2, "/run?dag_id=lever_imocha_invite&run_id=1": 2, "/flow": 2,
     "/flow.csv": 2, "/traffic": 1, "/health": 3, "/requests/1": 1,
 }  # fmt: skip
 

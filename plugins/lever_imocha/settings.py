@@ -329,6 +329,7 @@ class Settings(_Section):
 _MEANT = {
     "string_too_short": "it must not be empty",
     "too_short": "at least one is needed",
+    "dict_type": "write key: value, a line each; a key that has a # is put in quotes",
     "tuple_type": "it must be a list, in brackets and with commas: [first, second]",
     "time_delta_parsing": "write a number of seconds, or ISO 8601: PT2H for two hours",
     "int_parsing": "it must be a whole number; tests and time zones have iMocha's numbers",
@@ -397,6 +398,8 @@ def _mapping(text: str, source: str) -> dict[str, Any]:
             key = problem.partition(" with value ")[0].removeprefix("found duplicate key ")
             raise SettingsError([f"{where}: {key} is there twice; put what belongs to it in one place"]) from None
         fix = "indent with blanks, not with tabs" if "\\t" in problem else "correct it"
+        if re.search(r"[\[{][^\]}\n]*\s#", text):
+            fix += "; what follows ` #` is a comment: put a name that has it in quotes"
         raise SettingsError([f"{where}: is not YAML ({problem}); {fix}"]) from None
     if data is None:
         data = {}

@@ -417,17 +417,18 @@ def _validated(model: type[M], data: dict[str, Any], source: str) -> M:
         raise SettingsError([f"{source}: {_line(item)}" for item in items]) from None
 
 
-def cut_at_comments(text: str) -> dict[str, str]:
-    """Return what stands before a `` #`` with no blank behind it, with all that was perhaps meant: ``iMocha #1``.
+def cut_at_comments(text: str) -> list[str]:
+    """Say which names YAML has cut, as in ``iMocha #1``: a `` #`` with no blank behind it is likely meant as a part of one.
 
-    YAML takes such a rest for a comment. Numbers are left out, as no name is one.
+    Numbers are left out, as no name is one.
     """
-    lines, cut = text.splitlines(), {}
+    lines, cut = text.splitlines(), list[str]()
     for token in YAML(typ="safe", pure=True).scan(text):
         if isinstance(token, ScalarToken) and token.plain and not token.value.isdecimal():
             rest = lines[token.end_mark.line][token.end_mark.column :]
             if more := re.match(r"(\s+#\S.*?)(\s+#\s.*)?$", rest.rstrip()):
-                cut[token.value] = token.value + more[1]
+                name, whole = token.value, f"{token.value}{more[1]}"
+                cut.append(f"YAML takes what follows ` #` for a comment: {name!r} is read, and not {whole!r}")
     return cut
 
 

@@ -1,9 +1,9 @@
 """What a page costs: statements, whatever the number of people and of requests.
 
 What is of one subject is one statement (`as_one` in ledger/overview/shared.py), which gives it as it stood at one moment: all of
-*Traffic*, a list of people, a timeline, evidence with its chains. A page that names tests or stages has one more, for the names. It is not one for
-each page: *Attention* and *Health* put together what several parts of the ledger keep for others, too, and each of these
-statements reads few rows by an index. One for all would be a second copy of their queries.
+*Traffic*, a list of people, a timeline, evidence with its chains. A page that names tests or stages has one more, for the
+names. It is not one for each page: *Attention* and *Health* put together what several parts of the ledger keep for others,
+too, and each of these statements reads few rows by an index. One for all would be a second copy of their queries.
 """
 
 from __future__ import annotations

@@ -88,7 +88,10 @@ def test_the_public_url_is_encrypted_or_on_this_machine(url: str) -> None:
         (GOOD + "write_back: {report_retry: []}", "x.yaml: write_back.report_retry: '[]' cannot be used: give at"),
         (GOOD + "alerts: {waiting: 0}", "x.yaml: alerts.waiting: '0' cannot be used: Input should be greater than"),
         (GOOD + "alerts: {notifer: a.B}", "x.yaml: alerts.notifer: there is no such setting; did you mean 'notifier'?"),
-        (GOOD + "alerts: {arguments: 3}", "x.yaml: alerts.arguments: '3' cannot be used: Input should be a valid dict"),
+        (
+            GOOD + "alerts: {arguments: 3}",
+            "x.yaml: alerts.arguments: '3' cannot be used: write key: value, a line each",
+        ),
         (
             GOOD + "alerts: {notifier: Smtp}",
             "x.yaml: alerts.notifier: 'Smtp' cannot be used: it must be a class's path",
@@ -168,4 +171,19 @@ def test_a_name_that_is_cut_at_what_yaml_takes_for_a_comment() -> None:
     per_hour: 200 #a comment
     #whole: line
     """
-    assert cut_at_comments(text) == {"iMocha": "iMocha #1", "Senior": "Senior  #3"}
+    said = "YAML takes what follows ` #` for a comment"
+    assert cut_at_comments(text) == [
+        f"{said}: 'iMocha' is read, and not 'iMocha #1'", f"{said}: 'Senior' is read, and not 'Senior  #3'",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("wrong", "line"),
+    [
+        ("rules:\n  - postings: [Engineer #2, Nurse]\n    tests: [101]\n", "put a name that has it in quotes"),
+        ("tags:\n  map:\n    Python #1: 101\n", "a key that has a # is put in quotes"),
+    ],
+)
+def test_a_name_that_yaml_has_cut_so_that_nothing_can_be_read_is_to_be_put_in_quotes(wrong: str, line: str) -> None:
+    with pytest.raises(SettingsError, match=line):
+        parse_settings(f"{GOOD}{wrong}")

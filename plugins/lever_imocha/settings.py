@@ -329,6 +329,7 @@ class Settings(_Section):
 _MEANT = {
     "string_too_short": "it must not be empty",
     "too_short": "at least one is needed",
+    "dict_type": "write key: value, a line each; a key that has a # is put in quotes",
     "tuple_type": "it must be a list, in brackets and with commas: [first, second]",
     "time_delta_parsing": "write a number of seconds, or ISO 8601: PT2H for two hours",
     "int_parsing": "it must be a whole number; tests and time zones have iMocha's numbers",
@@ -397,6 +398,8 @@ def _mapping(text: str, source: str) -> dict[str, Any]:
             key = problem.partition(" with value ")[0].removeprefix("found duplicate key ")
             raise SettingsError([f"{where}: {key} is there twice; put what belongs to it in one place"]) from None
         fix = "indent with blanks, not with tabs" if "\\t" in problem else "correct it"
+        if re.search(r"[\[{][^\]}\n]*\s#", text):
+            fix += "; what follows ` #` is a comment: put a name that has it in quotes"
         raise SettingsError([f"{where}: is not YAML ({problem}); {fix}"]) from None
     if data is None:
         data = {}
@@ -414,17 +417,18 @@ def _validated(model: type[M], data: dict[str, Any], source: str) -> M:
         raise SettingsError([f"{source}: {_line(item)}" for item in items]) from None
 
 
-def cut_at_comments(text: str) -> dict[str, str]:
-    """Return what stands before a `` #`` with no blank behind it, with all that was perhaps meant: ``iMocha #1``.
+def cut_at_comments(text: str) -> list[str]:
+    """Say which names YAML has cut, as in ``iMocha #1``: a `` #`` with no blank behind it is likely meant as a part of one.
 
-    YAML takes such a rest for a comment. Numbers are left out, as no name is one.
+    Numbers are left out, as no name is one.
     """
-    lines, cut = text.splitlines(), {}
+    lines, cut = text.splitlines(), list[str]()
     for token in YAML(typ="safe", pure=True).scan(text):
         if isinstance(token, ScalarToken) and token.plain and not token.value.isdecimal():
             rest = lines[token.end_mark.line][token.end_mark.column :]
             if more := re.match(r"(\s+#\S.*?)(\s+#\s.*)?$", rest.rstrip()):
-                cut[token.value] = token.value + more[1]
+                name, whole = token.value, f"{token.value}{more[1]}"
+                cut.append(f"YAML takes what follows ` #` for a comment: {name!r} is read, and not {whole!r}")
     return cut
 
 

@@ -11,7 +11,7 @@ import click
 from lever_imocha.errors import LeverImochaError
 from lever_imocha.hooks.ledger import ledger_engine
 from lever_imocha.ledger.repository import Ledger
-from lever_imocha.settings import load_settings, settings_path
+from lever_imocha.settings import cut_at_comments, load_settings, read_text, settings_path
 from lever_imocha.workflows.settings_change import SettingsChange, decide_anew
 
 
@@ -30,6 +30,8 @@ def main(file: Path | None, days: int) -> None:
         found = decide_anew(Ledger(engine=ledger_engine()), settings, since=since)
     except LeverImochaError as error:
         raise click.ClickException(str(error)) from None
+    for line in cut_at_comments(read_text(path)):
+        click.echo(line)
     click.echo(f"{path.name}: the arrivals of the last {days} days")
     for line in _lines(found):
         click.echo(line)

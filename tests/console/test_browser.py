@@ -197,7 +197,7 @@ def test_one_test_is_cancelled_and_a_request_about_many_is_watched_and_stopped(
     stack.run_invite(sweep=False)
     assert len(stack.world.mails) == 3
     frame.get_by_role("link", name="Look what has happened").click()
-    expect(frame.locator("details.act")).to_contain_text("Invite above the limit: all 2")
+    expect(frame.locator("details.act", has_text="Invite above the limit: all 2")).to_have_count(1)
 
 
 def test_who_may_only_read_is_offered_nothing_and_shown_initials(open_page: OpenPage, stack: Stack) -> None:

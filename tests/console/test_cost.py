@@ -1,9 +1,9 @@
 """What a page costs: statements, whatever the number of people and of requests.
 
 What is of one subject is one statement (`as_one` in ledger/overview/shared.py), which gives it as it stood at one moment: all of
-*Traffic*, a list of people, a timeline. A page that names tests or stages has one more, for the names. It is not one for
-each page: *Attention* and *Health* put together what several parts of the ledger keep for others, too, and each of these
-statements reads few rows by an index. One for all would be a second copy of their queries.
+*Traffic*, a list of people, a timeline, evidence with its chains. A page that names tests or stages has one more, for the
+names. It is not one for each page: *Attention* and *Health* put together what several parts of the ledger keep for others,
+too, and each of these statements reads few rows by an index. One for all would be a second copy of their queries.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from tests.workflows.conftest import SETTINGS, Stack
 
 PAGES = {
     "/": 5, "/?kind=held&why=no+e-mail+address": 3, "/people": 2, "/people?q=ann": 2, "/people/{}": 3,
-    "/people/{}/evidence": 4, "/people/{}/evidence.json": 3, "/run?dag_id=lever_imocha_invite&run_id=1": 2, "/flow": 2,
+    "/people/{}/evidence": 3, "/people/{}/evidence.json": 2, "/run?dag_id=lever_imocha_invite&run_id=1": 2, "/flow": 2,
     "/flow.csv": 2, "/traffic": 1, "/health": 3, "/requests/1": 1,
 }  # fmt: skip
 

@@ -247,16 +247,7 @@ def test_a_newcomer_sets_everything_up_does_it_again_and_switches_it_off(
         applications=[{"id": "a", "posting": posting["id"]}],
     )
     run = airflow.start(SETUP)
-    said = answer(
-        page,
-        airflow,
-        run,
-        dag=SETUP,
-        task="choose",
-        button="Activate",
-        picture="setup-form.png",
-        posting=posting["text"],
-    )
+    said = answer(page, airflow, run, dag=SETUP, task="choose", button="Activate", posting=posting["text"])
     assert "public_url" not in said
     airflow.until(SETUP, run, "check", "success")
     done = airflow.said(SETUP, run, "check")
@@ -282,7 +273,8 @@ def test_a_newcomer_sets_everything_up_does_it_again_and_switches_it_off(
     world.switches["unseen_tags_vanish"] = False
     before = (airflow.settings.read_text(), made_in(world), rows(airflow))
     run = airflow.start(SETUP)
-    answer(page, airflow, run, dag=SETUP, task="choose", button="Activate", posting=posting["text"])
+    again = {"button": "Activate", "posting": posting["text"], "picture": "setup-form.png"}
+    answer(page, airflow, run, dag=SETUP, task="choose", **again)
     assert "1" in answer(page, airflow, run, dag=SETUP, task="confirm", button="Go on")
     airflow.until(SETUP, run, "check", "success")
     assert airflow.said(SETUP, run, "check")[0] == "made: nothing, all was there"

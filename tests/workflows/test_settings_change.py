@@ -160,6 +160,8 @@ def test_the_command_prints_whom_a_file_is_about(
         "1 came before the facts of a decision were kept: nothing can be told",
         "who is in a stage already when the settings come to ask for a test is invited: activation.existing",
     ]
+    changed.write_text(SETTINGS + "rules:\n  - form_template: Ours #2\n")
+    assert "'Ours' is read, and not 'Ours #2'" in CliRunner().invoke(main, [str(changed)]).output.splitlines()[0]
     changed.write_text("rules: []")
     wrong = CliRunner().invoke(main, [str(changed)])
     assert wrong.exit_code == 1

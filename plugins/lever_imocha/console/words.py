@@ -122,7 +122,7 @@ _STANDINGS = {
 }
 _PROBLEMS = {
     ProblemKind.HELD: "On hold: {why}",
-    ProblemKind.PARKED: "Given up after two days: {why}",
+    ProblemKind.PARKED: "Given up after many tries: {why}",
     ProblemKind.FAILING: "Failed, tried again by itself: {why}",
     ProblemKind.OVERDUE: "Overdue: {why}",
     ProblemKind.WAITS: "On hold, nothing to do: {why}",

@@ -48,7 +48,7 @@ def read_callback_token(token: str, secret: str) -> int | None:
 def callback_url(public_url: str, assessment_id: int, secret: str) -> str:
     """Return the URL for iMocha's callbacks about one assessment.
 
-    :param public_url: of Airflow, as seen from the internet.
+    :param public_url: of the receivers, as seen from the internet.
     :param secret: of the connection; whoever knows it can make such URLs.
     """
     return f"{public_url.rstrip('/')}/lever-imocha/webhooks/imocha/{callback_token(assessment_id, secret)}"

@@ -22,7 +22,7 @@ class ProblemKind(StrEnum):
     HELD = "held"
     """A decision: a person has to correct something, or to say so."""
     PARKED = "parked"
-    """Its work failed for two days, and is not tried any more by itself."""
+    """Its work failed too often, and is not tried any more by itself."""
     FAILING = "failing"
     """Its work failed, and is tried again by itself."""
     OVERDUE = "overdue"

@@ -112,7 +112,7 @@ _HOLD = text(
 
 
 class Entries(QueueingPart):
-    """Stage entries and opportunities."""
+    """Stage entries, and the names that come with them."""
 
     def record(self, entries: Sequence[NewEntry], *, seen_by: str) -> None:
         """Record arrivals once each, and make deciding about them due.

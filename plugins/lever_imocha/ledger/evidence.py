@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import groupby
 from typing import Any
 
-from sqlalchemy import Row, text
+from pydantic import TypeAdapter
 
-from lever_imocha.domain.evidence import ChainEnd, Link, Verification, verify
+from lever_imocha.domain.evidence import ChainEnd, Link, verify
 from lever_imocha.ledger.base import LedgerPart
 from lever_imocha.ledger.events import ABOUT, CONTENT
 from lever_imocha.ledger.overview.people import People, PeopleFilter, Person
-from lever_imocha.ledger.overview.timeline import Moment, Timeline
+from lever_imocha.ledger.overview.shared import as_one
+from lever_imocha.ledger.overview.timeline import TIMELINE, Moment
 
 _AT_MOST = 20_000
 _HOW = (
@@ -21,31 +22,69 @@ _HOW = (
     " event is SHA-256 of the hash before it (32 bytes) and its own digest (32 bytes). A chain"
     " whose first events were removed goes on from its removed_hash."
 )
-_CHAINS = text(
-    f"""
-    WITH mine AS (
-        SELECT known.invitation_id FROM lever_imocha.assessments
-        JOIN lever_imocha.assessment_invitations known ON known.assessment_id = assessments.id
-        WHERE opportunity_id = :id
-    ), recorded AS (
+_INVITATIONS = """
+    SELECT known.invitation_id FROM lever_imocha.assessments
+    JOIN lever_imocha.assessment_invitations known ON known.assessment_id = assessments.id
+    WHERE opportunity_id = :id
+"""
+_QUERY = as_one(
+    moments=TIMELINE,
+    links=f"""
+    SELECT {ABOUT} AS about, at, number, encode(hash, 'hex') AS hash, {CONTENT} AS content
+    FROM (
         SELECT * FROM lever_imocha.events WHERE opportunity_id = :id
         UNION ALL
-        SELECT * FROM lever_imocha.events
-        WHERE opportunity_id IS NULL AND invitation_id IN (SELECT invitation_id FROM mine)
-    ), link AS (
-        SELECT id, {ABOUT} AS about, at, number, encode(hash, 'hex') AS hash, {CONTENT} AS content FROM recorded
-    ), chain AS (
-        SELECT about, number, encode(hash, 'hex') AS hash, removed, encode(removed_hash, 'hex') AS removed_hash
-        FROM lever_imocha.event_chains
-        WHERE about IN (SELECT CAST(:id AS text) UNION ALL SELECT 'invitation ' || invitation_id FROM mine)
+        SELECT * FROM lever_imocha.events WHERE opportunity_id IS NULL AND invitation_id IN ({_INVITATIONS})
+    ) recorded
+    ORDER BY id
+    """,  # noqa: S608 - constants
+    ends=f"""
+    SELECT about, number, encode(hash, 'hex') AS hash, removed, encode(removed_hash, 'hex') AS removed_hash
+    FROM lever_imocha.event_chains
+    WHERE about IN (
+        SELECT CAST(:id AS text) UNION ALL SELECT 'invitation ' || invitation_id FROM ({_INVITATIONS}) mine
     )
-    SELECT coalesce(chain.about, link.about) AS about, link.id, link.at, link.number, link.hash, link.content,
-           chain.number AS end_number, chain.hash AS end_hash, chain.removed, chain.removed_hash
-    FROM link FULL JOIN chain ON chain.about = link.about
-    ORDER BY 1, link.id
-    """  # noqa: S608 - constants
+    """,  # noqa: S608 - constants
 )
-"""One statement: what is written meanwhile would look as if it was missing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Link:
+    """An event's place in its chain; see `Link`."""
+
+    about: str
+    at: datetime
+    number: int | None
+    hash: str | None
+    content: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class _End(ChainEnd):
+    """What is known of a chain beside its events."""
+
+    about: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Found:
+    """What is known of an opportunity, of one moment: what is written meanwhile would look as if it was missing."""
+
+    moments: list[Moment]
+    links: list[_Link]
+    ends: list[_End]
+
+    @property
+    def chains(self) -> list[dict[str, Any]]:
+        """Each chain of events, verified."""
+        ends = {end.about: end for end in self.ends}
+        links: dict[str, list[_Link]] = {about: [] for about in ends}
+        for link in self.links:
+            links.setdefault(link.about, []).append(link)
+        return [_chain(about, links[about], ends.get(about)) for about in sorted(links)]
+
+
+_FOUND = TypeAdapter(_Found)
 
 
 class Evidence(LedgerPart):
@@ -57,17 +96,17 @@ class Evidence(LedgerPart):
         The candidate's name is left out; the names in Airflow of those who asked for something are in it.
         """
         people = People(self._database).listed(PeopleFilter(opportunity_id=opportunity_id), limit=1)
-        moments = Timeline(self._database).of(opportunity_id, limit=_AT_MOST)[::-1]
-        rows = self._database.rows(_CHAINS.bindparams(id=opportunity_id))
-        if not moments and not rows:
+        (row,) = self._database.rows(_QUERY.bindparams(id=opportunity_id, limit=_AT_MOST))
+        found = _FOUND.validate_python(row._asdict())
+        if not (found.moments or found.links or found.ends):
             return None
         return {
             "opportunity_id": opportunity_id,
             "made_at": _utc(self._database.now()),
             "decision": _decision(people[0]) if people else None,
-            "chains": [_chain(about, list(links)) for about, links in groupby(rows, lambda row: str(row.about))],
+            "chains": found.chains,
             "how_to_verify": _HOW,
-            "events": [_event(moment) for moment in moments],
+            "events": [_event(moment) for moment in reversed(found.moments)],
         }
 
 
@@ -92,26 +131,17 @@ def _decision(person: Person) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _chain(about: str, rows: list[Row[Any]]) -> dict[str, Any]:
-    found, end = _verified(rows), rows[0]
+def _chain(about: str, links: list[_Link], end: ChainEnd | None) -> dict[str, Any]:
+    written = [
+        Link(at=f"{one.at.astimezone(UTC):%Y-%m-%d %H:%M} UTC", number=one.number, hash=one.hash, content=one.content)
+        for one in links
+    ]
+    found = verify(written, end)
     return {
         "about": about, "unbroken": found.is_unbroken, "broken_at": found.broken_at, "says": found.said,
-        "events": end.end_number or 0, "hash": end.end_hash, "removed": end.removed or 0,
-        "removed_hash": end.removed_hash,
+        "events": end.number if end else 0, "hash": end.hash if end else None, "removed": end.removed if end else 0,
+        "removed_hash": end.removed_hash if end else None,
     }  # fmt: skip
-
-
-def _verified(rows: list[Row[Any]]) -> Verification:
-    links = [
-        Link(at=f"{row.at.astimezone(UTC):%Y-%m-%d %H:%M} UTC", number=row.number, hash=row.hash, content=row.content)
-        for row in rows
-        if row.id is not None
-    ]
-    first = rows[0]
-    if first.end_number is None:
-        return verify(links, None)
-    end = ChainEnd(number=first.end_number, hash=first.end_hash, removed=first.removed, removed_hash=first.removed_hash)
-    return verify(links, end)
 
 
 def _event(moment: Moment) -> dict[str, Any]:

@@ -5,7 +5,7 @@ One row is one work item: one kind of work about one opportunity. How it stands 
 =========== =====================================================================================================
 due         nobody holds it, and its time has come
 claimed     a running worker holds it; the claim of one that has ended counts as none
-waiting     its last try failed, and the next one is set for later (`not_before`)
+waiting     its next try is set for later (`not_before`): the last one failed, or its time has not come
 parked      it failed too often: it is not tried again before something new happens or a person says so (`parked_at`)
 =========== =====================================================================================================
 

@@ -65,7 +65,7 @@ def _markdown(findings: Sequence[Finding]) -> str:
     good = len(of_level(findings, Level.OK))
     rows = [f"| {_MARKS[one.level]} {one.check} | {_cell(one.found)} | {_cell(one.fix)} |" for one in wrong]
     table = ["| check | found | what to do |", "|---|---|---|", *rows, ""] if rows else []
-    return "\n".join([*table, f"{good} checks are well, {len(wrong)} are not; all lines are in the log of `look`."])
+    return "\n".join([*table, f"{good} checks are well, {len(wrong)} not; all lines are in the log of `look`."])
 
 
 def _cell(text: str) -> str:

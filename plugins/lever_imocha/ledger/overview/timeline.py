@@ -56,7 +56,7 @@ class Done:
     test_id: int | None
 
 
-_TIMELINE = f"""
+TIMELINE = f"""
 WITH mine AS (
     SELECT known.invitation_id
     FROM lever_imocha.assessments JOIN lever_imocha.assessment_invitations known ON known.assessment_id = assessments.id
@@ -113,7 +113,7 @@ class Timeline(LedgerPart):
 
     def of(self, opportunity_id: str, *, limit: int = 500) -> list[Moment]:
         """Return what was told, decided and done about an opportunity, the latest first."""
-        rows = self._database.rows(text(_TIMELINE).bindparams(id=opportunity_id, limit=limit))
+        rows = self._database.rows(text(TIMELINE).bindparams(id=opportunity_id, limit=limit))
         return [Moment(**row._mapping) for row in rows]
 
     def of_run(self, run: str, *, task: str | None = None) -> list[Done]:

@@ -178,8 +178,8 @@ def check_sweeps(facts: Facts) -> Iterator[Finding]:
     pause = longest_pause(schedule, facts.now())
     if pause > _DAY and not _registered(facts) and not _told(facts):
         yield warning(
-            f"poll.schedule: {schedule!r} lets up to {pause / _DAY:.0f} days pass between two sweeps, and there are no"
-            " webhooks: who is moved in the meantime waits as long",
+            f"poll.schedule: {schedule!r} lets up to {pause / _DAY:.0f} days pass between two sweeps, and no webhook is"
+            " known: who is moved in the meantime waits as long",
             f"{settings_path()}: write '*/5 * * * *'; or run lever_imocha_setup, which makes webhooks",
         )
     else:

@@ -31,10 +31,9 @@ def check_settings(facts: Facts) -> Iterator[Finding]:
         yield from (error(line, f"correct {settings_path()}") for line in problem.problems)
         return
     yield ok(f"the settings file can be used; rules: {len(settings.rules)}")
-    for name, meant in cut_at_comments(facts.sources.settings_text()).items():
+    for line in cut_at_comments(facts.sources.settings_text()):
         yield warning(
-            f"YAML takes what follows ` #` for a comment: {name!r} is read, and not {meant!r}",
-            f"{settings_path()}: put the name in quotes; or, if that is a comment, a blank behind its #",
+            line, f"{settings_path()}: put the name in quotes; or, if that is a comment, a blank behind its #"
         )
     ledger = known_or_none(facts.ledger)
     last = (ledger.cache.get(SETTINGS) or {}) if ledger else {}

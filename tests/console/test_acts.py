@@ -322,6 +322,18 @@ def test_a_cancelling_whose_answer_was_lost_is_told_as_done(
 
 
 @pytest.mark.usefixtures("not_ready")
+def test_a_cancelling_that_comes_to_nothing_leaves_what_is_known(stack: Stack, browser: TestClient, ask: Ask) -> None:
+    opportunity = stack.candidate(PYTHON)
+    stack.run_invite()
+    ask(opportunity, Act.CANCEL)
+    lose(stack, "/cancel", apply=False)
+    stack.invitation().state = "In Progress"
+    stack.run_invite(full=True, force=True)
+    assert outcome(browser, opportunity).startswith("nothing done: iMocha does not cancel it")
+    assert stack.ledger.invitations.status(stack.invitation().id) in (AttemptStatus.PENDING, AttemptStatus.IN_PROGRESS)
+
+
+@pytest.mark.usefixtures("not_ready")
 @pytest.mark.parametrize("path", ["/cancel", "/invite"])
 def test_who_leaves_and_comes_back_while_the_address_is_corrected_is_invited_there(
     stack: Stack, browser: TestClient, ask: Ask, path: str

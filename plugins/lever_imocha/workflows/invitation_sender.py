@@ -135,7 +135,9 @@ class InvitationSender:
         status, invitation_id = self.status_now(known), int(known.invitation_id or 0)
         if status is AttemptStatus.UNKNOWN:
             with suppress(VendorRefusedError):  # the newest page documents one state only (imocha.md 6.4)
-                record_statuses(self._ledger, {invitation_id: self._swept(invitation_id, "cancelled")}, listed=True)
+                said = self._swept(invitation_id, "cancelled")
+                if said.status is AttemptStatus.CANCELLED:
+                    record_statuses(self._ledger, {invitation_id: said}, listed=True)
             status = self._ledger.invitations.status(invitation_id)
         return status is AttemptStatus.CANCELLED
 
@@ -304,9 +306,10 @@ class InvitationSender:
         before, known = sending.before, sending.known
         if sending.action is Action.REATTEMPT and sending.is_repeated:
             # The attempt that was given may be over by now: a repeated invite names it, and changes nothing (imocha.md 5.3).
-            newest = self._calls.adopt(invite)
-            if newest.id != before and (newest.status.is_ended or newest.status is AttemptStatus.IN_PROGRESS):
-                return newest
+            with suppress(VendorRefusedError):
+                newest = self._calls.adopt(invite)
+                if newest.id != before and (newest.status.is_ended or newest.status is AttemptStatus.IN_PROGRESS):
+                    return newest
         try:
             return self._calls.mail(
                 invite,

@@ -248,11 +248,6 @@ def test_a_list_may_come_wrapped_bare_or_as_its_only_item(vendor: Vendor, body: 
     assert len(vendor.received) == 1
 
 
-def test_an_empty_answer_is_an_empty_list(vendor: Vendor) -> None:
-    vendor.answers = [(204, {}, "")]
-    assert list(lever_client(vendor.url).list_files("o1")) == []
-
-
 def test_numbers_may_be_text_and_the_reverse(vendor: Vendor) -> None:
     opportunity = {"id": 7, "stage": 8, "createdAt": NOON_MS, "lastAdvancedAt": int(NOON_MS), "stageChanges": []}
     vendor.says({"data": opportunity})
@@ -308,11 +303,26 @@ def test_half_a_surrogate_pair_in_a_name_is_removed(vendor: Vendor) -> None:
     assert (read.name, read.tags) == ("Ann", ("x",))
 
 
-@pytest.mark.parametrize("body", [{}, {"code": "x", "message": "y"}, {"data": None}, {"data": "text"}, "text", 5])
+@pytest.mark.parametrize("body", [{}, {"code": "x", "message": "y"}, {"data": None}, {"data": "text"}, "text", 5, None])
 def test_an_answer_that_is_no_list_is_not_taken_for_an_empty_one(vendor: Vendor, body: Any) -> None:
     vendor.says(body)
     with pytest.raises(UnexpectedAnswerError):
         list(lever_client(vendor.url).list_stages())
+
+
+@pytest.mark.parametrize("status", [200, 204])
+def test_an_empty_answer_is_not_taken_for_an_empty_list(vendor: Vendor, status: int) -> None:
+    vendor.answers = [(status, {}, "")]
+    with pytest.raises(UnexpectedAnswerError, match="no list"):
+        list(lever_client(vendor.url).list_files("o1"))
+
+
+def test_who_looks_for_something_to_make_it_is_told_of_records_that_cannot_be_read(vendor: Vendor) -> None:
+    vendor.says({"data": [{"id": ""}, {"id": "n1"}, {"id": "n2", "fields": 5}, None]})
+    notes = lever_client(vendor.url).list_notes("o1").whole()
+    assert next(notes).id == "n1"
+    with pytest.raises(UnexpectedAnswerError, match="3 records cannot be read"):
+        next(notes)
 
 
 def test_pages_that_lead_in_a_circle_end_with_an_error(vendor: Vendor) -> None:

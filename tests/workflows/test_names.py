@@ -151,6 +151,26 @@ def test_a_list_of_names_that_is_in_trouble_stops_nobody_for_a_day(stack: Stack,
             refresh_resolved(stack.ledger, stack.lever, stack.settings, now=stack.clock(), templates=templates)
 
 
+@pytest.mark.parametrize("listed", ["none", "others"])
+def test_a_stage_and_a_posting_that_one_list_lacks_are_still_there(stack: Stack, listed: str) -> None:
+    use(stack, "rules: [{postings: [Python Engineer], validity_days: 3}, {}]")
+    first, second = stack.world.postings[0], posting(stack, "Python Engineer", "closed")
+    stack.run_invite()
+    for path, all_ in (("/stages", stack.world.stages), ("/postings", stack.world.postings)):
+        names = ("Assessment", "Assessment Complete", "Python Engineer")
+        shown = [item for item in all_ if item["text"] not in names] if listed == "others" else []
+        if path == "/postings":
+            shown.append(first)
+        body = {"data": shown, "hasNext": False}
+        stack.fault(vendor="lever", method="GET", path_contains=f"{path}?", status=200, body=body, times=100)
+    for to in (first, second):
+        applied(stack, to)
+    assert stack.run_invite() == ["invite", "invite"]
+    assert problems(stack) == ()
+    ends = [one.end - one.start for one in stack.world.invitations.values() if one.end and one.start]
+    assert ends == [timedelta(days=3)] * 2, "by the first rule, also to the posting that the list lacks"
+
+
 @pytest.mark.parametrize("path", ["/stages", "/users", "/postings"])
 def test_a_list_in_trouble_before_the_first_report_does_not_hold_it_up(stack: Stack, path: str) -> None:
     use(stack, "rules: [{postings: [Python Engineer]}]")

@@ -139,6 +139,19 @@ def test_a_list_that_lacks_the_form_template_makes_no_second_one(stack: Stack, l
     assert len(stack.world.forms[second]) == 1
 
 
+@pytest.mark.parametrize(
+    "lost", [{"mode": "drop"}, {"status": 500}, {"status": 200, "body": "<html>"}], ids=["no answer", "500", "html"]
+)
+def test_a_form_template_is_made_once_also_when_the_answer_is_lost(stack: Stack, lost: dict[str, Any]) -> None:
+    opportunity = stack.candidate(PYTHON)
+    stack.run_invite()
+    stack.finish()
+    stack.fault(vendor="lever", method="POST", path_contains="/form_templates", apply=True, **lost)
+    assert stack.run_write_back() == ["written back and moved on"]
+    assert len(stack.world.templates) == 1
+    assert len(stack.world.forms[opportunity]) == 1
+
+
 def test_a_form_template_that_is_gone_is_made_again(stack: Stack) -> None:
     for _ in range(2):
         stack.candidate(PYTHON)

@@ -29,7 +29,7 @@ from lever_imocha.domain.imocha import (
     read_status,
     settings_of,
 )
-from lever_imocha.domain.lever import Archived, Opportunity, ProfileForm, User
+from lever_imocha.domain.lever import Opportunity, ProfileForm, User
 from lever_imocha.domain.rules import ResolvedRule, select_rule
 from lever_imocha.domain.tags import StatusTag, TagScheme, doubtful_tags, doubtful_tests, wanted_tests
 from lever_imocha.errors import AssessmentError, SettingsError
@@ -266,8 +266,10 @@ def test_what_is_no_id_is_not_taken_for_one(given: object) -> None:
 
 @pytest.mark.parametrize("given", ["", " ", {"id": None}, [], True, {"text": "x"}], ids=repr)
 def test_ids_on_which_nothing_rests_are_left_out(given: object) -> None:
-    found = opportunity(contact=given, archived={"reason": given})
-    assert (found.contact, found.archived) == (None, Archived())
+    found = opportunity(contact=given, archived={"reason": given, "archivedAt": 1782972986091})
+    assert found.contact is None
+    assert found.archived is not None
+    assert found.archived.reason is None
     form = ProfileForm.model_validate({"id": "f", "baseTemplateId": given, "deletedAt": "yesterday"})
     assert (form.base_template_id, form.deleted_at) == (None, None)
 

@@ -86,6 +86,18 @@ def test_nobody_is_invited_again_because_of_a_time_that_cannot_be_read(stack: St
     assert len(stack.world.mails) == 2
 
 
+@pytest.mark.parametrize("archived", [{}, {"reason": None, "archivedAt": None}, {"archivedAt": 0}, False], ids=str)
+def test_nobodys_invitation_is_cancelled_by_what_is_no_archiving(stack: Stack, archived: Any) -> None:
+    opportunity = stack.candidate(PYTHON)
+    stack.run_invite()
+    stack.world.opportunities[opportunity]["archived"] = archived
+    with suppress(UnexpectedAnswerError):
+        stack.run_invite(full=True)
+    with suppress(UnexpectedAnswerError):
+        stack.run_invite(force=True)
+    assert stack.invitation().state == "Pending"
+
+
 @pytest.mark.parametrize("listed", ["no list", "unreadable"])
 @pytest.mark.parametrize("path", ["/forms", "/files", "/notes"])
 def test_what_may_be_in_a_list_that_cannot_be_read_is_not_made_again(stack: Stack, path: str, listed: str) -> None:

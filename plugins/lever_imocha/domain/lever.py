@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field
 
 from lever_imocha.domain.typed_text import usable_address
-from lever_imocha.domain.types import NONE_IF_INVALID, Id, Millis, Name, NameText, VendorModel
+from lever_imocha.domain.types import NONE_IF_INVALID, Id, Millis, Moment, Name, NameText, VendorModel
 
 
 def _id_of(value: Any) -> Any:
@@ -58,8 +58,9 @@ _Changes = Annotated[tuple[StageChange, ...], BeforeValidator(_changes), AfterVa
 
 
 class Archived(VendorModel):
-    """That an opportunity has left the pipeline, and why; of one that has not, Lever says null."""
+    """That an opportunity has left the pipeline, when and why; of one that has not, Lever says null."""
 
+    at: Moment = Field(alias="archivedAt")
     reason: _KnownId = None
 
 

@@ -115,17 +115,27 @@ Name = Annotated[str, AfterValidator(_one_line)]
 NameText = Annotated[Text, AfterValidator(_one_line)]
 """Both: null becomes empty, and a number its digits."""
 
-Number = Annotated[int, Field(ge=-(2**63), lt=2**63)]
-"""A whole number that the ledger can hold."""
+
+def _no_bool(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError("not a number")
+    return value
+
+
+Number = Annotated[int, BeforeValidator(_no_bool), Field(ge=-(2**63), lt=2**63)]
+"""A whole number that the ledger can hold; `true` is none."""
 
 Id = Annotated[str, BeforeValidator(_text), Field(pattern=rf"^\S{{1,{LONGEST_NAME}}}$")]
 """A Lever id: opaque, a UUID or a word such as ``lead-new``; what is blank, or has blanks, is none."""
 
-Millis = Annotated[datetime | None, BeforeValidator(_millis)]
-"""A Lever time, in UTC: milliseconds since 1970 as a number or text; null and empty text are None.
+Moment = Annotated[datetime, BeforeValidator(_millis)]
+"""A Lever time, in UTC: milliseconds since 1970 as a number or text.
 
 What is no time of this century is none: seconds, say, would be one of 1970.
 """
+
+Millis = Annotated[datetime | None, BeforeValidator(_millis)]
+"""The same where there may be none: null and empty text are None."""
 
 Utc = Annotated[datetime | None, WrapValidator(_utc)]
 """An iMocha time, in UTC: ISO 8601 with or without fraction and zone; no zone means UTC (imocha.md 1)."""

@@ -224,7 +224,7 @@ def test_how_imochas_times_are_read(text: str, moment: datetime | None) -> None:
     [
         (1782972986091, datetime(2026, 7, 2, 6, 16, 26, 91000, tzinfo=UTC)),
         ("1782972986091", datetime(2026, 7, 2, 6, 16, 26, 91000, tzinfo=UTC)),
-        (1782972986091.0, datetime(2026, 7, 2, 6, 16, 26, 91000, tzinfo=UTC)),
+        (1782972986091.6, datetime(2026, 7, 2, 6, 16, 26, 91000, tzinfo=UTC)),
         ("", None),
     ],
 )

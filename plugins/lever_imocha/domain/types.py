@@ -74,10 +74,10 @@ def _millis(value: Any) -> datetime | None:
         return None
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise ValueError("no number")
-    seconds = float(value) / 1000
-    if not _EARLIEST <= seconds < _LATEST:
+    millis = float(value)
+    if not _EARLIEST <= millis / 1000 < _LATEST:
         raise ValueError("no time of this century")
-    return datetime.fromtimestamp(seconds, tz=UTC)
+    return datetime.fromtimestamp(int(millis) / 1000, tz=UTC)
 
 
 def _utc(value: Any, read: ValidatorFunctionWrapHandler) -> Any:
@@ -129,7 +129,7 @@ Id = Annotated[str, BeforeValidator(_text), Field(pattern=rf"^\S{{1,{LONGEST_NAM
 """A Lever id: opaque, a UUID or a word such as ``lead-new``; what is blank, or has blanks, is none."""
 
 Moment = Annotated[datetime, BeforeValidator(_millis)]
-"""A Lever time, in UTC: milliseconds since 1970 as a number or text.
+"""A Lever time, in UTC: whole milliseconds since 1970 as a number or text (lever.md 4.2).
 
 What is no time of this century is none: seconds, say, would be one of 1970.
 """

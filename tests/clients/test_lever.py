@@ -303,7 +303,23 @@ def test_half_a_surrogate_pair_in_a_name_is_removed(vendor: Vendor) -> None:
     assert (read.name, read.tags) == ("Ann", ("x",))
 
 
-@pytest.mark.parametrize("body", [{}, {"code": "x", "message": "y"}, {"data": None}, {"data": "text"}, "text", 5, None])
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"code": "x", "message": "y"},
+        {"data": None},
+        {"data": "text"},
+        "text",
+        5,
+        None,
+        {"data": {}},
+        {"data": {"0": {"id": "a"}}},
+        {"data": [], "errors": ["x"]},
+        {"data": [{"id": "a"}], "code": "x"},
+    ],
+    ids=str,
+)
 def test_an_answer_that_is_no_list_is_not_taken_for_an_empty_one(vendor: Vendor, body: Any) -> None:
     vendor.says(body)
     with pytest.raises(UnexpectedAnswerError):
@@ -660,6 +676,12 @@ def test_a_user_is_found_by_the_address_itself(vendor: Vendor) -> None:
     assert found.id == "u2"
     assert "Example.com" not in repr(found)
     assert lever.find_user("pat@example.com") is None
+
+
+def test_a_user_who_may_be_one_that_cannot_be_read_is_not_said_to_be_missing(vendor: Vendor) -> None:
+    vendor.says({"data": [{"id": "a", "email": "ann@example.com", "deactivatedAt": "yes"}]})
+    with pytest.raises(UnexpectedAnswerError, match="1 records cannot be read"):
+        lever_client(vendor.url).find_user("ann@example.com")
 
 
 def test_postings_are_listed_and_read(sandbox: Sandbox) -> None:

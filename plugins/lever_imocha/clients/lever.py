@@ -89,13 +89,15 @@ def _many(name: str, values: Sequence[str]) -> Params:
 def _page(body: Any) -> tuple[list[Any], str | None]:
     """Return a page's items and the next page's token; one bare object is a list of one (lever.md 7.3).
 
-    :raises NoFactError: it is none of these, as an empty answer; then nothing is known about the list.
+    :raises NoFactError: it is none of these, as an empty answer, or names an error; then nothing is known about the list.
     """
     if isinstance(body, list):
         return body, None
-    items = body.get("data", body if "id" in body else None) if body is not None else None
-    if not isinstance(items, list | dict):
+    items = body.get("data", body) if body is not None else None
+    if not (isinstance(items, list) or (isinstance(items, dict) and "id" in items)):
         raise NoFactError("the answer has no list")
+    if "data" in body and (body.get("errors") or body.get("code")):
+        raise NoFactError("the answer names errors")
     token = body.get("next") if body.get("hasNext") else None
     if body.get("hasNext") and not (token and isinstance(token, str)):
         raise NoFactError("the answer says that there is another page, and not where")
@@ -128,6 +130,10 @@ class Listed(Iterator[M]):
         :raises UnexpectedAnswerError: at the end, if some could not be read: it may be one of these.
         """
         yield from self
+        self.check_whole()
+
+    def check_whole(self) -> None:
+        """Raise `UnexpectedAnswerError` if some records that were read until now could not be."""
         if self.skipped:
             raise self._unexpected(f"{self.skipped} records cannot be read, so that what is not found may be there")
 
@@ -518,10 +524,13 @@ class LeverClient:
         """Find the active user with an e-mail address, without regard to case (lever.md 6.4).
 
         :param deactivated_too: find a deactivated one when no active one has the address.
+        :raises UnexpectedAnswerError: none of those that can be read has it, and there are others.
         """
         params = [("email", email), *([("includeDeactivated", "true")] if deactivated_too else [])]
         users = self._list("list_users", "/users", User, params=params)
         found = [user for user in users if (user.email or "").casefold() == email.casefold()]
+        if not found:
+            users.check_whole()
         return next(iter(sorted(found, key=lambda user: not user.is_active)), None)
 
     def list_postings(self) -> Iterator[Posting]:

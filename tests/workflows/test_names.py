@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from lever_imocha.clients.transport import TRIES
-from lever_imocha.errors import ApiError, AssessmentError, SettingsError, VendorDownError
+from lever_imocha.errors import ApiError, AssessmentError, SettingsError, UnexpectedAnswerError, VendorDownError
 from lever_imocha.ledger.database import engine_for
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.values import Work
@@ -47,6 +47,26 @@ def test_a_closed_posting_of_the_same_title_belongs_to_the_rule(stack: Stack) ->
     applied(stack, posting(stack, "Python Engineer", "closed"))
     assert stack.run_invite() == ["invite", "invite"]
     assert problems(stack) == ()
+
+
+def test_who_may_be_of_a_rule_with_postings_waits_while_lever_does_not_say_the_posting(stack: Stack) -> None:
+    """Another rule may ask for another test."""
+    use(stack, "rules: [{postings: [Python Engineer], validity_days: 3}, {}, {trigger_stage: Offer}]")
+    waits, goes, elsewhere = (
+        applied(stack, stack.world.postings[0], stage=one) for one in ("Assessment",) * 2 + ("Offer",)
+    )
+    stack.world.opportunities[goes]["applications"] = []
+    stack.world.switches["applications_expand"] = False
+    workflow = stack.invite_workflow()
+    assert set(workflow.collect()) == {waits, goes, elsewhere}
+    with pytest.raises(UnexpectedAnswerError, match="by its id only"):
+        workflow.act(waits)
+    assert [str(workflow.act(one)) for one in (goes, elsewhere)] == ["invite", "invite"]
+    stack.world.switches["applications_expand"] = True
+    assert stack.run_invite(force=True) == ["invite"]
+    last = list(stack.world.invitations.values())[-1]
+    assert last.start is not None
+    assert last.end == last.start + timedelta(days=3), "as its own rule says"
 
 
 def test_a_renamed_posting_stops_only_its_own_candidates_until_the_settings_are_corrected(stack: Stack) -> None:

@@ -65,14 +65,15 @@ class Archived(VendorModel):
 
 
 class Application(VendorModel):
-    """The link between an opportunity and a posting; without a posting when only its id was given, not expanded."""
+    """The link between an opportunity and a posting; `is_bare` when only its id was given, not expanded."""
 
     posting: _OptionalId = None
+    is_bare: bool = False
 
 
 def _applications(value: Any) -> Any:
     items = value if isinstance(value, list) else value or []
-    return [{} if isinstance(item, str) else item for item in items if isinstance(item, str | dict)]
+    return [{"is_bare": True} if isinstance(item, str) else item for item in items if isinstance(item, str | dict)]
 
 
 class Consent(VendorModel):
@@ -141,6 +142,11 @@ class Opportunity(VendorModel):
     def posting_ids(self) -> tuple[str, ...]:
         """The ids of the postings applied to; empty unless read with ``expand=applications``."""
         return tuple(application.posting for application in self.applications if application.posting)
+
+    @property
+    def postings_are_known(self) -> bool:
+        """Whether `posting_ids` are all: False when Lever names an application by its id only (lever.md 1.3)."""
+        return not any(application.is_bare for application in self.applications)
 
     @property
     def email(self) -> str | None:

@@ -13,6 +13,7 @@ from lever_imocha.domain.clock import Clock
 from lever_imocha.domain.decisions import EntryFacts, KnownAssessment, OverLimit, Situation
 from lever_imocha.domain.lever import Opportunity
 from lever_imocha.domain.rules import ResolvedRule, select_rule
+from lever_imocha.errors import UnexpectedAnswerError
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.values import Assessment, NewEntry, StageEntry
 from lever_imocha.ledger.watermarks import ACTIVATED, trigger_stage
@@ -84,9 +85,18 @@ class SituationReader:
         :param opportunity: as just read from Lever, with ``expand=applications``.
         :param before: what `before` returned before it was read.
         :param fresh_tests: do not trust the lists of tests and links that an earlier run left.
+        :raises UnexpectedAnswerError: a rule of the stage is about postings, and Lever does not say the opportunity's.
         """
         opportunity = opportunity.model_copy(update={"tags": lasting_tags(opportunity, self._ledger, before=before)})
-        rule = select_rule(opportunity, resolved.rules)
+        in_stage = [rule for rule in resolved.rules if rule.trigger_stage_id == opportunity.stage]
+        if any(rule.posting_ids for rule in in_stage) and not opportunity.postings_are_known:
+            raise UnexpectedAnswerError(  # another rule may ask for another test
+                vendor="Lever",
+                call="get_opportunity",
+                status=200,
+                detail="an application is named by its id only; run the doctor, which says what the key lacks",
+            )
+        rule = select_rule(opportunity, in_stage)
         asked = self._asked.of(opportunity, resolved, rule)
         wanted = asked.tests or asked.later
         active = self.tests.among(wanted, fresh=fresh_tests)

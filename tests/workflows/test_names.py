@@ -171,6 +171,15 @@ def test_a_list_of_names_that_is_in_trouble_stops_nobody_for_a_day(stack: Stack,
             refresh_resolved(stack.ledger, stack.lever, stack.settings, now=stack.clock(), templates=templates)
 
 
+def test_a_list_without_any_user_does_not_hold_up_a_report(stack: Stack) -> None:
+    opportunity = stack.candidate(PYTHON)
+    stack.run_invite()
+    stack.finish()
+    stack.fault(vendor="lever", method="GET", path_contains="/users", status=200, body={"data": []}, times=100)
+    assert stack.run_write_back() == ["written back and moved on"]
+    assert stack.stage(opportunity) == "Assessment Complete"
+
+
 @pytest.mark.parametrize("listed", ["none", "others"])
 def test_a_stage_and_a_posting_that_one_list_lacks_are_still_there(stack: Stack, listed: str) -> None:
     use(stack, "rules: [{postings: [Python Engineer], validity_days: 3}, {}]")
@@ -240,7 +249,8 @@ def test_without_the_acting_user_invitations_go_on_and_what_writes_to_lever_wait
     begun = stack.candidate(PYTHON)
     stack.run_invite()
     stack.finish()
-    stack.world.users[0]["deactivatedAt"] = stack.world.now_ms()
+    one, other = stack.world.users
+    one["deactivatedAt"], other["deactivatedAt"] = stack.world.now_ms(), None
     later = stack.candidate(PYTHON)
     assert stack.run_invite() == ["invite"]
     assert problems(stack) == ("perform_as: no active Lever user has this e-mail address; name one who has",)

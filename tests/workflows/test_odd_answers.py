@@ -86,6 +86,20 @@ def test_nobody_is_invited_again_because_of_a_time_that_cannot_be_read(stack: St
     assert len(stack.world.mails) == 2
 
 
+@pytest.mark.parametrize("changes", [None, []], ids=str)
+def test_nobody_is_invited_again_because_the_stage_changes_are_missing(stack: Stack, changes: Any) -> None:
+    opportunity = stack.candidate(PYTHON)
+    stack.run_invite()
+    shown = stack.world.opportunities[opportunity]
+    before, shown["stageChanges"] = shown["stageChanges"], changes
+    shown["lastAdvancedAt"] += 1000  # as after archiving
+    with pytest.raises(UnexpectedAnswerError, match="no stage changes"):
+        stack.run_invite(full=True)
+    shown["stageChanges"] = before
+    stack.run_invite(full=True, force=True)
+    assert len(stack.world.mails) == 1
+
+
 @pytest.mark.parametrize("archived", [{}, {"reason": None, "archivedAt": None}, {"archivedAt": 0}, False], ids=str)
 def test_nobodys_invitation_is_cancelled_by_what_is_no_archiving(stack: Stack, archived: Any) -> None:
     opportunity = stack.candidate(PYTHON)

@@ -22,7 +22,14 @@ from lever_imocha.domain.names import Named, ambiguous, ids_of, is_uuid, not_the
 from lever_imocha.domain.rules import ResolvedRule, RuleKey, goes_nowhere, select_rule
 from lever_imocha.domain.settings_versions import Asks
 from lever_imocha.domain.tags import TagScheme
-from lever_imocha.errors import ApiError, CredentialsError, LedgerError, SettingsError, VendorRefusedError
+from lever_imocha.errors import (
+    ApiError,
+    CredentialsError,
+    LedgerError,
+    SettingsError,
+    UnexpectedAnswerError,
+    VendorRefusedError,
+)
 from lever_imocha.ledger.cache import NAMES, PROBLEMS, SETTINGS
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.watermarks import FULL_SWEEP
@@ -217,6 +224,8 @@ class _Resolver:
         """Return the id of the acting user."""
         try:
             user = self._lever.find_user(self._settings.perform_as)
+            if user is None and next(self._lever.list_users(), None) is None:
+                raise UnexpectedAnswerError(vendor="Lever", call="list_users", detail="no user at all is listed")
         except (VendorRefusedError, self._goes_without) as error:
             self.problems.append(f"perform_as: the user cannot be looked up: {error.public_message}")
             return None

@@ -220,6 +220,15 @@ def test_an_answer_without_a_list_of_links_is_an_empty_one(vendor: Vendor, body:
     assert imocha_client(vendor.url).list_test_links(7) == []
 
 
+@pytest.mark.parametrize(
+    "body", [{"testAttempts": {"0": {}}}, {"result": {"testAttempts": "none"}}, {"data": 5}], ids=str
+)
+def test_what_stands_in_a_lists_place_is_not_taken_for_an_empty_one(vendor: Vendor, body: Any) -> None:
+    vendor.says(body)
+    with pytest.raises(UnexpectedAnswerError, match="no list"):
+        imocha_client(vendor.url).list_attempts(state="completed", start_at=NOON, end_at=NOON + timedelta(hours=1))
+
+
 @pytest.mark.parametrize("body", ["text", 5, None])
 def test_what_is_no_list_at_all_is_an_error(vendor: Vendor, body: Any) -> None:
     vendor.says(body)

@@ -248,11 +248,6 @@ def test_a_list_may_come_wrapped_bare_or_as_its_only_item(vendor: Vendor, body: 
     assert len(vendor.received) == 1
 
 
-def test_an_empty_answer_is_an_empty_list(vendor: Vendor) -> None:
-    vendor.answers = [(204, {}, "")]
-    assert list(lever_client(vendor.url).list_files("o1")) == []
-
-
 def test_numbers_may_be_text_and_the_reverse(vendor: Vendor) -> None:
     opportunity = {"id": 7, "stage": 8, "createdAt": NOON_MS, "lastAdvancedAt": int(NOON_MS), "stageChanges": []}
     vendor.says({"data": opportunity})
@@ -308,11 +303,42 @@ def test_half_a_surrogate_pair_in_a_name_is_removed(vendor: Vendor) -> None:
     assert (read.name, read.tags) == ("Ann", ("x",))
 
 
-@pytest.mark.parametrize("body", [{}, {"code": "x", "message": "y"}, {"data": None}, {"data": "text"}, "text", 5])
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"code": "x", "message": "y"},
+        {"data": None},
+        {"data": "text"},
+        "text",
+        5,
+        None,
+        {"data": {}},
+        {"data": {"0": {"id": "a"}}},
+        {"data": [], "errors": ["x"]},
+        {"data": [{"id": "a"}], "code": "x"},
+    ],
+    ids=str,
+)
 def test_an_answer_that_is_no_list_is_not_taken_for_an_empty_one(vendor: Vendor, body: Any) -> None:
     vendor.says(body)
     with pytest.raises(UnexpectedAnswerError):
         list(lever_client(vendor.url).list_stages())
+
+
+@pytest.mark.parametrize("status", [200, 204])
+def test_an_empty_answer_is_not_taken_for_an_empty_list(vendor: Vendor, status: int) -> None:
+    vendor.answers = [(status, {}, "")]
+    with pytest.raises(UnexpectedAnswerError, match="no list"):
+        list(lever_client(vendor.url).list_files("o1"))
+
+
+def test_who_looks_for_something_to_make_it_is_told_of_records_that_cannot_be_read(vendor: Vendor) -> None:
+    vendor.says({"data": [{"id": ""}, {"id": "n1"}, {"id": "n2", "fields": 5}, None]})
+    notes = lever_client(vendor.url).list_notes("o1").whole()
+    assert next(notes).id == "n1"
+    with pytest.raises(UnexpectedAnswerError, match="3 records cannot be read"):
+        next(notes)
 
 
 def test_pages_that_lead_in_a_circle_end_with_an_error(vendor: Vendor) -> None:
@@ -425,8 +451,8 @@ def test_another_refusal_ends_a_list(vendor: Vendor) -> None:
         ({"tags": ["iMocha", "b"]}, {"tags": ["imocha"]}, lambda o: {"tags": ["iMocha", "c"]}),
         ({"applications": [{"id": "a1", "posting": "p1"}]}, {}, lambda o: {"posting_ids": ["p1", "p2"]}),
         ({}, {}, lambda o: {"contact_ids": [o["contact"]]}),
-        ({"archived": {"reason": "r", "archivedAt": 1}}, {}, lambda o: {"archived": True}),
-        ({}, {"archived": {"reason": "r", "archivedAt": 1}}, lambda o: {"archived": False}),
+        ({"archived": {"reason": "r", "archivedAt": 1782972986091}}, {}, lambda o: {"archived": True}),
+        ({}, {"archived": {"reason": "r", "archivedAt": 1782972986091}}, lambda o: {"archived": False}),
         ({"emails": ["ann+1@example.com"]}, {"emails": ["b@c.de"]}, lambda o: {"email": "ann+1@example.com"}),
         ({"lastAdvancedAt": int(NOON_MS)}, {"lastAdvancedAt": int(NOON_MS) - 1}, lambda o: {"advanced_at_start": NOON}),
         ({"updatedAt": int(NOON_MS)}, {"updatedAt": None}, lambda o: {"updated_at_start": NOON}),
@@ -650,6 +676,12 @@ def test_a_user_is_found_by_the_address_itself(vendor: Vendor) -> None:
     assert found.id == "u2"
     assert "Example.com" not in repr(found)
     assert lever.find_user("pat@example.com") is None
+
+
+def test_a_user_who_may_be_one_that_cannot_be_read_is_not_said_to_be_missing(vendor: Vendor) -> None:
+    vendor.says({"data": [{"id": "a", "email": "ann@example.com", "deactivatedAt": "yes"}]})
+    with pytest.raises(UnexpectedAnswerError, match="1 records cannot be read"):
+        lever_client(vendor.url).find_user("ann@example.com")
 
 
 def test_postings_are_listed_and_read(sandbox: Sandbox) -> None:

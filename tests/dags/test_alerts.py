@@ -315,7 +315,8 @@ def test_without_the_acting_user_the_run_invites_and_says_so(
     dags: Any, world: World, alerting: Callable[..., Told]
 ) -> None:
     told = alerting(GOOD + "activation: {existing: invite}\nexplain: {status_tags: true}\n")
-    world.users[0]["deactivatedAt"] = world.now_ms()
+    one, other = world.users
+    one["deactivatedAt"], other["deactivatedAt"] = world.now_ms(), None
     world.add_opportunity(stage="Assessment", tags=[PYTHON], emails=["ann@example.com"])
     assert run(dags) == "failed"
     assert len(world.mails) == 1

@@ -58,7 +58,7 @@ def known(status: AttemptStatus | None, **given: Any) -> dict[int, KnownAssessme
     return {1: KnownAssessment(status=status, **given)}
 
 
-ARCHIVED = {"archived": {"reason": "r"}}
+ARCHIVED = {"archived": {"reason": "r", "archivedAt": 1782972986091}}
 SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
 SOURCED = opportunity(origin="sourced")
 SKIPPING, DELAYED = replace(rule(), skip_origins=("sourced",)), replace(rule(), delay=MINUTE)

@@ -29,7 +29,7 @@ from lever_imocha.domain.imocha import (
     read_status,
     settings_of,
 )
-from lever_imocha.domain.lever import Opportunity, User
+from lever_imocha.domain.lever import Opportunity, ProfileForm, User
 from lever_imocha.domain.rules import ResolvedRule, select_rule
 from lever_imocha.domain.tags import StatusTag, TagScheme, doubtful_tags, doubtful_tests, wanted_tests
 from lever_imocha.errors import AssessmentError, SettingsError
@@ -224,9 +224,7 @@ def test_how_imochas_times_are_read(text: str, moment: datetime | None) -> None:
     [
         (1782972986091, datetime(2026, 7, 2, 6, 16, 26, 91000, tzinfo=UTC)),
         ("1782972986091", datetime(2026, 7, 2, 6, 16, 26, 91000, tzinfo=UTC)),
-        (5, datetime(1970, 1, 1, 0, 0, 0, 5000, tzinfo=UTC)),
-        (0, datetime(1970, 1, 1, tzinfo=UTC)),
-        (86400000.0, datetime(1970, 1, 2, tzinfo=UTC)),
+        (1782972986091.6, datetime(2026, 7, 2, 6, 16, 26, 91000, tzinfo=UTC)),
         ("", None),
     ],
 )
@@ -234,7 +232,7 @@ def test_how_levers_times_are_read(millis: object, moment: datetime | None) -> N
     assert opportunity(createdAt=millis).created_at == moment
 
 
-@pytest.mark.parametrize("millis", ["soon", 10**30, {}, "nan"])
+@pytest.mark.parametrize("millis", ["soon", 10**30, {}, "nan", True, 0, -5, 1782972986, 253402300799000])
 def test_what_is_no_time_in_milliseconds_is_refused_where_something_rests_on_it(millis: object) -> None:
     assert opportunity(createdAt=millis).created_at is None
     with pytest.raises(ValidationError):
@@ -246,8 +244,41 @@ def test_an_opportunity_without_times_or_lists_is_read() -> None:
     assert (bare.email, bare.posting_ids, bare.may_contact) == (None, (), True)
     assert bare.entered_stage_at == datetime.fromtimestamp(0, tz=UTC)
     later = {"toStageId": "a", "updatedAt": "1782972986091"}
-    changed = Opportunity.model_validate({"id": "o", "lastAdvancedAt": 5, "stageChanges": [later]})
+    changed = Opportunity.model_validate({"id": "o", "lastAdvancedAt": 1582972986091, "stageChanges": [None, later]})
     assert changed.entered_stage_at.year == 2026
+
+
+@pytest.mark.parametrize("last", [None, "yesterday", {}, {"updatedAt": None}, {"updatedAt": 1782972986}], ids=str)
+def test_another_time_is_not_taken_for_that_of_the_last_change(last: object) -> None:
+    """Who is in the stage for long would seem to come again."""
+    earlier = {"toStageId": "a", "updatedAt": 1782972986091}
+    with pytest.raises(ValidationError, match="stageChanges"):
+        opportunity(stageChanges=[earlier, last], lastAdvancedAt=1782972986091)
+
+
+@pytest.mark.parametrize(
+    "given", [None, "", " ", " o1", "o 1", "o1\n", "o" * 501, True, [], {}, {"id": "o1"}], ids=repr
+)
+def test_what_is_no_id_is_not_taken_for_one(given: object) -> None:
+    with pytest.raises(ValidationError):
+        Opportunity.model_validate({"id": given})
+
+
+@pytest.mark.parametrize(
+    "given", [{"reason": "r"}, {"archivedAt": 1782972986091}, {"reason": " ", "archivedAt": 1782972986091}]
+)
+def test_a_time_or_a_reason_says_that_somebody_is_archived(given: dict[str, Any]) -> None:
+    assert opportunity(archived=given).archived is not None
+
+
+@pytest.mark.parametrize("given", ["", " ", {"id": None}, [], True, {"text": "x"}], ids=repr)
+def test_ids_on_which_nothing_rests_are_left_out(given: object) -> None:
+    found = opportunity(contact=given, archived={"reason": given, "archivedAt": 1782972986091})
+    assert found.contact is None
+    assert found.archived is not None
+    assert found.archived.reason is None
+    form = ProfileForm.model_validate({"id": "f", "baseTemplateId": given, "deletedAt": "yesterday"})
+    assert (form.base_template_id, form.deleted_at) == (None, None)
 
 
 @pytest.mark.parametrize(

@@ -311,7 +311,7 @@ MISTAKES: dict[str, tuple[Spoil, str, tuple[str, ...]]] = {
         ("did you mean 'iMocha Assessment'",),
     ),
     "acting user deactivated": (
-        lambda a: a.world.users[0].update(deactivatedAt=1),
+        lambda a: a.world.users[0].update(deactivatedAt=1782972986091),
         "acting user",
         ("is deactivated", "reactivate"),
     ),

@@ -107,7 +107,7 @@ def test_who_is_archived_or_in_another_stage_is_not_invited(stack: Stack) -> Non
     stack.run_invite()
     assert stack.world.invitations == {}
     stack.world.move(opportunity, "Assessment")
-    stack.world.opportunities[opportunity]["archived"] = {"reason": "x", "archivedAt": 1}
+    stack.world.opportunities[opportunity]["archived"] = {"reason": "x", "archivedAt": 1782972986091}
     assert stack.run_invite() == []
     stack.world.opportunities[opportunity]["archived"] = None
     assert stack.run_invite() == ["invite"]

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from lever_imocha.clients.transport import TRIES
-from lever_imocha.errors import ApiError, AssessmentError, SettingsError, VendorDownError
+from lever_imocha.errors import ApiError, AssessmentError, SettingsError, UnexpectedAnswerError, VendorDownError
 from lever_imocha.ledger.database import engine_for
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.values import Work
@@ -47,6 +47,26 @@ def test_a_closed_posting_of_the_same_title_belongs_to_the_rule(stack: Stack) ->
     applied(stack, posting(stack, "Python Engineer", "closed"))
     assert stack.run_invite() == ["invite", "invite"]
     assert problems(stack) == ()
+
+
+def test_who_may_be_of_a_rule_with_postings_waits_while_lever_does_not_say_the_posting(stack: Stack) -> None:
+    """Another rule may ask for another test."""
+    use(stack, "rules: [{postings: [Python Engineer], validity_days: 3}, {}, {trigger_stage: Offer}]")
+    waits, goes, elsewhere = (
+        applied(stack, stack.world.postings[0], stage=one) for one in ("Assessment",) * 2 + ("Offer",)
+    )
+    stack.world.opportunities[goes]["applications"] = []
+    stack.world.switches["applications_expand"] = False
+    workflow = stack.invite_workflow()
+    assert set(workflow.collect()) == {waits, goes, elsewhere}
+    with pytest.raises(UnexpectedAnswerError, match="by its id only"):
+        workflow.act(waits)
+    assert [str(workflow.act(one)) for one in (goes, elsewhere)] == ["invite", "invite"]
+    stack.world.switches["applications_expand"] = True
+    assert stack.run_invite(force=True) == ["invite"]
+    last = list(stack.world.invitations.values())[-1]
+    assert last.start is not None
+    assert last.end == last.start + timedelta(days=3), "as its own rule says"
 
 
 def test_a_renamed_posting_stops_only_its_own_candidates_until_the_settings_are_corrected(stack: Stack) -> None:
@@ -151,6 +171,35 @@ def test_a_list_of_names_that_is_in_trouble_stops_nobody_for_a_day(stack: Stack,
             refresh_resolved(stack.ledger, stack.lever, stack.settings, now=stack.clock(), templates=templates)
 
 
+def test_a_list_without_any_user_does_not_hold_up_a_report(stack: Stack) -> None:
+    opportunity = stack.candidate(PYTHON)
+    stack.run_invite()
+    stack.finish()
+    stack.fault(vendor="lever", method="GET", path_contains="/users", status=200, body={"data": []}, times=100)
+    assert stack.run_write_back() == ["written back and moved on"]
+    assert stack.stage(opportunity) == "Assessment Complete"
+
+
+@pytest.mark.parametrize("listed", ["none", "others"])
+def test_a_stage_and_a_posting_that_one_list_lacks_are_still_there(stack: Stack, listed: str) -> None:
+    use(stack, "rules: [{postings: [Python Engineer], validity_days: 3}, {}]")
+    first, second = stack.world.postings[0], posting(stack, "Python Engineer", "closed")
+    stack.run_invite()
+    for path, all_ in (("/stages", stack.world.stages), ("/postings", stack.world.postings)):
+        names = ("Assessment", "Assessment Complete", "Python Engineer")
+        shown = [item for item in all_ if item["text"] not in names] if listed == "others" else []
+        if path == "/postings":
+            shown.append(first)
+        body = {"data": shown, "hasNext": False}
+        stack.fault(vendor="lever", method="GET", path_contains=f"{path}?", status=200, body=body, times=100)
+    for to in (first, second):
+        applied(stack, to)
+    assert stack.run_invite() == ["invite", "invite"]
+    assert problems(stack) == ()
+    ends = [one.end - one.start for one in stack.world.invitations.values() if one.end and one.start]
+    assert ends == [timedelta(days=3)] * 2, "by the first rule, also to the posting that the list lacks"
+
+
 @pytest.mark.parametrize("path", ["/stages", "/users", "/postings"])
 def test_a_list_in_trouble_before_the_first_report_does_not_hold_it_up(stack: Stack, path: str) -> None:
     use(stack, "rules: [{postings: [Python Engineer]}]")
@@ -200,7 +249,8 @@ def test_without_the_acting_user_invitations_go_on_and_what_writes_to_lever_wait
     begun = stack.candidate(PYTHON)
     stack.run_invite()
     stack.finish()
-    stack.world.users[0]["deactivatedAt"] = stack.world.now_ms()
+    one, other = stack.world.users
+    one["deactivatedAt"], other["deactivatedAt"] = stack.world.now_ms(), None
     later = stack.candidate(PYTHON)
     assert stack.run_invite() == ["invite"]
     assert problems(stack) == ("perform_as: no active Lever user has this e-mail address; name one who has",)

@@ -30,7 +30,6 @@ def test_who_cannot_be_read_is_told_of_and_holds_up_nobody(stack: Stack) -> None
     [
         {"name": 5},
         {"createdAt": "2026-01-01T00:00:00Z"},
-        {"stageChanges": [{"toStageId": None, "updatedAt": "yesterday"}]},
     ],
     ids=str,
 )
@@ -65,6 +64,73 @@ def test_a_report_is_written_without_the_fields_that_cannot_be_read(stack: Stack
     assert {field["text"]: field["value"] for field in form["fields"]}["Score"] == "34 / 50"
 
 
+@pytest.mark.parametrize(
+    "time",
+    [None, {}, True, 0, 1782972986, 253402300799000, "yesterday", "2026-01-01T00:00:00Z"],
+    ids=["null", "object", "true", "1970", "seconds", "year 9999", "word", "text"],
+)
+def test_nobody_is_invited_again_because_of_a_time_that_cannot_be_read(stack: Stack, time: Any) -> None:
+    opportunity = stack.candidate(PYTHON, stage="New lead")
+    stack.world.move(opportunity, "Assessment")
+    assert stack.run_invite() == ["invite"]
+    last = stack.world.opportunities[opportunity]["stageChanges"][-1]
+    before, last["updatedAt"] = last["updatedAt"], time
+    other = stack.candidate(PYTHON)
+    workflow = stack.invite_workflow()
+    assert set(workflow.collect(full=True)) == {opportunity, other}
+    with pytest.raises(UnexpectedAnswerError, match="stageChanges"):
+        workflow.act(opportunity)
+    assert str(workflow.act(other)) == "invite"
+    last["updatedAt"] = before
+    assert stack.run_invite(full=True, force=True) == ["ignore: already handled"]
+    assert len(stack.world.mails) == 2
+
+
+@pytest.mark.parametrize("changes", [None, []], ids=str)
+def test_nobody_is_invited_again_because_the_stage_changes_are_missing(stack: Stack, changes: Any) -> None:
+    opportunity = stack.candidate(PYTHON)
+    stack.run_invite()
+    shown = stack.world.opportunities[opportunity]
+    before, shown["stageChanges"] = shown["stageChanges"], changes
+    shown["lastAdvancedAt"] += 1000  # as after archiving
+    with pytest.raises(UnexpectedAnswerError, match="no stage changes"):
+        stack.run_invite(full=True)
+    shown["stageChanges"] = before
+    stack.run_invite(full=True, force=True)
+    assert len(stack.world.mails) == 1
+
+
+@pytest.mark.parametrize("archived", [{}, {"reason": None, "archivedAt": None}, {"archivedAt": 0}, False], ids=str)
+def test_nobodys_invitation_is_cancelled_by_what_is_no_archiving(stack: Stack, archived: Any) -> None:
+    opportunity = stack.candidate(PYTHON)
+    stack.run_invite()
+    stack.world.opportunities[opportunity]["archived"] = archived
+    with suppress(UnexpectedAnswerError):
+        stack.run_invite(full=True)
+    with suppress(UnexpectedAnswerError):
+        stack.run_invite(force=True)
+    assert stack.invitation().state == "Pending"
+
+
+@pytest.mark.parametrize("listed", ["no list", "unreadable"])
+@pytest.mark.parametrize("path", ["/forms", "/files", "/notes"])
+def test_what_may_be_in_a_list_that_cannot_be_read_is_not_made_again(stack: Stack, path: str, listed: str) -> None:
+    stack.settings = parse_settings(f"{SETTINGS}write_back: {{note: true}}")
+    opportunity = stack.candidate(PYTHON)
+    stack.run_invite()
+    stack.finish()
+    stack.fault(vendor="lever", method="POST", path_contains=path, mode="drop", apply=True)
+    body = {"no list": {"errors": []}, "unreadable": {"data": [{"id": None}]}}[listed]
+    stack.fault(vendor="lever", method="GET", path_contains=path, status=200, body=body, times=3)
+    with suppress(UnexpectedAnswerError):  # only the note keeps nobody waiting
+        stack.run_write_back()
+    stack.world.faults.clear()
+    stack.run_write_back(force=True)
+    assert stack.stage(opportunity) == "Assessment Complete"
+    made = stack.world.forms, stack.world.files, stack.world.notes
+    assert [len(of[opportunity]) for of in made] == [1, 1, 1]
+
+
 @pytest.mark.parametrize("points", ["totalTestPoints", "candidatePoints", "testInvitationId"])
 def test_a_report_whose_points_cannot_be_read_is_told_of(stack: Stack, points: str) -> None:
     opportunity = stack.candidate(PYTHON)
@@ -97,6 +163,19 @@ def test_a_list_that_lacks_the_form_template_makes_no_second_one(stack: Stack, l
     assert stack.run_write_back() == ["written back and moved on"]
     assert list(stack.world.templates) == [template["id"]]
     assert len(stack.world.forms[second]) == 1
+
+
+@pytest.mark.parametrize(
+    "lost", [{"mode": "drop"}, {"status": 500}, {"status": 200, "body": "<html>"}], ids=["no answer", "500", "html"]
+)
+def test_a_form_template_is_made_once_also_when_the_answer_is_lost(stack: Stack, lost: dict[str, Any]) -> None:
+    opportunity = stack.candidate(PYTHON)
+    stack.run_invite()
+    stack.finish()
+    stack.fault(vendor="lever", method="POST", path_contains="/form_templates", apply=True, **lost)
+    assert stack.run_write_back() == ["written back and moved on"]
+    assert len(stack.world.templates) == 1
+    assert len(stack.world.forms[opportunity]) == 1
 
 
 def test_a_form_template_that_is_gone_is_made_again(stack: Stack) -> None:

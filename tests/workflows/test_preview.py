@@ -35,7 +35,7 @@ def test_the_plan_equals_what_is_then_done(stack: Stack, existing: str) -> None:
         stack.candidate(PYTHON)
     stack.candidate(PYTHON, emails=[])
     stack.candidate(PYTHON, origin="internal")
-    stack.candidate(PYTHON, archived={"reason": "r", "archivedAt": 1})
+    stack.candidate(PYTHON, archived={"reason": "r", "archivedAt": 1782972986091})
     stack.candidate("iMocha: Gone [999]")
     stack.candidate()
     planned = counted(stack)

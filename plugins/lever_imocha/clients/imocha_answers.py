@@ -51,7 +51,10 @@ def one(model: type[M]) -> Callable[[Any], M]:
 
 
 def items_of(key: str) -> Callable[[Any], list[Any]]:
-    """Make a parser for a list, bare or under a key of any spelling; null and absent are an empty list."""
+    """Make a parser for a list, bare or under a key of any spelling; null and absent are an empty list.
+
+    It raises `NoFactError` where something else stands in the list's place.
+    """
     names = (fold_key(key), "result", "data")
 
     def parse(body: Any) -> list[Any]:
@@ -59,7 +62,11 @@ def items_of(key: str) -> Callable[[Any], list[Any]]:
         inner = inner_of(body)
         if isinstance(inner, list):
             return inner
-        return next((value for name, value in inner.items() if fold_key(name) in names and isinstance(value, list)), [])
+        found = [value for name, value in inner.items() if fold_key(name) in names and value is not None]
+        lists = [value for value in found if isinstance(value, list)]
+        if found and not lists:
+            raise NoFactError("the answer has no list")
+        return lists[0] if lists else []
 
     return parse
 

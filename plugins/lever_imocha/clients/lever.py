@@ -27,7 +27,7 @@ from lever_imocha.domain.lever import (
     User,
     Webhook,
 )
-from lever_imocha.errors import NotFoundError, RequestRejectedError
+from lever_imocha.errors import NotFoundError, RequestRejectedError, UnexpectedAnswerError
 
 M = TypeVar("M", bound=BaseModel)
 T = TypeVar("T")
@@ -89,15 +89,15 @@ def _many(name: str, values: Sequence[str]) -> Params:
 def _page(body: Any) -> tuple[list[Any], str | None]:
     """Return a page's items and the next page's token; one bare object is a list of one (lever.md 7.3).
 
-    :raises NoFactError: it is none of these; then nothing is known about the list.
+    :raises NoFactError: it is none of these, as an empty answer, or names an error; then nothing is known about the list.
     """
-    if body is None:
-        return [], None
     if isinstance(body, list):
         return body, None
-    items = body.get("data", body if "id" in body else None)
-    if not isinstance(items, list | dict):
+    items = body.get("data", body) if body is not None else None
+    if not (isinstance(items, list) or (isinstance(items, dict) and "id" in items)):
         raise NoFactError("the answer has no list")
+    if "data" in body and (body.get("errors") or body.get("code")):
+        raise NoFactError("the answer names errors")
     token = body.get("next") if body.get("hasNext") else None
     if body.get("hasNext") and not (token and isinstance(token, str)):
         raise NoFactError("the answer says that there is another page, and not where")
@@ -111,8 +111,10 @@ def _path(*parts: str) -> str:
 class Listed(Iterator[M]):
     """The records of a list; a page is read when it is needed."""
 
-    def __init__(self, read: Callable[[Listed[M]], Iterator[M]]) -> None:
-        self._records = read(self)
+    def __init__(
+        self, read: Callable[[Listed[M]], Iterator[M]], unexpected: Callable[[str], UnexpectedAnswerError]
+    ) -> None:
+        self._records, self._unexpected = read(self), unexpected
         self.skipped = 0
         """How many records could not be read so far, and were left out."""
         self.unreadable: set[str] = set()
@@ -121,6 +123,19 @@ class Listed(Iterator[M]):
     def __next__(self) -> M:
         """Return the next record."""
         return next(self._records)
+
+    def whole(self) -> Iterator[M]:
+        """Return the records for who makes what is not among them.
+
+        :raises UnexpectedAnswerError: at the end, if some could not be read: it may be one of these.
+        """
+        yield from self
+        self.check_whole()
+
+    def check_whole(self) -> None:
+        """Raise `UnexpectedAnswerError` if some records that were read until now could not be."""
+        if self.skipped:
+            raise self._unexpected(f"{self.skipped} records cannot be read, so that what is not found may be there")
 
     def leave_out(self, record: Any) -> None:
         """Count a record that cannot be read."""
@@ -162,22 +177,37 @@ class LeverClient:
         )
 
     def _list(
-        self, name: str, path: str, model: type[M], *, params: Params | None = None, key: Key = lambda item: item.id
+        self,
+        name: str,
+        path: str,
+        model: type[M],
+        *,
+        params: Params | None = None,
+        key: Key = lambda item: item.id,
+        keep: Callable[[Any], bool] = lambda item: True,
     ) -> Listed[M]:
         """Read a list page by page; return each item once.
 
         Records move between pages while they are read (lever.md 3.3), so an id is returned only the first time, and
         the list starts again from its beginning when Lever no longer knows a page's token.
         """
-        return Listed(partial(self._read_list, name, path, model, params or [], key))
+        read = partial(self._read_list, name, path, model, params or [], key, keep)
+        return Listed(read, partial(self._client.unexpected, name))
 
     def _read_list(
-        self, name: str, path: str, model: type[M], params: Params, key: Key, listed: Listed[M]
+        self,
+        name: str,
+        path: str,
+        model: type[M],
+        params: Params,
+        key: Key,
+        keep: Callable[[Any], bool],
+        listed: Listed[M],
     ) -> Iterator[M]:
         seen: set[str] = set()
         for items in self._pages(name, path, params):
             for item in self._client.parse_items(name, model, items, skipped=listed.leave_out):
-                if key(item) not in seen:
+                if keep(item) and key(item) not in seen:
                     seen.add(key(item))
                     yield item
 
@@ -352,7 +382,7 @@ class LeverClient:
 
     # Notes (lever.md 9)
 
-    def list_notes(self, opportunity_id: str) -> Iterator[Note]:
+    def list_notes(self, opportunity_id: str) -> Listed[Note]:
         """List the notes on an opportunity."""
         return self._list("list_notes", _path("opportunities", opportunity_id, "notes"), Note)
 
@@ -412,10 +442,10 @@ class LeverClient:
         done = self._write("update_form_template", "PUT", path, parse, json=body, repeatable=True, answer_needed=False)
         return done or self.get_form_template(template.id)
 
-    def list_forms(self, opportunity_id: str) -> Iterator[ProfileForm]:
+    def list_forms(self, opportunity_id: str) -> Listed[ProfileForm]:
         """List the forms on an opportunity without the deleted ones, which Lever still returns."""
-        forms = self._list("list_forms", _path("opportunities", opportunity_id, "forms"), ProfileForm)
-        return (form for form in forms if form.deleted_at is None)
+        path = _path("opportunities", opportunity_id, "forms")
+        return self._list("list_forms", path, ProfileForm, keep=lambda form: form.deleted_at is None)
 
     def create_form(
         self,
@@ -442,7 +472,7 @@ class LeverClient:
 
     # Files (lever.md 8)
 
-    def list_files(self, opportunity_id: str) -> Iterator[LeverFile]:
+    def list_files(self, opportunity_id: str) -> Listed[LeverFile]:
         """List the files on an opportunity."""
         return self._list("list_files", _path("opportunities", opportunity_id, "files"), LeverFile)
 
@@ -494,10 +524,13 @@ class LeverClient:
         """Find the active user with an e-mail address, without regard to case (lever.md 6.4).
 
         :param deactivated_too: find a deactivated one when no active one has the address.
+        :raises UnexpectedAnswerError: none of those that can be read has it, and there are others.
         """
         params = [("email", email), *([("includeDeactivated", "true")] if deactivated_too else [])]
         users = self._list("list_users", "/users", User, params=params)
         found = [user for user in users if (user.email or "").casefold() == email.casefold()]
+        if not found:
+            users.check_whole()
         return next(iter(sorted(found, key=lambda user: not user.is_active)), None)
 
     def list_postings(self) -> Iterator[Posting]:
@@ -510,7 +543,7 @@ class LeverClient:
 
     # Webhooks (lever.md 11.1)
 
-    def list_webhooks(self) -> Iterator[Webhook]:
+    def list_webhooks(self) -> Listed[Webhook]:
         """List registered webhooks, without their signature tokens."""
         return self._list("list_webhooks", "/webhooks", Webhook)
 

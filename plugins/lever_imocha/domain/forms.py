@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import ConfigDict, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
 
 from lever_imocha.domain.imocha import AttemptStatus, Report, Section
-from lever_imocha.domain.types import Id, NameText, Text, VendorModel
+from lever_imocha.domain.types import NONE_IF_INVALID, Id, NameText, Text, VendorModel
 from lever_imocha.errors import AssessmentError, SettingsError
 
 
@@ -22,7 +22,7 @@ class TemplateField(VendorModel):
     text: Text = ""
     description: Any = None
     required: bool | None = False
-    id: Id | None = None
+    id: Annotated[Id | None, NONE_IF_INVALID] = None
     options: list[dict[str, Any]] | None = None
 
 

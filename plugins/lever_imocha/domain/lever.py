@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import AliasChoices, BeforeValidator, Field
+from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, model_validator
 
 from lever_imocha.domain.typed_text import usable_address
 from lever_imocha.domain.types import NONE_IF_INVALID, Id, Millis, Name, NameText, VendorModel
@@ -29,7 +29,7 @@ def _list_of(kind: type) -> BeforeValidator:
 
 _MENTIONABLE = re.compile(r"[\w.-]{1,60}")
 _OptionalId = Annotated[Id | None, BeforeValidator(_id_of)]
-_OptionalContact = Annotated[Id | None, BeforeValidator(_id_of), NONE_IF_INVALID]
+_KnownId = Annotated[_OptionalId, NONE_IF_INVALID]
 _Time = Annotated[Millis, NONE_IF_INVALID]
 _Text = Annotated[str | None, BeforeValidator(lambda value: value if isinstance(value, str) else None)]
 _Texts = Annotated[tuple[Name, ...], _list_of(str)]
@@ -42,21 +42,45 @@ class StageChange(VendorModel):
     updated_at: _Time = Field(alias="updatedAt", default=None)
 
 
-class Archived(VendorModel):
-    """That an opportunity has left the pipeline, and why; of one that has not, Lever says null."""
+def _changes(value: Any) -> Any:
+    items = value if isinstance(value, list) else value or []
+    return [item if isinstance(item, dict) else {} for item in items]
 
-    reason: Id | None = None
+
+def _ending_in_time(changes: tuple[StageChange, ...]) -> tuple[StageChange, ...]:
+    """Refuse changes of which the last has no time: with another one's, who was there before would seem to come again."""
+    if changes and changes[-1].updated_at is None:
+        raise ValueError("the last change has no time")
+    return changes
+
+
+_Changes = Annotated[tuple[StageChange, ...], BeforeValidator(_changes), AfterValidator(_ending_in_time)]
+
+
+class Archived(VendorModel):
+    """That an opportunity has left the pipeline, when and why; of one that has not, Lever says null."""
+
+    at: _Time = Field(alias="archivedAt", default=None)
+    reason: _KnownId = None
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Archived:
+        """Refuse what says neither: nobody's invitation is cancelled for an empty object."""
+        if self.at is None and self.reason is None:
+            raise ValueError("neither a time nor a reason")
+        return self
 
 
 class Application(VendorModel):
-    """The link between an opportunity and a posting; without a posting when only its id was given, not expanded."""
+    """The link between an opportunity and a posting; `is_bare` when only its id was given, not expanded."""
 
     posting: _OptionalId = None
+    is_bare: bool = False
 
 
 def _applications(value: Any) -> Any:
     items = value if isinstance(value, list) else value or []
-    return [{} if isinstance(item, str) else item for item in items if isinstance(item, str | dict)]
+    return [{"is_bare": True} if isinstance(item, str) else item for item in items if isinstance(item, str | dict)]
 
 
 class Consent(VendorModel):
@@ -98,11 +122,11 @@ class Opportunity(VendorModel):
     id: Id
     name: Annotated[Name | None, NONE_IF_INVALID] = None
     emails: _Texts = ()
-    contact: _OptionalContact = None
+    contact: _KnownId = None
     stage: _OptionalId = None
     archived: Archived | None = None
     tags: _Texts = ()
-    stage_changes: Annotated[tuple[StageChange, ...], _list_of(dict)] = Field(alias="stageChanges", default=())
+    stage_changes: _Changes = Field(alias="stageChanges", default=())
     applications: Annotated[tuple[Application, ...], BeforeValidator(_applications)] = ()
     origin: _Text = None
     created_at: _Time = Field(alias="createdAt", default=None)
@@ -114,8 +138,8 @@ class Opportunity(VendorModel):
     @property
     def entered_stage_at(self) -> datetime:
         """When the opportunity entered its stage: the last stage change, else the best time there is (lever.md 4.2)."""
-        times = [change.updated_at for change in self.stage_changes if change.updated_at]
-        return times[-1] if times else self.last_advanced_at or self.created_at or datetime.fromtimestamp(0, tz=UTC)
+        last = self.stage_changes[-1].updated_at if self.stage_changes else None
+        return last or self.last_advanced_at or self.created_at or datetime.fromtimestamp(0, tz=UTC)
 
     def has_left(self, stage_id: str) -> bool:
         """Tell whether it is archived, or in another stage than this one."""
@@ -125,6 +149,11 @@ class Opportunity(VendorModel):
     def posting_ids(self) -> tuple[str, ...]:
         """The ids of the postings applied to; empty unless read with ``expand=applications``."""
         return tuple(application.posting for application in self.applications if application.posting)
+
+    @property
+    def postings_are_known(self) -> bool:
+        """Whether `posting_ids` are all: False when Lever names an application by its id only (lever.md 1.3)."""
+        return not any(application.is_bare for application in self.applications)
 
     @property
     def email(self) -> str | None:
@@ -146,7 +175,7 @@ class Opportunity(VendorModel):
 class Identified(VendorModel):
     """A record of which only the id can be read."""
 
-    id: Annotated[Id, Field(min_length=1)]
+    id: Id
 
 
 WEBHOOK_EVENTS = {
@@ -207,18 +236,18 @@ class ProfileForm(VendorModel):
     """A form on an opportunity's profile (lever.md 7.3)."""
 
     id: Id
-    base_template_id: Id | None = Field(alias="baseTemplateId", default=None)
+    base_template_id: _KnownId = Field(alias="baseTemplateId", default=None)
     fields: _Objects = ()
     created_at: _Time = Field(alias="createdAt", default=None)
-    deleted_at: Millis = Field(alias="deletedAt", default=None)
+    deleted_at: _Time = Field(alias="deletedAt", default=None)
 
 
 class LeverFile(VendorModel):
     """A file on an opportunity (lever.md 8)."""
 
     id: Id
-    name: Name | None = None
-    status: str | None = None
+    name: Annotated[Name | None, NONE_IF_INVALID] = None
+    status: _Text = None
     uploaded_at: _Time = Field(alias="uploadedAt", default=None)
 
 

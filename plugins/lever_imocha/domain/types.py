@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 
 LONGEST_TEXT = 100_000
 LONGEST_NAME = 500
+_EARLIEST, _LATEST = datetime(2000, 1, 1, tzinfo=UTC).timestamp(), datetime(2100, 1, 1, tzinfo=UTC).timestamp()
 _NOT_FOR_TEXT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
@@ -68,11 +69,15 @@ def _text(value: Any) -> Any:
     return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
-def _millis(value: Any, read: ValidatorFunctionWrapHandler) -> Any:
-    """Divide by 1000 first: pydantic itself reads a small number as seconds."""
+def _millis(value: Any) -> datetime | None:
     if value is None or value == "":
         return None
-    return read(float(value) / 1000 if isinstance(value, str | int | float) else value)
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise ValueError("no number")
+    millis = float(value)
+    if not _EARLIEST <= millis / 1000 < _LATEST:
+        raise ValueError("no time of this century")
+    return datetime.fromtimestamp(int(millis) / 1000, tz=UTC)
 
 
 def _utc(value: Any, read: ValidatorFunctionWrapHandler) -> Any:
@@ -110,14 +115,24 @@ Name = Annotated[str, AfterValidator(_one_line)]
 NameText = Annotated[Text, AfterValidator(_one_line)]
 """Both: null becomes empty, and a number its digits."""
 
-Number = Annotated[int, Field(ge=-(2**63), lt=2**63)]
-"""A whole number that the ledger can hold."""
 
-Id = Annotated[Name, BeforeValidator(_text)]
-"""A Lever id: opaque, a UUID or a word such as ``lead-new``."""
+def _no_bool(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError("not a number")
+    return value
 
-Millis = Annotated[datetime | None, WrapValidator(_millis)]
-"""A Lever time, in UTC: milliseconds since 1970 as a number or text; null and empty text are None."""
+
+Number = Annotated[int, BeforeValidator(_no_bool), Field(ge=-(2**63), lt=2**63)]
+"""A whole number that the ledger can hold; `true` is none."""
+
+Id = Annotated[str, BeforeValidator(_text), Field(pattern=rf"^\S{{1,{LONGEST_NAME}}}$")]
+"""A Lever id: opaque, a UUID or a word such as ``lead-new``; what is blank, or has blanks, is none."""
+
+Millis = Annotated[datetime | None, BeforeValidator(_millis)]
+"""A Lever time, in UTC: milliseconds since 1970 as a number or text; null and empty text are None.
+
+What is no time of this century is none: seconds, say, would be one of 1970.
+"""
 
 Utc = Annotated[datetime | None, WrapValidator(_utc)]
 """An iMocha time, in UTC: ISO 8601 with or without fraction and zone; no zone means UTC (imocha.md 1)."""

@@ -181,7 +181,7 @@ class LeverCreateNoteOperator(LeverOperator):
         return lever.create_note(self.opportunity_id, text, secret=secret, perform_as=perform_as).id
 
     def _equal_ones(self, lever: LeverClient) -> Iterable[tuple[str, datetime | None]]:
-        text, notes = read_text(self.text, name="text"), lever.list_notes(self.opportunity_id)
+        text, notes = read_text(self.text, name="text"), lever.list_notes(self.opportunity_id).whole()
         return ((note.id, note.created_at) for note in notes if note.value.strip() == text)
 
 
@@ -220,9 +220,9 @@ class LeverCreateFormOperator(LeverOperator):
     def _equal_ones(self, lever: LeverClient) -> Iterable[tuple[str, datetime | None]]:
         template_id, fields = self._form(lever)
         wanted = [(field.get("text"), field["value"]) for field in fields]
-        for form in lever.list_forms(self.opportunity_id):
+        for form in lever.list_forms(self.opportunity_id).whole():
             written = [(field.get("text"), field.get("value")) for field in form.fields]
-            if form.base_template_id == template_id and written == wanted:
+            if form.base_template_id in (None, template_id) and written == wanted:
                 yield form.id, form.created_at
 
     def _form(self, lever: LeverClient) -> tuple[str, list[dict[str, Any]]]:
@@ -272,7 +272,7 @@ class LeverUploadFileOperator(LeverOperator):
             raise SettingsError([f"path: {self.path} cannot be read ({type(error).__name__})"]) from None
 
     def _equal_ones(self, lever: LeverClient) -> Iterable[tuple[str, datetime | None]]:
-        name, files = self._file_name(), lever.list_files(self.opportunity_id)
+        name, files = self._file_name(), lever.list_files(self.opportunity_id).whole()
         return ((file.id, file.uploaded_at) for file in files if file.name == name)
 
     def _file_name(self) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from lever_imocha.domain.names import is_uuid
-from lever_imocha.errors import SettingsError
+from lever_imocha.errors import SettingsError, UnexpectedAnswerError
 from lever_imocha.ledger.cache import ACCOUNT
 from lever_imocha.ledger.repository import Ledger
 
@@ -18,8 +18,12 @@ def check_account(ledger: Ledger, stage_ids: Iterable[str], *, remember: bool = 
     :param stage_ids: of all stages that Lever lists.
     :param remember: take these stages for the account's from now on.
     :raises SettingsError: none of the known ones is there.
+    :raises UnexpectedAnswerError: there is none at all, which says nothing of the account.
     """
-    own = {stage_id for stage_id in stage_ids if is_uuid(stage_id)}
+    listed = set(stage_ids)
+    if not listed:
+        raise UnexpectedAnswerError(vendor="Lever", call="list_stages", status=200, detail="no stage at all is listed")
+    own = {stage_id for stage_id in listed if is_uuid(stage_id)}
     known = set((ledger.cache.get(ACCOUNT) or {}).get("stages", ()))
     if known and own.isdisjoint(known):
         raise SettingsError(

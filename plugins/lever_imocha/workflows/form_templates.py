@@ -101,6 +101,7 @@ class FormTemplates:
 
     def _completed(self, name: str, template: FormTemplate | None) -> FormTemplate:
         if template is None:
+            del self._listed  # read again if the answer is lost
             return self._lever.create_form_template(text=name, fields=our_fields())
         if missing_fields(template) and self._settings.update_template:
             return self._lever.update_form_template(template, fields=merged_fields(template))

@@ -275,8 +275,8 @@ class InvitationSender:
         before = known.link_id if known is not None and may_have_been_sent else now
         if before in (now, None):
             return before
-        there = named_links(self._imocha.list_test_links(test_id)).values()
-        return before if before in {link.id for link in there} else now
+        there = {link.id for link in named_links(self._imocha.list_test_links(test_id)).values()}
+        return now if there and before not in there else before  # an empty list is no fact
 
     def _over_limit(self, sending: _Sending) -> Reason | None:
         """Take one of the e-mails that the limits allow; several workers may have decided to send the last one."""

@@ -9,7 +9,7 @@ from datetime import timedelta
 from lever_imocha.clients.imocha import ImochaClient
 from lever_imocha.domain.imocha import named_links
 from lever_imocha.domain.rules import ResolvedRule
-from lever_imocha.errors import ApiError, Scope
+from lever_imocha.errors import ApiError, Scope, UnexpectedAnswerError
 from lever_imocha.ledger.cache import LINKS
 from lever_imocha.ledger.repository import Ledger
 
@@ -49,12 +49,14 @@ class NamedLinks:
         return self._known[test_id]
 
     def _read(self, test_id: int, *, fresh: bool) -> Mapping[str, int]:
-        """Read a test's links; where they cannot be read, those known before count."""
+        """Read a test's links; where they cannot be read, or none is listed, those known before count."""
         key = f"{LINKS}.{test_id}"
         if not fresh and (kept := self._ledger.cache.get(key, younger_than=_YOUNG)) is not None:
             return kept
         try:
             listed = self._imocha.list_test_links(test_id)
+            if not listed:
+                raise UnexpectedAnswerError(vendor="iMocha", call="list_test_links", detail="no link at all is listed")
         except ApiError as error:
             if error.scope is Scope.ACCOUNT:
                 raise

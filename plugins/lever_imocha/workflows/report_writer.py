@@ -158,7 +158,7 @@ class ReportWriter:
         """Tell whether the form that was written last is still there, and has the same result."""
         first = Effect.of_invitation(writing.opportunity_id, writing.invitation_id, "form")
         last = self._ledger.effects.last_made(first)
-        forms = self._lever.list_forms(writing.opportunity_id)
+        forms = self._lever.list_forms(writing.opportunity_id).whole()
         return any(form.id == last and says_the_same(form.fields, fields) for form in forms)
 
     def _form(self, writing: _Writing, template: FormTemplate, fields: list[dict[str, Any]]) -> None:
@@ -167,7 +167,7 @@ class ReportWriter:
         def find() -> str | None:
             # A retake may have all the same values.
             others = self._ledger.effects.created_ids(opportunity_id, "form")
-            forms = (form for form in self._lever.list_forms(opportunity_id) if form.id not in others)
+            forms = (form for form in self._lever.list_forms(opportunity_id).whole() if form.id not in others)
             return next((form.id for form in forms if writing.is_form(form.fields, fields)), None)
 
         def make() -> str:
@@ -195,7 +195,7 @@ class ReportWriter:
         name = report_file_name(writing.invitation_id, revision=writing.revision)
 
         def find() -> str | None:
-            files = self._lever.list_files(writing.opportunity_id)
+            files = self._lever.list_files(writing.opportunity_id).whole()
             return next((file.id for file in files if file.name == name and file.status != "error"), None)
 
         def make() -> str:
@@ -211,7 +211,7 @@ class ReportWriter:
         text = f"The iMocha assessment has ended; its report is in the form and the file (invitation {invitation_id})."
 
         def find() -> str | None:
-            notes = self._lever.list_notes(writing.opportunity_id)
+            notes = self._lever.list_notes(writing.opportunity_id).whole()
             return next((note.id for note in notes if f"(invitation {invitation_id})" in note.value), None)
 
         def make() -> str:

@@ -22,7 +22,14 @@ from lever_imocha.domain.names import Named, ambiguous, ids_of, is_uuid, not_the
 from lever_imocha.domain.rules import ResolvedRule, RuleKey, goes_nowhere, select_rule
 from lever_imocha.domain.settings_versions import Asks
 from lever_imocha.domain.tags import TagScheme
-from lever_imocha.errors import ApiError, CredentialsError, LedgerError, SettingsError, VendorRefusedError
+from lever_imocha.errors import (
+    ApiError,
+    CredentialsError,
+    LedgerError,
+    SettingsError,
+    UnexpectedAnswerError,
+    VendorRefusedError,
+)
 from lever_imocha.ledger.cache import NAMES, PROBLEMS, SETTINGS
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.watermarks import FULL_SWEEP
@@ -109,15 +116,23 @@ class _Names:
     :param items: what Lever lists; None when that cannot be read.
     :param former: the ids that names had before; kept up to date.
     :param unread: why it cannot be read.
+    :param read: reads one by its id: that one list lacks it does not prove that it is gone.
     """
 
-    def __init__(self, items: Sequence[Named] | None, former: dict[str, list[str]], unread: str = "") -> None:
-        self._items, self._former, self._unread = items, former, unread
+    def __init__(
+        self,
+        items: Sequence[Named] | None,
+        former: dict[str, list[str]],
+        unread: str = "",
+        *,
+        read: Callable[[str], Named] | None = None,
+    ) -> None:
+        self._items, self._former, self._unread, self._read = items, former, unread, read
         self.known: dict[str, list[str]] = {}
 
     def one(self, name: str, key: str, problems: list[str]) -> str:
         """Return the only id of a name, or else the id it had before, or empty text; then there is a problem."""
-        found = ids_of(name, self._items or ())
+        found = self._found(name)
         if len(found) > 1:
             problems.append(f"{key}: {ambiguous(name, found)}")
             return self._kept(name, [])[0]
@@ -125,7 +140,20 @@ class _Names:
 
     def all(self, name: str, key: str, problems: list[str]) -> list[str]:
         """Return every id of a name; in Lever a closed posting may have the title of an open one."""
-        return self._ids(name, ids_of(name, self._items or ()), key, problems)
+        return self._ids(name, self._found(name), key, problems)
+
+    def _found(self, name: str) -> list[str]:
+        if self._items is None:
+            return []
+        found = ids_of(name, self._items)
+        listed = {item.id for item in self._items}
+        return found + [key for key in self._former.get(name, ()) if key not in listed and self._is_there(key, name)]
+
+    def _is_there(self, key: str, name: str) -> bool:
+        try:
+            return self._read is not None and bool(ids_of(name, [self._read(key)]))
+        except VendorRefusedError:
+            return False
 
     def _ids(self, name: str, found: list[str], key: str, problems: list[str]) -> list[str]:
         if not found:
@@ -166,8 +194,8 @@ class _Resolver:
         """
         listed = list(self._lever.list_stages())
         self.stage_ids = [stage.id for stage in listed]
-        stages = _Names(listed, self._former.get("stages", {}))
-        postings = _Names(*self._postings())
+        stages = _Names(listed, self._former.get("stages", {}), read=self._lever.get_stage)
+        postings = _Names(*self._postings(), read=self._lever.get_posting)
         rules = []
         for index, rule in enumerate(self._settings.rules):
             problems: list[str] = []
@@ -196,6 +224,8 @@ class _Resolver:
         """Return the id of the acting user."""
         try:
             user = self._lever.find_user(self._settings.perform_as)
+            if user is None and next(self._lever.list_users(), None) is None:
+                raise UnexpectedAnswerError(vendor="Lever", call="list_users", detail="no user at all is listed")
         except (VendorRefusedError, self._goes_without) as error:
             self.problems.append(f"perform_as: the user cannot be looked up: {error.public_message}")
             return None

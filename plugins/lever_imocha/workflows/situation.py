@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
@@ -13,6 +13,7 @@ from lever_imocha.domain.clock import Clock
 from lever_imocha.domain.decisions import EntryFacts, KnownAssessment, OverLimit, Situation
 from lever_imocha.domain.lever import Opportunity
 from lever_imocha.domain.rules import ResolvedRule, select_rule
+from lever_imocha.errors import UnexpectedAnswerError
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.values import Assessment, NewEntry, StageEntry
 from lever_imocha.ledger.watermarks import ACTIVATED, trigger_stage
@@ -84,9 +85,13 @@ class SituationReader:
         :param opportunity: as just read from Lever, with ``expand=applications``.
         :param before: what `before` returned before it was read.
         :param fresh_tests: do not trust the lists of tests and links that an earlier run left.
+        :raises UnexpectedAnswerError: Lever does not say what a rule of the stage rests on.
         """
         opportunity = opportunity.model_copy(update={"tags": lasting_tags(opportunity, self._ledger, before=before)})
-        rule = select_rule(opportunity, resolved.rules)
+        in_stage = [rule for rule in resolved.rules if rule.trigger_stage_id == opportunity.stage]
+        if problem := _unknown(opportunity, in_stage):
+            raise UnexpectedAnswerError(vendor="Lever", call="get_opportunity", status=200, detail=problem)
+        rule = select_rule(opportunity, in_stage)
         asked = self._asked.of(opportunity, resolved, rule)
         wanted = asked.tests or asked.later
         active = self.tests.among(wanted, fresh=fresh_tests)
@@ -130,6 +135,18 @@ class SituationReader:
             return begun
         told = self._ledger.deliveries.has_stage_change(opportunity.id, since=entered - CLOCKS_DIFFER)
         return None if told else begun
+
+
+def _unknown(opportunity: Opportunity, rules: Sequence[ResolvedRule]) -> str | None:
+    """Say what has to be known of who is in the stage of these rules, and is not.
+
+    With another time somebody would seem to come again, and another rule may ask for another test.
+    """
+    if rules and not opportunity.stage_changes:
+        return "no stage changes, so that it is not known since when the opportunity is in its stage"
+    if any(rule.posting_ids for rule in rules) and not opportunity.postings_are_known:
+        return "an application is named by its id only; run the doctor, which says what the key lacks"
+    return None
 
 
 def with_entry(situation: Situation, entry: EntryFacts, assessments: Iterable[Assessment]) -> Situation:

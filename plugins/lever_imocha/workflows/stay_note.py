@@ -121,7 +121,7 @@ class StayNotes:
         effect, mark, is_new = _effect(note.entry, said.number), _mark(note.entry, said.number), False
 
         def find() -> str | None:
-            notes = self._lever.list_notes(note.opportunity_id)
+            notes = self._lever.list_notes(note.opportunity_id).whole()
             return next((one.id for one in notes if mark in one.value), None)
 
         def make() -> str:

@@ -82,8 +82,12 @@ def _deleted(facts: Facts) -> object:
     return list(facts.lever().list_deleted_opportunities(deleted_at_start=facts.now() - timedelta(hours=1)))
 
 
-GET_APPLICATION = Permission("Find an opportunity application", "Read", "rules with postings match nobody")
-LIST_APPLICATIONS = Permission("Find all opportunity applications", "List", "rules with postings match nobody")
+GET_APPLICATION = Permission(
+    "Find an opportunity application", "Read", "who has applied waits where a rule has postings"
+)
+LIST_APPLICATIONS = Permission(
+    "Find all opportunity applications", "List", "who has applied waits where a rule has postings"
+)
 UPDATE_STAGE = Permission("Update opportunity stage", "Write", "nobody is moved to the completed stage")
 ADD_TAGS = Permission("Add opportunity tag", "Write", "tags are not synced, and no status is shown")
 REMOVE_TAGS = Permission("Remove opportunities tag", "Write", "the tag sync leaves its tags on an opportunity")

@@ -95,7 +95,7 @@ def check_imocha_calls(facts: Facts) -> Iterator[Finding]:
 
 
 def judged_expand(opportunities: Sequence[Opportunity], *, rules_need_it: bool) -> Finding:
-    """Say whether applications are expanded: with bare ids no rule with postings would ever match (lever.md 1.3)."""
+    """Say whether applications are expanded: with bare ids no rule with postings can be judged (lever.md 1.3)."""
     if any(opportunity.posting_ids for opportunity in opportunities):
         return ok("Lever says which postings candidates applied to")
     if not any(opportunity.applications for opportunity in opportunities):
@@ -103,7 +103,7 @@ def judged_expand(opportunities: Sequence[Opportunity], *, rules_need_it: bool) 
     lacking = f"{GET_APPLICATION.name} and {LIST_APPLICATIONS.name}"
     level = error if rules_need_it else warning
     return level(
-        "Lever gives applications as bare ids: rules with postings match nobody",
+        "Lever gives applications as bare ids: who has applied waits where a rule has postings",
         f"{KEYS}: make a new key with {lacking} as well",
     )
 

@@ -33,7 +33,7 @@ def register_webhooks(
     """
     url, tokens = webhook_url(public_url), dict(stored)
     ours: dict[str, list[Webhook]] = {}
-    for webhook in lever.list_webhooks():
+    for webhook in lever.list_webhooks().whole():
         if webhook.url.rstrip("/") == url:
             ours.setdefault(webhook.event, []).append(webhook)
     for event, shown in WEBHOOK_EVENTS.items():

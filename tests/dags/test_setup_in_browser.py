@@ -1,6 +1,7 @@
 """A newcomer's way: `make up`, connections, the set-up's form, the console's buttons; and all of it switched off again.
 
-``PICTURES=docs .venv/bin/pytest -n 0 -m "" tests/dags/test_setup_in_browser.py`` takes the picture of docs/setup.md anew.
+``PICTURES=docs .venv/bin/pytest -n 0 -m "" tests/dags/test_setup_in_browser.py`` takes the picture of docs/setup.md anew;
+64 colours make it small.
 """
 
 from __future__ import annotations

@@ -402,6 +402,9 @@ def _window(world: World, given: dict[str, Any]) -> tuple[datetime, datetime]:
     limit = int(world.switches["sweep_limit_days"])
     if start is None or end is None or (limit and end - start > timedelta(days=limit)):
         raise RefusedError(401, {"result": None, "errors": ["Date & time is not valid"]})
+    refused = int(world.switches["future_sweep"])
+    if refused and end > world.now():
+        raise RefusedError(refused, {"result": None, "errors": ["Date & time is not valid"]})
     return start, end
 
 

@@ -32,6 +32,7 @@ SWITCHES: dict[str, Any] = {
     "attempts_keep_history": False,  # Retrieve Invites also lists what an invitation was before it was pending again
     "empty_sweep_is_404": False,  # Retrieve Invites without a result is 404
     "sweep_limit_days": 0,  # Retrieve Invites refuses a longer window; 0 = no limit
+    "future_sweep": 0,  # the status that Retrieve Invites refuses a window with that ends in the future; 0 = not refused
     "reports_listed": True,  # the account may read the list of reports
     "reports_left_out": 0,  # so many reports fewer are listed than the list says there are
     "report_not_ready": "status",  # or 404, or errors: what a report says before it is final

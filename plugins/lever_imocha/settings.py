@@ -16,7 +16,16 @@ from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
 from croniter import CroniterBadDateError, croniter
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from ruamel.yaml import YAML
 from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import YAMLError
@@ -35,12 +44,31 @@ M = TypeVar("M", bound=BaseModel)
 Name = Annotated[str, Field(min_length=1)]
 
 
+_LONGEST = timedelta(days=36525)
+_TOO_LONG = "a hundred years, P36525D, are the most"
+
+
 def _seconds(value: Any) -> Any:
-    return timedelta(seconds=value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+    try:
+        return timedelta(seconds=value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+    except OverflowError:
+        raise ValueError(_TOO_LONG) from None
 
 
-Seconds = Annotated[timedelta, BeforeValidator(_seconds), Field(gt=timedelta(0))]
-"""A duration: a number of seconds, or ISO 8601 such as ``PT5M``."""
+def _not_too_long(value: timedelta) -> timedelta:
+    """Refuse what leads to a time before the first year, or after the last, that a computer knows."""
+    if value > _LONGEST:
+        raise ValueError(_TOO_LONG)
+    return value
+
+
+Seconds = Annotated[timedelta, BeforeValidator(_seconds), Field(gt=timedelta(0)), AfterValidator(_not_too_long)]
+"""A duration: a number of seconds, or ISO 8601 such as ``PT5M``; at most a hundred years."""
+
+TestId = Annotated[int, Field(gt=0, lt=2**63)]
+"""iMocha's number of a test."""
+
+Count = Annotated[int, Field(ge=1, lt=2**31)]
 
 
 class _Section(BaseModel):
@@ -52,7 +80,7 @@ class TagSettings(_Section):
 
     prefix: Name = "iMocha:"
     """How our tags begin; the number in brackets at the end names the test."""
-    map: dict[Name, Annotated[int, Field(gt=0)]] = {}
+    map: dict[Name, TestId] = {}
     """Other tags: tag to test id, e.g. `{"Python test": 101}`."""
 
 
@@ -69,7 +97,7 @@ class Rule(_Section):
     """Only these postings, names or ids; empty means all. A name means every posting of this title, closed ones too."""
     tags: tuple[Name, ...] = ()
     """Only opportunities with one of these tags; empty means all."""
-    tests: tuple[Annotated[int, Field(gt=0)], ...] = ()
+    tests: tuple[TestId, ...] = ()
     """iMocha's numbers of the tests that everybody takes who comes into the stage; tags may ask for more."""
     skip_origins: tuple[Origin, ...] = ()
     """Nobody of these origins is invited: `agency`, `applied`, `internal`, `referred`, `sourced`, `university`."""
@@ -201,9 +229,9 @@ class RateLimits(_Section):
     Lever documents 10. iMocha documents none.
     """
 
-    lever: Annotated[float, Field(gt=0, le=10)] = 8
+    lever: Annotated[float, Field(ge=0.01, le=10)] = 8
     """Requests a second to Lever, all processes together."""
-    imocha: Annotated[float, Field(gt=0, le=50)] = 10
+    imocha: Annotated[float, Field(ge=0.01, le=50)] = 10
     """Requests a second to iMocha, all processes together."""
 
 
@@ -218,9 +246,9 @@ class ActivationSettings(_Section):
 class LimitSettings(_Section):
     """How many e-mails candidates are sent at most; what is above is held (docs/runbook.md)."""
 
-    per_hour: Annotated[int, Field(ge=1)] = 200
+    per_hour: Count = 200
     """E-mails in any hour, to all candidates together; above it they go on in the next hours."""
-    per_candidate: Annotated[int, Field(ge=1)] = 5
+    per_candidate: Count = 5
     """E-mails to one person in seven days, about all their opportunities together; above it a person decides."""
     cancel_share: Annotated[float, Field(gt=0, le=1)] = 0.1
     """The share of the open invitations, but at least 5, that one sweep, or an hour, may cancel; above it a person
@@ -236,7 +264,7 @@ class RetentionSettings(_Section):
     """Webhooks and callbacks; not shorter than `webhooks.max_age`."""
     events: Seconds = timedelta(days=365)
     """The timeline, what was asked for about many at once, and which alerts were sent."""
-    people: Annotated[timedelta, BeforeValidator(_seconds), Field(ge=timedelta(days=30))] = timedelta(days=730)
+    people: Annotated[Seconds, Field(ge=timedelta(days=30))] = timedelta(days=730)
     """Everything about candidates whose assessments are over, after they were last seen in a trigger stage; at least 30
     days."""
 

@@ -282,6 +282,13 @@ def test_a_record_that_is_odd_is_left_out_counted_and_named_without_its_content(
     assert "Ann" not in caplog.text
 
 
+def test_an_opportunity_whose_id_is_empty_or_becomes_so_when_it_is_cleaned_is_left_out(vendor: Vendor) -> None:
+    vendor.says({"data": [{"id": "o1"}, {"id": ""}, {"id": "\u0000"}]})
+    listed = lever_client(vendor.url).list_opportunities()
+    assert [one.id for one in listed] == ["o1"]
+    assert (listed.skipped, listed.unreadable) == (2, set())
+
+
 def test_another_opportunity_than_the_one_asked_for_is_not_taken_for_it(vendor: Vendor) -> None:
     vendor.says({"data": {"id": "o2", "emails": ["bob@example.com"]}})
     with pytest.raises(UnexpectedAnswerError, match="another opportunity"):

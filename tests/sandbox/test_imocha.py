@@ -453,6 +453,14 @@ def test_a_sweeps_window_may_be_limited(sandbox: Sandbox, days: int, status: int
         assert answer.json()["errors"][0].startswith("Date & time")
 
 
+@pytest.mark.parametrize("status", [401, 500])
+def test_a_sweep_into_the_future_may_be_refused(sandbox: Sandbox, status: int) -> None:
+    sandbox.switch(future_sweep=status)
+    for end, answered in (("2024-01-02T00:00:00", 200), ("2099-01-02T00:00:00", status)):
+        window = {"startDateTime": "2024-01-01T00:00:00", "endDateTime": end}
+        assert sandbox.imocha("POST", "candidates/testattempts?state=completed", window).status_code == answered
+
+
 @pytest.mark.parametrize(
     ("how", "status", "keys"),
     [

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from lever_imocha.domain.decisions import Reason
+from lever_imocha.domain.names import is_uuid
 from lever_imocha.errors import NotFoundError, SettingsError
 from lever_imocha.ledger.cache import ACCOUNT_KEYS
 from lever_imocha.ledger.database import engine_for
@@ -74,6 +75,16 @@ def test_an_account_that_has_moved_is_told_so(stack: Stack, other_url: str) -> N
         stack.run_invite()
     stack.ledger.cache.drop(*ACCOUNT_KEYS)
     assert stack.run_invite() == []
+
+
+def test_another_account_is_known_whatever_form_its_stages_ids_have(stack: Stack, other_url: str) -> None:
+    for number, stage in enumerate(stack.world.stages):
+        if is_uuid(stage["id"]):
+            stage["id"] = f"stage_{number}"
+    stack.run_invite()
+    stack.lever = lever_client(other_url)
+    with pytest.raises(SettingsError, match=r"put back the account's key, or.*ledger moved"):
+        stack.run_invite()
 
 
 @pytest.mark.parametrize("has_our_tests", [False, True])

@@ -79,6 +79,33 @@ def test_a_clock_that_was_ahead_hides_no_attempt(stack: Stack, listed: bool) -> 
     assert stack.run_write_back() == ["waits: report not final" if listed else "written back and moved on"]
 
 
+TROUBLE = [
+    {"status": 500},
+    {"status": 429, "retry_after": 3600},
+    {"status": 200, "body": {"errors": ["no such state"]}},
+]
+
+
+@pytest.mark.parametrize("trouble", TROUBLE, ids=["500", "429", "errors"])
+def test_a_list_of_attempts_that_only_serves_cancelling_hides_no_ended_one(
+    stack: Stack, trouble: dict[str, Any]
+) -> None:
+    opportunity = ended(stack)
+    with stack.ledger.transaction() as connection:
+        connection.execute(text("UPDATE lever_imocha.invitations SET checked_at = now()"))
+    for state in ("cancelled", "expired"):
+        stack.fault(vendor="imocha", method="POST", path_contains=f"state={state}", times=99, **trouble)
+    assert stack.run_write_back() == ["written back and moved on"], "although it is in the second of two windows"
+    stack.world.faults.clear()
+    other = stack.candidate(PYTHON)
+    stack.run_invite()
+    (invitation,) = (one for one in stack.world.invitations.values() if one.state == "Pending")
+    invitation.end = stack.clock() - timedelta(minutes=1)
+    stack.run_write_back()
+    assert [known.status for known in stack.ledger.assessments.of(other)] == [AttemptStatus.EXPIRED]
+    assert stack.stage(opportunity) == "Assessment Complete"
+
+
 @pytest.mark.parametrize("older_first", [True, False])
 def test_an_attempt_that_is_listed_with_an_older_row_has_ended(stack: Stack, older_first: bool) -> None:
     ended(stack)

@@ -12,6 +12,7 @@ import requests
 
 from lever_imocha.clients.answers import LONGEST_RETRY_AFTER, NoFactError
 from lever_imocha.clients.imocha_answers import (
+    NAMES_ERRORS,
     SMALLER_PAGE_SIZE,
     ListedReports,
     ListedTests,
@@ -34,6 +35,7 @@ from lever_imocha.errors import (
     ReportFileError,
     RequestRejectedError,
     Retry,
+    UnexpectedAnswerError,
     VendorRefusedError,
 )
 
@@ -327,7 +329,8 @@ class ImochaClient:
     def list_attempts(self, *, state: str, start_at: datetime, end_at: datetime) -> list[Attempt]:
         """List the attempts that ended in a window (Retrieve Invites, imocha.md 6.4).
 
-        The greatest permitted window is not documented: a refused one is halved, down to one hour.
+        The greatest permitted window is not documented: a refused one is halved, down to one hour, whatever status the
+        refusal has.
 
         :param state: ``completed``, ``cancelled`` or ``expired``.
         :param start_at: timezone-aware, like `end_at`.
@@ -346,8 +349,9 @@ class ImochaClient:
             items = self._client.send(call)
         except NotFoundError:
             return []
-        except RequestRejectedError:
-            if end_at - start_at <= _SMALLEST_WINDOW:
+        except (RequestRejectedError, UnexpectedAnswerError) as error:
+            is_refusal = isinstance(error, RequestRejectedError) or error.detail == NAMES_ERRORS
+            if not is_refusal or end_at - start_at <= _SMALLEST_WINDOW:
                 raise
             middle = start_at + (end_at - start_at) / 2
             halves = [(start_at, middle), (middle, end_at)]

@@ -23,6 +23,8 @@ PAGE_SIZE = 100
 SMALLER_PAGE_SIZE = 50
 """iMocha refuses more at one of its lists (imocha.md 2.2)."""
 
+NAMES_ERRORS = "the answer names errors"
+
 
 def check_errors(body: Any) -> None:
     """Check that an answer of status 200 names no errors.
@@ -31,7 +33,7 @@ def check_errors(body: Any) -> None:
     """
     while isinstance(body, dict):
         if any(fold_key(key) == "errors" and value for key, value in body.items()):
-            raise NoFactError("the answer names errors")
+            raise NoFactError(NAMES_ERRORS)
         body = next((body[key] for key in body if fold_key(key) in ("result", "data")), None)
 
 

@@ -9,11 +9,14 @@ from lever_imocha.errors import SettingsError, UnexpectedAnswerError
 from lever_imocha.ledger.cache import ACCOUNT
 from lever_imocha.ledger.repository import Ledger
 
+_BUILT_IN = {"lead-new", "lead-reached-out", "lead-responded", "applicant-new", "offer"}
+
 
 def check_account(ledger: Ledger, stage_ids: Iterable[str], *, remember: bool = True) -> None:
     """Make sure that the account's stages are those of before, at least one of them.
 
-    Stages that every account has carry words for ids (lever.md 6.1); the account's own have UUIDs.
+    Stages that every account has carry words for ids (lever.md 6.1). The account's own have UUIDs, or whatever Lever
+    may give them one day: an id says nothing.
 
     :param stage_ids: of all stages that Lever lists.
     :param remember: take these stages for the account's from now on.
@@ -23,7 +26,7 @@ def check_account(ledger: Ledger, stage_ids: Iterable[str], *, remember: bool = 
     listed = set(stage_ids)
     if not listed:
         raise UnexpectedAnswerError(vendor="Lever", call="list_stages", status=200, detail="no stage at all is listed")
-    own = {stage_id for stage_id in listed if is_uuid(stage_id)}
+    own = set(filter(is_uuid, listed)) or listed - _BUILT_IN
     known = set((ledger.cache.get(ACCOUNT) or {}).get("stages", ()))
     if known and own.isdisjoint(known):
         raise SettingsError(

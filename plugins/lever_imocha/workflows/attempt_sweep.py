@@ -23,6 +23,7 @@ from lever_imocha.workflows.work import past_failures
 log = logging.getLogger(__name__)
 
 _SWEEP, _ACCOUNT = "imocha.attempts", "imocha.account"
+_OTHER_STATES = ("cancelled", "expired")
 _CHECKS_AT_ONCE = 20
 
 
@@ -40,7 +41,7 @@ class AttemptSweep:
         self._imocha, self._ledger, self._settings, self._clock = imocha, ledger, settings, clock
         self._tests = ActiveTests(imocha=imocha, ledger=ledger, clock=clock)
         self.lists: list[ListRead] = []
-        """What came of reading iMocha's list of attempts, if it was read."""
+        """What came of reading iMocha's lists of attempts, those that were read."""
 
     def poll(self, *, rested: timedelta | None = None) -> list[str]:
         """Sweep Retrieve Invites since the last time, look at a few reports directly, and return what is due.
@@ -76,12 +77,32 @@ class AttemptSweep:
         error: LeverImochaError | None = None
         try:
             self._check_account(now)
-            self._read_windows(last, now)
+            self._read_windows("completed", _SWEEP, last, now)
         except Exception as failure:
             error = as_ours(failure)
             raise
         finally:
             self.lists = [ListRead(name="iMocha's list of attempts", last=last, error=error)]
+        for state in _OTHER_STATES:
+            self._read_other(state, last, now)
+
+    def _read_other(self, state: str, swept: datetime | None, now: datetime) -> None:
+        """Read a list of those for whom nothing is written back: trouble with it stops nothing, the next sweep tries again.
+
+        :param swept: how far the sweep had come; where this list begins when it was never read.
+        """
+        mark, error = f"{_SWEEP}.{state}", None
+        last = self._ledger.watermarks.past(mark, now, again=self._settings.poll.attempts_window) or swept
+        try:
+            self._read_windows(state, mark, last, now)
+        except VendorRefusedError as refusal:  # the newest page documents "completed" only (imocha.md 6.4)
+            log.info("iMocha does not list the state %r: %s", state, refusal)
+        except Exception as failure:
+            error = as_ours(failure)
+            if error.scope is Scope.ACCOUNT:
+                raise error from None
+            log.warning("iMocha's list of %s attempts cannot be read, the next sweep tries again: %s", state, error)
+        self.lists.append(ListRead(name=f"iMocha's list of {state} attempts", last=last, error=error))
 
     def _check_account(self, now: datetime) -> None:
         """Make sure, now and then, that the key is the account's: another's lists have none of our attempts.
@@ -100,21 +121,15 @@ class AttemptSweep:
             log.warning("whether the key is the account's cannot be told: %s", error)
         self._ledger.watermarks.put(_ACCOUNT, now)
 
-    def _read_windows(self, last: datetime | None, now: datetime) -> None:
+    def _read_windows(self, state: str, mark: str, last: datetime | None, now: datetime) -> None:
         poll = self._settings.poll
-        last = last or now - poll.attempts_window
-        start = last - poll.attempts_overlap
+        start = (last or now - poll.attempts_window) - poll.attempts_overlap
         while start < now:
             end = start + poll.attempts_window
-            read = partial(list_attempts, self._imocha, start=start, now=now, until=end)
-            self._record(said_of(read("completed")), listed=True)
-            for state in ("cancelled", "expired"):
-                try:
-                    self._record(said_of(read(state)), listed=True)
-                except VendorRefusedError as error:  # the newest page documents one state only (imocha.md 6.4)
-                    log.info("iMocha does not list the state %r: %s", state, error)
+            listed = list_attempts(self._imocha, state, start=start, now=now, until=end)
+            self._record(said_of(listed), listed=True)
             start = end
-            self._ledger.watermarks.put(_SWEEP, min(end, now))
+            self._ledger.watermarks.put(mark, min(end, now))
 
     def due(self) -> list[str]:
         """Return what is to be written back as far as is known, callbacks included; asks iMocha nothing."""

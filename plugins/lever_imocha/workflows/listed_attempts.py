@@ -7,14 +7,16 @@ from datetime import datetime
 
 from lever_imocha.clients.imocha import ImochaClient
 from lever_imocha.domain.imocha import Attempt, Said
-from lever_imocha.errors import RequestRejectedError
+from lever_imocha.errors import UnexpectedAnswerError, VendorDownError, VendorRefusedError
 from lever_imocha.workflows.clocks import CLOCKS_DIFFER
+
+_MAY_BE_ABOUT_THE_WINDOW = (VendorRefusedError, UnexpectedAnswerError, VendorDownError)
 
 
 def list_attempts(
     imocha: ImochaClient, state: str, *, start: datetime, now: datetime, until: datetime | None = None
 ) -> list[Attempt]:
-    """List the attempts since a time; up to a little ahead of now, unless iMocha refuses a window that ends later.
+    """List the attempts since a time; up to a little ahead of now, unless iMocha cannot do with a window that ends later.
 
     :param until: the window's end, where it is to be earlier.
     """
@@ -22,8 +24,8 @@ def list_attempts(
     end = min(until, ahead) if until is not None else ahead
     try:
         return list(imocha.list_attempts(state=state, start_at=start, end_at=end))
-    except RequestRejectedError:
-        if end <= now:
+    except _MAY_BE_ABOUT_THE_WINDOW as error:
+        if end <= now or error.status is None:
             raise
         return list(imocha.list_attempts(state=state, start_at=start, end_at=now))
 

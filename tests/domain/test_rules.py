@@ -31,7 +31,7 @@ from lever_imocha.domain.imocha import (
 )
 from lever_imocha.domain.lever import Opportunity, ProfileForm, User
 from lever_imocha.domain.rules import ResolvedRule, select_rule
-from lever_imocha.domain.tags import StatusTag, TagScheme, doubtful_tags, doubtful_tests, wanted_tests
+from lever_imocha.domain.tags import StatusTag, TagScheme, asked_tests, doubtful_tags, doubtful_tests, wanted_tests
 from lever_imocha.errors import AssessmentError, SettingsError
 from lever_imocha.redaction import redact
 from lever_imocha.runtime.batches import batches
@@ -78,6 +78,9 @@ FORM = "iMocha: <test's name> [<test's number>]"
         ("iMocha: Python [101", FORM),
         ("iMocha Python Developer", FORM),
         ("iMocha", FORM),
+        ("iMoca: Python [57]", FORM),
+        ("Mocha: Python [57]", FORM),
+        ("\u0456Mocha: Python [57]", FORM),  # a Cyrillic letter that looks alike
         ("PYTHON TEST", "Python test"),
         ("Python-test", "Python test"),
     ],
@@ -110,6 +113,11 @@ def test_a_tag_that_only_begins_with_our_word_stops_nobody_who_has_a_right_one()
     assert [test.test_id for test in wanted_tests(tags, SCHEME)] == [1]
     assert doubtful_tags(tags, SCHEME) == ["iMocha alumni"]
     assert [test.test_id for test in wanted_tests(["iMocha: x", "iMocha: y [1]"], SCHEME)] == [None, 1]
+
+
+@pytest.mark.parametrize("tag", ["Python [57]", "Mobile [57]", "iMoca", "Imo [57]"])
+def test_what_is_only_a_little_like_our_tag_asks_for_nothing(tag: str) -> None:
+    assert asked_tests([tag], SCHEME, ()) == ()
 
 
 def test_a_prefix_without_letters_is_taken_as_it_is() -> None:

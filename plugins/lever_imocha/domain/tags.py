@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ from lever_imocha.domain.typed_text import plain
 from lever_imocha.redaction import redact
 
 _NUMBER = re.compile(r"\[ ?(\d{1,18}) ?\]$")
+_NEARLY = 0.8
+"""One letter of six may be another, or missing."""
 _PUNCTUATION = re.compile(r"\s*(?:[^\w\s]|_)")
 
 
@@ -147,12 +150,24 @@ def doubtful_tests(tags: Sequence[str], scheme: TagScheme) -> tuple[WantedTest, 
 
 
 def doubtful_tags(tags: Sequence[str], scheme: TagScheme) -> list[str]:
-    """Return the tags that begin with the prefix's word and go on with others, such as ``iMocha alumni``."""
+    """Return the tags that may be meant for a test.
+
+    They begin with the prefix's word and go on with others, such as ``iMocha alumni``, or with one that is nearly it, and
+    end like ours, such as ``iMoca: Python [101]``.
+    """
     return [
         tag
         for tag in tags
-        if not is_status_tag(tag) and _wanted(tag, scheme) is None and _after_prefix(plain(tag), scheme) is not None
+        if not is_status_tag(tag) and _wanted(tag, scheme) is None and _may_be_ours(plain(tag), scheme)
     ]
+
+
+def _may_be_ours(seen: str, scheme: TagScheme) -> bool:
+    if _after_prefix(seen, scheme) is not None:
+        return True
+    ours = _letters(scheme.prefix)
+    beginning = _letters(seen)[: len(ours)]
+    return bool(_NUMBER.search(seen)) and difflib.SequenceMatcher(None, beginning, ours).ratio() >= _NEARLY
 
 
 def _wanted(tag: str, scheme: TagScheme) -> WantedTest | None:

@@ -42,7 +42,12 @@ with DAG(
     look = DoctorOperator(task_id="look", only_log=True, execution_timeout=timedelta(minutes=30))
     choose = ChooseOperator(task_id="choose", response_timeout=timedelta(days=2))
     confirm = ConfirmOperator(task_id="confirm", answer=choose.output, response_timeout=timedelta(days=2))
-    again = LookAgainOperator(task_id="look_again", answer=confirm.output, trigger_dag_id="lever_imocha_setup")
+    again = LookAgainOperator(
+        task_id="look_again",
+        answer=confirm.output,
+        trigger_dag_id="lever_imocha_setup",
+        execution_timeout=timedelta(minutes=30),
+    )
     do = SetUpOperator(task_id="do", answer=confirm.output, execution_timeout=timedelta(minutes=30))
     check = CheckSetUpOperator(
         task_id="check", answer=confirm.output, done=do.output, execution_timeout=timedelta(minutes=30)

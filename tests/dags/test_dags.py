@@ -95,6 +95,12 @@ def test_a_dry_run_tells_what_would_be_done_and_does_nothing(
     assert len(world.mails) == 1
 
 
+def test_every_run_and_every_task_has_an_end(dags: Any) -> None:
+    assert [dag_id for dag_id, dag in dags.dags.items() if dag.dagrun_timeout is None] == []
+    endless = [task for dag in dags.dags.values() for task in dag.tasks if task.execution_timeout is None]
+    assert {task.task_id for task in endless} <= {"choose", "confirm"}, "those wait for a person, until the run's end"
+
+
 @pytest.mark.slow
 def test_a_limit_holds_until_a_person_releases_or_drops(
     dags: Any, world: World, settings: Callable[[str], None], caplog: pytest.LogCaptureFixture

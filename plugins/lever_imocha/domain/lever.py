@@ -119,7 +119,7 @@ class Opportunity(VendorModel):
     What a decision rests on has to be as documented; of the rest, what is not is left out.
     """
 
-    id: Annotated[Id, Field(min_length=1)]
+    id: Id
     name: Annotated[Name | None, NONE_IF_INVALID] = None
     emails: _Texts = ()
     contact: _KnownId = None

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from airflow.sdk import RetryAction
 from lever_imocha.errors import (
+    AirflowDownError,
     ApiError,
     AssessmentError,
     BugError,
@@ -53,6 +54,7 @@ ERRORS: list[tuple[LeverImochaError, Retry, Scope]] = [
     (LedgerError("not migrated"), NEVER, ACCOUNT),
     (LedgerVersionError("not migrated"), NEVER, ACCOUNT),
     (LedgerError("out of reach", temporary=True), SOON, ACCOUNT),
+    (AirflowDownError(), SOON, ACCOUNT),
     (ApiError(**CALL), SOON, CANDIDATE),
     (CredentialsError(**CALL), NEVER, ACCOUNT),
     (VendorRefusedError(**CALL), LATER, CANDIDATE),

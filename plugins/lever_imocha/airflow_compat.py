@@ -5,6 +5,7 @@ When support for a version ends, its branches go. mypy reads those of the newest
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 from airflow import __version__
 from airflow.sdk.definitions.deadline import DeadlineAlert, DeadlineReference
 
-from lever_imocha.errors import LeverImochaError, Retry
+from lever_imocha.errors import AirflowDownError, LeverImochaError, Retry
 
 _VERSION = tuple(int(number) for number in __version__.split(".")[:2])
 SINCE_3_2, SINCE_3_3 = _VERSION >= (3, 2), _VERSION >= (3, 3)
@@ -67,6 +68,7 @@ __all__ = [
     "RetryPolicy",
     "as_airflow_reads_it",
     "deadline_interval",
+    "ensure_found_nothing",
     "failing",
     "form_widgets",
     "stats",
@@ -91,6 +93,37 @@ def failing(error: LeverImochaError) -> LeverImochaError:
     failure: LeverImochaError = both.__new__(both, *error.args)
     vars(failure).update(vars(error))
     return failure
+
+
+def ensure_found_nothing() -> None:
+    """Make sure that Airflow has looked where it says that there is no such connection or variable.
+
+    It says so as well when it could not look: it passes over the errors of its database and of its API server.
+
+    :raises AirflowDownError: it could not look.
+    """
+    from airflow.sdk.exceptions import AirflowRuntimeError, ErrorType
+    from airflow.sdk.execution_time import task_runner
+    from airflow.sdk.execution_time.comms import ErrorResponse, GetVariable
+
+    supervisor = getattr(task_runner, "SUPERVISOR_COMMS", None)
+    if supervisor is not None:  # in a task, and in the triggerer
+        try:
+            answer = supervisor.send(GetVariable(key="lever_imocha"))
+        except AirflowRuntimeError as error:
+            answer = error.error
+        if isinstance(answer, ErrorResponse) and answer.error is ErrorType.API_SERVER_ERROR:
+            raise AirflowDownError
+    elif os.environ.get("_AIRFLOW_PROCESS_CONTEXT") == "server":  # as Airflow itself tells it
+        from airflow.utils.session import create_session
+        from sqlalchemy import text
+        from sqlalchemy.exc import SQLAlchemyError
+
+        try:
+            with create_session() as session:
+                session.execute(text("SELECT 1"))
+        except SQLAlchemyError:
+            raise AirflowDownError from None
 
 
 def deadline_interval(interval: timedelta) -> Any:

@@ -6,6 +6,7 @@
     ├── SettingsError              the settings file, or a name in it that the vendor does not know
     ├── LedgerError                the ledger's database cannot be used; carries whether that is temporary
     │   └── LedgerVersionError         it has no tables yet, or those of another version
+    ├── AirflowDownError           Airflow cannot look up its connections and variables at the moment
     ├── ClockError                 our clock is wrong: nothing is done that a wrong time makes wrong for good
     ├── ApiError                   a vendor call failed; carries vendor, call, status, code
     │   ├── CredentialsError       the key is wrong (401)
@@ -122,6 +123,18 @@ class LedgerError(LeverImochaError):
 
 class LedgerVersionError(LedgerError):
     """The ledger has no tables yet, or those of another version."""
+
+
+class AirflowDownError(LeverImochaError):
+    """Airflow cannot look up its connections and variables: whether one is there is not known."""
+
+    scope = Scope.ACCOUNT
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Airflow cannot look up its connections and variables at the moment: see that its database and its API server"
+            " run. It is tried again by itself."
+        )
 
 
 class ClockError(LeverImochaError):

@@ -7,9 +7,12 @@ from collections.abc import Iterator
 
 import pytest
 from airflow.providers_manager import ProvidersManager
-from lever_imocha.errors import LedgerError, SettingsError
+from airflow.sdk.exceptions import ErrorType
+from airflow.sdk.execution_time import task_runner
+from airflow.sdk.execution_time.comms import ErrorResponse
+from lever_imocha.errors import AirflowDownError, LedgerError, Retry, SettingsError
 from lever_imocha.hooks.imocha import ImochaHook
-from lever_imocha.hooks.ledger import ledger_engine, ledger_url
+from lever_imocha.hooks.ledger import find_ledger_url, ledger_engine, ledger_url
 from lever_imocha.hooks.lever import LeverHook
 from lever_imocha.operators.assessment import WriteBackReportsOperator
 from lever_imocha.operators.links import LeverCandidateLink, TimelineLink
@@ -283,3 +286,47 @@ def test_the_connection_goes_before_the_variable(monkeypatch: pytest.MonkeyPatch
 def test_a_row_leads_to_the_timeline(ids: list[str], page: str) -> None:
     operator = WriteBackReportsOperator(task_id="t", opportunity_ids=ids)
     assert TimelineLink().get_link(operator, ti_key=None).endswith(f"/lever-imocha/console/{page}")
+
+
+class Supervisor:
+    """Answers a task that asks Airflow for connections and variables."""
+
+    def __init__(self, error: ErrorType) -> None:
+        self._error = error
+
+    def send(self, _request: object) -> ErrorResponse:
+        return ErrorResponse(error=self._error)
+
+
+@pytest.fixture
+def airflow_is_down(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give the test the place of a task whose questions Airflow's API server cannot answer."""
+    monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", Supervisor(ErrorType.API_SERVER_ERROR), raising=False)
+
+
+@pytest.mark.usefixtures("airflow_is_down")
+def test_nothing_counts_as_missing_while_airflow_cannot_look_it_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("LEVER_IMOCHA_LEDGER", raising=False)
+    with pytest.raises(LedgerError, match="Airflow cannot look up") as caught:
+        find_ledger_url()
+    assert caught.value.retry is Retry.SOON
+    for hook in (LeverHook(), ImochaHook()):
+        with pytest.raises(AirflowDownError):
+            hook.client()
+    connect(monkeypatch, "lever", password="k")
+    connect(monkeypatch, "imocha", password="k")
+    for secret in (lambda: LeverHook().webhook_tokens, lambda: ImochaHook().callback_secret):
+        with pytest.raises(AirflowDownError):
+            secret()
+
+
+def test_what_airflow_has_looked_for_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", Supervisor(ErrorType.VARIABLE_NOT_FOUND), raising=False)
+    with pytest.raises(SettingsError, match="connection lever_default: does not exist"):
+        LeverHook().client()
+    connect(monkeypatch, "imocha", password="k")
+    assert ImochaHook().callback_secret is None
+
+
+def test_a_row_that_failed_before_it_had_its_values_has_no_link() -> None:
+    assert LeverCandidateLink().get_link(object(), ti_key=None) == ""

@@ -15,7 +15,7 @@ from lever_imocha.domain.imocha import AttemptStatus
 from lever_imocha.domain.rules import ResolvedRule, RuleKey
 from lever_imocha.domain.settings_versions import Asks
 from lever_imocha.domain.tags import TagScheme
-from lever_imocha.errors import ClaimLostError, LedgerError
+from lever_imocha.errors import ClaimLostError, LedgerError, Retry
 from lever_imocha.ledger.database import engine_for
 from lever_imocha.ledger.repository import Ledger
 from lever_imocha.ledger.tables import work_items
@@ -431,6 +431,12 @@ def test_a_worker_whose_connection_was_cut_counts_as_alive_again_before_it_claim
         claim(mine)
     assert claim(mine)
     assert not claim(ledger, worker="b")
+
+
+def test_a_worker_that_cannot_reach_the_database_is_tried_again() -> None:
+    with pytest.raises(LedgerError, match="check the connection") as caught:
+        WorkerLock(engine_for("postgresql://u:secret@127.0.0.1:1/x"), "a").renew()
+    assert caught.value.retry is Retry.SOON
 
 
 def test_a_worker_that_claims_nothing_takes_no_connection_for_its_lock(ledger_url: str) -> None:

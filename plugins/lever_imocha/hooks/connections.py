@@ -15,7 +15,7 @@ import requests
 from airflow.sdk.log import mask_secret
 from requests.adapters import HTTPAdapter
 
-from lever_imocha.airflow_compat import AirflowNotFoundException
+from lever_imocha.airflow_compat import AirflowNotFoundException, ensure_found_nothing
 from lever_imocha.clients.limits import Limiter
 from lever_imocha.domain.hosts import is_loopback
 from lever_imocha.errors import (
@@ -49,10 +49,12 @@ def find_connection(read: Callable[[str], Any], conn_id: str, conn_type: str) ->
     :param read: returns the connection of an id, in a task or in a trigger.
     :param conn_type: named in the error text.
     :raises SettingsError: there is no connection of this id.
+    :raises AirflowDownError: whether there is one is not known.
     """
     try:
         connection: ConnectionLike = read(conn_id)
     except AirflowNotFoundException:
+        ensure_found_nothing()
         raise SettingsError(
             [
                 f"connection {conn_id}: does not exist, or cannot be read (its port must be a number, its extra must"

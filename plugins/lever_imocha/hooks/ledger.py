@@ -7,8 +7,8 @@ import os
 from airflow.sdk import BaseHook
 from sqlalchemy import Engine
 
-from lever_imocha.airflow_compat import AirflowNotFoundException
-from lever_imocha.errors import LedgerError
+from lever_imocha.airflow_compat import AirflowNotFoundException, ensure_found_nothing
+from lever_imocha.errors import AirflowDownError, LedgerError
 from lever_imocha.ledger.database import LEDGER_VARIABLE, check_schema, engine_for
 
 LEDGER_CONNECTION = "lever_imocha_ledger"
@@ -40,11 +40,20 @@ def ledger_url() -> str:
 
 
 def find_ledger_url() -> str | None:
-    """Return the URL as `ledger_url` does; None if there is no ledger."""
+    """Return the URL as `ledger_url` does; None if there is no ledger.
+
+    :raises LedgerError: Airflow cannot look it up at the moment.
+    """
     try:
         return str(BaseHook.get_connection(LEDGER_CONNECTION).get_uri())
     except AirflowNotFoundException:
-        return os.environ.get(LEDGER_VARIABLE) or None
+        if url := os.environ.get(LEDGER_VARIABLE):
+            return url
+    try:
+        ensure_found_nothing()
+    except AirflowDownError as error:
+        raise LedgerError(str(error), temporary=True) from None
+    return None
 
 
 def url_from_environment() -> str:

@@ -15,6 +15,7 @@ from airflow.sdk import Variable
 from airflow.sdk.exceptions import AirflowRuntimeError
 from airflow.sdk.log import mask_secret
 
+from lever_imocha.airflow_compat import ensure_found_nothing
 from lever_imocha.hooks.connections import long_enough
 
 TOKENS = "lever_imocha_webhook_tokens"
@@ -58,6 +59,9 @@ def make_callback_secret() -> None:
 
 
 def _found(name: str, **how: Any) -> Any:
+    found = None
     with suppress(AirflowRuntimeError, ImportError, ValueError):
-        return Variable.get(name, default=None, **how)
-    return None
+        found = Variable.get(name, default=None, **how)
+    if found is None:
+        ensure_found_nothing()
+    return found

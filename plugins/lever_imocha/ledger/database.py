@@ -126,7 +126,12 @@ def _ledger_error(context: ExceptionContext) -> LedgerError | None:
         )
     if not (context.is_disconnect or isinstance(error, psycopg.OperationalError)):
         return None
-    refused = context.connection is None and _REFUSED.search(str(error)) is not None
+    return unusable(error, connecting=context.connection is None)
+
+
+def unusable(error: BaseException, *, connecting: bool) -> LedgerError:
+    """Say that the database cannot be used; that it refuses a connection does not end by itself."""
+    refused = connecting and _REFUSED.search(str(error)) is not None
     return LedgerError(
         f"The ledger's database cannot be used ({type(error).__name__}): check the connection lever_imocha_ledger or"
         f" the variable {LEDGER_VARIABLE}, and that the server runs.",

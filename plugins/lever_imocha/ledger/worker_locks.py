@@ -14,7 +14,7 @@ from typing import Any
 import psycopg
 from sqlalchemy import BigInteger, ColumnElement, Engine, cast, column, func, select, table
 
-from lever_imocha.ledger.database import KEEPALIVES
+from lever_imocha.ledger.database import KEEPALIVES, unusable
 
 _CLASS = 76_105_109  # sets these locks apart from others in the database
 _LOCKS = table("pg_locks", *(column(name) for name in ("locktype", "classid", "objid", "granted", "pid")))
@@ -28,10 +28,16 @@ _LOCK = f"SELECT {_KEPT}, pg_advisory_lock_shared(%s, hashtext(%s))"
 
 
 def lock_worker(engine: Engine, worker: str) -> psycopg.Connection[Any]:
-    """Hold the lock on a worker's name until the connection is closed, at the latest when the process ends."""
+    """Hold the lock on a worker's name until the connection is closed, at the latest when the process ends.
+
+    :raises LedgerError: the database cannot be reached.
+    """
     _, address = engine.dialect.create_connect_args(engine.url)
-    connection: psycopg.Connection[Any] = psycopg.connect(**address, autocommit=True)
-    connection.execute(_LOCK, (_CLASS, worker))
+    try:
+        connection: psycopg.Connection[Any] = psycopg.connect(**address, autocommit=True)
+        connection.execute(_LOCK, (_CLASS, worker))
+    except psycopg.OperationalError as error:
+        raise unusable(error, connecting=True) from None
     return connection
 
 

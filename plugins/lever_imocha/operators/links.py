@@ -42,6 +42,8 @@ class LeverCandidateLink(BaseOperatorLink):
         if len(ids) != 1:
             return ""
         try:
-            return candidate_page(LeverHook(operator.lever_conn_id).base_address, ids[0])
+            return candidate_page(
+                LeverHook(getattr(operator, "lever_conn_id", LeverHook.default_conn_name)).base_address, ids[0]
+            )
         except LeverImochaError:
             return ""

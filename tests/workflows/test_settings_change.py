@@ -62,6 +62,13 @@ def test_what_a_decision_rests_on_is_kept_and_nothing_else_about_the_person(stac
     assert facts(stack, other).rule_version not in (None, kept.rule_version)
 
 
+def test_an_address_that_a_recruiter_has_written_into_a_tag_is_not_kept(stack: Stack) -> None:
+    one = stack.candidate("iMocha: for ann@example.com [999]")
+    stack.run_invite()
+    assert facts(stack, one).tags == ("iMocha: for [removed] [999]",)
+    assert not differences(compared(stack, SETTINGS))
+
+
 def test_the_same_settings_would_decide_everything_as_it_was(stack: Stack) -> None:
     text = SETTINGS + "rules: [{skip_origins: [internal]}]\nlimits: {per_hour: 3}"
     stack.settings = parse_settings(text)

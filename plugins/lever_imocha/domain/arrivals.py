@@ -13,6 +13,7 @@ from lever_imocha.domain.lever import Opportunity
 from lever_imocha.domain.rules import ResolvedRule, RuleKey, select_rule
 from lever_imocha.domain.tags import TagScheme, asked_tests, own_tags
 from lever_imocha.domain.typed_text import plain
+from lever_imocha.redaction import redact
 
 _NOT_BY_SETTINGS = frozenset(
     {
@@ -34,7 +35,7 @@ _BUT_FOR_LIMITS = frozenset({*GOES_ON, Reason.PER_CANDIDATE})
 class ArrivalFacts(BaseModel):
     """What the settings were applied to: ids, and tags of ours; nothing else about the person.
 
-    :param tags: those that ask for a test, may be meant to, or are named by a rule.
+    :param tags: those that ask for a test, may be meant to, or are named by a rule; without e-mail addresses and links.
     :param tests: the numbers of the tests that were asked for.
     :param rule: the rule that matched; None when none did.
     :param rule_version: see `ResolvedRule.version`.
@@ -60,7 +61,7 @@ class ArrivalFacts(BaseModel):
         opportunity, rule = situation.opportunity, situation.rule
         named = {plain(tag) for one in rules for tag in one.tags}
         return cls(
-            tags=tuple(own_tags(opportunity.tags, scheme, named)),
+            tags=tuple(map(_impersonal, own_tags(opportunity.tags, scheme, named))),
             posting_ids=opportunity.posting_ids,
             origin=opportunity.origin,
             tests=tuple(test.test_id for test in situation.wanted if test.test_id is not None),
@@ -68,6 +69,12 @@ class ArrivalFacts(BaseModel):
             rule_version=rule.version if rule else None,
             before_activation=situation.is_existing,
         )
+
+
+def _impersonal(tag: str) -> str:
+    """Return a tag as it is kept: a recruiter may have written an address into it."""
+    said = redact(tag)
+    return said if "[removed]" in said else tag
 
 
 def decided_by(

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, TextClause, and_, case, func, literal_column, or_, select, text, true, update
+from sqlalchemy import Connection, TextClause, and_, func, literal_column, or_, select, text, true, update
 
 from lever_imocha.domain.arrivals import ArrivalFacts
 from lever_imocha.domain.decisions import Action, Outcome, OverLimit, Reason
@@ -219,13 +219,13 @@ class Entries(QueueingPart):
         """Return how far the work has come about those who were there before the activation; None when nobody waits."""
         c, activated = stage_entries.c, select(watermarks.c.at).where(watermarks.c.name == ACTIVATED).scalar_subquery()
         waits = and_(c.decision == literal_column("'hold'"), c.reason == Reason.LIMIT)
-        sends = c.decision.in_([action for action in Action if action.sends])
         were_there = select(func.count()).where(c.entered_at < activated)
-        waiting = were_there.where(waits).subquery().c[0]
-        sent = were_there.where(or_(sends, c.reason == Reason.ALREADY_HANDLED)).scalar_subquery()
-        # Nearly always nobody waits, and then nobody else is counted: the index of who is held is enough.
-        (found,) = self._database.rows(select(waiting, case((waiting > 0, sent))))
-        return Activation(sent=found[1], waiting=found[0]) if found[0] else None
+        (waiting,) = self._database.values(were_there.where(waits))
+        if not waiting:  # as nearly always: the index of who is held is enough to know it
+            return None
+        sends = c.decision.in_([action for action in Action if action.sends])
+        (sent,) = self._database.values(were_there.where(or_(sends, c.reason == Reason.ALREADY_HANDLED)))
+        return Activation(sent=sent, waiting=waiting)
 
     def settle_held(
         self,

@@ -77,7 +77,7 @@ class Cancellation:
     ) -> None:
         others = [key for key in self._ledger.assessments.sharing(invitation_id) if key != opportunity_id]
         if may_cancel([self._deletion.departure_of(key, trigger_stages) for key in others], self._cancel_when):
-            self._tests.check_account()
+            self._tests.check_account()  # which `withdraw` does too late: nothing is reopened with another account's key
             # Before: whoever comes back is invited again, also when this process ends or the answer is lost.
             self._ledger.assessments.reopen(invitation_id, left=opportunity_id)
             self.withdraw(opportunity_id, invitation_id, why=departure.value)

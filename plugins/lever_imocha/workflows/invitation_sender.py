@@ -218,8 +218,10 @@ class InvitationSender:
 
         :return: whether there was anything to be learned.
         """
-        lost = [known for known in assessments if known.intended_at is not None and opportunity.email is not None]
-        lost = [known for known in lost if known.mails_tried or known.invitation_id is None]
+        if opportunity.email is None:
+            return False
+        begun = (known for known in assessments if known.intended_at is not None)
+        lost = [known for known in begun if known.mails_tried or known.invitation_id is None]
         for known in lost:
             try:
                 self._recover(opportunity, known)
